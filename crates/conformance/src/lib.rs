@@ -1,0 +1,1 @@
+//! One suite of random and golden cases for every runtime

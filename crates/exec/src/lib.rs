@@ -1,0 +1,1 @@
+//! Runs a Program in one arena at the planned offsets

@@ -1,0 +1,1 @@
+//! Verified parsing of .tflite and .pkl models into a graph

@@ -1,0 +1,1 @@
+//! Graph, typed ids, tensor facts, update schemes, verifier and text dump

@@ -1,0 +1,1 @@
+//! Reference kernels in plain loops, each beside its C twin

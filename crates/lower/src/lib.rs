@@ -1,0 +1,1 @@
+//! Training graph to buffers, plan and Program

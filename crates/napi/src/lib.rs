@@ -1,0 +1,1 @@
+//! N-API layer: conversions, async tasks, error mapping

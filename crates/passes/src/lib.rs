@@ -1,0 +1,1 @@
+//! Autodiff, prune, fuse and schedule: named passes over the graph

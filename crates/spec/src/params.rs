@@ -1,0 +1,312 @@
+//! What each op needs to know, and exactly what it computes. The C side mirrors every struct here field by field, all `int32_t`.
+//!
+//! Conventions: `x` is an op's input, `y` its output, `g` a gradient coming from the output's side, `gx` the gradient an op yields for its input.
+//! A *mask* has one bit an element of `y` in row-major order (element `n` is bit `n & 7` of byte `n >> 3`; unused high bits of the last byte are 0),
+//! 1 where the value before clamping lay inside the clamp's bounds. Gradients are int8 with a power-of-two exponent `E` of their tensor: the real
+//! gradient with respect to the *integer* value is `g * 2^(E - k)`, `k` the shift of the head's error. Every op that rounds to an int8 gradient
+//! saturates at -128..127 and counts the elements that saturated.
+
+macro_rules! params {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+        pub struct $name { $($(#[$fdoc])* pub $field: i32,)* }
+        impl $name {
+            /// Field names and values, in the order of the C struct.
+            pub fn fields(&self) -> [(&'static str, i32); [$(stringify!($field)),*].len()] {
+                [$((stringify!($field), self.$field)),*]
+            }
+        }
+    };
+}
+
+params! {
+    /// A convolution, full or depthwise.
+    ///
+    /// Full: `acc[o] = bias[o] + sum over ky, kx, i of (x[iy][ix][i] - x_zero) * w[o][ky][kx][i]`, with `iy = oy * stride_h - pad_top + ky` and likewise `ix`;
+    /// taps outside the input add nothing. Depthwise (`multiplier = out_c / in_c`): `acc[o] = bias[o] + sum over ky, kx of
+    /// (x[iy][ix][o / multiplier] - x_zero) * w[ky][kx][o]`. `y = clamp(requantise(acc, m[o], shift[o]) + y_zero, lo, hi)`. The compiler has checked that no
+    /// accumulator can leave int32, whatever the input and whatever a trained weight becomes.
+    ///
+    /// Weights come in two parts: *frozen* ones in flash and *trained* ones in SRAM. What is trained is a set of input channels (full) or of output channels
+    /// (depthwise), ascending in `channels`. The frozen part holds the remaining channels in ascending order, the trained part those of `channels`:
+    /// full `[out_c][kh][kw][in_c - t]` and `[out_c][kh][kw][t]`; depthwise `[kh][kw][out_c - t]` and `[kh][kw][t]`. `t = 0` or everything trained are the
+    /// ordinary cases of one part being empty.
+    ///
+    /// The bias is `base[o]`, plus `round(offset[o] / 2^8)` where it is trained (`arith::bias_value`).
+    ConvParams {
+        /// Input rows.
+        in_h,
+        /// Input columns.
+        in_w,
+        /// Input channels.
+        in_c,
+        /// Output rows.
+        out_h,
+        /// Output columns.
+        out_w,
+        /// Output channels.
+        out_c,
+        /// Kernel rows.
+        kh,
+        /// Kernel columns.
+        kw,
+        /// Vertical stride.
+        stride_h,
+        /// Horizontal stride.
+        stride_w,
+        /// Rows of padding above; what lies below follows from the sizes.
+        pad_top,
+        /// Columns of padding to the left.
+        pad_left,
+        /// Zero point of the input.
+        x_zero,
+        /// Zero point of the output.
+        y_zero,
+        /// Lower bound of the output.
+        lo,
+        /// Upper bound of the output.
+        hi,
+        /// How many channels are trained (the length of `channels`).
+        trained,
+    }
+}
+
+params! {
+    /// `y = clamp(((d1 m1 + d2 m2 + 2^19) >> 20) + y_zero, lo, hi)`, `d_i = x_i - zero_i`, in 64 bits; `m_i = round(s_i / s_y * 2^20)`.
+    AddParams {
+        /// Elements.
+        n,
+        /// Zero point of the first input.
+        zero1,
+        /// Zero point of the second input.
+        zero2,
+        /// Multiplier of the first input, Q.20.
+        m1,
+        /// Multiplier of the second input, Q.20.
+        m2,
+        /// Zero point of the output.
+        y_zero,
+        /// Lower bound.
+        lo,
+        /// Upper bound.
+        hi,
+    }
+}
+
+params! {
+    /// Average and maximum pooling. Windows are cut at the input's edges (padding takes no part). Average: `sum / count` of the stored values with halves
+    /// away from zero, then clamped. Maximum: the largest stored value, then clamped.
+    ///
+    /// Gradients, gathered for each input element over the windows it lies in, accumulated in int32, then `gx = sat8(round(acc * 2^-shift))`:
+    /// average: `acc += g * mask * round(2^15 / count)`; maximum: `acc += g * mask` where the element is the first of the window's largest, in row-major order.
+    /// (`shift` includes the 15 bits of the average's factor.)
+    PoolParams {
+        /// Input rows.
+        in_h,
+        /// Input columns.
+        in_w,
+        /// Channels.
+        c,
+        /// Output rows.
+        out_h,
+        /// Output columns.
+        out_w,
+        /// Window rows.
+        kh,
+        /// Window columns.
+        kw,
+        /// Vertical stride.
+        stride_h,
+        /// Horizontal stride.
+        stride_w,
+        /// Rows of padding above.
+        pad_top,
+        /// Columns of padding to the left.
+        pad_left,
+        /// Lower bound.
+        lo,
+        /// Upper bound.
+        hi,
+        /// Gradient only: right shift; negative shifts to the left.
+        shift,
+    }
+}
+
+params! {
+    /// Mean over rows and columns: `y[c] = clamp(requantise(sum(x - x_zero), m, left) + y_zero, lo, hi)`; the multiplier holds `s_x / (s_y pixels)`.
+    ///
+    /// Gradient: `gx[p][c] = sat8(scale_grad(g[c] * mask, m, s))` for every pixel `p`, with a multiplier of its own ([`GradScaleParams`]).
+    MeanParams {
+        /// Rows times columns.
+        pixels,
+        /// Channels.
+        c,
+        /// Zero point of the input.
+        x_zero,
+        /// Zero point of the output.
+        y_zero,
+        /// Multiplier (`arith::Requant::m`).
+        m,
+        /// Left shift (`arith::Requant::shift`).
+        left,
+        /// Lower bound.
+        lo,
+        /// Upper bound.
+        hi,
+    }
+}
+
+params! {
+    /// `y = clamp(requantise(x - x_zero, m, left) + y_zero, lo, hi)`: RELU, RELU6 and QUANTIZE from int8 to int8.
+    RequantizeParams {
+        /// Elements.
+        n,
+        /// Zero point of the input.
+        x_zero,
+        /// Zero point of the output.
+        y_zero,
+        /// Multiplier (`arith::Requant::m`).
+        m,
+        /// Left shift.
+        left,
+        /// Lower bound.
+        lo,
+        /// Upper bound.
+        hi,
+    }
+}
+
+params! {
+    /// Copies a box of bytes: `dst[dst_offset + i * dst_row + j * dst_col + l] = src[src_offset + i * src_row + j * src_col + l]` for `i < h`, `j < w`, `l < c`.
+    /// PAD and CONCATENATION are made of it (PAD fills its output first), and so are their gradients, for which the copied value is
+    /// `sat8(round(v * 2^-shift))` (forward: `shift` 0).
+    CopyParams {
+        /// Rows.
+        h,
+        /// Columns.
+        w,
+        /// Bytes at each place.
+        c,
+        /// First byte read.
+        src_offset,
+        /// Bytes from a row read to the next.
+        src_row,
+        /// Bytes from a column read to the next.
+        src_col,
+        /// First byte written.
+        dst_offset,
+        /// Bytes from a row written to the next.
+        dst_row,
+        /// Bytes from a column written to the next.
+        dst_col,
+        /// Right shift; negative shifts to the left, saturating.
+        shift,
+    }
+}
+
+params! {
+    /// Fills `n` bytes with `value`.
+    FillParams {
+        /// Bytes.
+        n,
+        /// The int8 value.
+        value,
+    }
+}
+
+params! {
+    /// SOFTMAX on int8, LiteRT's output convention (scale 1/256, zero point -128): with `d = max - x`, `u = min(round(d * m * 2^-s), 40)` in Q6.26
+    /// (`softmax::LogitScale` with `pre = 0`), `p = exp2_neg(u) / sum`, `y = min(round(256 p) - 128, 127)`, the quotient rounded to nearest.
+    SoftmaxParams {
+        /// Rows, each normalised by itself.
+        rows,
+        /// Classes.
+        n,
+        /// Distances from here on count as 40.
+        cap,
+        /// Mantissa.
+        m,
+        /// Right shift.
+        s,
+    }
+}
+
+params! {
+    /// The trainable head, forward: `L[c] = bias[c] + sum over f of (x[f] - x_zero) * w[c][f]` in int64 (`w` int16 Q2.13, `bias` int32 at scale `s_x 2^-13`), then
+    /// `softmax::softmax`, or `softmax::head_error` when a label is given. The logit array (int64 a class, scratch) holds the probabilities in Q0.31 afterwards.
+    ///
+    /// Input gradient: `gx[f] = sat8(round_shift(sum over c of w[c][f] * e[c] * m, s))`, the sum in int64 (below 2^41), `m < 2^22`, standing for `s_x 2^-13 2^-E`.
+    ///
+    /// Update, after the input gradient: weights `w[c][f] = sat16(w + delta((x[f] - x_zero) * e[c]))`, biases `bias[c] = sat32(bias + delta(e[c]))`, each with
+    /// `arith::Rate::new(lr, q, 0, k, 0)`, `q = s_x 2^13` for weights and `2^13 / s_x` for biases (`Real31`), rounded to nearest.
+    HeadParams {
+        /// Features.
+        features,
+        /// Classes.
+        classes,
+        /// Zero point of the features.
+        x_zero,
+        /// Input gradient: multiplier.
+        m,
+        /// Input gradient: shift.
+        s,
+    }
+}
+
+params! {
+    /// An int8 gradient scaled and masked: `gx[n] = mask[n] ? sat8(scale_grad(g[n], m, s)) : 0`.
+    ///
+    /// For a convolution (`g_acc = g_y mask m[c]`) the multiplier is a channel's own requantisation multiplier `m[c]` and the shift `s - shift[c]`; element `n` has
+    /// channel `n % channels`. Without an array of multipliers `m` and `s` hold for all, as for the inputs of ADD and REQUANTIZE. In place is allowed (`gx == g`).
+    /// With `repeat > 1` the `n` results are written `repeat` times one after the other: the gradient of MEAN.
+    GradScaleParams {
+        /// Elements read.
+        n,
+        /// Channels, for the arrays of multipliers and shifts.
+        channels,
+        /// The one multiplier, where there is no array.
+        m,
+        /// Right shift.
+        s,
+        /// Copies written.
+        repeat,
+    }
+}
+
+params! {
+    /// Sum of two contributions at a fan-out: `gx[n] = sat8(a[n] + b[n])`, both at the tensor's exponent. In place is allowed (`gx == a` or `gx == b`).
+    SumParams {
+        /// Elements.
+        n,
+    }
+}
+
+params! {
+    /// A convolution's input gradient, the geometry being [`ConvParams`]: full: `acc[iy][ix][i] = sum over o, ky, kx of g[oy][ox][o] * w[o][ky][kx][i]` over all
+    /// `(oy, ox)` that `(iy, ix)` feeds; depthwise likewise with `w[ky][kx][o]`, `i = o / multiplier`. `gx = sat8(round(acc * 2^-shift))`. `g` is the gradient of the
+    /// accumulator (masked and scaled). Reads the int8 weights as they are before this step's update.
+    InputGradParams {
+        /// Right shift, `E_x - E_g`; negative shifts to the left.
+        shift,
+    }
+}
+
+params! {
+    /// Weight gradient and update of the trained channels, the geometry being [`ConvParams`]: full: `acc = sum over pixels of g[oy][ox][o] * (x[iy][ix][channels[j]] - x_zero)`
+    /// for each `(o, ky, kx, j)`; depthwise with `g[oy][ox][channels[j]]` and `x[iy][ix][channels[j] / multiplier]` for each `(ky, kx, j)`. Then
+    /// `delta = Rate::new(lr, qas[o], exponent, k, bits).delta(acc, random)` and `arith::apply_weight`. `random` for `bits < 4`: `random::draw(key, index)` with the flat
+    /// index of the weight in its trained array and `key = random::key(seed, step, tensor)`.
+    ///
+    /// Bias: `acc = sum over pixels of g[..][o]`, `Rate::new(lr * q, qas[o], exponent, k, 8)` with the layer's `q = 1 / s_x^2` (`Real31`), rounded to nearest,
+    /// `arith::apply_bias`.
+    UpdateParams {
+        /// Exponent of the gradient tensor `g`.
+        exponent,
+        /// Residual bits: 0, 2, 4 or 8.
+        bits,
+        /// Number of the trained tensor, for the generator.
+        tensor,
+    }
+}
