@@ -142,7 +142,7 @@ impl Real31 {
 
     /// Product, its mantissa truncated and normalised again.
     #[inline]
-    pub fn mul(self, o: Self) -> Self {
+    pub fn times(self, o: Self) -> Self {
         let m = (self.m as u64 * o.m as u64) >> 31;
         match m {
             0 => Self::ZERO,

@@ -1,0 +1,427 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tinytrain_spec::arith::Requant;
+use tinytrain_spec::params::*;
+
+/// Height, width, channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shape {
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+    /// Channels.
+    pub c: usize,
+}
+
+impl Shape {
+    /// A shape.
+    pub fn new(h: usize, w: usize, c: usize) -> Self {
+        Self { h, w, c }
+    }
+    /// Elements.
+    pub fn len(self) -> usize {
+        self.h * self.w * self.c
+    }
+    /// Whether it has no element.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+    /// Rows times columns.
+    pub fn pixels(self) -> usize {
+        self.h * self.w
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.h, self.w, self.c)
+    }
+}
+
+/// Quantisation of an int8 tensor: `real = (q - zero) * scale`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quant {
+    /// Scale.
+    pub scale: f64,
+    /// Zero point, -128 to 127.
+    pub zero: i32,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u32);
+        impl $name {
+            /// As an index.
+            pub fn index(self) -> usize { self.0 as usize }
+        }
+    )*};
+}
+ids!(
+    /// A tensor of the graph.
+    TensorId,
+    /// A convolution's parameters; the number is the convolution's place in order of execution, from 0.
+    LayerId
+);
+
+/// With respect to what a gradient is taken. All gradients with the same `Wrt` have the same exponent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Wrt {
+    /// The integer values of a tensor.
+    Value(TensorId),
+    /// The accumulators of a convolution.
+    Acc(LayerId),
+}
+
+/// What a tensor holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// int8 values of the forward pass.
+    Activation(Quant),
+    /// One bit an element of the op's output: not clamped.
+    Mask,
+    /// int8 gradient.
+    Gradient(Wrt),
+    /// The head's error, int16 a class.
+    Error,
+    /// int32 sums: a weight or bias gradient that was not fused with its update.
+    Sums,
+}
+
+/// Where something came from in the model's file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Index of the operator.
+    pub op: Option<usize>,
+    /// Index of the tensor it yields.
+    pub tensor: Option<usize>,
+}
+
+/// A tensor.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// For people.
+    pub name: String,
+    /// Elements.
+    pub shape: Shape,
+    /// What it holds.
+    pub kind: Kind,
+    /// Its index in the model's file.
+    pub source: Option<usize>,
+}
+
+impl Tensor {
+    /// Bytes it takes in the arena.
+    pub fn bytes(&self) -> usize {
+        match self.kind {
+            Kind::Activation(_) | Kind::Gradient(_) => self.shape.len(),
+            Kind::Mask => self.shape.len().div_ceil(8),
+            Kind::Error => self.shape.len() * 2,
+            Kind::Sums => self.shape.len() * 4,
+        }
+    }
+    /// Quantisation of an activation.
+    pub fn quant(&self) -> Option<Quant> {
+        match self.kind {
+            Kind::Activation(q) => Some(q),
+            _ => None,
+        }
+    }
+}
+
+/// What of a layer is trained.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Training {
+    /// Channels whose weights are trained (input channels; a depthwise convolution's own), ascending.
+    pub channels: Vec<u16>,
+    /// Whether the biases are.
+    pub bias: bool,
+}
+
+/// A convolution's parameters. A fully connected layer is one on a 1x1 map.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Name and place in the file, for people.
+    pub name: String,
+    /// Geometry, zero points, bounds. `trained` equals `training.channels.len()`.
+    pub geo: ConvParams,
+    /// Depthwise or full.
+    pub depthwise: bool,
+    /// int8 weights as imported: OHWI, depthwise HWC.
+    pub weights: Arc<[i8]>,
+    /// int32 biases as imported.
+    pub bias: Arc<[i32]>,
+    /// Output scale of each channel.
+    pub requant: Vec<Requant>,
+    /// Scale of the input.
+    pub x_scale: f64,
+    /// Scale of each output channel's weights.
+    pub w_scales: Vec<f64>,
+    /// False for a channel that is never updated because its output scale is degenerate.
+    pub live: Vec<bool>,
+    /// What is trained.
+    pub training: Training,
+}
+
+impl Layer {
+    /// Multiply-accumulates of the forward pass (padding counted as if it were there, as is customary).
+    pub fn macs(&self) -> u64 {
+        let g = &self.geo;
+        let taps = (g.kh * g.kw) as u64 * if self.depthwise { 1 } else { g.in_c as u64 };
+        (g.out_h * g.out_w) as u64 * g.out_c as u64 * taps
+    }
+    /// Channels among which a share is taken: the input's, or a depthwise convolution's own.
+    pub fn selectable(&self) -> usize {
+        if self.depthwise { self.geo.out_c as usize } else { self.geo.in_c as usize }
+    }
+    /// Weights of one selectable channel.
+    pub fn weights_per_channel(&self) -> usize {
+        (self.geo.kh * self.geo.kw) as usize * if self.depthwise { 1 } else { self.geo.out_c as usize }
+    }
+    /// The selectable channel of each weight.
+    pub fn channel_of(&self, index: usize) -> usize {
+        index % self.selectable()
+    }
+    /// Elements of the input.
+    pub fn input_len(&self) -> usize {
+        (self.geo.in_h * self.geo.in_w * self.geo.in_c) as usize
+    }
+}
+
+/// The trainable head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// The feature tensor, 1x1xF.
+    pub features: TensorId,
+    /// Its quantisation.
+    pub quant: Quant,
+    /// Number of classes.
+    pub classes: usize,
+    /// Seed of its initial weights.
+    pub seed: u64,
+}
+
+/// An operation. Inputs and outputs of a node are listed with each; `mask?` is an optional second output.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// `[x] -> [y, mask?]`
+    Conv(LayerId),
+    /// `[a, b] -> [y, mask?]`; the ratios are `s_i / s_y`.
+    Add(AddParams, [f64; 2]),
+    /// `[x] -> [y, mask?]`
+    AveragePool(PoolParams),
+    /// `[x] -> [y, mask?]`
+    MaxPool(PoolParams),
+    /// `[x] -> [y, mask?]`; the ratio is `s_x / (s_y pixels)`.
+    Mean(MeanParams, f64),
+    /// `[x] -> [y, mask?]`; the ratio is `s_x / s_y`.
+    Requantize(RequantizeParams, f64),
+    /// `[x] -> [y]`: rows and columns of the zero point around.
+    Pad {
+        /// Rows above.
+        top: usize,
+        /// Columns to the left.
+        left: usize,
+    },
+    /// `[x0, x1, ...] -> [y]` along axis 0 (rows), 1 (columns) or 2 (channels).
+    Concat(usize),
+    /// `[x] -> [y]`, the same bytes.
+    Reshape,
+    /// `[x] -> [y]`, last op only.
+    Softmax(SoftmaxParams),
+
+    /// `[features] -> [error]`: logits, softmax, loss, error. The graph's [`Head`] has the parameters.
+    Head,
+    /// `[error] -> [g]` with respect to the features.
+    HeadInputGrad,
+    /// `[error, features] -> []`: updates the head.
+    HeadUpdate,
+    /// `[g, mask] -> [gx]`: `g mask m[c]` of the layer.
+    ConvAccGrad(LayerId),
+    /// `[g] -> [gx]`, g of the accumulators.
+    ConvInputGrad(LayerId),
+    /// `[g, x] -> [sums]`
+    ConvWeightGrad(LayerId),
+    /// `[g] -> [sums]`
+    ConvBiasGrad(LayerId),
+    /// `[sums] -> []`
+    WeightUpdate(LayerId),
+    /// `[sums] -> []`
+    BiasUpdate(LayerId),
+    /// `[g, x] -> []`: weight gradient and update in one.
+    ConvWeightStep(LayerId),
+    /// `[g] -> []`: bias gradient and update in one.
+    ConvBiasStep(LayerId),
+    /// `[g, mask] -> [gx]`: `g mask ratio`; with `repeat > 1`, for every pixel.
+    GradScale {
+        /// Real factor.
+        ratio: f64,
+        /// Copies (the gradient of MEAN).
+        repeat: usize,
+    },
+    /// `[a, b] -> [g]`: sum at a fan-out.
+    GradSum,
+    /// `[g, mask] -> [gx]`
+    AveragePoolGrad(PoolParams),
+    /// `[g, mask, x] -> [gx]`
+    MaxPoolGrad(PoolParams),
+    /// `[g] -> [gx]`: the box of `g` that starts at row `at[0]`, column `at[1]`, channel `at[2]` and has the shape of `gx` (PAD, CONCATENATION).
+    GradCrop {
+        /// Where the box starts.
+        at: [usize; 3],
+    },
+    /// `[g] -> [gx]`, the same bytes.
+    GradReshape,
+}
+
+impl Op {
+    /// The op's name, as dumps and errors print it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Conv(_) => "conv",
+            Self::Add(..) => "add",
+            Self::AveragePool(_) => "average_pool",
+            Self::MaxPool(_) => "max_pool",
+            Self::Mean(..) => "mean",
+            Self::Requantize(..) => "requantize",
+            Self::Pad { .. } => "pad",
+            Self::Concat(_) => "concat",
+            Self::Reshape => "reshape",
+            Self::Softmax(_) => "softmax",
+            Self::Head => "head",
+            Self::HeadInputGrad => "head_input_grad",
+            Self::HeadUpdate => "head_update",
+            Self::ConvAccGrad(_) => "conv_acc_grad",
+            Self::ConvInputGrad(_) => "conv_input_grad",
+            Self::ConvWeightGrad(_) => "conv_weight_grad",
+            Self::ConvBiasGrad(_) => "conv_bias_grad",
+            Self::WeightUpdate(_) => "weight_update",
+            Self::BiasUpdate(_) => "bias_update",
+            Self::ConvWeightStep(_) => "conv_weight_step",
+            Self::ConvBiasStep(_) => "conv_bias_step",
+            Self::GradScale { .. } => "grad_scale",
+            Self::GradSum => "grad_sum",
+            Self::AveragePoolGrad(_) => "average_pool_grad",
+            Self::MaxPoolGrad(_) => "max_pool_grad",
+            Self::GradCrop { .. } => "grad_crop",
+            Self::GradReshape => "grad_reshape",
+        }
+    }
+
+    /// Whether the op belongs to the forward pass (the head included).
+    pub fn is_forward(&self) -> bool {
+        matches!(
+            self,
+            Self::Conv(_)
+                | Self::Add(..)
+                | Self::AveragePool(_)
+                | Self::MaxPool(_)
+                | Self::Mean(..)
+                | Self::Requantize(..)
+                | Self::Pad { .. }
+                | Self::Concat(_)
+                | Self::Reshape
+                | Self::Softmax(_)
+                | Self::Head
+        )
+    }
+
+    /// Whether the op changes trainable state: dead-code elimination starts from these.
+    pub fn is_update(&self) -> bool {
+        matches!(
+            self,
+            Self::HeadUpdate
+                | Self::WeightUpdate(_)
+                | Self::BiasUpdate(_)
+                | Self::ConvWeightStep(_)
+                | Self::ConvBiasStep(_)
+        )
+    }
+
+    /// The layer whose parameters it reads or changes.
+    pub fn layer(&self) -> Option<LayerId> {
+        match *self {
+            Self::Conv(l)
+            | Self::ConvAccGrad(l)
+            | Self::ConvInputGrad(l)
+            | Self::ConvWeightGrad(l)
+            | Self::ConvBiasGrad(l)
+            | Self::WeightUpdate(l)
+            | Self::BiasUpdate(l)
+            | Self::ConvWeightStep(l)
+            | Self::ConvBiasStep(l) => Some(l),
+            _ => None,
+        }
+    }
+}
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it does.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: Vec<TensorId>,
+    /// What it yields.
+    pub outputs: Vec<TensorId>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// A graph: nodes in order of execution.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The model's name.
+    pub name: String,
+    /// All tensors, by id.
+    pub tensors: Vec<Tensor>,
+    /// Nodes in order of execution.
+    pub nodes: Vec<Node>,
+    /// Convolutions in order of execution.
+    pub layers: Vec<Layer>,
+    /// The picture.
+    pub input: TensorId,
+    /// What the model yields.
+    pub outputs: Vec<TensorId>,
+    /// The trainable head, once it is attached.
+    pub head: Option<Head>,
+    /// Exponents of gradients relative to the head's error, once calibrated.
+    pub exponents: BTreeMap<Wrt, i32>,
+}
+
+impl Graph {
+    /// A tensor.
+    pub fn tensor(&self, id: TensorId) -> &Tensor {
+        &self.tensors[id.index()]
+    }
+    /// A layer.
+    pub fn layer(&self, id: LayerId) -> &Layer {
+        &self.layers[id.index()]
+    }
+    /// Appends a tensor.
+    pub fn push_tensor(&mut self, name: String, shape: Shape, kind: Kind) -> TensorId {
+        self.tensors.push(Tensor { name, shape, kind, source: None });
+        TensorId(self.tensors.len() as u32 - 1)
+    }
+    /// The node that yields each tensor, if any.
+    pub fn producers(&self) -> Vec<Option<usize>> {
+        let mut p = vec![None; self.tensors.len()];
+        for (n, node) in self.nodes.iter().enumerate() {
+            for o in &node.outputs {
+                p[o.index()] = Some(n);
+            }
+        }
+        p
+    }
+    /// How many inputs of nodes, and outputs of the graph, each tensor is.
+    pub fn uses(&self) -> Vec<usize> {
+        let mut u = vec![0; self.tensors.len()];
+        for t in self.nodes.iter().flat_map(|n| &n.inputs).chain(&self.outputs) {
+            u[t.index()] += 1;
+        }
+        u
+    }
+}
