@@ -246,6 +246,13 @@ impl GraphBuilder {
         let xs = self.shape(x);
         let shape = Shape::new(w.out[0], w.out[1], xs.c);
         self.check_shape(shape)?;
+        // A window wholly in the padding would be the mean of nothing.
+        let touches = |axis: usize, n: usize| {
+            w.pad[axis] < w.kernel[axis] && (w.out[axis] - 1) * w.stride[axis] < n + w.pad[axis]
+        };
+        if !touches(0, xs.h) || !touches(1, xs.w) {
+            return Err(self.unsupported("pooling with windows that lie outside the picture".into()));
+        }
         let params = PoolParams {
             in_h: xs.h as i32,
             in_w: xs.w as i32,

@@ -198,7 +198,7 @@ impl Rate {
         Self { p: ((lr.m as u64 * q.m as u64) >> 31) as u32, s: 31 - lr.e - q.e - exponent + k - bits as i32 }
     }
 
-    /// The change, saturated to int32. `s > 62` gives 0, `s <= 0` shifts to the left as [`round_shift`] does. `random`: the 64 bits whose top
+    /// What is taken off the value (descent is against the gradient), saturated to int32. `s > 62` gives 0, `s <= 0` shifts to the left as [`round_shift`] does. `random`: the 64 bits whose top
     /// `s` take the place of one half (stochastic rounding); `None` rounds to nearest.
     #[inline(always)]
     pub fn delta(self, acc: i32, random: Option<u64>) -> i32 {
@@ -216,24 +216,24 @@ pub fn stochastic(bits: u32) -> bool {
     bits < 4
 }
 
-/// Applies `delta` to a trained weight `w = q * 2^bits + lo`: the sum saturates at `+-127 * 2^bits`, and `q = (w + 2^(bits-1)) >> bits` is the
+/// Takes `delta` off a trained weight `w = q * 2^bits + lo`: the difference saturates at `+-127 * 2^bits`, and `q = (w + 2^(bits-1)) >> bits` is the
 /// int8 that forward and backward see. Returns `(q, lo)`, `lo` in `[-2^(bits-1), 2^(bits-1))` (0 for no bits).
 #[inline(always)]
 pub fn apply_weight(q: i8, lo: i32, delta: i32, bits: u32) -> (i8, i32) {
     let limit = 127i64 << bits;
-    let w = (((q as i64) << bits) + lo as i64 + delta as i64).clamp(-limit, limit) as i32;
+    let w = (((q as i64) << bits) + lo as i64 - delta as i64).clamp(-limit, limit) as i32;
     let half = if bits == 0 { 0 } else { 1 << (bits - 1) };
     let q = (w + half) >> bits;
     (q as i8, w - (q << bits))
 }
 
-/// Applies `delta` to a trained bias. The state holds `offset`, the distance from the imported bias `base` in units of `2^-8`, so that it starts
+/// Takes `delta` off a trained bias. The state holds `offset`, the distance from the imported bias `base` in units of `2^-8`, so that it starts
 /// at 0 and a frozen channel is one that never moves. The whole, `base * 2^8 + offset`, saturates at `+-(2^31 - 1)`, and so does `offset`.
 #[inline(always)]
 pub fn apply_bias(base: i32, offset: i32, delta: i32) -> i32 {
     let base = (base as i64) << BIAS_RESIDUAL_BITS;
     let limit = i32::MAX as i64;
-    let whole = (base + offset as i64 + delta as i64).clamp(-limit, limit);
+    let whole = (base + offset as i64 - delta as i64).clamp(-limit, limit);
     (whole - base).clamp(-limit, limit) as i32
 }
 

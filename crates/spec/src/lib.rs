@@ -8,10 +8,12 @@
 //! * [`arith`]: requantisation, scaling of gradients, the update rule and the packing of residual bits.
 //! * [`random`]: the counter-based generator.
 //! * [`softmax`]: exp, log-sum-exp loss and the head's error.
+//! * [`scratch`]: bytes of scratch that the C kernels need.
 //! * [`params`]: what an op needs to know, and in its documentation, exactly what the op computes.
 #![no_std]
 
 pub mod arith;
 pub mod params;
 pub mod random;
+pub mod scratch;
 pub mod softmax;

@@ -239,7 +239,7 @@ params! {
     ///
     /// Input gradient: `gx[f] = sat8(round_shift(sum over c of w[c][f] * e[c] * m, s))`, the sum in int64 (below 2^41), `m < 2^22`, standing for `s_x 2^-13 2^-E`.
     ///
-    /// Update, after the input gradient: weights `w[c][f] = sat16(w + delta((x[f] - x_zero) * e[c]))`, biases `bias[c] = sat32(bias + delta(e[c]))`, each with
+    /// Update, after the input gradient: weights `w[c][f] = sat16(w - delta((x[f] - x_zero) * e[c]))`, biases `bias[c] = sat32(bias - delta(e[c]))`, each with
     /// `arith::Rate::new(lr, q, 0, k, 0)`, `q = s_x 2^13` for weights and `2^13 / s_x` for biases (`Real31`), rounded to nearest.
     HeadParams {
         /// Features.
@@ -260,7 +260,8 @@ params! {
     ///
     /// For a convolution (`g_acc = g_y mask m[c]`) the multiplier is a channel's own requantisation multiplier `m[c]` and the shift `s - shift[c]`; element `n` has
     /// channel `n % channels`. Without an array of multipliers `m` and `s` hold for all, as for the inputs of ADD and REQUANTIZE. In place is allowed (`gx == g`).
-    /// With `repeat > 1` the `n` results are written `repeat` times one after the other: the gradient of MEAN.
+    /// With `repeat > 1` the `n` results are written `repeat` times one after the other: the gradient of MEAN
+    /// (each written element that saturated counts).
     GradScaleParams {
         /// Elements read.
         n,
@@ -301,6 +302,8 @@ params! {
     ///
     /// Bias: `acc = sum over pixels of g[..][o]`, `Rate::new(lr * q, qas[o], exponent, k, 8)` with the layer's `q = 1 / s_x^2` (`Real31`), rounded to nearest,
     /// `arith::apply_bias`.
+    ///
+    /// A channel whose `qas` is 0 is skipped, weights and bias: its bias may be too large for [`crate::arith::apply_bias`] to leave it alone.
     UpdateParams {
         /// Exponent of the gradient tensor `g`.
         exponent,

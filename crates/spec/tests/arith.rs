@@ -45,7 +45,7 @@ proptest! {
         let half = if bits == 0 { 0 } else { 1 << (bits - 1) };
         let q = (w + half) >> bits;
         let (q2, lo2) = apply_weight(q as i8, w - (q << bits), delta, bits);
-        let want = (w as i64 + delta as i64).clamp(-127i64 << bits, 127i64 << bits) as i32;
+        let want = (w as i64 - delta as i64).clamp(-127i64 << bits, 127i64 << bits) as i32;
         prop_assert_eq!(((q2 as i32) << bits) + lo2, want);
         prop_assert!((-127..=127).contains(&q2));
         let mut plane = vec![0xa5u8; residual_bytes(5, bits)];
@@ -59,7 +59,7 @@ proptest! {
     #[test]
     fn bias_moves_like_the_whole(base in -BIAS_LIMIT + 1..BIAS_LIMIT, offset in -1_000_000i32..1_000_000, delta in any::<i32>()) {
         let next = apply_bias(base, offset, delta);
-        let whole = (base as i64 * 256 + offset as i64 + delta as i64).clamp(-i32::MAX as i64, i32::MAX as i64);
+        let whole = (base as i64 * 256 + offset as i64 - delta as i64).clamp(-i32::MAX as i64, i32::MAX as i64);
         let offset = (whole - base as i64 * 256).clamp(-i32::MAX as i64, i32::MAX as i64);
         prop_assert_eq!(next as i64, offset);
         prop_assert_eq!(bias_value(base, next) as i64, (base as i64 * 256 + offset + 128).div_euclid(256));

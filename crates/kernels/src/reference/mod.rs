@@ -1,0 +1,29 @@
+//! The kernels in plain, safe loops, written so that the compiler can put them on vector registers.
+//!
+//! Full convolutions, their input gradients and their weight gradients are one matrix product (`panels`) over factors
+//! widened to int16; depthwise ones run over channels. Loops that matter exist twice (`clones`), the second time
+//! compiled for AVX2.
+
+mod clones;
+mod conv;
+mod depthwise;
+mod elementwise;
+mod finish;
+mod geometry;
+mod grad;
+mod head;
+mod mask;
+mod panels;
+mod pool;
+mod update;
+
+pub use conv::{conv, conv_input_grad, conv_weight_grad, conv_weight_step};
+pub use depthwise::{depthwise, depthwise_input_grad, depthwise_weight_grad, depthwise_weight_step};
+pub use elementwise::{add, copy_box, fill, requantize, softmax};
+pub use grad::{grad_repeat, grad_scale, sum};
+pub use head::{head_input_grad, head_logits, head_update};
+pub use pool::{average_pool, average_pool_grad, max_pool, max_pool_grad, mean};
+pub use update::{bias_grad, bias_step};
+
+/// Channels or elements for which a kernel without scratch keeps sums on the stack.
+const BLOCK: usize = 64;

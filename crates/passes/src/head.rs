@@ -1,0 +1,95 @@
+//! Replaces the classifier by a trainable head.
+
+use tinytrain_ir::{Graph, Head, IrError, Kind, Node, Op, Origin, Shape, TensorId};
+use tinytrain_spec::arith::Requant;
+use tinytrain_spec::params::MeanParams;
+
+use crate::live::sweep;
+
+/// Fewest and most classes of a head.
+const CLASSES: std::ops::RangeInclusive<usize> = 2..=1000;
+/// Most features: int64 logits and the update's products have room for many more, a device has not.
+const MAX_FEATURES: usize = 1 << 16;
+
+pub fn run(graph: &Graph, classes: usize, seed: u64) -> Result<Graph, IrError> {
+    if !CLASSES.contains(&classes) {
+        return Err(unsupported(format!("{classes} classes; a head has {} to {}", CLASSES.start(), CLASSES.end())));
+    }
+    let mut g = graph.clone();
+    let map = feature_map(graph)?;
+    let features = as_vector(&mut g, map);
+    let shape = g.tensor(features).shape;
+    if shape.c > MAX_FEATURES {
+        return Err(unsupported(format!("a head on {} features; at most {MAX_FEATURES}", shape.c)));
+    }
+    let quant = g.tensor(features).quant().expect("a forward graph holds activations only");
+    let error = g.push_tensor("error".into(), Shape::new(1, 1, classes), Kind::Error);
+    g.nodes.push(Node { op: Op::Head, inputs: vec![features], outputs: vec![error], origin: Origin::default() });
+    g.outputs.clear();
+    sweep(&mut g, |op| *op == Op::Head);
+    let kept: std::collections::BTreeSet<_> = g.nodes.iter().filter_map(|n| n.op.layer()).collect();
+    // Layers are numbered in order of execution and a classifier is the last: what is dropped stands at the end.
+    if kept.iter().enumerate().any(|(i, l)| i != l.index()) {
+        return Err(unsupported("convolutions that do not feed the classifier".into()));
+    }
+    g.layers.truncate(kept.len());
+    g.head = Some(Head { features, quant, classes, seed });
+    Ok(g)
+}
+
+fn unsupported(what: String) -> IrError {
+    IrError::Unsupported { place: "classifier".into(), what }
+}
+
+/// What the classifier reads: behind SOFTMAX, RESHAPE and pooling, the last convolution is a classifier if it is 1x1 and either stands on a single pixel
+/// or is followed by SOFTMAX; then it is its input. Otherwise there is no classifier and it is the model's output.
+fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
+    let [output] = graph.outputs[..] else {
+        return Err(unsupported(format!("a model with {} outputs; one is supported", graph.outputs.len())));
+    };
+    let producers = graph.producers();
+    let (mut t, mut softmax, mut plain) = (output, false, output);
+    while let Some(n) = producers[t.index()] {
+        let node = &graph.nodes[n];
+        match &node.op {
+            Op::Softmax(_) => {
+                softmax = true;
+                plain = node.inputs[0];
+            }
+            Op::Reshape | Op::Mean(..) | Op::AveragePool(_) => {}
+            Op::Conv(l) => {
+                let geo = &graph.layer(*l).geo;
+                let single = geo.in_h * geo.in_w == 1;
+                let pointwise = geo.kh * geo.kw == 1 && !graph.layer(*l).depthwise;
+                return Ok(if pointwise && (single || softmax) { node.inputs[0] } else { plain });
+            }
+            _ => break,
+        }
+        t = node.inputs[0];
+    }
+    Ok(plain)
+}
+
+/// A map's mean over rows and columns at its own quantisation, rounded to nearest; a vector as it is.
+fn as_vector(g: &mut Graph, map: TensorId) -> TensorId {
+    let tensor = g.tensor(map);
+    let (shape, quant) = (tensor.shape, tensor.quant().expect("a forward graph holds activations only"));
+    if shape.pixels() == 1 {
+        return map;
+    }
+    let ratio = 1.0 / shape.pixels() as f64;
+    let r = Requant::from_scale(ratio).expect("a mean's scale is at most 1");
+    let params = MeanParams {
+        pixels: shape.pixels() as i32,
+        c: shape.c as i32,
+        x_zero: quant.zero,
+        y_zero: quant.zero,
+        m: r.m,
+        left: r.shift as i32,
+        lo: -128,
+        hi: 127,
+    };
+    let y = g.push_tensor("features".into(), Shape::new(1, 1, shape.c), Kind::Activation(quant));
+    g.nodes.push(Node { op: Op::Mean(params, ratio), inputs: vec![map], outputs: vec![y], origin: Origin::default() });
+    y
+}
