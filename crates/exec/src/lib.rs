@@ -1,1 +1,29 @@
-//! Runs a Program in one arena at the planned offsets
+//! Runs a Program on the host: in one arena, at the planned offsets, with the device's bits.
+//!
+//! * [`Executor`]: one Program in memory of its own; a step, a picture, a training step.
+//! * [`calibrate`]: exponents of gradients, from a float64 backward pass over a few pictures.
+//! * [`compile`]: model to Program.
+//! * [`Trainer`]: training runs over many pictures, evaluation on all cores, checkpoints.
+//!
+//! A Program is data of ours, checked once when it is loaded ([`Executor::new`]): every slot lies in its region, no output of a step overlaps
+//! anything else the step touches unless its kernel works in place. After that nothing is checked again.
+
+mod calibrate;
+mod compile;
+mod error;
+mod executor;
+pub mod float;
+mod kept;
+mod memory;
+mod pictures;
+mod schedule;
+mod trainer;
+
+pub use calibrate::{CALIBRATION_PICTURES, DEFAULT_EXPONENT, calibrate, read_values};
+pub use compile::{Compiler, Requirements, compile, forward_program, forward_tensors};
+pub use error::ExecError;
+pub use executor::{Executor, StepResult};
+pub use kept::Kept;
+pub use pictures::{Augment, PictureSource, Pictures};
+pub use schedule::{Schedule, permutation};
+pub use trainer::{Control, Evaluation, Progress, RunReport, TrainOptions, Trainer, checksum, evaluate};

@@ -1,11 +1,14 @@
-//! Bytes of scratch that each C kernel needs, 8-byte aligned: pure functions of its parameters, so that the plan counts what the device uses.
-//! The host's kernels keep scratch of their own, which nobody counts. The C files hold the same formulas (`tt_<kernel>_scratch`) beside the
-//! code that they are about; a conformance test holds the two together. Kernels that are not named here need none.
+//! Bytes of scratch that each C kernel needs, 8-byte aligned: pure functions of its parameters, so that the plan counts
+//! what the device uses. The host's kernels keep scratch of their own, which nobody counts. The C files hold the same
+//! formulas (`tt_<kernel>_scratch`) beside the code that they are about; a conformance test holds the two together.
+//! Kernels that are not named here need none.
 
 use crate::params::ConvParams;
 
 /// Bytes of input that a depthwise kernel widens at a time, unless a single window needs more.
 const BAND_BYTES: i32 = 3072;
+/// Bytes of columns that a convolution holds, unless four need more.
+const COLUMN_BYTES: i32 = 2048;
 /// Output pixels over which a weight gradient sums at a time.
 const PIXELS: i32 = 256;
 /// Bytes of gathered input that a weight gradient holds at a time.
@@ -24,7 +27,8 @@ fn column_words(n: i32) -> i32 {
     2 * up4(n)
 }
 
-/// Full convolution: four columns of inputs; unless a pixel's inputs lie together in the order of the weights, also one pixel's as int8.
+/// Full convolution: columns of inputs, four at least; unless a pixel's inputs lie together in the order of the
+/// weights, also one pixel's as int8.
 pub fn conv(p: &ConvParams) -> u32 {
     let trained = p.kh * p.kw * p.trained;
     let frozen = p.kh * p.kw * p.in_c - trained;
@@ -36,7 +40,8 @@ pub fn conv(p: &ConvParams) -> u32 {
         && (p.out_h - 1) * p.stride_h < p.in_h
         && (p.out_w - 1) * p.stride_w < p.in_w;
     let words = column_words(frozen) + column_words(trained);
-    (4 * words + if direct { 0 } else { words / 2 }) as u32
+    let quads = (COLUMN_BYTES / (4 * words)).clamp(1, ceil_div(p.out_h * p.out_w, 4));
+    (4 * words * quads + if direct { 0 } else { words / 2 }) as u32
 }
 
 /// Input gradient of a full convolution: four columns of weights over all taps and output channels.
@@ -44,7 +49,8 @@ pub fn conv_input_grad(p: &ConvParams) -> u32 {
     (4 * p.kh * p.kw * column_words(p.out_c)) as u32
 }
 
-/// Weight step of a full convolution: four columns of gradients, rows of inputs, and the sums so far where the pixels do not fit at once.
+/// Weight step of a full convolution: four columns of gradients, rows of inputs, and the sums so far where the pixels
+/// do not fit at once.
 pub fn conv_weight_step(p: &ConvParams) -> u32 {
     let all = p.out_h * p.out_w;
     let row = up4(all.min(PIXELS));

@@ -1,0 +1,288 @@
+/* Runs the cases of a suite through the C kernels and compares every byte: outputs, inputs that must not change,
+ * guards around both. The same program on the host (cases from a file, every buffer a malloc of its exact size for
+ * AddressSanitizer to watch) and on the emulated board (cases loaded into memory, buffers between guard bytes). The
+ * file's layout: `suite.rs`. */
+#include "port.h"
+#include "tt_kernels.h"
+
+#include <string.h>
+
+#define BUFFERS 16
+
+enum { ABSENT, INPUT, OUTPUT, SCRATCH };
+
+/* In the order of `Op`. */
+static const char *const names[] = {
+    "conv",
+    "depthwise",
+    "conv_input_grad",
+    "depthwise_input_grad",
+    "conv_weight_step",
+    "depthwise_weight_step",
+    "bias_step",
+    "add",
+    "requantize",
+    "average_pool",
+    "average_pool_grad",
+    "max_pool",
+    "max_pool_grad",
+    "mean",
+    "softmax",
+    "copy_box",
+    "fill",
+    "head_logits",
+    "softmax_scores",
+    "head_error",
+    "head_input_grad",
+    "head_update",
+    "grad_scale",
+    "grad_repeat",
+    "sum",
+};
+#define OPS (sizeof names / sizeof names[0])
+
+typedef struct {
+    uint32_t kind, bytes;
+    const uint8_t *given, *expected;
+    uint8_t *at;
+} buffer;
+
+static const uint8_t *cursor;
+static buffer buffers[BUFFERS];
+static int32_t scalars[32];
+
+static uint32_t word(void)
+{
+    uint32_t v;
+    memcpy(&v, cursor, 4);
+    cursor += 4;
+    return v;
+}
+
+static const uint8_t *bytes(uint32_t n)
+{
+    const uint8_t *p = cursor;
+    cursor += (n + 3) & ~3u;
+    return p;
+}
+
+static tt_real31 real(const int32_t *s)
+{
+    tt_real31 r = {(uint32_t)s[0], s[1]};
+    return r;
+}
+
+static tt_update update(const int32_t *s)
+{
+    tt_update u;
+    u.params.exponent = s[0];
+    u.params.bits = s[1];
+    u.params.tensor = s[2];
+    u.lr = real(s + 3);
+    u.k = s[5];
+    u.step = (uint32_t)s[6];
+    u.seed = (uint32_t)s[7] | (uint64_t)(uint32_t)s[8] << 32;
+    return u;
+}
+
+static tt_logit_scale logit_scale(const int32_t *s)
+{
+    tt_logit_scale r = {(uint32_t)s[0] | (uint64_t)(uint32_t)s[1] << 32, (uint32_t)s[2], (uint32_t)s[3], s[4]};
+    return r;
+}
+
+#define B(i) ((void *)buffers[i].at)
+#define CONV ((const tt_conv_params *)(const void *)scalars)
+#define CONV_WORDS ((int)(sizeof(tt_conv_params) / 4))
+#define PARAMS(type) ((const type *)(const void *)scalars)
+
+/* Runs one case (its own frame counts as stack of the kernel's); for kernels without a count returns 0. `*scratch`
+ * is what the kernel says it needs. */
+static __attribute__((noinline)) uint32_t run(uint32_t op, uint32_t *scratch)
+{
+    tt_update u;
+    tt_logit_scale l;
+    switch (op) {
+    case 0:
+        *scratch = tt_conv_scratch(CONV);
+        tt_conv(CONV, B(0), B(1), B(2), B(3), B(4), B(5), B(6), B(7), B(8), B(9), B(10));
+        return 0;
+    case 1:
+        *scratch = tt_depthwise_scratch(CONV);
+        tt_depthwise(CONV, B(0), B(1), B(2), B(3), B(4), B(5), B(6), B(7), B(8), B(9), B(10));
+        return 0;
+    case 2:
+        *scratch = tt_conv_input_grad_scratch(CONV);
+        return tt_conv_input_grad(CONV, scalars[CONV_WORDS], B(0), B(1), B(2), B(3), B(4), B(5));
+    case 3:
+        *scratch = tt_depthwise_input_grad_scratch(CONV);
+        return tt_depthwise_input_grad(CONV, scalars[CONV_WORDS], B(0), B(1), B(2), B(3), B(4), B(5));
+    case 4:
+        *scratch = tt_conv_weight_step_scratch(CONV);
+        u = update(scalars + CONV_WORDS);
+        tt_conv_weight_step(CONV, &u, B(0), B(1), B(2), B(3), B(4), B(5), B(6));
+        return 0;
+    case 5:
+        *scratch = tt_depthwise_weight_step_scratch(CONV);
+        u = update(scalars + CONV_WORDS);
+        tt_depthwise_weight_step(CONV, &u, B(0), B(1), B(2), B(3), B(4), B(5), B(6));
+        return 0;
+    case 6:
+        u = update(scalars + 2);
+        tt_bias_step(scalars[0], scalars[1], &u, real(scalars + 11), B(0), B(1), B(2), B(3));
+        return 0;
+    case 7:
+        tt_add(PARAMS(tt_add_params), B(0), B(1), B(2), B(3));
+        return 0;
+    case 8:
+        tt_requantize(PARAMS(tt_requantize_params), B(0), B(1), B(2));
+        return 0;
+    case 9:
+        tt_average_pool(PARAMS(tt_pool_params), B(0), B(1), B(2));
+        return 0;
+    case 10:
+        return tt_average_pool_grad(PARAMS(tt_pool_params), B(0), B(1), B(2));
+    case 11:
+        tt_max_pool(PARAMS(tt_pool_params), B(0), B(1), B(2));
+        return 0;
+    case 12:
+        return tt_max_pool_grad(PARAMS(tt_pool_params), B(0), B(1), B(2), B(3));
+    case 13:
+        tt_mean(PARAMS(tt_mean_params), B(0), B(1), B(2));
+        return 0;
+    case 14:
+        tt_softmax(PARAMS(tt_softmax_params), B(0), B(1));
+        return 0;
+    case 15:
+        return tt_copy_box(PARAMS(tt_copy_params), B(0), B(1));
+    case 16:
+        tt_fill(PARAMS(tt_fill_params), B(0));
+        return 0;
+    case 17:
+        tt_head_logits(PARAMS(tt_head_params), B(0), B(1), B(2), B(3));
+        return 0;
+    case 18:
+        l = logit_scale(scalars + 1);
+        tt_softmax_scores(scalars[0], &l, B(0), B(1));
+        return 0;
+    case 19:
+        l = logit_scale(scalars + 2);
+        tt_head_error(scalars[0], &l, scalars[1], B(0), B(1), B(2));
+        return 0;
+    case 20:
+        return tt_head_input_grad(PARAMS(tt_head_params), B(0), B(1), B(2));
+    case 21:
+        tt_head_update(PARAMS(tt_head_params), real(scalars + 5), scalars[7], real(scalars + 8), real(scalars + 10),
+                       B(0), B(1), B(2), B(3));
+        return 0;
+    case 22:
+        return tt_grad_scale(PARAMS(tt_grad_scale_params), B(0), B(1), B(2), B(3), B(4));
+    case 23:
+        return tt_grad_repeat(PARAMS(tt_grad_scale_params), B(0), B(1), B(2), B(3), B(4));
+    default:
+        return tt_sum(PARAMS(tt_sum_params), B(0), B(1), B(2));
+    }
+}
+
+static void fail(const char *op, uint32_t index, const char *what, uint32_t where)
+{
+    port_print(op);
+    port_print(" case ");
+    port_print_number(index);
+    port_print(": ");
+    port_print(what);
+    port_print(" at ");
+    port_print_number(where);
+    port_print("\n");
+}
+
+static uint32_t guard_broken(const uint8_t *p)
+{
+    for (uint32_t i = 0; i < port_guard; i++)
+        if (p[i] != 0xa5)
+            return 1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static uint32_t cases[OPS], wrong[OPS], deepest[OPS];
+    uint32_t failures = 0;
+    cursor = port_cases(argc, argv);
+    if (!cursor || word() != 0x53435454u || word() != OPS) {
+        port_print("not a suite\n");
+        return 2;
+    }
+    uint32_t count = word();
+    for (uint32_t index = 0; index < count; index++) {
+        uint32_t op = word(), n = word(), bad = 0, reported = 0;
+        for (uint32_t i = 0; i < n; i++)
+            scalars[i] = (int32_t)word();
+        uint32_t used = word(), expected = word(), scratch_bytes = 0, scratch = 0;
+        for (uint32_t i = 0; i < used; i++) {
+            buffer *b = &buffers[i];
+            b->kind = word();
+            b->bytes = word();
+            b->given = b->kind == INPUT || b->kind == OUTPUT ? bytes(b->bytes) : NULL;
+            b->expected = b->kind == OUTPUT ? bytes(b->bytes) : b->given;
+            b->at = NULL;
+            if (b->kind == ABSENT)
+                continue;
+            uint8_t *block = port_take(b->bytes + 2 * port_guard);
+            memset(block, 0xa5, b->bytes + 2 * port_guard);
+            b->at = block + port_guard;
+            if (b->given)
+                memcpy(b->at, b->given, b->bytes);
+            if (b->kind == SCRATCH)
+                scratch_bytes = b->bytes;
+        }
+        port_paint();
+        uint32_t result = run(op, &scratch), depth = port_depth();
+        deepest[op] = depth > deepest[op] ? depth : deepest[op];
+        if (result != expected) {
+            fail(names[op], index, "count", result);
+            bad = 1;
+        }
+        if (scratch != scratch_bytes) {
+            fail(names[op], index, "scratch formula", scratch);
+            bad = 1;
+        }
+        for (uint32_t i = 0; i < used; i++) {
+            const buffer *b = &buffers[i];
+            if (b->kind == ABSENT)
+                continue;
+            if (b->expected) {
+                for (uint32_t j = 0; j < b->bytes && !reported; j++) {
+                    if (b->at[j] != b->expected[j]) {
+                        port_print(b->kind == OUTPUT ? "output " : "input ");
+                        port_print_number(i);
+                        port_print(" of ");
+                        fail(names[op], index, "byte", j);
+                        reported = bad = 1;
+                    }
+                }
+            }
+            if (guard_broken(b->at - port_guard) || guard_broken(b->at + b->bytes)) {
+                fail(names[op], index, "guard of buffer", i);
+                bad = 1;
+            }
+        }
+        for (uint32_t i = used; i-- > 0;)
+            if (buffers[i].at)
+                port_give(buffers[i].at - port_guard);
+        cases[op]++;
+        wrong[op] += bad;
+        failures += bad;
+    }
+    for (uint32_t op = 0; op < OPS; op++) {
+        port_print(names[op]);
+        port_print(": ");
+        port_print_number(cases[op]);
+        port_print(" cases, ");
+        port_print_number(wrong[op]);
+        port_print(" wrong, stack ");
+        port_print_number(deepest[op]);
+        port_print("\n");
+    }
+    return failures != 0;
+}

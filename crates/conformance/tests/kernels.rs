@@ -1,0 +1,93 @@
+//! The suite on every runtime. The expectation is the Rust reference's; each test runs the C kernels once more.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use tinytrain_conformance::runtime::{ARM, QEMU, available, board, build_board, build_folder, build_host, run};
+use tinytrain_conformance::suite::{suite, to_file};
+use tinytrain_conformance::{bench, stack};
+
+fn cases() -> &'static PathBuf {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let path = build_folder("suite").join("cases.bin");
+        fs::write(&path, to_file(&suite())).expect("target can be written");
+        path
+    })
+}
+
+#[test]
+fn c_on_the_host_under_sanitizers() {
+    if !available("cc") {
+        return eprintln!("skipped: no C compiler (cc)");
+    }
+    print!("{}", run(Command::new(build_host()).arg(cases())));
+}
+
+fn tools() -> bool {
+    let missing = [ARM, QEMU].into_iter().find(|tool| !available(tool));
+    if let Some(tool) = missing {
+        eprintln!("skipped: {tool} is not installed");
+    }
+    missing.is_none()
+}
+
+fn emulated(name: &str, defines: &[&str]) -> Option<String> {
+    if !tools() {
+        return None;
+    }
+    let elf = build_board(name, &["driver.c", "emulated.c"], defines);
+    let loaded = format!("loader,file={},addr=0x60000000,force-raw=on", cases().display());
+    let said = run(board(&elf).args(["-device", &loaded]));
+    print!("{said}");
+    Some(said)
+}
+
+/// Bytes of the driver's own function between the paint and the kernel, as GCC reports them.
+const DRIVER_FRAME: u32 = 112;
+
+#[test]
+fn c_on_the_emulated_board_with_dsp_instructions() {
+    let Some(said) = emulated("dsp", &[]) else { return };
+    if stack::compiler() != COMPILER {
+        return eprintln!("stack not compared: the table is for {COMPILER}");
+    }
+    let table = stack::read();
+    for line in said.lines() {
+        let (op, rest) = line.split_once(": ").expect("a line an op");
+        let used: u32 = rest.rsplit(' ').next().and_then(|n| n.parse().ok()).expect("bytes of stack");
+        let allowed = table[&format!("tt_{op}")] + DRIVER_FRAME;
+        assert!(used <= allowed, "{op} used {used} bytes of stack, the table allows {allowed}");
+    }
+}
+
+#[test]
+fn c_on_the_emulated_board_without_dsp_instructions() {
+    emulated("portable", &["-DTT_NO_DSP"]);
+}
+
+/// The compiler that tables and counts are for; another one gives other frames and other instructions.
+const COMPILER: &str = "arm-none-eabi-gcc 12.2.1";
+
+#[test]
+fn stack_table_is_not_stale() {
+    if !available(ARM) || stack::compiler() != COMPILER {
+        return eprintln!("skipped: needs {COMPILER}");
+    }
+    let committed = fs::read_to_string(stack::path()).unwrap_or_default();
+    let now = stack::to_json(&stack::measure());
+    assert_eq!(committed, now, "run: cargo run -p tinytrain-conformance --example stack_table");
+}
+
+/// What the reference system needs on the same board: 65.04 million instructions forward, 106.37 million a step.
+#[test]
+fn a_training_step_stays_within_its_instructions() {
+    if !tools() || stack::compiler() != COMPILER {
+        return eprintln!("skipped: needs {COMPILER}");
+    }
+    let (forward, step) = bench::totals(&bench::measure());
+    println!("forward {forward}, step {step}");
+    assert!(forward <= 41_000_000, "{forward}");
+    assert!(step <= 64_000_000, "{step}");
+}

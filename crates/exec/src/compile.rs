@@ -1,0 +1,108 @@
+//! Model to Program.
+
+use std::sync::Arc;
+
+use tinytrain_ir::{Graph, Scheme, TensorId};
+use tinytrain_lower::{Options, Program, Slot, lower};
+use tinytrain_passes::{Stage, differentiate, specialise};
+
+use crate::{ExecError, calibrate};
+
+/// What a Program is compiled for.
+#[derive(Clone, Debug)]
+pub struct Requirements {
+    /// Classes of the head.
+    pub classes: usize,
+    /// Seed of the head and of stochastic rounding.
+    pub seed: u64,
+    /// What is trained.
+    pub scheme: Scheme,
+    /// Residual bits of trained weights.
+    pub residual_bits: u32,
+    /// The planner's rounds of improvement.
+    pub improvement_rounds: u32,
+}
+
+/// A model differentiated and calibrated once: any number of schemes can be compiled from it.
+#[derive(Clone)]
+pub struct Compiler {
+    /// The imported graph, then what each pass made of it, up to `autodiff` (with its exponents).
+    stages: Arc<Vec<Stage>>,
+}
+
+impl Compiler {
+    /// Attaches a head, differentiates, calibrates on `pictures` (int8, with labels).
+    pub fn new(
+        graph: &Graph,
+        classes: usize,
+        seed: u64,
+        pictures: &[(Vec<i8>, usize)],
+        threads: usize,
+    ) -> Result<Self, ExecError> {
+        let mut stages = vec![Stage { name: "import", graph: graph.clone() }];
+        stages.extend(differentiate(graph, classes, seed)?);
+        let last = stages.last_mut().expect("differentiate yields stages");
+        last.graph.exponents = calibrate(&last.graph, pictures, threads)?;
+        Ok(Self { stages: Arc::new(stages) })
+    }
+
+    /// The differentiated graph with its exponents.
+    pub fn graph(&self) -> &Graph {
+        &self.stages[self.stages.len() - 1].graph
+    }
+
+    /// Convolutions of the backbone.
+    pub fn layers(&self) -> usize {
+        self.graph().layers.len()
+    }
+
+    /// Every stage of a scheme's graph, for looking at.
+    pub fn stages(&self, scheme: &Scheme) -> Result<Vec<(&'static str, Graph)>, ExecError> {
+        let first = self.stages.iter().map(|s| (s.name, s.graph.clone()));
+        let rest = specialise(self.graph(), scheme)?.into_iter().map(|s| (s.name, s.graph));
+        Ok(first.chain(rest).collect())
+    }
+
+    /// The Program of a scheme.
+    pub fn compile(&self, scheme: &Scheme, residual_bits: u32, improvement_rounds: u32) -> Result<Program, ExecError> {
+        let mut stages = specialise(self.graph(), scheme)?;
+        let last = stages.pop().expect("specialise yields stages");
+        Ok(lower(&last.graph, &Options { residual_bits, improvement_rounds, keep_all: false })?)
+    }
+}
+
+/// All at once: see [`Compiler`].
+pub fn compile(
+    graph: &Graph,
+    r: &Requirements,
+    pictures: &[(Vec<i8>, usize)],
+    threads: usize,
+) -> Result<Program, ExecError> {
+    Compiler::new(graph, r.classes, r.seed, pictures, threads)?.compile(
+        &r.scheme,
+        r.residual_bits,
+        r.improvement_rounds,
+    )
+}
+
+/// The forward nodes of a graph as a Program in which every tensor stays to the end.
+pub(crate) fn forward_of(graph: &Graph) -> Result<Program, ExecError> {
+    let mut g = graph.clone();
+    g.nodes.retain(|n| n.op.is_forward());
+    g.exponents.clear();
+    Ok(lower(&g, &Options { keep_all: true, improvement_rounds: 0, ..Options::default() })?)
+}
+
+/// An imported model as it stands, classifier included, as a Program.
+pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, ExecError> {
+    let defaults = Options::default();
+    // What all lives to the end has no better plan.
+    let improvement_rounds = if keep_all { 0 } else { defaults.improvement_rounds };
+    Ok(lower(graph, &Options { keep_all, improvement_rounds, ..defaults })?)
+}
+
+/// Where each tensor of a Program made with `keep_all` lies when it has run.
+pub fn forward_tensors(graph: &Graph, program: &Program) -> Vec<(TensorId, Slot)> {
+    let finished = program.steps.iter().flat_map(|s| s.finished.iter().copied());
+    std::iter::once((graph.input, program.input)).chain(finished).collect()
+}

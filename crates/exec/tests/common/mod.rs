@@ -1,0 +1,92 @@
+//! Small random networks and pictures.
+#![allow(dead_code)]
+
+use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, PoolSpec, Quant, Shape, TensorId};
+use tinytrain_spec::random::mix;
+
+/// A seeded source of test values.
+pub struct Source(pub u64);
+
+impl Source {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(1);
+        mix(self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+    pub fn range(&mut self, lo: i64, hi: i64) -> i64 {
+        lo + (self.next() % (hi - lo + 1) as u64) as i64
+    }
+    pub fn real(&mut self, lo: f64, hi: f64) -> f64 {
+        lo + (hi - lo) * (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+    pub fn quant(&mut self) -> Quant {
+        Quant { scale: self.real(0.02, 0.06), zero: self.range(-128, 20) as i32 }
+    }
+}
+
+pub fn conv(
+    b: &mut GraphBuilder,
+    s: &mut Source,
+    x: TensorId,
+    depthwise: bool,
+    out_c: usize,
+    window: PoolSpec,
+    y: Quant,
+) -> TensorId {
+    let in_c = b.shape(x).c;
+    let taps = window.kernel[0] * window.kernel[1];
+    let fan = taps * if depthwise { 1 } else { in_c };
+    let n = fan * out_c;
+    let weights: Vec<i8> = (0..n).map(|_| s.range(-127, 127) as i8).collect();
+    let x_scale = b.quant(x).scale;
+    // Chosen so that outputs spread over the int8 range, some clamped.
+    let w = y.scale * 90.0 / (x_scale * 73.0 * 60.0 * (fan as f64).sqrt());
+    let w_scales: Vec<f64> = (0..out_c).map(|_| w * s.real(0.5, 1.5)).collect();
+    let bias: Vec<i32> = w_scales.iter().map(|w| (s.real(-40.0, 40.0) * y.scale / (x_scale * w)) as i32).collect();
+    let spec =
+        ConvSpec { window, depthwise, weights: weights.into(), bias: bias.into(), w_scales, y, bounds: (-128, 127) };
+    b.conv(x, spec).unwrap()
+}
+
+/// A network with every op that has a gradient: padding, convolutions of several kinds, a residual sum, concatenation, both poolings, requantisation.
+pub fn network(seed: u64) -> Graph {
+    let s = &mut Source(seed * 1000);
+    let (h, w) = (s.range(9, 12) as usize, s.range(9, 12) as usize);
+    let mut b = GraphBuilder::new("random", Shape::new(h, w, 3), Quant { scale: 1.0 / 127.5, zero: 0 }, None).unwrap();
+    let x = b.input();
+    let padded = b.pad(x, [1, 0, 0, 1]).unwrap();
+    let window = PoolSpec::valid(b.shape(padded), [3, 2], [1, 1]);
+    let q = s.quant();
+    let a = conv(&mut b, s, padded, false, 8, window, q);
+    let window = PoolSpec::same(b.shape(a), [3, 3], [1, 1]);
+    let q = s.quant();
+    let d = conv(&mut b, s, a, true, 8, window, q);
+    let window = PoolSpec::same(b.shape(d), [1, 1], [1, 1]);
+    let q = s.quant();
+    let p = conv(&mut b, s, d, false, 8, window, q);
+    let q = s.quant();
+    let sum = b.add(a, p, q, (-128, 127)).unwrap();
+    let q = s.quant();
+    let r = b.requantize(sum, q, (-100, 110)).unwrap();
+    let window = PoolSpec::same(b.shape(r), [3, 3], [2, 2]);
+    let m = b.pool(r, window, true, (-128, 127)).unwrap();
+    let window = PoolSpec::same(b.shape(r), [2, 3], [2, 2]);
+    let v = b.pool(r, window, false, (-128, 127)).unwrap();
+    let c = b.concat(&[m, v], 2).unwrap();
+    let window = PoolSpec::same(b.shape(c), [5, 3], [2, 1]);
+    let q = s.quant();
+    let e = conv(&mut b, s, c, true, 32, window, q);
+    let window = PoolSpec::same(b.shape(e), [3, 3], [1, 1]);
+    let q = s.quant();
+    let f = conv(&mut b, s, e, false, 12, window, q);
+    b.finish(vec![f]).unwrap()
+}
+
+pub fn picture(s: &mut Source, len: usize) -> Vec<i8> {
+    (0..len).map(|_| s.range(-128, 127) as i8).collect()
+}
+
+pub fn pictures(graph: &Graph, n: usize, classes: usize, seed: u64) -> Vec<(Vec<i8>, usize)> {
+    let s = &mut Source(seed ^ 0x5555);
+    let len = graph.tensor(graph.input).shape.len();
+    (0..n).map(|i| (picture(s, len), i % classes)).collect()
+}

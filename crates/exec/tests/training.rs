@@ -1,0 +1,266 @@
+//! What numerics, section 5, asks of every training graph.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use common::{Source, network, pictures};
+use tinytrain_exec::{Augment, Compiler, Control, Executor, PictureSource, Pictures, Schedule, TrainOptions, Trainer};
+use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
+use tinytrain_spec::arith::Real31;
+
+const CLASSES: usize = 5;
+
+fn compiler(seed: u64) -> (Graph, Compiler) {
+    let g = network(seed);
+    let c = Compiler::new(&g, CLASSES, seed, &pictures(&g, 10, CLASSES, seed), 2).unwrap();
+    (g, c)
+}
+
+fn executor(c: &Compiler, scheme: &str, bits: u32) -> Executor {
+    let scheme = Scheme::parse(scheme, c.layers()).unwrap();
+    Executor::new(Arc::new(c.compile(&scheme, bits, 100).unwrap())).unwrap()
+}
+
+const SCHEMES: [&str; 7] =
+    ["head", "bias:1", "bias:5", "full", "bias:0,2:1", "bias:3,2:1/2,4:1/4", "bias:2,0:1/3,1:1/2,3:1/4"];
+
+#[test]
+fn a_pruned_backward_pass_gives_the_bits_of_the_full_one() {
+    for seed in 1..=6 {
+        let (g, c) = compiler(seed);
+        let (picture, label) = pictures(&g, 1, CLASSES, seed + 100).remove(0);
+        let tensors = |scheme: &str| -> BTreeMap<TensorId, Vec<i8>> {
+            let mut e = executor(&c, scheme, 4);
+            e.trace();
+            e.train_step(&picture, label, Real31::from_f64(0.01)).unwrap();
+            e.take_trace().into_iter().collect()
+        };
+        let full = tensors("full");
+        for scheme in SCHEMES {
+            let pruned = tensors(scheme);
+            let mut gradients = 0;
+            for (t, bytes) in &pruned {
+                assert_eq!(
+                    full.get(t),
+                    Some(bytes),
+                    "seed {seed} scheme {scheme} tensor {}",
+                    c.graph().tensor(*t).name
+                );
+                gradients += matches!(c.graph().tensor(*t).kind, Kind::Gradient(_)) as usize;
+            }
+            assert!((scheme == "head") == (gradients == 0), "{scheme}");
+        }
+    }
+}
+
+#[test]
+fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
+    for seed in 1..=4 {
+        let (g, c) = compiler(seed);
+        for scheme in SCHEMES {
+            let data = pictures(&g, 6, CLASSES, seed + 7);
+            let mut plain = executor(&c, scheme, 2);
+            let mut poisoned = plain.clone();
+            poisoned.poison(true);
+            let mut cached = plain.clone();
+            for (p, label) in &data {
+                let lr = Real31::from_f64(0.003);
+                let a = plain.train_step(p, *label, lr).unwrap();
+                assert_eq!(a, poisoned.train_step(p, *label, lr).unwrap());
+                let mut kept = Vec::new();
+                let steps = cached.program().prefix;
+                cached.prefix(steps, p, &mut kept).unwrap();
+                assert_eq!(a, cached.train_step_kept(steps, &kept, *label, lr).unwrap());
+            }
+            assert_eq!(plain.state(), poisoned.state(), "{scheme}");
+            assert_eq!(plain.state(), cached.state(), "{scheme}");
+        }
+    }
+}
+
+#[test]
+fn what_one_scheme_kept_serves_every_scheme_that_changes_nothing_before() {
+    for seed in 1..=4 {
+        let (g, c) = compiler(seed);
+        let data = pictures(&g, 4, CLASSES, seed + 9);
+        for steps in 0..=executor(&c, "bias:3", 4).program().prefix {
+            let mut source = executor(&c, "bias:3", 4);
+            for scheme in ["head", "bias:1", "bias:2,4:1/4", "bias:3,2:1"] {
+                let mut plain = executor(&c, scheme, 4);
+                let mut from_kept = plain.clone();
+                from_kept.poison(true);
+                for (p, label) in &data {
+                    let mut kept = Vec::new();
+                    source.prefix(steps, p, &mut kept).unwrap();
+                    let lr = Real31::from_f64(0.003);
+                    let found = from_kept.train_step_kept(steps, &kept, *label, lr).unwrap();
+                    assert_eq!(plain.train_step(p, *label, lr).unwrap(), found);
+                }
+                assert_eq!(plain.state(), from_kept.state(), "{scheme} from step {steps}");
+            }
+        }
+    }
+}
+
+#[test]
+fn state_moves_where_the_scheme_says_and_nowhere_else() {
+    let (g, c) = compiler(3);
+    for (scheme, bits) in [("head", 4), ("bias:2", 4), ("full", 0), ("full", 2), ("full", 4), ("full", 8)] {
+        let mut e = executor(&c, scheme, bits);
+        let before = e.state().to_vec();
+        for (p, label) in pictures(&g, 30, CLASSES, 9) {
+            e.train_step(&p, label, Real31::from_f64(0.3)).unwrap();
+        }
+        for s in &e.program().states {
+            let range = s.slot.offset as usize..(s.slot.offset + s.slot.bytes) as usize;
+            assert_ne!(before[range.clone()], e.state()[range], "{scheme}, {bits} bits: {} did not move", s.name);
+        }
+    }
+}
+
+/// Unrounded gradients of the same forward values, to hold the integer ones against.
+#[test]
+fn the_integer_backward_pass_tracks_the_float64_one() {
+    let (mut worst, mut sum, mut count): (f64, f64, u32) = (1.0, 0.0, 0);
+    for seed in 1..=6 {
+        let (g, c) = compiler(seed);
+        let graph = c.graph();
+        let mut e = executor(&c, "full", 4);
+        for (picture, label) in pictures(&g, 4, CLASSES, seed) {
+            let head = head_weights(&e);
+            let weights = current_weights(&e, graph);
+            e.trace();
+            e.train_step(&picture, label, Real31::ZERO).unwrap();
+            let trace: BTreeMap<_, _> = e.take_trace().into_iter().collect();
+            let mut values = values_of(graph, &trace, &picture);
+            (values.head, values.weights) = (head, weights);
+            for (t, float) in tinytrain_exec::float::backward(graph, &values) {
+                let Some(bytes) = trace.get(&t).filter(|_| matches!(graph.tensor(t).kind, Kind::Gradient(_))) else {
+                    continue;
+                };
+                let dot: f64 = float.iter().zip(bytes).map(|(a, &b)| a * b as f64).sum();
+                let norms = float.iter().map(|a| a * a).sum::<f64>().sqrt()
+                    * bytes.iter().map(|&b| (b as f64).powi(2)).sum::<f64>().sqrt();
+                if norms > 0.0 {
+                    worst = worst.min(dot / norms);
+                    (sum, count) = (sum + dot / norms, count + 1);
+                }
+            }
+        }
+    }
+    let mean = sum / count as f64;
+    println!("cosine between {count} integer gradients and their float64 twins: mean {mean:.4}, least {worst:.4}");
+    // A picture whose gradients are small beside the calibrated range has few bits; on average there is no such excuse.
+    assert!(worst > 0.9 && mean > 0.99, "least {worst}, mean {mean}");
+}
+
+fn head_weights(e: &Executor) -> Vec<f64> {
+    let s = e.program().states.iter().find(|s| s.name == "head_weights").unwrap();
+    let bytes = &e.state()[s.slot.offset as usize..][..s.slot.bytes as usize];
+    bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f64).collect()
+}
+
+fn current_weights(e: &Executor, graph: &Graph) -> BTreeMap<usize, Vec<f64>> {
+    let of = |i: usize| {
+        let s = e.program().states.iter().find(|s| s.name == format!("conv{i}_trained")).unwrap();
+        e.state()[s.slot.offset as usize..][..s.slot.bytes as usize].iter().map(|&b| b as i8 as f64).collect()
+    };
+    (0..graph.layers.len()).map(|i| (i, of(i))).collect()
+}
+
+fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, picture: &[i8]) -> tinytrain_exec::float::Values {
+    let mut v = tinytrain_exec::float::Values::default();
+    v.activations.insert(graph.input, picture.iter().map(|&x| x as f64).collect());
+    for (t, bytes) in trace {
+        let tensor = graph.tensor(*t);
+        match tensor.kind {
+            Kind::Activation(_) => {
+                v.activations.insert(*t, bytes.iter().map(|&x| x as f64).collect());
+            }
+            Kind::Mask => {
+                let bit = |i: usize| bytes[i / 8] as u8 >> (i % 8) & 1 == 1;
+                v.masks.insert(*t, (0..tensor.shape.len()).map(bit).collect());
+            }
+            Kind::Error => {
+                v.error = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0] as u8, b[1] as u8]) as f64).collect();
+            }
+            _ => {}
+        }
+    }
+    v
+}
+
+#[test]
+fn learning_lowers_the_loss() {
+    let (g, c) = compiler(2);
+    let data = pictures(&g, 20, CLASSES, 4);
+    for (scheme, bits) in [("head", 4), ("bias:3", 4), ("full", 0), ("full", 2), ("full", 4), ("full", 8)] {
+        let mut e = executor(&c, scheme, bits);
+        let loss = |e: &mut Executor| data.iter().map(|(p, l)| e.evaluate(p, *l).unwrap().loss as i64).sum::<i64>();
+        let before = loss(&mut e);
+        for _ in 0..15 {
+            for (p, label) in &data {
+                e.train_step(p, *label, Real31::from_f64(0.002)).unwrap();
+            }
+        }
+        let after = loss(&mut e);
+        println!("{scheme}, {bits} residual bits: loss {:.3} -> {:.3}", mean(before), mean(after));
+        assert!(after < before * 9 / 10, "{scheme} {bits}: {before} -> {after}");
+    }
+    fn mean(sum: i64) -> f64 {
+        sum as f64 / 65536.0 / 20.0
+    }
+}
+
+#[test]
+fn threads_interruption_and_the_cache_change_no_bit() {
+    let (g, c) = compiler(5);
+    let program = Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), 2, 50).unwrap());
+    let all = pictures(&g, 23, CLASSES, 8);
+    let bytes = all[0].0.len();
+    let labels = all.iter().map(|p| p.1 as u16).collect();
+    let source: Arc<dyn PictureSource> =
+        Arc::new(Pictures::new(all.iter().flat_map(|p| p.0.clone()).collect(), labels, bytes).unwrap());
+    let options = |threads, cache_bytes| TrainOptions {
+        schedule: Schedule { peak: 0.003, steps: 100 },
+        seed: 3,
+        augment: Augment::default(),
+        cache_bytes,
+        threads,
+    };
+    let control = Control::default();
+    let mut whole = Trainer::new(program.clone(), source.clone(), options(1, 0)).unwrap();
+    whole.run(u64::MAX, &control).unwrap();
+    for (threads, cache) in [(2, 0), (1, usize::MAX), (3, 5 * 4000)] {
+        let mut first = Trainer::new(program.clone(), source.clone(), options(threads, cache)).unwrap();
+        first.run(41, &control).unwrap();
+        let (state, visits, counts) =
+            (first.executor().state().to_vec(), first.visits(), first.executor().saturated().to_vec());
+        let mut second = Trainer::new(program.clone(), source.clone(), options(1, cache)).unwrap();
+        second.restore(&state, visits, &counts).unwrap();
+        second.run(u64::MAX, &control).unwrap();
+        assert_eq!(
+            (whole.checksum(), whole.executor().saturated()),
+            (second.checksum(), second.executor().saturated())
+        );
+        let (a, b) = (whole.evaluate(&source, 1, &control).unwrap(), second.evaluate(&source, 3, &control).unwrap());
+        assert_eq!((a.predicted, a.loss), (b.predicted, b.loss));
+    }
+    let abort = Control::default();
+    abort.abort.store(true, std::sync::atomic::Ordering::Relaxed);
+    let mut stopped = Trainer::new(program, source, options(1, 0)).unwrap();
+    assert_eq!(stopped.run(u64::MAX, &abort).unwrap().steps, 0);
+}
+
+#[test]
+fn sizes_and_labels_are_checked() {
+    let (g, c) = compiler(1);
+    let mut e = executor(&c, "head", 4);
+    let (p, _) = pictures(&g, 1, CLASSES, 1).remove(0);
+    assert_eq!(e.train_step(&p[1..], 0, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
+    assert_eq!(e.train_step(&p, CLASSES, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
+    assert_eq!(e.restore(&[0], 0).unwrap_err().code(), "SIZE_MISMATCH");
+    let _ = Source(0);
+}

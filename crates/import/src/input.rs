@@ -1,0 +1,114 @@
+use tinytrain_ir::{Quant, Shape};
+use tinytrain_spec::arith::round_half_up;
+
+use crate::ImportError;
+
+/// What a model expects of a picture: `real = (pixel - mean[c]) / std[c]` for a pixel 0..255; one entry, or one a
+/// channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalisation {
+    /// The pixel that stands for 0.
+    pub mean: Vec<f64>,
+    /// Pixels that make 1.
+    pub std: Vec<f64>,
+}
+
+/// How to feed a model.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Rows, columns, channels of one picture.
+    pub shape: Shape,
+    /// Quantisation of the graph's input.
+    pub quant: Quant,
+    /// The tensor's index in a `.tflite`: what QUANTIZE yields, where the file's own input is float or uint8.
+    pub source: Option<usize>,
+    /// What the tables were made from.
+    pub normalisation: Normalisation,
+    /// False if the caller stated the normalisation: a guess is worth printing.
+    pub guessed: bool,
+    /// The int8 value of each pixel 0..255, one table a channel.
+    pub tables: Vec<[i8; 256]>,
+}
+
+impl Normalisation {
+    /// The same for all channels.
+    pub fn uniform(mean: f64, std: f64) -> Self {
+        Self { mean: vec![mean], std: vec![std] }
+    }
+
+    /// A file does not say what its reals mean. What int8 can hold at the input's quantisation tells: calibration
+    /// spreads it over the reals that were fed. Within 2 % of -1..1, 0..1, 0..255 or -128..127 it is that convention.
+    /// Any other range is taken as the image of 0..255 as well, so that a pixel becomes `pixel - 128`; the caller who
+    /// knows better says so in `Options`.
+    pub fn guess(quant: Quant) -> Self {
+        let low = (-128 - quant.zero) as f64 * quant.scale;
+        let width = 255.0 * quant.scale;
+        let is = |l: f64, w: f64| (width / w - 1.0).abs() < 0.02 && (low - l).abs() < 0.02 * w;
+        if is(-1.0, 2.0) {
+            Self::uniform(127.5, 127.5)
+        } else if is(0.0, 1.0) {
+            Self::uniform(0.0, 255.0)
+        } else if is(0.0, 255.0) {
+            Self::uniform(0.0, 1.0)
+        } else if is(-128.0, 255.0) {
+            Self::uniform(128.0, 1.0)
+        } else {
+            Self::uniform(-low / quant.scale, 1.0 / quant.scale)
+        }
+    }
+
+    /// The int8 value of each pixel for channel `c`: `round((pixel - mean) / std / scale) + zero`, saturating; but
+    /// `pixel - 128` throughout if that is nowhere off by more than 3/4. Then pixels and int8 values are one to one but
+    /// for a fraction of a level, and rounding would merge two grey levels somewhere (with `pixel - 127.5`, as in -1..1
+    /// at zero point 0, perhaps everywhere).
+    pub fn table(&self, c: usize, quant: Quant) -> [i8; 256] {
+        let pick = |v: &[f64]| v.get(c).or(v.first()).copied().unwrap_or(1.0);
+        let (mean, std) = (pick(&self.mean), pick(&self.std));
+        let exact = |p: usize| (p as f64 - mean) / std / quant.scale + quant.zero as f64;
+        let direct = (0..256).all(|p| (exact(p) - (p as f64 - 128.0)).abs() <= 0.75);
+        std::array::from_fn(|p| {
+            if direct { (p as i32 - 128) as i8 } else { round_half_up(exact(p).clamp(-128.0, 127.0)) as i8 }
+        })
+    }
+
+    fn check(&self, channels: usize) -> Result<(), String> {
+        let fits = |v: &[f64]| v.len() == 1 || v.len() == channels;
+        if !fits(&self.mean) || !fits(&self.std) {
+            return Err(format!(
+                "the normalisation has {} means and {} deviations; the model has {channels} input channels",
+                self.mean.len(),
+                self.std.len()
+            ));
+        }
+        match self.mean.iter().all(|m| m.is_finite()) && self.std.iter().all(|s| s.is_finite() && *s > 0.0) {
+            true => Ok(()),
+            false => Err("the normalisation's means must be finite and its deviations positive".into()),
+        }
+    }
+}
+
+impl Input {
+    pub(crate) fn new(
+        file: &str,
+        shape: Shape,
+        quant: Quant,
+        source: Option<usize>,
+        stated: Option<&Normalisation>,
+    ) -> Result<Self, ImportError> {
+        let normalisation = stated.cloned().unwrap_or_else(|| Normalisation::guess(quant));
+        normalisation.check(shape.c).map_err(|what| ImportError::Options { file: file.into(), what })?;
+        // An input with many channels is no picture; one table serves it, and memory stays bounded.
+        let uniform = normalisation.mean.len() == 1 && normalisation.std.len() == 1;
+        let tables = if uniform {
+            vec![normalisation.table(0, quant); shape.c.min(4)]
+        } else {
+            (0..shape.c).map(|c| normalisation.table(c, quant)).collect()
+        };
+        Ok(Self { shape, quant, source, normalisation, guessed: stated.is_none(), tables })
+    }
+
+    /// The table of a channel.
+    pub fn table(&self, c: usize) -> &[i8; 256] {
+        &self.tables[c.min(self.tables.len() - 1)]
+    }
+}

@@ -1,0 +1,132 @@
+//! Operators that look at the order of dimensions: TRANSPOSE and MEAN. The graph knows HWC only; models that came by way
+//! of PyTorch turn to NCHW for their mean. No byte is moved for that: the value remembers the file's order.
+
+use tinytrain_ir::{PoolSpec, Shape, TensorId};
+
+use super::{Lowering, Site, Value};
+use crate::error::{Fault, malformed, unsupported};
+
+/// The natural order: batch, rows, columns, channels.
+const NATURAL: [usize; 4] = [0, 1, 2, 3];
+
+impl<'a> Lowering<'a> {
+    /// MEAN over rows, over columns, or both, in whatever order the file has them.
+    pub(super) fn mean(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
+        let (x, dims) = self.ordered_input(site.op)?;
+        let Some((axes, _)) = self.integers(site.op, 1, "axes")? else { return malformed("it has no axes") };
+        let rank = dims.len();
+        let order = x.order.clone().unwrap_or_else(|| natural(rank));
+        let reduced = |k: usize| axes.iter().any(|&a| a == k as i64 || a == k as i64 - rank as i64);
+        if axes.iter().any(|&a| a < -(rank as i64) || a >= rank as i64) {
+            return malformed(format!("its axes are {axes:?} for {rank} dimensions"));
+        }
+        // An axis of one element may be left out or named; an axis that the file has dropped already has one.
+        let over = |axis: usize| (0..rank).any(|k| order[k] == axis && reduced(k));
+        let xs = self.builder.shape(x.id);
+        if over(0) || over(3) || !(over(1) || over(2)) {
+            return unsupported(format!("MEAN over the axes {axes:?} of {dims:?}; over rows and columns is supported"));
+        }
+        let kept: Vec<usize> = if self.file.tensors[site.y].dims.len() == rank {
+            order.clone()
+        } else {
+            (0..rank).filter(|&k| !reduced(k)).map(|k| order[k]).collect()
+        };
+        match (over(1) || xs.h == 1, over(2) || xs.w == 1) {
+            (true, true) => self.mean_of_all(site, x.id, &kept),
+            (true, false) => self.mean_of_rows(site, x.id, &kept),
+            _ => self.mean_of_columns(site, x.id, &kept),
+        }
+    }
+
+    fn mean_of_all(&mut self, site: &Site<'a>, x: TensorId, kept: &[usize]) -> Result<Value, Fault> {
+        let left = Shape::new(1, 1, self.builder.shape(x).c);
+        self.check_kept(site, kept, left)?;
+        self.claim(site, left, true);
+        let y = self.builder.mean(x, site.quant)?;
+        self.reduced(site, y, kept, left)
+    }
+
+    /// All that is in a row counts as channels: `[H, 1, W C]`.
+    fn mean_of_rows(&mut self, site: &Site<'a>, x: TensorId, kept: &[usize]) -> Result<Value, Fault> {
+        let xs = self.builder.shape(x);
+        let left = Shape::new(1, xs.w, xs.c);
+        self.check_kept(site, kept, left)?;
+        let flat = self.helper_reshape(site, x, Shape::new(xs.h, 1, xs.w * xs.c))?;
+        self.claim(site, Shape::new(1, 1, xs.w * xs.c), in_order(kept, left));
+        let y = self.builder.mean(flat, site.quant)?;
+        self.reduced(site, y, kept, left)
+    }
+
+    /// As an average pooling: it rounds as MEAN does unless a mean lies halfway between two integers, which takes an
+    /// even number of columns.
+    fn mean_of_columns(&mut self, site: &Site<'a>, x: TensorId, kept: &[usize]) -> Result<Value, Fault> {
+        let xs = self.builder.shape(x);
+        self.keeps_quant(x, site)?;
+        if xs.w.is_multiple_of(2) {
+            return unsupported(format!(
+                "MEAN over {} columns alone, an even number, is not supported; over rows and columns at once is",
+                xs.w
+            ));
+        }
+        let left = Shape::new(xs.h, 1, xs.c);
+        self.check_kept(site, kept, left)?;
+        self.claim(site, left, in_order(kept, left));
+        let window = PoolSpec::valid(xs, [1, xs.w], [1, 1]);
+        let y = self.builder.pool(x, window, false, (-128, 127))?;
+        self.reduced(site, y, kept, left)
+    }
+
+    /// The file's dimensions of the result must be those that are left, in the file's order.
+    fn check_kept(&self, site: &Site<'_>, kept: &[usize], left: Shape) -> Result<(), Fault> {
+        let natural = [1, left.h, left.w, left.c];
+        let declared = &self.file.tensors[site.y].dims;
+        if declared.len() == kept.len() && kept.iter().zip(declared).all(|(&axis, &d)| natural[axis] == d as usize) {
+            return Ok(());
+        }
+        malformed(format!("its output is declared as {declared:?}, its parameters give {left}"))
+    }
+
+    /// What a MEAN has left: a tensor like any other, or, in another order than the graph's, a value that a second MEAN
+    /// may read.
+    fn reduced(&mut self, site: &Site<'a>, y: TensorId, kept: &[usize], left: Shape) -> Result<Value, Fault> {
+        if in_order(kept, left) {
+            return Ok(self.shaped(site, y, site.shape, Some(site.y))?.into());
+        }
+        Ok(Value { id: self.shaped(site, y, left, None)?, order: Some(kept.to_vec()) })
+    }
+
+    /// Dimensions in another order: a RESHAPE if no bytes move, else a note for the MEAN that follows.
+    pub(super) fn transpose(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
+        let (x, dims) = self.ordered_input(site.op)?;
+        self.keeps_quant(x.id, site)?;
+        let Some((perm, _)) = self.integers(site.op, 1, "permutation")? else {
+            return malformed("it has no permutation");
+        };
+        let rank = dims.len();
+        let perm: Vec<usize> = perm.iter().filter_map(|&p| usize::try_from(p).ok().filter(|&p| p < rank)).collect();
+        let declared = &self.file.tensors[site.y].dims;
+        let is_permutation = perm.len() == rank && (0..rank).all(|k| perm.contains(&k));
+        if !is_permutation || declared.len() != rank || (0..rank).any(|k| declared[k] != dims[perm[k]]) {
+            return malformed(format!("its permutation {perm:?} does not lead from {dims:?} to {declared:?}"));
+        }
+        let before = x.order.unwrap_or_else(|| natural(rank));
+        let order: Vec<usize> = perm.iter().map(|&p| before[p]).collect();
+        if in_order(&order, self.builder.shape(x.id)) {
+            return Ok(self.builder.reshape(x.id, site.shape)?.into());
+        }
+        Ok(Value { id: x.id, order: Some(order) })
+    }
+}
+
+/// The axes of a tensor with 2 to 4 dimensions: `[1, C]`, `[1, W, C]`, `[1, H, W, C]`.
+fn natural(rank: usize) -> Vec<usize> {
+    let mut axes = NATURAL.to_vec();
+    axes.drain(1..1 + 4usize.saturating_sub(rank).min(3));
+    axes
+}
+
+/// Whether dimensions in this order have the bytes of the natural order: those of one element may stand anywhere.
+fn in_order(order: &[usize], s: Shape) -> bool {
+    let natural = [1, s.h, s.w, s.c];
+    order.iter().filter(|&&axis| natural[axis] != 1).is_sorted()
+}

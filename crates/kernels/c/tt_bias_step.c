@@ -1,0 +1,33 @@
+/* Bias gradient and update. */
+#include "tt_spec.h"
+
+/* Sums of four channels' gradients, as two pairs; 256 int8 just fit into an int16. */
+#define AT_ONCE 256
+
+void tt_bias_step(int32_t pixels, int32_t channels, const tt_update *u, tt_real31 layer, const int8_t *g,
+                  const uint32_t *qas, const int32_t *base, int32_t *offset)
+{
+    const tt_real31 lr = tt_real_mul(u->lr, layer);
+    for (int32_t c = 0; c < channels; c += 4) {
+        int32_t count = tt_min(4, channels - c), sum[4] = {0, 0, 0, 0};
+        const int8_t *from = g + c;
+        for (int32_t at = 0; at < pixels; at += AT_ONCE) {
+            uint32_t even = 0, odd = 0;
+            for (int32_t n = tt_min(AT_ONCE, pixels - at); n > 0; n--, from += channels) {
+                uint32_t word = count == 4 ? tt_load4(from) : tt_load_part(from, count);
+                even = tt_sxtab16(even, word);
+                odd = tt_sxtab16_odd(odd, word);
+            }
+            sum[0] += (int16_t)even;
+            sum[1] += (int16_t)odd;
+            sum[2] += (int16_t)(even >> 16);
+            sum[3] += (int16_t)(odd >> 16);
+        }
+        for (int32_t i = 0; i < count; i++) {
+            if (qas[c + i] == 0)
+                continue;
+            tt_rate rate = tt_rate_new(lr, tt_qas_real(qas[c + i]), u->params.exponent, u->k, 8);
+            offset[c + i] = tt_apply_bias(base[c + i], offset[c + i], tt_delta(rate, sum[i]));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+/* Weight gradient and update of the full convolution. One weight's gradient is a sum over output pixels: the inputs
+ * that a weight meets become a row of int8 (padding counts as the zero point), four output channels' gradients four
+ * columns, and the zero point's share, the same for a whole column, is taken off at the start. Where it fits,
+ * scratch holds the rows of many weights, so that they are gathered once for all output channels. */
+#include "tt_columns.h"
+
+/* Pixels taken at once, bytes of rows held at once. */
+#define PIXELS 256
+#define ROW_BYTES 3072
+
+typedef struct {
+    int32_t pixels, row, rows, blocks; /* pixels at once, bytes of a row, rows at once, blocks of pixels */
+} tt_weight_plan;
+
+static tt_weight_plan plan(const tt_conv_params *p)
+{
+    tt_weight_plan s;
+    int32_t all = p->out_h * p->out_w;
+    s.pixels = tt_min(all, PIXELS);
+    s.row = (s.pixels + 3) & ~3;
+    s.rows = tt_min(p->kh * p->kw * p->trained, ROW_BYTES / s.row);
+    s.blocks = (all + s.pixels - 1) / s.pixels;
+    return s;
+}
+
+/* Four columns, the rows, and where the pixels do not fit at once the sums so far. */
+uint32_t tt_conv_weight_step_scratch(const tt_conv_params *p)
+{
+    tt_weight_plan s = plan(p);
+    return (uint32_t)(8 * s.row + s.rows * s.row + (s.blocks > 1 ? 16 * s.rows : 0));
+}
+
+/* Row of weight `r` (ky, kx, channel) over `n` pixels from `from` on. */
+static __attribute__((noinline)) void gather(const tt_conv_params *p, const int8_t *x, const uint16_t *channels,
+                                             int32_t r, int32_t from, int32_t n, int8_t *row)
+{
+    int32_t tap = r / p->trained, j = r - tap * p->trained, ky = tap / p->kw, kx = tap - ky * p->kw;
+    int32_t oy = from / p->out_w, ox = from - oy * p->out_w;
+    x += p->trained == p->in_c ? j : channels[j];
+    int32_t iy = oy * p->stride_h - p->pad_top + ky;
+    for (; n > 0; n--) {
+        int32_t ix = ox * p->stride_w - p->pad_left + kx;
+        int32_t inside = iy >= 0 && iy < p->in_h && ix >= 0 && ix < p->in_w;
+        *row++ = inside ? x[(iy * p->in_w + ix) * p->in_c] : (int8_t)p->x_zero;
+        if (++ox == p->out_w) {
+            ox = 0;
+            iy += p->stride_h;
+        }
+    }
+}
+
+/* The sum of a column. */
+static __attribute__((noinline)) int32_t column_sum(const uint32_t *c, int32_t words)
+{
+    int32_t sum = 0;
+    for (int32_t i = 0; i < words; i += 4)
+        sum = tt_smlad(c[i], 0x00010001, sum);
+    return sum;
+}
+
+typedef struct {
+    const tt_update *u;
+    int32_t width, size; /* output channels of the columns, weights of an output channel */
+    uint64_t key;
+    tt_rate rate[4];
+    int8_t *q;
+    uint8_t *lo;
+} tt_update_job;
+
+/* Weight `index` of the columns' channels, and the same one of the channels after it. */
+static __attribute__((noinline)) void update(const tt_update_job *job, const tt_quad *a, int32_t index)
+{
+    for (int32_t i = 0; i < job->width; i++, index += job->size)
+        if (job->rate[i].p)
+            tt_weight_update(job->rate[i], job->u->params.bits, job->key, a->v[i], job->q, job->lo, (uint32_t)index);
+}
+
+void tt_conv_weight_step(const tt_conv_params *p, const tt_update *u, const int8_t *g, const int8_t *x,
+                         const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo, void *scratch)
+{
+    const tt_weight_plan s = plan(p);
+    const int32_t all = p->out_h * p->out_w, n = p->out_c, size = p->kh * p->kw * p->trained;
+    tt_update_job job = {u, 0, size, tt_key(u->seed, u->step, (uint32_t)u->params.tensor), {{0, 0}}, q, lo};
+    uint32_t *columns = scratch;
+    tt_quad *sums = (tt_quad *)(columns + 2 * s.row);
+    int8_t *rows = (int8_t *)(s.blocks > 1 ? sums + s.rows : sums);
+
+    for (int32_t r0 = 0; r0 < size; r0 += s.rows) {
+        const int32_t count = tt_min(s.rows, size - r0);
+        for (int32_t o = 0; o < n; o += 4) {
+            job.width = tt_min(4, n - o);
+            for (int32_t i = 0; i < job.width; i++)
+                job.rate[i] = tt_rate_new(u->lr, tt_qas_real(qas[o + i]), u->params.exponent, u->k, u->params.bits);
+            for (int32_t from = 0; from < all; from += s.pixels) {
+                const int32_t len = tt_min(s.pixels, all - from);
+                tt_quad zero;
+                tt_columns_transpose(g + from * n + o, n, len, job.width, columns);
+                for (int32_t i = 0; i < 4; i++)
+                    zero.v[i] =
+                        (int32_t)(0u - (uint32_t)p->x_zero * (uint32_t)column_sum(columns + i, tt_column_words(len)));
+                for (int32_t r = 0; r < count; r++) {
+                    int8_t *row = rows + r * s.row;
+                    if (o == 0 || s.blocks > 1)
+                        gather(p, x, channels, r0 + r, from, len, row);
+                    tt_quad a = zero;
+                    if (from)
+                        for (int32_t i = 0; i < 4; i++)
+                            a.v[i] = (int32_t)((uint32_t)a.v[i] + (uint32_t)sums[r].v[i]);
+                    a = tt_dot4(row, columns, len, a);
+                    if (from + len < all) {
+                        sums[r] = a;
+                    } else {
+                        tt_quad copy = a;
+                        update(&job, &copy, o * size + r0 + r);
+                    }
+                }
+            }
+        }
+    }
+}

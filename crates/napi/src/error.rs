@@ -1,0 +1,62 @@
+use std::fmt::Display;
+
+use serde_json::{Value, json};
+use tinytrain_exec::ExecError;
+use tinytrain_ir::IrError;
+use tinytrain_lower::{LowerError, TargetError};
+
+/// An error on its way to JavaScript.
+#[derive(Debug)]
+pub struct Failure {
+    code: &'static str,
+    message: String,
+    details: Value,
+}
+
+impl Failure {
+    /// An error with a stable code.
+    pub fn new(code: &'static str, message: impl Display) -> Self {
+        Self { code, message: message.to_string(), details: json!({}) }
+    }
+
+    /// The same with facts for a program to read.
+    pub fn with(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+}
+
+impl From<Failure> for napi::Error {
+    fn from(f: Failure) -> Self {
+        Self::from_reason(json!({ "code": f.code, "message": f.message, "details": f.details }).to_string())
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(e: ExecError) -> Self {
+        let details = match &e {
+            ExecError::Size { found, expected, .. } => json!({ "found": found, "expected": expected }),
+            ExecError::Aborted(steps) => json!({ "steps": steps }),
+            _ => json!({}),
+        };
+        Self::new(e.code(), &e).with(details)
+    }
+}
+
+impl From<IrError> for Failure {
+    fn from(e: IrError) -> Self {
+        Self::new(e.code(), e)
+    }
+}
+
+impl From<LowerError> for Failure {
+    fn from(e: LowerError) -> Self {
+        Self::new(e.code(), e)
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(e: TargetError) -> Self {
+        Self::new(e.code(), e)
+    }
+}

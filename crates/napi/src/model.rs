@@ -1,0 +1,234 @@
+use std::sync::{Arc, OnceLock};
+
+use napi::bindgen_prelude::{Int8Array, Object, Uint8Array};
+use napi::{Env, Result};
+use napi_derive::napi;
+use serde_json::{Value, json};
+use tinytrain_exec::{Executor, forward_program, forward_tensors};
+use tinytrain_import::{ImportError, Imported, Normalisation, Options};
+use tinytrain_ir::{Graph, Layer, Node, Op, Shape, TensorId};
+use tinytrain_lower::Slot;
+
+use crate::error::Failure;
+use crate::task::on_thread;
+
+impl From<ImportError> for Failure {
+    fn from(e: ImportError) -> Self {
+        let details = e.operator().map_or(
+            json!({}),
+            |o| json!({ "operator": { "index": o.index, "name": o.name, "inputs": o.inputs, "outputs": o.outputs } }),
+        );
+        // Lines after the first say what would help.
+        let text = e.to_string();
+        let (message, help) = text.split_once('\n').unwrap_or((&text, ""));
+        let mut details = details;
+        if !help.is_empty() {
+            details["help"] = help.lines().map(str::trim).collect();
+        }
+        Self::new(e.code(), message).with(details)
+    }
+}
+
+/// A model as it stands in its file.
+#[napi]
+pub struct Model {
+    inner: Arc<Imported>,
+    graph: Arc<Graph>,
+    forward: Arc<Forward>,
+}
+
+/// Programs of the forward pass, compiled when they are first asked for.
+#[derive(Default)]
+struct Forward {
+    lean: OnceLock<Runnable>,
+    whole: OnceLock<Runnable>,
+}
+
+/// A Program, ready to be cloned and run, and where the tensors of the file are when it has run.
+struct Runnable {
+    executor: Executor,
+    tensors: Vec<(u32, Slot)>,
+}
+
+/// How a model is opened.
+#[napi(object)]
+#[derive(Default)]
+pub struct ModelOptions {
+    /// Rows of the input, where the file does not fix them.
+    pub height: Option<u32>,
+    /// Columns of the input.
+    pub width: Option<u32>,
+    /// The pixel that stands for 0, one or one a channel.
+    pub mean: Option<Vec<f64>>,
+    /// Pixels that make 1, one or one a channel.
+    pub std: Option<Vec<f64>>,
+}
+
+/// A tensor of the file.
+#[napi(object)]
+pub struct TensorData {
+    /// Its index in the file.
+    pub index: u32,
+    /// Its content.
+    pub data: Int8Array,
+}
+
+/// What a forward pass yields.
+#[napi(object)]
+pub struct ForwardData {
+    /// What the model yields.
+    pub outputs: Vec<Int8Array>,
+    /// Every tensor, if asked for.
+    pub tensors: Vec<TensorData>,
+}
+
+impl From<ModelOptions> for Options {
+    fn from(o: ModelOptions) -> Self {
+        let normalisation = match (o.mean, o.std) {
+            (None, None) => None,
+            (mean, std) => Some(Normalisation { mean: mean.unwrap_or(vec![0.0]), std: std.unwrap_or(vec![1.0]) }),
+        };
+        let input = o.height.zip(o.width).map(|(h, w)| [h as usize, w as usize]);
+        Self { input, normalisation }
+    }
+}
+
+#[napi]
+impl Model {
+    /// Parses a model. `path` is for messages and the model's name.
+    #[napi(ts_return_type = "Promise<Model>")]
+    pub fn load<'e>(env: &'e Env, path: String, bytes: Uint8Array, options: ModelOptions) -> Result<Object<'e>> {
+        let bytes = bytes.to_vec();
+        on_thread(env, move || {
+            let imported = tinytrain_import::import(&path, &bytes, &options.into())?;
+            let graph = Arc::new(imported.graph.clone());
+            Ok(Self { inner: Arc::new(imported), graph, forward: Arc::default() })
+        })
+    }
+
+    /// Operations, shapes and sizes as JSON.
+    #[napi]
+    pub fn describe(&self) -> String {
+        describe(&self.inner).to_string()
+    }
+
+    /// The int8 value of each of a pixel's 256 values, one table a channel.
+    #[napi]
+    pub fn input_tables(&self) -> Vec<Int8Array> {
+        (0..self.inner.input.shape.c).map(|c| Int8Array::new(self.inner.input.table(c).to_vec())).collect()
+    }
+
+    /// The graph as text.
+    #[napi]
+    pub fn dump(&self) -> String {
+        self.graph.dump()
+    }
+
+    /// Runs the model as it stands on one input.
+    #[napi(ts_return_type = "Promise<ForwardData>")]
+    pub fn forward<'e>(&self, env: &'e Env, input: Int8Array, tensors: bool) -> Result<Object<'e>> {
+        let (imported, forward, input) = (self.inner.clone(), self.forward.clone(), input.to_vec());
+        on_thread(env, move || {
+            let runnable = forward.get(&imported, tensors)?;
+            let mut executor = runnable.executor.clone();
+            executor.forward(&input)?;
+            let copy = |slot: Slot| Int8Array::new(executor.bytes(slot).to_vec());
+            Ok(ForwardData {
+                outputs: executor.program().outputs.iter().map(|&slot| copy(slot)).collect(),
+                tensors: runnable.tensors.iter().map(|&(index, slot)| TensorData { index, data: copy(slot) }).collect(),
+            })
+        })
+    }
+
+    pub(crate) fn graph(&self) -> Arc<Graph> {
+        self.graph.clone()
+    }
+}
+
+impl Forward {
+    fn get(&self, imported: &Imported, tensors: bool) -> std::result::Result<&Runnable, Failure> {
+        let cell = if tensors { &self.whole } else { &self.lean };
+        if let Some(runnable) = cell.get() {
+            return Ok(runnable);
+        }
+        let program = Arc::new(forward_program(&imported.graph, tensors)?);
+        let executor = Executor::new(program.clone())?;
+        let places = if tensors { forward_tensors(&imported.graph, &program) } else { Vec::new() };
+        let tensors =
+            places.iter().flat_map(|&(id, slot)| names(imported, id).map(move |index| (index, slot))).collect();
+        // Where two calls race, both have made the same.
+        Ok(cell.get_or_init(|| Runnable { executor, tensors }))
+    }
+}
+
+/// The indices that the file gives to a tensor of the graph; a file without indices is numbered by the graph.
+fn names(imported: &Imported, id: TensorId) -> impl Iterator<Item = u32> {
+    let own = imported.tensors.iter().filter(move |t| t.tensor == id);
+    own.map(move |t| t.source.unwrap_or(id.index()) as u32)
+}
+
+/// Operators that a model may hold, by the names of the file format.
+#[napi]
+pub fn supported_operators() -> Vec<String> {
+    tinytrain_import::supported_ops().iter().map(|&name| name.into()).collect()
+}
+
+fn dims(s: Shape) -> [usize; 3] {
+    [s.h, s.w, s.c]
+}
+
+/// Sums over the convolutions of a graph.
+fn totals(graph: &Graph) -> Value {
+    let sum = |f: &dyn Fn(&Layer) -> u64| graph.layers.iter().map(f).sum::<u64>();
+    json!({
+        "convolutions": graph.layers.len(),
+        "macs": sum(&Layer::macs),
+        "weights": sum(&|l| l.weights.len() as u64),
+        "biases": sum(&|l| l.bias.len() as u64),
+    })
+}
+
+fn describe(imported: &Imported) -> Value {
+    let (graph, input) = (&imported.graph, &imported.input);
+    // What is left when the classifier has given way to a head: what schemes count. A model that takes no head has none.
+    let backbone = tinytrain_passes::differentiate(graph, 2, 0).ok().map(|stages| totals(&stages[0].graph));
+    let layers: Vec<Value> = graph.nodes.iter().enumerate().map(|(i, n)| describe_node(graph, i, n)).collect();
+    json!({
+        "name": graph.name,
+        "format": imported.format,
+        "input": {
+            "shape": dims(input.shape), "scale": input.quant.scale, "zero": input.quant.zero,
+            "mean": input.normalisation.mean, "std": input.normalisation.std, "guessed": input.guessed,
+        },
+        "layers": layers,
+        "totals": totals(graph),
+        "backbone": backbone,
+    })
+}
+
+fn describe_node(graph: &Graph, index: usize, node: &Node) -> Value {
+    let shape = |t: &TensorId| dims(graph.tensor(*t).shape);
+    let mut record = json!({
+        "index": index,
+        "op": node.op.name(),
+        "inputs": node.inputs.iter().map(shape).collect::<Vec<_>>(),
+        "output": node.outputs.first().map(shape),
+        "macs": 0,
+        "weights": 0,
+        "biases": 0,
+    });
+    if let Some(source) = node.origin.op {
+        record["source"] = json!(source);
+    }
+    if let Op::Conv(id) = node.op {
+        let (layer, g) = (graph.layer(id), &graph.layer(id).geo);
+        record["conv"] = json!(id.0);
+        record["depthwise"] = json!(layer.depthwise);
+        record["kernel"] = json!([g.kh, g.kw]);
+        record["stride"] = json!([g.stride_h, g.stride_w]);
+        record["macs"] = json!(layer.macs());
+        record["weights"] = json!(layer.weights.len());
+        record["biases"] = json!(layer.bias.len());
+    }
+    record
+}

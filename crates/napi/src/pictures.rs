@@ -1,0 +1,154 @@
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::Result;
+use napi::bindgen_prelude::{Int8Array, Uint16Array, Uint32Array};
+use napi_derive::napi;
+use serde_json::json;
+use tinytrain_exec::{ExecError, PictureSource};
+
+use crate::error::Failure;
+
+/// Where the bytes of pictures are.
+enum Place {
+    Memory(Vec<i8>),
+    File(Mutex<File>),
+}
+
+impl Place {
+    fn read(&self, slot: usize, out: &mut [i8]) -> std::io::Result<()> {
+        let at = slot * out.len();
+        match self {
+            Self::Memory(data) => out.copy_from_slice(&data[at..][..out.len()]),
+            Self::File(file) => {
+                let mut bytes = vec![0u8; out.len()];
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.seek(SeekFrom::Start(at as u64))?;
+                file.read_exact(&mut bytes)?;
+                out.iter_mut().zip(bytes).for_each(|(o, b)| *o = b as i8);
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Content {
+    Filling(Vec<i8>),
+    Whole(Arc<Place>),
+}
+
+/// Decoded pictures of one length, in memory or in a file, from which data sets choose.
+#[napi]
+pub struct PictureStore {
+    count: usize,
+    length: usize,
+    content: Content,
+}
+
+#[napi]
+impl PictureStore {
+    /// Room for so many pictures of so many bytes.
+    #[napi(factory)]
+    pub fn in_memory(count: u32, length: u32) -> Self {
+        let (count, length) = (count as usize, length as usize);
+        Self { count, length, content: Content::Filling(vec![0; count * length]) }
+    }
+
+    /// Pictures that lie one after the other in a file.
+    #[napi(factory)]
+    pub fn from_file(path: String, count: u32, length: u32) -> Result<Self> {
+        let file = File::open(&path).map_err(|e| Failure::new("IO", format!("{path}: {e}")))?;
+        let content = Content::Whole(Arc::new(Place::File(Mutex::new(file))));
+        Ok(Self { count: count as usize, length: length as usize, content })
+    }
+
+    /// Stores picture `slot`, as long as no data set was made.
+    #[napi]
+    pub fn put(&mut self, slot: u32, picture: Int8Array) -> Result<()> {
+        let slot = slot as usize;
+        if picture.len() != self.length || slot >= self.count {
+            return Err(size("bytes of a picture", picture.len(), self.length).into());
+        }
+        match &mut self.content {
+            Content::Filling(data) => data[slot * self.length..][..self.length].copy_from_slice(&picture),
+            Content::Whole(_) => return Err(Failure::new("USAGE", "the pictures are complete").into()),
+        }
+        Ok(())
+    }
+
+    /// A data set of the pictures in `slots`, in this order.
+    #[napi]
+    pub fn subset(&mut self, slots: Uint32Array, labels: Uint16Array) -> Result<Dataset> {
+        if slots.len() != labels.len() {
+            return Err(size("labels", labels.len(), slots.len()).into());
+        }
+        if let Some(&s) = slots.iter().find(|&&s| s as usize >= self.count) {
+            return Err(size("number of a picture", s as usize, self.count).into());
+        }
+        let place = match &mut self.content {
+            Content::Whole(place) => place.clone(),
+            Content::Filling(data) => {
+                let place = Arc::new(Place::Memory(std::mem::take(data)));
+                self.content = Content::Whole(place.clone());
+                place
+            }
+        };
+        let subset = Subset { place, slots: slots.to_vec(), labels: labels.to_vec() };
+        Ok(Dataset { length: self.length, inner: Arc::new(subset) })
+    }
+}
+
+fn size(what: &'static str, found: usize, expected: usize) -> Failure {
+    Failure::from(ExecError::Size { what, found, expected }).with(json!({ "found": found, "expected": expected }))
+}
+
+struct Subset {
+    place: Arc<Place>,
+    slots: Vec<u32>,
+    labels: Vec<u16>,
+}
+
+impl PictureSource for Subset {
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+    fn label(&self, i: usize) -> usize {
+        self.labels[i] as usize
+    }
+    fn read(&self, i: usize, out: &mut [i8]) -> std::result::Result<(), ExecError> {
+        Ok(self.place.read(self.slots[i] as usize, out)?)
+    }
+}
+
+/// Pictures with labels.
+#[napi]
+pub struct Dataset {
+    length: usize,
+    pub(crate) inner: Arc<dyn PictureSource>,
+}
+
+#[napi]
+impl Dataset {
+    /// A copy of picture `index`.
+    #[napi]
+    pub fn picture(&self, index: u32) -> Result<Int8Array> {
+        if index as usize >= self.inner.len() {
+            return Err(size("number of a picture", index as usize, self.inner.len()).into());
+        }
+        let mut out = vec![0; self.length];
+        self.inner.read(index as usize, &mut out).map_err(Failure::from)?;
+        Ok(Int8Array::new(out))
+    }
+}
+
+impl Dataset {
+    /// The pictures, checked to be as long as a program's input.
+    pub(crate) fn fitting(&self, length: usize) -> std::result::Result<Arc<dyn PictureSource>, Failure> {
+        if self.length == length {
+            Ok(self.inner.clone())
+        } else {
+            Err(size("bytes of a picture", self.length, length))
+        }
+    }
+}

@@ -1,0 +1,272 @@
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+use napi::bindgen_prelude::{Float64Array, Int8Array, Object, Uint8Array, Uint32Array};
+use napi::{Env, Result};
+use napi_derive::napi;
+use serde_json::json;
+use tinytrain_exec::{CALIBRATION_PICTURES, ExecError, Executor, PictureSource, Schedule, permutation};
+use tinytrain_ir::Scheme;
+use tinytrain_lower::Target;
+use tinytrain_spec::arith::Real31;
+
+use crate::error::Failure;
+use crate::pictures::Dataset;
+use crate::task::on_thread;
+use crate::{Control, Model};
+
+/// A model with a head, differentiated and calibrated: Programs of any scheme are compiled from it.
+#[napi]
+pub struct Compiler {
+    inner: tinytrain_exec::Compiler,
+}
+
+/// What a compiled graph looks like after a pass.
+#[napi(object)]
+pub struct StageDump {
+    /// Name of the pass.
+    pub name: String,
+    /// The graph, a node a line.
+    pub text: String,
+}
+
+#[napi]
+impl Compiler {
+    /// Differentiates a model for so many classes and calibrates it on a few pictures of a data set, chosen by the seed.
+    #[napi(ts_return_type = "Promise<Compiler>")]
+    pub fn create<'e>(
+        env: &'e Env,
+        model: &Model,
+        classes: u32,
+        seed: f64,
+        threads: u32,
+        pictures: Option<&Dataset>,
+    ) -> Result<Object<'e>> {
+        let (graph, seed) = (model.graph(), seed as u64);
+        let length = graph.tensor(graph.input).shape.len();
+        let source = pictures.map(|p| p.fitting(length)).transpose()?;
+        on_thread(env, move || {
+            let chosen = source.map_or(Ok(Vec::new()), |s| choose(&*s, length, seed))?;
+            let inner = tinytrain_exec::Compiler::new(&graph, classes as usize, seed, &chosen, threads as usize)?;
+            Ok(Self { inner })
+        })
+    }
+
+    /// Convolutions of the backbone.
+    #[napi(getter)]
+    pub fn layers(&self) -> u32 {
+        self.inner.layers() as u32
+    }
+
+    /// The Program of a scheme.
+    #[napi(ts_return_type = "Promise<Program>")]
+    pub fn compile<'e>(&self, env: &'e Env, scheme: String, residual_bits: u32, rounds: u32) -> Result<Object<'e>> {
+        let scheme = self.scheme(&scheme)?;
+        let compiler = self.inner.clone();
+        on_thread(env, move || {
+            let program = compiler.compile(&scheme, residual_bits, rounds)?;
+            Ok(Program { inner: Arc::new(program), scheme: scheme.to_string() })
+        })
+    }
+
+    /// The graph after each pass.
+    #[napi]
+    pub fn stages(&self, scheme: String) -> Result<Vec<StageDump>> {
+        let stages = self.inner.stages(&self.scheme(&scheme)?).map_err(Failure::from)?;
+        Ok(stages.into_iter().map(|(name, graph)| StageDump { name: name.into(), text: graph.dump() }).collect())
+    }
+
+    fn scheme(&self, text: &str) -> std::result::Result<Scheme, Failure> {
+        Ok(Scheme::parse(text, self.inner.layers())?)
+    }
+}
+
+/// The pictures to calibrate on: the first of an epoch that no training reaches.
+fn choose(
+    source: &dyn PictureSource,
+    length: usize,
+    seed: u64,
+) -> std::result::Result<Vec<(Vec<i8>, usize)>, ExecError> {
+    let order = permutation(seed, u32::MAX, source.len()).into_iter().take(CALIBRATION_PICTURES);
+    let read = |i: u32| {
+        let mut picture = vec![0; length];
+        source.read(i as usize, &mut picture)?;
+        Ok((picture, source.label(i as usize)))
+    };
+    order.map(read).collect()
+}
+
+/// A compiled Program.
+#[napi]
+pub struct Program {
+    pub(crate) inner: Arc<tinytrain_lower::Program>,
+    scheme: String,
+}
+
+#[napi]
+impl Program {
+    /// The Program as JSON: everything but the content of constants and of the initial state.
+    #[napi]
+    pub fn describe(&self) -> String {
+        self.inner.describe().to_string()
+    }
+
+    /// Its scheme in the one long form.
+    #[napi(getter)]
+    pub fn scheme(&self) -> String {
+        self.scheme.clone()
+    }
+
+    /// SHA-256 over everything that decides its bits.
+    #[napi(getter)]
+    pub fn hash(&self) -> String {
+        self.inner.hash()
+    }
+
+    /// What it takes on a board, item by item, as JSON, with so many tables of pixel values in flash.
+    #[napi]
+    pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
+        let table = Target::named(&target).map_err(Failure::from)?.memory(&self.inner, pixel_tables);
+        Ok(json!(table).to_string())
+    }
+
+    /// The bytes of a constant, little-endian.
+    #[napi]
+    pub fn constant(&self, index: u32) -> Result<Uint8Array> {
+        let c = self.inner.consts.get(index as usize);
+        let c = c.ok_or_else(|| Failure::new("SIZE_MISMATCH", format!("there is no constant {index}")))?;
+        Ok(c.data.to_bytes().into())
+    }
+
+    /// The trainable state it starts with.
+    #[napi]
+    pub fn initial_state(&self) -> Uint8Array {
+        self.inner.initial_state().into()
+    }
+}
+
+/// Names of the boards that firmware can be made for.
+#[napi]
+pub fn target_names() -> Vec<String> {
+    Target::names().into_iter().map(String::from).collect()
+}
+
+/// What one step found.
+#[napi(object)]
+pub struct StepFound {
+    /// The class with the largest logit, before the update.
+    pub predicted: u32,
+    /// Loss before the update, Q15.16.
+    pub loss: i32,
+    /// Gradient elements that saturated.
+    pub saturated: f64,
+}
+
+/// Predictions of many pictures.
+#[napi(object)]
+pub struct Predictions {
+    /// The class of each picture.
+    pub predicted: Uint32Array,
+    /// Probabilities in Q0.31, classes of a picture one after the other.
+    pub scores: Float64Array,
+}
+
+/// A Program in memory of its own, run a step at a time.
+#[napi]
+pub struct Session {
+    inner: Arc<Mutex<Executor>>,
+}
+
+#[napi]
+impl Session {
+    /// A Program in its initial state.
+    #[napi(constructor)]
+    pub fn new(program: &Program) -> Result<Self> {
+        let executor = Executor::new(program.inner.clone()).map_err(Failure::from)?;
+        Ok(Self { inner: Arc::new(Mutex::new(executor)) })
+    }
+
+    /// The class of a picture.
+    #[napi]
+    pub fn predict(&self, picture: Int8Array) -> Result<u32> {
+        Ok(self.lock()?.predict(&picture).map_err(Failure::from)?)
+    }
+
+    /// Probabilities of the last prediction, Q0.31.
+    #[napi]
+    pub fn scores(&self) -> Result<Vec<f64>> {
+        Ok(self.lock()?.scores().iter().map(|&s| s as f64).collect())
+    }
+
+    /// One training step at the learning rate `mantissa * 2^exponent` of [`learning_rate`].
+    #[napi]
+    pub fn train_step(&self, picture: Int8Array, label: u32, rate: Rate) -> Result<StepFound> {
+        let lr = Real31 { m: rate.mantissa, e: rate.exponent };
+        let found = self.lock()?.train_step(&picture, label as usize, lr).map_err(Failure::from)?;
+        Ok(StepFound { predicted: found.predicted, loss: found.loss, saturated: found.saturated as f64 })
+    }
+
+    /// Every trainable byte.
+    #[napi]
+    pub fn state(&self) -> Result<Uint8Array> {
+        Ok(self.lock()?.state().to_vec().into())
+    }
+
+    /// Takes over a state and its number of steps.
+    #[napi]
+    pub fn restore(&self, state: Uint8Array, steps: u32) -> Result<()> {
+        Ok(self.lock()?.restore(&state, steps).map_err(Failure::from)?)
+    }
+
+    /// Classes and probabilities of all pictures of a data set.
+    #[napi(ts_return_type = "Promise<Predictions>")]
+    pub fn predict_all<'e>(&self, env: &'e Env, pictures: &Dataset, control: &Control) -> Result<Object<'e>> {
+        let (inner, control) = (self.inner.clone(), control.inner.clone());
+        let length = self.lock()?.program().input.bytes as usize;
+        let pictures = pictures.fitting(length)?;
+        on_thread(env, move || {
+            let mut executor = lock(&inner)?;
+            let mut picture = vec![0; length];
+            let (mut predicted, mut scores) = (Vec::new(), Vec::new());
+            control.progress.total.store(pictures.len() as u64, std::sync::atomic::Ordering::Relaxed);
+            for i in 0..pictures.len() {
+                if control.abort.load(std::sync::atomic::Ordering::Relaxed) {
+                    return Err(ExecError::Aborted(i as u64).into());
+                }
+                pictures.read(i, &mut picture)?;
+                predicted.push(executor.predict(&picture)?);
+                scores.extend(executor.scores().iter().map(|&s| s as f64));
+                control.progress.done.store(i as u64 + 1, std::sync::atomic::Ordering::Relaxed);
+            }
+            Ok(Predictions { predicted: predicted.into(), scores: scores.into() })
+        })
+    }
+
+    fn lock(&self) -> std::result::Result<MutexGuard<'_, Executor>, Failure> {
+        lock(&self.inner)
+    }
+}
+
+/// Locks without waiting: the main thread must never stand still for work that goes on elsewhere.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::result::Result<MutexGuard<'_, T>, Failure> {
+    match mutex.try_lock() {
+        Ok(guard) => Ok(guard),
+        Err(TryLockError::Poisoned(e)) => Ok(e.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(Failure::new("BUSY", "it is at work; wait until that has ended")),
+    }
+}
+
+/// A learning rate in fixed point: `mantissa * 2^exponent`.
+#[napi(object)]
+pub struct Rate {
+    /// 31 bits.
+    pub mantissa: u32,
+    /// Exponent of two.
+    pub exponent: i32,
+}
+
+/// The learning rate of step `step` of a run of `steps`.
+#[napi]
+pub fn learning_rate(peak: f64, steps: f64, step: f64) -> Rate {
+    let rate = Schedule { peak, steps: steps as u64 }.rate(step as u64);
+    Rate { mantissa: rate.m, exponent: rate.e }
+}

@@ -1,0 +1,67 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::error::Failure;
+
+/// Stops a piece of long work and tells how far it is. One at a time.
+#[napi]
+#[derive(Default)]
+pub struct Control {
+    pub(crate) inner: tinytrain_exec::Control,
+}
+
+#[napi]
+impl Control {
+    /// A control for one piece of work.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the work to stop; it does so before its next step.
+    #[napi]
+    pub fn abort(&self) {
+        self.inner.abort.store(true, Ordering::Relaxed);
+    }
+
+    /// Units done.
+    #[napi(getter)]
+    pub fn done(&self) -> f64 {
+        self.inner.progress.done.load(Ordering::Relaxed) as f64
+    }
+
+    /// Units in all.
+    #[napi(getter)]
+    pub fn total(&self) -> f64 {
+        self.inner.progress.total.load(Ordering::Relaxed) as f64
+    }
+}
+
+/// Runs `work` on a thread of its own and returns the promise of its result. A panic rejects the promise.
+pub fn on_thread<'e, T>(
+    env: &'e Env,
+    work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
+) -> Result<Object<'e>>
+where
+    T: ToNapiValue + Send + 'static,
+{
+    let (deferred, promise) = env.create_deferred()?;
+    std::thread::Builder::new()
+        .name("tinytrain".into())
+        .spawn(move || match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(value)) => deferred.resolve(move |_| Ok(value)),
+            Ok(Err(failure)) => deferred.reject(failure.into()),
+            Err(panic) => deferred.reject(Failure::new("INTERNAL", panic_text(&*panic)).into()),
+        })
+        .map_err(|e| Failure::new("INTERNAL", format!("no thread could be started: {e}")))?;
+    Ok(promise)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("internal: {}", text.unwrap_or("a panic without a message"))
+}

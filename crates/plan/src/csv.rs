@@ -1,0 +1,62 @@
+//! Problems and plans as CSV, in the format of minimalloc, so that other planners can be asked about our problems and
+//! ours about theirs.
+
+use crate::{Buffer, PlanError};
+
+const REQUIRED: [&str; 4] = ["id", "lower", "upper", "size"];
+const OPTIONAL: [&str; 2] = ["alignment", "offset"];
+
+/// Reads buffers from lines of numbers under a header that names the columns, in any order: `id`, `lower` and `upper`
+/// (the half-open lifetime in steps), `size` (bytes) and optionally `alignment` (bytes, 1 if absent). A column `offset`
+/// is a plan's and not the problem's: it is left unread.
+pub fn read_csv(text: &str) -> Result<Vec<Buffer>, PlanError> {
+    let mut lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let (header, line) = lines.next().unwrap_or(("", 1));
+    let columns: Vec<&str> = header.split(',').map(str::trim).collect();
+    let refuse = |reason: String| Err(PlanError::Csv { line, reason });
+    for (i, name) in columns.iter().enumerate() {
+        if !REQUIRED.contains(name) && !OPTIONAL.contains(name) {
+            return refuse(format!("unknown column \"{name}\""));
+        }
+        if columns[..i].contains(name) {
+            return refuse(format!("column \"{name}\" appears twice"));
+        }
+    }
+    if let Some(name) = REQUIRED.iter().find(|name| !columns.contains(name)) {
+        return refuse(format!("no column \"{name}\""));
+    }
+    lines.map(|(record, line)| read_record(&columns, record, line)).collect()
+}
+
+fn read_record(columns: &[&str], record: &str, line: usize) -> Result<Buffer, PlanError> {
+    let fields: Vec<&str> = record.split(',').map(str::trim).collect();
+    if fields.len() != columns.len() {
+        let reason = format!("{} fields under {} columns", fields.len(), columns.len());
+        return Err(PlanError::Csv { line, reason });
+    }
+    let mut buffer = Buffer { id: 0, start: 0, end: 0, size: 0, align: 1 };
+    for (&column, field) in columns.iter().zip(fields) {
+        let read = match column {
+            "id" => field.parse().map(|id| buffer.id = id),
+            "lower" => field.parse().map(|step| buffer.start = step),
+            "upper" => field.parse().map(|step| buffer.end = step),
+            "size" => field.parse().map(|bytes| buffer.size = bytes),
+            "alignment" => field.parse().map(|bytes| buffer.align = bytes),
+            _ => Ok(()),
+        };
+        read.map_err(|e| PlanError::Csv { line, reason: format!("{column} \"{field}\": {e}") })?;
+    }
+    buffer.check()?;
+    Ok(buffer)
+}
+
+/// Writes buffers and their offsets in bytes, with all columns that [`read_csv`] knows. A buffer without an offset gets
+/// an empty field there.
+pub fn write_csv(buffers: &[Buffer], offsets: &[u32]) -> String {
+    let mut text = String::from("id,lower,upper,size,alignment,offset\n");
+    for (i, &Buffer { id, start, end, size, align }) in buffers.iter().enumerate() {
+        let offset = offsets.get(i).map(u32::to_string).unwrap_or_default();
+        text += &format!("{id},{start},{end},{size},{align},{offset}\n");
+    }
+    text
+}

@@ -1,0 +1,91 @@
+//! The one error of this crate.
+
+/// Why a problem, a plan or a CSV file was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A buffer that is never live: its half-open lifetime holds no step.
+    #[error("buffer {id}: empty lifetime [{start}, {end})")]
+    EmptyLifetime {
+        /// Id of the buffer.
+        id: usize,
+        /// First step of the lifetime.
+        start: u32,
+        /// Step after the last of the lifetime.
+        end: u32,
+    },
+    /// An alignment that is not a power of two.
+    #[error("buffer {id}: alignment {align} is not a power of two")]
+    BadAlignment {
+        /// Id of the buffer.
+        id: usize,
+        /// The alignment asked for, in bytes.
+        align: u32,
+    },
+    /// The buffers need more bytes than a `u32` offset can address.
+    #[error("{bytes} bytes do not fit a 32-bit address space")]
+    TooLarge {
+        /// Bytes needed: live at one step, or the peak of the best plan found.
+        bytes: u64,
+    },
+    /// A plan for another number of buffers.
+    #[error("{buffers} buffers but {offsets} offsets")]
+    OffsetCount {
+        /// Number of buffers.
+        buffers: usize,
+        /// Number of offsets.
+        offsets: usize,
+    },
+    /// An offset that is not a multiple of the buffer's alignment.
+    #[error("buffer {id}: offset {offset} is not a multiple of {align}")]
+    Misaligned {
+        /// Id of the buffer.
+        id: usize,
+        /// Its offset, in bytes.
+        offset: u32,
+        /// Its alignment, in bytes.
+        align: u32,
+    },
+    /// A buffer that reaches past the end of the arena.
+    #[error("buffer {id}: ends at byte {end} of an arena of {total}")]
+    OutOfArena {
+        /// Id of the buffer.
+        id: usize,
+        /// Byte after its last.
+        end: u64,
+        /// Size of the arena, in bytes.
+        total: u32,
+    },
+    /// Two buffers that are live at one step share a byte.
+    #[error("buffers {first} and {second} overlap in time and in memory")]
+    Overlap {
+        /// Id of the buffer that comes first in the input.
+        first: usize,
+        /// Id of the other.
+        second: usize,
+    },
+    /// A CSV text that is not a problem.
+    #[error("line {line}: {reason}")]
+    Csv {
+        /// Line of the text, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl PlanError {
+    /// A stable name of the kind of error, for callers that cannot match on the enum.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::EmptyLifetime { .. } => "PLAN_EMPTY_LIFETIME",
+            Self::BadAlignment { .. } => "PLAN_BAD_ALIGNMENT",
+            Self::TooLarge { .. } => "PLAN_TOO_LARGE",
+            Self::OffsetCount { .. } => "PLAN_OFFSET_COUNT",
+            Self::Misaligned { .. } => "PLAN_MISALIGNED",
+            Self::OutOfArena { .. } => "PLAN_OUT_OF_ARENA",
+            Self::Overlap { .. } => "PLAN_OVERLAP",
+            Self::Csv { .. } => "PLAN_CSV",
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Depth-first search for a plan that stays beneath a target.
+//!
+//! Items are placed from the bottom up: each at the lowest offset above everything placed before it that it meets, and
+//! never below the one placed last. Every plan can be pushed down into one that arises so, and nothing that is placed
+//! is ever moved. What makes the search fast is what the rule implies: all that is still to be placed in a section goes
+//! above the present offset, and above the lowest of the offsets that its items can still have. When that is too much
+//! for any one section, the branch is dead, long before an item is found to stick out.
+//!
+//! The idea is that of minimalloc (Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated
+//! Machine Learning", ASPLOS 2023).
+
+use crate::timeline::Item;
+
+/// Offsets in bytes with every item's end at most `target`, in the order of `items`, which is also the order in which
+/// equally low items are tried. `None` if there is none, or if `work` is used up: it counts down one for each item
+/// placed on trial.
+pub(crate) fn search(items: &[Item], live: &[u64], target: u64, work: &mut u64) -> Option<Vec<u64>> {
+    let mut state = State::new(items, live, target);
+    let mut path = vec![Node { untried: state.candidates((0, 0)), entered_by: None }];
+    while let Some(node) = path.last_mut() {
+        let Some(next) = state.take_best(&mut node.untried) else {
+            if let Some(step) = path.pop()?.entered_by {
+                state.undo(step);
+            }
+            continue;
+        };
+        *work = work.checked_sub(1)?;
+        let offset = state.lowest[next];
+        let step = state.place(next);
+        if state.open.is_empty() {
+            return Some(state.lowest);
+        }
+        if state.may_succeed() {
+            path.push(Node { untried: state.candidates((offset, next)), entered_by: Some(step) });
+        } else {
+            state.undo(step);
+        }
+    }
+    None
+}
+
+/// A point on the path through the tree. The path is a list and not the call stack, which has a fixed size.
+struct Node {
+    /// Items that may come next and are not tried yet. Not sorted: mostly only the first of them is ever tried.
+    untried: Vec<usize>,
+    /// What led here from the node before.
+    entered_by: Option<Placed>,
+}
+
+/// An item that was placed, and the state to go back to.
+struct Placed {
+    item: usize,
+    /// Items whose lowest offset it raised, with what that was before.
+    raised: Vec<(usize, u64)>,
+}
+
+struct State<'a> {
+    items: &'a [Item],
+    target: u64,
+    /// Items that are not placed, in order.
+    open: Vec<usize>,
+    is_open: Vec<bool>,
+    /// Offset of each placed item; the lowest possible offset of each open one.
+    lowest: Vec<u64>,
+    /// Bytes of the open items in each section.
+    left: Vec<u64>,
+    /// For each section, the open item that was last found low enough there, or any item.
+    witness: Vec<usize>,
+}
+
+impl<'a> State<'a> {
+    fn new(items: &'a [Item], live: &[u64], target: u64) -> Self {
+        Self {
+            items,
+            target,
+            open: (0..items.len()).collect(),
+            is_open: vec![true; items.len()],
+            lowest: vec![0; items.len()],
+            left: live.to_vec(),
+            witness: vec![0; live.len()],
+        }
+    }
+
+    /// What may come next, after the item that was placed last at `(offset, item)`.
+    fn candidates(&self, last: (u64, usize)) -> Vec<usize> {
+        let Some(highest) = self.target.checked_sub(self.left.iter().copied().max().unwrap_or(0)) else {
+            return Vec::new();
+        };
+        // At the lowest end of an open item or above it, that item would fit underneath: some other order covers this.
+        let lowest_end = self.open.iter().map(|&i| self.lowest[i] + self.items[i].size).min().unwrap_or(0);
+        let key = |&i: &usize| (self.lowest[i], i);
+        let fits = |i: &usize| key(i) >= last && self.lowest[*i] < lowest_end && self.lowest[*i] <= highest;
+        self.open.iter().copied().filter(fits).collect()
+    }
+
+    /// The lowest of the candidates, and of equally low ones the first in order.
+    fn take_best(&self, untried: &mut Vec<usize>) -> Option<usize> {
+        let best = (0..untried.len()).min_by_key(|&at| (self.lowest[untried[at]], untried[at]))?;
+        Some(untried.swap_remove(best))
+    }
+
+    /// Places `item` at its lowest offset.
+    fn place(&mut self, item: usize) -> Placed {
+        let placed = self.items[item];
+        let end = self.lowest[item] + placed.size;
+        self.open.retain(|&other| other != item);
+        self.is_open[item] = false;
+        self.left[placed.sections()].iter_mut().for_each(|bytes| *bytes -= placed.size);
+        let mut raised = Vec::new();
+        for &other in &self.open {
+            if self.lowest[other] < end && self.items[other].meets(&placed) {
+                raised.push((other, self.lowest[other]));
+                self.lowest[other] = self.items[other].align_up(end);
+            }
+        }
+        Placed { item, raised }
+    }
+
+    fn undo(&mut self, Placed { item, raised }: Placed) {
+        for (other, lowest) in raised {
+            self.lowest[other] = lowest;
+        }
+        let placed = self.items[item];
+        self.left[placed.sections()].iter_mut().for_each(|bytes| *bytes += placed.size);
+        self.is_open[item] = true;
+        self.open.insert(self.open.partition_point(|&other| other < item), item);
+    }
+
+    /// Whether each section that still awaits items has one that can start low enough for all of them to fit.
+    fn may_succeed(&mut self) -> bool {
+        (0..self.left.len()).all(|section| {
+            if self.left[section] == 0 {
+                return true;
+            }
+            let Some(highest) = self.target.checked_sub(self.left[section]) else { return false };
+            let low_enough = |&i: &usize| {
+                self.lowest[i] <= highest && self.is_open[i] && self.items[i].sections().contains(&section)
+            };
+            // The witness of the node before is nearly always still good, which makes this check cheap.
+            if low_enough(&self.witness[section]) {
+                return true;
+            }
+            let found = self.open.iter().copied().find(low_enough);
+            self.witness[section] = found.unwrap_or(self.witness[section]);
+            found.is_some()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Buffer;
+    use crate::first_fit::first_fit;
+    use crate::timeline::Timeline;
+    use proptest::prelude::*;
+
+    fn height(items: &[Item], offsets: &[u64]) -> u64 {
+        items.iter().zip(offsets).map(|(item, offset)| offset + item.size).max().unwrap_or(0)
+    }
+
+    /// The best that first fit can do in any order of `items[done..]`: the optimum, by trying everything.
+    fn optimum(items: &mut [Item], done: usize) -> u64 {
+        if done == items.len() {
+            return height(items, &first_fit(items));
+        }
+        let mut best = u64::MAX;
+        for i in done..items.len() {
+            items.swap(done, i);
+            best = best.min(optimum(items, done + 1));
+            items.swap(done, i);
+        }
+        best
+    }
+
+    fn problem() -> impl Strategy<Value = Vec<Buffer>> {
+        let buffer = (0..6u32, 1..5u32, 1..9u32, 0..3u32).prop_map(|(start, steps, size, log_align)| Buffer {
+            id: 0,
+            start,
+            end: start + steps,
+            size,
+            align: 1 << log_align,
+        });
+        prop::collection::vec(buffer, 1..7)
+    }
+
+    proptest! {
+        /// No rule that prunes cuts off the best plan, and no plan sticks out of the target.
+        #[test]
+        fn finds_the_optimum_and_nothing_below(buffers in problem()) {
+            let timeline = Timeline::new(&buffers);
+            let best = optimum(&mut timeline.items.clone(), 0);
+            let found = search(&timeline.items, &timeline.live, best, &mut u64::MAX.clone());
+            prop_assert_eq!(found.map(|offsets| height(&timeline.items, &offsets)), Some(best));
+            prop_assert_eq!(search(&timeline.items, &timeline.live, best - 1, &mut u64::MAX.clone()), None);
+        }
+    }
+
+    #[test]
+    fn gives_up_when_the_work_is_used_up() {
+        let buffer = |size| Buffer { id: 0, start: 0, end: 1, size, align: 1 };
+        let timeline = Timeline::new(&[buffer(1), buffer(2), buffer(3)]);
+        let run = |mut work| (search(&timeline.items, &timeline.live, 6, &mut work), work);
+        assert_eq!(run(2), (None, 0));
+        assert_eq!(run(3), (Some(vec![0, 1, 3]), 0));
+    }
+}

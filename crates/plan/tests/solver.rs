@@ -1,0 +1,120 @@
+//! Plans of random and of typical problems.
+
+mod common;
+
+use common::problem;
+use proptest::prelude::*;
+use tinytrain_plan::{Buffer, Options, PlanError, lower_bound, plan, plan_with, validate};
+
+fn buffer(start: u32, end: u32, size: u32, align: u32) -> Buffer {
+    Buffer { id: 7, start, end, size, align }
+}
+
+proptest! {
+    #[test]
+    fn a_plan_is_valid_and_tight(buffers in problem(0..6u32)) {
+        let plan = plan(&buffers).unwrap();
+        prop_assert_eq!(validate(&buffers, &plan.offsets, plan.total), Ok(()));
+        prop_assert_eq!(plan.lower_bound, lower_bound(&buffers));
+        prop_assert!(plan.total >= plan.lower_bound);
+        let highest_end = buffers.iter().zip(&plan.offsets).filter(|(b, _)| b.size > 0).map(|(b, o)| b.size + o).max();
+        prop_assert_eq!(plan.total, highest_end.unwrap_or(0));
+    }
+
+    #[test]
+    fn equal_lifetimes_never_share(buffers in problem(Just(2)), twin in any::<prop::sample::Index>()) {
+        prop_assume!(!buffers.is_empty());
+        let twin = twin.index(buffers.len());
+        let mut buffers = buffers;
+        buffers[twin].size += 1;
+        buffers.push(buffers[twin]);
+        let plan = plan(&buffers).unwrap();
+        let (a, b) = (plan.offsets[twin], plan.offsets[buffers.len() - 1]);
+        prop_assert!(a.abs_diff(b) >= buffers[twin].size);
+    }
+
+    #[test]
+    fn search_never_makes_it_worse(buffers in problem(0..6u32)) {
+        let total = |improvement_rounds| plan_with(&buffers, &Options { improvement_rounds }).unwrap().total;
+        // Less than the smallest alignment may be lost at the very top.
+        let grain = buffers.iter().filter(|b| b.size > 0).map(|b| b.align).min().unwrap_or(1);
+        prop_assert!(total(32) < total(0) + grain);
+    }
+}
+
+#[test]
+fn nothing_needs_nothing() {
+    let plan = plan(&[]).unwrap();
+    assert_eq!((plan.offsets, plan.total, plan.lower_bound), (vec![], 0, 0));
+}
+
+#[test]
+fn empty_buffers_take_no_room() {
+    let plan = plan(&[buffer(0, 9, 0, 16), buffer(0, 9, 5, 1), buffer(0, 9, 0, 1)]).unwrap();
+    assert_eq!((plan.offsets, plan.total), (vec![0, 0, 0], 5));
+}
+
+#[test]
+fn what_dies_makes_room_at_the_same_step() {
+    assert_eq!(plan(&[buffer(0, 2, 64, 4), buffer(2, 4, 64, 4)]).unwrap().total, 64);
+}
+
+/// All orders of first fit need 12 bytes where at most 11 are live; the problem was found by trying random ones.
+#[test]
+fn search_finds_what_first_fit_does_not() {
+    let buffers = [(2, 5, 5), (4, 8, 4), (4, 5, 2), (0, 2, 4), (5, 9, 6)];
+    let buffers = buffers.map(|(start, end, size)| buffer(start, end, size, 1));
+    let total = |improvement_rounds| plan_with(&buffers, &Options { improvement_rounds }).unwrap().total;
+    assert_eq!(lower_bound(&buffers), 11);
+    assert_eq!((total(0), total(8)), (12, 11));
+}
+
+/// A chain of layers, forward and backward: what training graphs look like. They are to be planned perfectly with the
+/// default options.
+#[test]
+fn training_graphs_meet_the_bound() {
+    for layers in [5, 20, 60] {
+        let mut buffers = Vec::new();
+        let mut add = |start, end, size| buffers.push(buffer(start, end, size, 4));
+        let last = 2 * layers;
+        for i in 0..layers {
+            let size = 4 * (40_000 / (i + 4));
+            let (forward, backward) = (i, last - 1 - i);
+            add(forward, if i % 3 == 0 { forward + 2 } else { backward + 1 }, size); // activation, kept or not
+            add(forward, backward + 1, size / 32 * 4); // mask
+            add(forward, forward + 1, 4 * 9 * (i % 5) * 100); // scratch
+            add(backward, backward + 2 + i % 2, size); // gradient
+            add(backward, last + 1, 40); // bias gradient
+        }
+        let plan = plan(&buffers).unwrap();
+        assert_eq!(plan.total, plan.lower_bound, "{layers} layers, {}", plan.heuristic);
+    }
+}
+
+#[test]
+fn bad_buffers_are_refused() {
+    let code = |b: Buffer| plan(&[buffer(0, 1, 1, 1), b]).unwrap_err().code();
+    assert_eq!(code(buffer(3, 3, 1, 1)), "PLAN_EMPTY_LIFETIME");
+    assert_eq!(code(buffer(4, 3, 1, 1)), "PLAN_EMPTY_LIFETIME");
+    assert_eq!(code(buffer(0, 1, 1, 0)), "PLAN_BAD_ALIGNMENT");
+    assert_eq!(code(buffer(0, 1, 1, 12)), "PLAN_BAD_ALIGNMENT");
+}
+
+#[test]
+fn more_than_32_bits_is_an_error() {
+    let max = u32::MAX;
+    assert_eq!(plan(&[buffer(0, 1, max, 1), buffer(0, 1, 1, 1)]), Err(PlanError::TooLarge { bytes: 1 << 32 }));
+    assert_eq!(plan(&[buffer(0, 1, max, 1), buffer(1, 2, 1, 1)]).map(|p| p.total), Ok(max));
+    // Few bytes, but three buffers at multiples of 2 GiB reach past the fourth.
+    let apart = [buffer(0, 1, 1, 1 << 31); 3];
+    assert_eq!(plan(&apart), Err(PlanError::TooLarge { bytes: (1 << 32) + 1 }));
+    assert_eq!(plan(&apart[..2]).map(|p| p.total), Ok((1 << 31) + 1));
+}
+
+#[test]
+fn very_many_buffers_are_planned_without_search() {
+    let buffers: Vec<Buffer> = (0..3000).map(|i| buffer(i, i + 2 + i % 7, 1 + i % 100, 1)).collect();
+    let options = Options { improvement_rounds: u32::MAX };
+    let plan = plan_with(&buffers, &options).unwrap();
+    assert!(plan.total > plan.lower_bound, "else this does not show that the search was left out");
+}

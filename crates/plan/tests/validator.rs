@@ -1,0 +1,80 @@
+//! The validator accepts plans and rejects what is not one.
+
+mod common;
+
+use common::problem;
+use proptest::prelude::*;
+use tinytrain_plan::{Buffer, PlanError, plan, validate};
+
+fn buffer(id: usize, start: u32, end: u32, size: u32, align: u32) -> Buffer {
+    Buffer { id, start, end, size, align }
+}
+
+proptest! {
+    #[test]
+    fn a_buffer_moved_onto_another_is_found(
+        buffers in problem(Just(3)),
+        pair in any::<(prop::sample::Index, prop::sample::Index)>(),
+    ) {
+        let meet = |a: &Buffer, b: &Buffer| a.size > 0 && b.size > 0 && a.start < b.end && b.start < a.end;
+        prop_assume!(!buffers.is_empty());
+        let first = pair.0.index(buffers.len());
+        let others: Vec<usize> = (0..buffers.len()).filter(|&i| i != first && meet(&buffers[i], &buffers[first])).collect();
+        prop_assume!(!others.is_empty());
+        let moved = others[pair.1.index(others.len())];
+        let mut plan = plan(&buffers).unwrap();
+        plan.offsets[moved] = plan.offsets[first];
+        let result = validate(&buffers, &plan.offsets, u32::MAX);
+        prop_assert!(matches!(result, Err(PlanError::Overlap { .. })), "{:?}", result);
+    }
+
+    #[test]
+    fn an_arena_one_byte_smaller_is_too_small(buffers in problem(0..6u32)) {
+        let plan = plan(&buffers).unwrap();
+        prop_assume!(plan.total > 0);
+        let result = validate(&buffers, &plan.offsets, plan.total - 1);
+        prop_assert!(matches!(result, Err(PlanError::OutOfArena { .. })), "{:?}", result);
+    }
+}
+
+#[test]
+fn one_byte_in_common_is_too_many() {
+    let buffers = [buffer(3, 0, 2, 8, 1), buffer(5, 1, 3, 8, 1)];
+    assert_eq!(validate(&buffers, &[0, 8], 16), Ok(()));
+    assert_eq!(validate(&buffers, &[8, 0], 16), Ok(()));
+    assert_eq!(validate(&buffers, &[0, 7], 16), Err(PlanError::Overlap { first: 3, second: 5 }));
+    assert_eq!(validate(&buffers, &[7, 0], 16), Err(PlanError::Overlap { first: 3, second: 5 }));
+}
+
+#[test]
+fn one_step_in_common_is_too_many() {
+    let at = |end| validate(&[buffer(3, 0, end, 8, 1), buffer(5, 4, 9, 8, 1)], &[0, 0], 8);
+    assert_eq!(at(4), Ok(()));
+    assert_eq!(at(5), Err(PlanError::Overlap { first: 3, second: 5 }));
+}
+
+#[test]
+fn equal_buffers_at_one_offset_overlap() {
+    let twins = [buffer(1, 0, 2, 8, 4), buffer(2, 0, 2, 8, 4)];
+    assert_eq!(validate(&twins, &[4, 4], 64), Err(PlanError::Overlap { first: 1, second: 2 }));
+}
+
+#[test]
+fn an_empty_buffer_may_lie_anywhere_inside() {
+    let buffers = [buffer(1, 0, 2, 8, 1), buffer(2, 0, 2, 0, 1)];
+    assert_eq!(validate(&buffers, &[0, 4], 8), Ok(()));
+    assert_eq!(validate(&buffers, &[0, 9], 8), Err(PlanError::OutOfArena { id: 2, end: 9, total: 8 }));
+}
+
+#[test]
+fn the_rest_is_refused_with_its_reason() {
+    let one = [buffer(4, 0, 1, 8, 8)];
+    assert_eq!(validate(&one, &[], 8), Err(PlanError::OffsetCount { buffers: 1, offsets: 0 }));
+    assert_eq!(validate(&one, &[4], 12), Err(PlanError::Misaligned { id: 4, offset: 4, align: 8 }));
+    let past_32_bits = u64::from(u32::MAX - 7) + 8;
+    let result = validate(&one, &[u32::MAX - 7], u32::MAX);
+    assert_eq!(result, Err(PlanError::OutOfArena { id: 4, end: past_32_bits, total: u32::MAX }));
+    // What no plan can serve is no valid plan either, and does not divide by zero.
+    assert_eq!(validate(&[buffer(4, 0, 1, 8, 0)], &[0], 8), Err(PlanError::BadAlignment { id: 4, align: 0 }));
+    assert_eq!(validate(&[buffer(4, 1, 1, 8, 1)], &[0], 8).unwrap_err().code(), "PLAN_EMPTY_LIFETIME");
+}
