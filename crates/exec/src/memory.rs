@@ -177,10 +177,8 @@ fn check(program: &Program) -> Result<(), ExecError> {
 
 fn check_step(program: &Program, step: &Step) -> Result<(), String> {
     for (i, a) in step.args.iter().enumerate() {
-        if let Arg::Const(c) = a {
-            if *c >= program.consts.len() {
-                return Err(format!("argument {i} names constant {c}"));
-            }
+        if matches!(a, Arg::Const(c) if *c >= program.consts.len()) {
+            return Err(format!("argument {i} names a constant that does not exist"));
         }
         let Some(s) = a.slot() else { continue };
         let size = if s.region == Region::Arena { program.arena_bytes } else { program.state_bytes };

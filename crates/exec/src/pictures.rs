@@ -80,7 +80,7 @@ impl Augment {
         }
         if self.shift > 0 {
             let span = 2 * self.shift as u64 + 1;
-            let draw = |bits: u64| ((bits & 0xffff) * span >> 16) as isize - self.shift as isize;
+            let draw = |bits: u64| (((bits & 0xffff) * span) >> 16) as isize - self.shift as isize;
             let (dy, dx) = (draw(r >> 16), draw(r >> 32));
             let old = picture.to_vec();
             picture.fill(zero);

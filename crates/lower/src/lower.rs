@@ -560,7 +560,7 @@ impl Lowering<'_> {
                 .iter()
                 .zip(&buffers)
                 .zip(&plan.offsets)
-                .map(|((b, buffer), &offset)| Placed { label: b.label.clone(), buffer: buffer.clone(), offset })
+                .map(|((b, buffer), &offset)| Placed { label: b.label.clone(), buffer: *buffer, offset })
                 .collect(),
             prefix,
             frontiers,
