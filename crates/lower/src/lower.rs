@@ -27,11 +27,13 @@ impl Default for Options {
     }
 }
 
+/// Alignment of every buffer of the arena in bytes: what int64 logits need. One for all, because then the planner's bound is tight.
+const ALIGN: u32 = 8;
+
 /// A buffer before planning: tensors that share bytes, or one step's scratch.
 struct Block {
     label: String,
     bytes: usize,
-    align: u32,
     start: usize,
     end: usize,
 }
@@ -347,7 +349,7 @@ impl Lowering<'_> {
         let (x, e) = (self.graph.nodes[n].inputs[0], self.graph.nodes[n].outputs[0]);
         let p = self.head_params()?;
         let (w, b) = self.head_state();
-        let logits = self.block("logits".into(), p.classes as usize * 8, 8);
+        let logits = self.block("logits".into(), p.classes as usize * 8);
         self.blocks[logits].end += 1;
         self.logits = Some(logits);
         let args = vec![self.read(x), Draft::Ready(w), Draft::Ready(b), Draft::ScratchBlock(logits)];
@@ -410,16 +412,15 @@ impl Lowering<'_> {
         Ok(self.exponent(gx)? - self.exponent(g)?)
     }
 
-    fn block(&mut self, label: String, bytes: usize, align: u32) -> usize {
+    fn block(&mut self, label: String, bytes: usize) -> usize {
         let at = self.steps.len();
-        self.blocks.push(Block { label, bytes, align, start: at, end: at + 1 });
+        self.blocks.push(Block { label, bytes, start: at, end: at + 1 });
         self.blocks.len() - 1
     }
 
     fn define(&mut self, t: TensorId) -> usize {
         let tensor = self.graph.tensor(t);
-        let align = if tensor.kind == Kind::Error { 8 } else { 4 };
-        let b = self.block(tensor.name.clone(), tensor.bytes(), align);
+        let b = self.block(tensor.name.clone(), tensor.bytes());
         if self.options.keep_all {
             self.blocks[b].end = usize::MAX;
         }
@@ -481,7 +482,7 @@ impl Lowering<'_> {
         if bytes == 0 {
             return Draft::Ready(Arg::None);
         }
-        let b = self.block("scratch".into(), bytes, 8);
+        let b = self.block("scratch".into(), bytes);
         Draft::ScratchBlock(b)
     }
 
@@ -512,7 +513,7 @@ impl Lowering<'_> {
                 start: b.start.min(count - 1) as u32,
                 end: b.end.min(count) as u32,
                 size: b.bytes as u32,
-                align: b.align,
+                align: ALIGN,
             })
             .collect();
         let plan = tinytrain_plan::plan_with(
