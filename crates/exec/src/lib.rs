@@ -4,6 +4,7 @@
 //! * [`calibrate`]: exponents of gradients, from a float64 backward pass over a few pictures.
 //! * [`compile`]: model to Program.
 //! * [`Trainer`]: training runs over many pictures, evaluation on all cores, checkpoints.
+//! * [`trial`]: one whole run and its measure on one thread, of which a search makes hundreds.
 //!
 //! A Program is data of ours, checked once when it is loaded ([`Executor::new`]): every slot lies in its region, no output of a step overlaps
 //! anything else the step touches unless its kernel works in place. After that nothing is checked again.
@@ -18,6 +19,7 @@ mod memory;
 mod pictures;
 mod schedule;
 mod trainer;
+mod trial;
 
 pub use calibrate::{CALIBRATION_PICTURES, DEFAULT_EXPONENT, calibrate, read_values};
 pub use compile::{Compiler, Requirements, compile, forward_program, forward_tensors};
@@ -27,3 +29,4 @@ pub use kept::Kept;
 pub use pictures::{Augment, PictureSource, Pictures};
 pub use schedule::{Schedule, permutation};
 pub use trainer::{Control, Evaluation, Progress, RunReport, TrainOptions, Trainer, checksum, evaluate};
+pub use trial::{Known, TrialFound, trial};

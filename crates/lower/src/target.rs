@@ -14,6 +14,8 @@ use crate::{Init, Kernel, Program, StateKind, Step};
 const TABLE: &str = include_str!("targets.json");
 /// `tt_counters`: steps, a reserved word, saturations.
 const COUNTERS_BYTES: u32 = 16;
+/// Bytes at the end of the stack that nothing may ever write: what is painted there tells of an overflow.
+const STACK_GUARD: u32 = 8;
 /// What the linker adds between functions at most.
 const CODE_ALIGN: u32 = 8;
 /// Code of one argument of a step, of its call, and of a step's beginning, at most.
@@ -397,7 +399,7 @@ impl Calls {
             calls.depth("tt_start", &mut BTreeMap::new())
         });
         let (bytes, path) = deepest.max_by_key(|(bytes, _)| *bytes).unwrap_or_default();
-        (bytes.next_multiple_of(8), path)
+        ((bytes + STACK_GUARD).next_multiple_of(8), path)
     }
 
     fn depth(&self, name: &str, known: &mut BTreeMap<String, (u32, Vec<String>)>) -> (u32, Vec<String>) {

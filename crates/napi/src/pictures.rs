@@ -121,11 +121,29 @@ impl PictureSource for Subset {
     }
 }
 
+/// Some of the pictures of another source.
+struct View {
+    whole: Arc<dyn PictureSource>,
+    places: Vec<u32>,
+}
+
+impl PictureSource for View {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+    fn label(&self, i: usize) -> usize {
+        self.whole.label(self.places[i] as usize)
+    }
+    fn read(&self, i: usize, out: &mut [i8]) -> std::result::Result<(), ExecError> {
+        self.whole.read(self.places[i] as usize, out)
+    }
+}
+
 /// Pictures with labels.
 #[napi]
 pub struct Dataset {
     length: usize,
-    pub(crate) inner: Arc<dyn PictureSource>,
+    inner: Arc<Subset>,
 }
 
 #[napi]
@@ -139,6 +157,21 @@ impl Dataset {
         let mut out = vec![0; self.length];
         self.inner.read(index as usize, &mut out).map_err(Failure::from)?;
         Ok(Int8Array::new(out))
+    }
+
+    /// The pictures at `indices`, in this order; no byte is copied.
+    #[napi]
+    pub fn subset(&self, indices: Uint32Array) -> Result<Dataset> {
+        let Subset { place, slots, labels } = &*self.inner;
+        if let Some(&i) = indices.iter().find(|&&i| i as usize >= slots.len()) {
+            return Err(size("number of a picture", i as usize, slots.len()).into());
+        }
+        let subset = Subset {
+            place: place.clone(),
+            slots: indices.iter().map(|&i| slots[i as usize]).collect(),
+            labels: indices.iter().map(|&i| labels[i as usize]).collect(),
+        };
+        Ok(Self { length: self.length, inner: Arc::new(subset) })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{Control, Model};
 /// A model with a head, differentiated and calibrated: Programs of any scheme are compiled from it.
 #[napi]
 pub struct Compiler {
-    inner: tinytrain_exec::Compiler,
+    pub(crate) inner: tinytrain_exec::Compiler,
 }
 
 /// What a compiled graph looks like after a pass.
@@ -75,7 +75,7 @@ impl Compiler {
         Ok(stages.into_iter().map(|(name, graph)| StageDump { name: name.into(), text: graph.dump() }).collect())
     }
 
-    fn scheme(&self, text: &str) -> std::result::Result<Scheme, Failure> {
+    pub(crate) fn scheme(&self, text: &str) -> std::result::Result<Scheme, Failure> {
         Ok(Scheme::parse(text, self.inner.layers())?)
     }
 }
@@ -197,7 +197,7 @@ impl Session {
         Ok(self.lock()?.scores().iter().map(|&s| s as f64).collect())
     }
 
-    /// One training step at the learning rate `mantissa * 2^exponent` of [`learning_rate`].
+    /// One training step at a learning rate of [`learning_rate`].
     #[napi]
     pub fn train_step(&self, picture: Int8Array, label: u32, rate: Rate) -> Result<StepFound> {
         let lr = Real31 { m: rate.mantissa, e: rate.exponent };
@@ -255,7 +255,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> std::result::Result<MutexGuard<'_, T>, Failu
     }
 }
 
-/// A learning rate in fixed point: `mantissa * 2^exponent`.
+/// A learning rate in fixed point: `mantissa * 2^(exponent - 31)`.
 #[napi(object)]
 pub struct Rate {
     /// 31 bits.

@@ -1,0 +1,71 @@
+//! One measurement of a search: a whole training run and what it then finds on other pictures, on one thread.
+
+use std::sync::Arc;
+
+use tinytrain_lower::Program;
+
+use crate::{Augment, Control, ExecError, Executor, Kept, PictureSource, Schedule, TrainOptions, Trainer, checksum};
+
+/// Pictures, and what may be known of them beforehand.
+#[derive(Clone)]
+pub struct Known {
+    /// The pictures.
+    pub pictures: Arc<dyn PictureSource>,
+    /// What frozen steps make of them. Left unused for a Program that it does not serve; changes no bit.
+    pub kept: Option<Arc<Kept>>,
+}
+
+/// What a trial found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrialFound {
+    /// Pictures that are classified right after the training.
+    pub correct: usize,
+    /// Sum of losses on them, Q.16.
+    pub loss: i64,
+    /// SHA-256 over every trainable byte.
+    pub checksum: String,
+}
+
+/// Trains a Program from its initial state over a whole schedule and measures it. Runs on the calling thread: trials are what runs side by side.
+pub fn trial(
+    program: Arc<Program>,
+    train: &Known,
+    measured: &Known,
+    schedule: Schedule,
+    seed: u64,
+    control: &Control,
+) -> Result<TrialFound, ExecError> {
+    let options = TrainOptions { schedule, seed, augment: Augment::default(), cache_bytes: 0, threads: 1 };
+    let mut trainer = Trainer::new(program, train.pictures.clone(), options)?;
+    if let Some(kept) = train.kept.as_ref().filter(|k| k.fits(trainer.executor())) {
+        trainer.use_kept(kept.clone())?;
+    }
+    let done = trainer.run(schedule.steps, control)?.steps;
+    if done < schedule.steps {
+        return Err(ExecError::Aborted(done));
+    }
+    measure(trainer.executor().clone(), measured, control)
+}
+
+fn measure(mut executor: Executor, measured: &Known, control: &Control) -> Result<TrialFound, ExecError> {
+    let Known { pictures, kept } = measured;
+    let kept = kept.as_ref().filter(|k| k.fits(&executor));
+    let mut picture = vec![0i8; executor.program().input.bytes as usize];
+    let (mut correct, mut loss) = (0, 0);
+    for i in 0..pictures.len() {
+        if control.stopped() {
+            return Err(ExecError::Aborted(executor.steps() as u64));
+        }
+        let label = pictures.label(i);
+        let found = match kept.and_then(|k| Some((k.steps(), k.picture(i)?))) {
+            Some((steps, kept)) => executor.evaluate_kept(steps, kept, label)?,
+            None => {
+                pictures.read(i, &mut picture)?;
+                executor.evaluate(&picture, label)?
+            }
+        };
+        correct += usize::from(found.predicted as usize == label);
+        loss += i64::from(found.loss);
+    }
+    Ok(TrialFound { correct, loss, checksum: checksum(executor.state()) })
+}

@@ -1,0 +1,227 @@
+/* The interface of model.h: checks, pictures, counters, saving and restoring. The same for every program. */
+#include <string.h>
+
+#include "steps.h"
+#include "tt_crc.h"
+
+#define MAGIC 0x53545454u /* "TTTS" */
+#define FORMAT 1u
+
+/* What precedes a saved state. */
+typedef struct {
+    uint32_t magic, format, bytes, steps;
+    uint64_t saturated;
+    uint8_t program[32];
+} header;
+
+_Static_assert(sizeof(header) == 56, "the header of a saved state has no gaps");
+_Static_assert(TT_SAVED_BYTES == sizeof(header) + TT_STATE_BYTES + 4, "size of a saved state");
+
+/* Whether a saved state fits into the arena, to be checked there before it is taken over. */
+#define STAGED (TT_SAVED_BYTES <= TT_ARENA_BYTES)
+
+tt_status tt_init(tt_context *tt)
+{
+    if (!tt)
+        return TT_E_ARGUMENT;
+    tt_initial_state(&tt->state);
+    tt->counters.steps = 0;
+    tt->counters.reserved = 0;
+    tt->counters.saturated = 0;
+    return TT_OK;
+}
+
+int8_t *tt_input(tt_context *tt)
+{
+    return tt->arena + TT_INPUT_OFFSET;
+}
+
+uint32_t tt_score(const tt_context *tt, uint32_t index)
+{
+    int64_t v = 0;
+    if (index < TT_CLASSES)
+        memcpy(&v, tt->arena + TT_SCORES_OFFSET + (size_t)index * sizeof v, sizeof v);
+    return (uint32_t)v;
+}
+
+/* The network's value of value `i` of a picture. */
+static int8_t quantise(uint8_t pixel, size_t i)
+{
+#if TT_PIXEL_TABLES
+    return tt_pixel_table[i % TT_PIXEL_TABLES][pixel];
+#else
+    (void)i;
+    return (int8_t)(pixel - 128);
+#endif
+}
+
+/* Brings the picture to its place. It may be there already. */
+TT_PART static tt_status take(tt_context *tt, const void *picture, tt_format format)
+{
+    int8_t *to = tt_input(tt);
+    if (format == TT_INT8) {
+        if (picture != (const void *)to)
+            memcpy(to, picture, TT_INPUT_BYTES);
+        return TT_OK;
+    }
+    if (format != TT_RGB888)
+        return TT_E_FORMAT;
+    const uint8_t *from = picture;
+    for (size_t i = 0; i < TT_INPUT_BYTES; i++)
+        to[i] = quantise(from[i], i);
+    return TT_OK;
+}
+
+tt_status tt_predict(tt_context *tt, const void *picture, tt_format format, uint32_t *predicted)
+{
+    if (!tt || !picture || !predicted)
+        return TT_E_ARGUMENT;
+    tt_status status = take(tt, picture, format);
+    if (status != TT_OK)
+        return status;
+    tt_head_result result;
+    tt_forward(tt);
+    tt_scores(tt, &result);
+    *predicted = result.predicted;
+    return TT_OK;
+}
+
+/* A mantissa in [2^30, 2^31) and an exponent that no shift of an update is led astray by; or zero. */
+static int is_rate(tt_real31 rate)
+{
+    if (rate.m == 0)
+        return 1;
+    return rate.m >> 30 == 1 && rate.e >= -TT_RATE_EXPONENT && rate.e <= TT_RATE_EXPONENT;
+}
+
+tt_status tt_train_step(tt_context *tt, const void *picture, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *out)
+{
+    if (!tt || !picture || !out)
+        return TT_E_ARGUMENT;
+    if (label >= TT_CLASSES)
+        return TT_E_LABEL;
+    if (!is_rate(rate))
+        return TT_E_RATE;
+    tt_status status = take(tt, picture, format);
+    if (status != TT_OK)
+        return status;
+    tt_head_result result;
+    tt_forward(tt);
+    tt_error(tt, label, &result);
+    out->predicted = result.predicted;
+    out->loss = result.loss;
+    out->saturated = result.any ? tt_backward(tt, rate, result.k) : 0;
+    tt->counters.steps++;
+    tt->counters.saturated += out->saturated;
+    return TT_OK;
+}
+
+tt_real31 tt_rate_from_millionths(uint32_t millionths)
+{
+    tt_real31 r = {0, 0};
+    if (millionths == 0)
+        return r;
+    /* millionths / 10^6 = m 2^(e - 31): with enough bits in front of the quotient, then normalised. */
+    uint64_t v = ((uint64_t)millionths << 31) / 1000000u;
+    r.e = 0;
+    if (v < (uint64_t)1 << 30) {
+        int32_t up = 0;
+        while (((uint64_t)millionths << (31 + up)) / 1000000u < (uint64_t)1 << 30)
+            up++;
+        v = (((uint64_t)millionths << (31 + up)) + 500000u) / 1000000u;
+        r.e = -up;
+    }
+    while (v >= (uint64_t)1 << 31) {
+        v = (v + 1) >> 1;
+        r.e++;
+    }
+    r.m = (uint32_t)v;
+    return r;
+}
+
+uint32_t tt_checksum(const tt_context *tt)
+{
+    return tt_crc32(0, &tt->state, sizeof tt->state);
+}
+
+TT_PART static void describe(const tt_context *tt, header *h)
+{
+    h->magic = MAGIC;
+    h->format = FORMAT;
+    h->bytes = TT_STATE_BYTES;
+    h->steps = tt->counters.steps;
+    h->saturated = tt->counters.saturated;
+    memcpy(h->program, tt_program_hash, sizeof h->program);
+}
+
+tt_status tt_save(const tt_context *tt, tt_write write, void *user)
+{
+    if (!tt || !write)
+        return TT_E_ARGUMENT;
+    header h;
+    describe(tt, &h);
+    uint32_t crc = tt_crc32(tt_crc32(0, &h, sizeof h), &tt->state, sizeof tt->state);
+    if (write(user, &h, sizeof h) || write(user, &tt->state, sizeof tt->state) || write(user, &crc, sizeof crc))
+        return TT_E_IO;
+    return TT_OK;
+}
+
+TT_PART static tt_status check(const header *h)
+{
+    if (h->magic != MAGIC || h->format != FORMAT || h->bytes != TT_STATE_BYTES)
+        return TT_E_DATA;
+    return memcmp(h->program, tt_program_hash, sizeof h->program) ? TT_E_PROGRAM : TT_OK;
+}
+
+static void take_counters(tt_context *tt, const header *h)
+{
+    tt->counters.steps = h->steps;
+    tt->counters.saturated = h->saturated;
+}
+
+#if STAGED
+
+tt_status tt_load(tt_context *tt, tt_read read, void *user)
+{
+    header h;
+    uint32_t crc;
+    if (!tt || !read)
+        return TT_E_ARGUMENT;
+    if (read(user, tt->arena, TT_SAVED_BYTES))
+        return TT_E_IO;
+    memcpy(&h, tt->arena, sizeof h);
+    memcpy(&crc, tt->arena + TT_SAVED_BYTES - sizeof crc, sizeof crc);
+    if (crc != tt_crc32(0, tt->arena, TT_SAVED_BYTES - sizeof crc))
+        return TT_E_DATA;
+    tt_status status = check(&h);
+    if (status != TT_OK)
+        return status;
+    memcpy(&tt->state, tt->arena + sizeof h, sizeof tt->state);
+    take_counters(tt, &h);
+    return TT_OK;
+}
+
+#else
+
+tt_status tt_load(tt_context *tt, tt_read read, void *user)
+{
+    header h;
+    uint32_t crc;
+    if (!tt || !read)
+        return TT_E_ARGUMENT;
+    if (read(user, &h, sizeof h))
+        return TT_E_IO;
+    tt_status status = check(&h);
+    if (status != TT_OK)
+        return status;
+    /* No memory to check it in first: what fails from here on has cost the old state. */
+    if (read(user, &tt->state, sizeof tt->state) || read(user, &crc, sizeof crc) ||
+        crc != tt_crc32(tt_crc32(0, &h, sizeof h), &tt->state, sizeof tt->state)) {
+        tt_init(tt);
+        return TT_E_LOST;
+    }
+    take_counters(tt, &h);
+    return TT_OK;
+}
+
+#endif

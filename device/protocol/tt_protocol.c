@@ -1,0 +1,393 @@
+/* Framing, then one function a request. A payload goes where it is needed, the picture into the arena and a state into the arena to be checked;
+ * there is no buffer for frames. */
+#include "tt_protocol.h"
+
+#include <string.h>
+
+#include "port.h"
+#include "steps.h"
+#include "tt_crc.h"
+
+#define HEADER 16u
+#define CRC 4u
+#define LONGEST (TT_SAVED_BYTES > TT_INPUT_BYTES + 16u ? TT_SAVED_BYTES : TT_INPUT_BYTES + 16u)
+
+/* For tools, outside of all memory: see the table at the end of model.c. */
+#if defined(__arm__)
+extern const uint32_t tt_linked_protocol;
+__attribute__((section(".tinytrain"), used)) const uint32_t tt_linked_protocol = sizeof(tt_protocol);
+#endif
+
+static const uint8_t magic[4] = {'T', 'T', 0xa5, 0x5a};
+
+static uint32_t get32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+void tt_protocol_init(tt_protocol *line)
+{
+    memset(line, 0, sizeof *line);
+}
+
+/* Sending. ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void begin(tt_protocol *line, uint32_t type, uint32_t length)
+{
+    uint8_t h[HEADER];
+    memcpy(h, magic, sizeof magic);
+    h[4] = TT_PROTOCOL_VERSION;
+    h[5] = (uint8_t)type;
+    h[6] = (uint8_t)line->sequence;
+    h[7] = (uint8_t)(line->sequence >> 8);
+    memcpy(h + 8, &length, sizeof length);
+    uint32_t crc = tt_crc32(0, h, 12);
+    memcpy(h + 12, &crc, sizeof crc);
+    tt_port_write(h, sizeof h);
+    line->crc = 0;
+}
+
+static void send(tt_protocol *line, const void *bytes, uint32_t count)
+{
+    line->crc = tt_crc32(line->crc, bytes, count);
+    tt_port_write(bytes, count);
+}
+
+static void end(tt_protocol *line)
+{
+    uint32_t crc = line->crc;
+    tt_port_write((const uint8_t *)&crc, sizeof crc);
+}
+
+static void reply(tt_protocol *line, const void *bytes, uint32_t count)
+{
+    begin(line, TT_REPLY | line->type, count);
+    send(line, bytes, count);
+    end(line);
+}
+
+static void refuse(tt_protocol *line, uint32_t status, uint32_t detail)
+{
+    const uint32_t words[3] = {status, line->type, detail};
+    line->refused++;
+    begin(line, TT_ERROR, sizeof words);
+    send(line, words, sizeof words);
+    end(line);
+}
+
+/* Receiving. -------------------------------------------------------------------------------------------------------------------------- */
+
+/* Waits for `count` bytes; returns how many did not come. */
+static uint32_t receive(uint8_t *to, uint32_t count)
+{
+    uint32_t idle = 0;
+    while (count) {
+        uint32_t n = tt_port_read(to, count);
+        if (n) {
+            to += n;
+            count -= n;
+            idle = 0;
+        } else if (++idle > TT_IDLE_POLLS) {
+            break;
+        }
+    }
+    return count;
+}
+
+/* Takes a part of the payload; returns whether all of it came. A frame that broke off is refused here. */
+static int take(tt_protocol *line, void *to, uint32_t count)
+{
+    uint32_t missing = receive(to, count);
+    line->left -= count - missing;
+    if (missing) {
+        refuse(line, TT_E_TIMEOUT, line->left + CRC);
+        line->left = 0;
+    }
+    return !missing;
+}
+
+/* Takes the CRC-32 that ends a frame and compares it with that of the payload's two parts. The line may hold a single byte, so nothing is
+ * computed before the last one is here. */
+static int intact(tt_protocol *line, const void *a, uint32_t a_count, const void *b, uint32_t b_count)
+{
+    uint8_t bytes[CRC];
+    uint32_t missing = receive(bytes, CRC);
+    if (missing) {
+        refuse(line, TT_E_TIMEOUT, missing);
+        return 0;
+    }
+    if (tt_crc32(tt_crc32(0, a, a_count), b, b_count) != get32(bytes)) {
+        refuse(line, TT_E_CHECKSUM, 0);
+        return 0;
+    }
+    return 1;
+}
+
+/* Passes over the rest of a frame, then refuses it. */
+static void skip(tt_protocol *line, uint32_t status, uint32_t detail)
+{
+    uint8_t bytes[CRC];
+    uint32_t left = line->left + CRC;
+    line->left = 0;
+    while (left) {
+        uint32_t n = left < CRC ? left : CRC;
+        if (receive(bytes, n))
+            break;
+        left -= n;
+    }
+    refuse(line, status, detail);
+}
+
+/* Whether the payload has the length that the request needs; refuses the frame otherwise. */
+static int has_length(tt_protocol *line, uint32_t length)
+{
+    if (line->left == length)
+        return 1;
+    skip(line, TT_E_LENGTH, length);
+    return 0;
+}
+
+/* The same for a request that consists of its type alone. */
+static int is_empty(tt_protocol *line)
+{
+    return has_length(line, 0) && intact(line, line->header, 0, line->header, 0);
+}
+
+/* Requests. --------------------------------------------------------------------------------------------------------------------------- */
+
+static void identify(tt_protocol *line)
+{
+    struct {
+        uint8_t program[32];
+        uint32_t height, width, channels, classes, input_bytes, state_bytes, saved_bytes, arena_bytes, stack_bytes, clock_hz, longest;
+        char board[20];
+    } r;
+    if (!is_empty(line))
+        return;
+    memset(&r, 0, sizeof r);
+    memcpy(r.program, tt_program_hash, sizeof r.program);
+    r.height = TT_INPUT_HEIGHT;
+    r.width = TT_INPUT_WIDTH;
+    r.channels = TT_INPUT_CHANNELS;
+    r.classes = TT_CLASSES;
+    r.input_bytes = TT_INPUT_BYTES;
+    r.state_bytes = TT_STATE_BYTES;
+    r.saved_bytes = TT_SAVED_BYTES;
+    r.arena_bytes = TT_ARENA_BYTES;
+    r.stack_bytes = tt_port_stack_reserved();
+    r.clock_hz = tt_port_clock_hz();
+    r.longest = LONGEST;
+    const char *name = tt_port_name();
+    for (uint32_t i = 0; i + 1 < sizeof r.board && name[i]; i++)
+        r.board[i] = name[i];
+    reply(line, &r, sizeof r);
+}
+
+static void predict(tt_protocol *line, tt_context *tt)
+{
+    uint8_t format[4];
+    if (!has_length(line, sizeof format + TT_INPUT_BYTES) || !take(line, format, sizeof format) ||
+        !take(line, tt_input(tt), TT_INPUT_BYTES) || !intact(line, format, sizeof format, tt_input(tt), TT_INPUT_BYTES))
+        return;
+    uint32_t predicted, from = tt_port_clock();
+    tt_status status = tt_predict(tt, tt_input(tt), (tt_format)get32(format), &predicted);
+    if (status != TT_OK) {
+        refuse(line, status, 0);
+        return;
+    }
+    line->inference_clock = tt_port_clock() - from;
+    begin(line, TT_REPLY | TT_PREDICT, 4 + 4 * TT_CLASSES);
+    send(line, &predicted, sizeof predicted);
+    for (uint32_t i = 0; i < TT_CLASSES; i++) {
+        uint32_t score = tt_score(tt, i);
+        send(line, &score, sizeof score);
+    }
+    end(line);
+}
+
+static void train(tt_protocol *line, tt_context *tt)
+{
+    uint8_t h[16]; /* format, label, mantissa and exponent of the rate */
+    if (!has_length(line, sizeof h + TT_INPUT_BYTES) || !take(line, h, sizeof h) || !take(line, tt_input(tt), TT_INPUT_BYTES) ||
+        !intact(line, h, sizeof h, tt_input(tt), TT_INPUT_BYTES))
+        return;
+    tt_step_result found;
+    tt_real31 rate = {get32(h + 8), (int32_t)get32(h + 12)};
+    uint32_t from = tt_port_clock();
+    tt_status status = tt_train_step(tt, tt_input(tt), (tt_format)get32(h), get32(h + 4), rate, &found);
+    if (status != TT_OK) {
+        refuse(line, status, 0);
+        return;
+    }
+    line->train_clock = tt_port_clock() - from;
+    const uint32_t words[5] = {(uint32_t)found.loss, found.predicted, found.saturated, tt->counters.steps, tt_checksum(tt)};
+    reply(line, words, sizeof words);
+}
+
+static int32_t write_part(void *user, const void *bytes, uint32_t count)
+{
+    send(user, bytes, count);
+    return 0;
+}
+
+static void save(tt_protocol *line, tt_context *tt)
+{
+    if (!is_empty(line))
+        return;
+    begin(line, TT_REPLY | TT_SAVE, TT_SAVED_BYTES);
+    tt_save(tt, write_part, line);
+    end(line);
+}
+
+/* Hands on the payload. Where it comes in one part its frame is checked here; in several, by the CRC-32 that a saved state ends with. */
+static int32_t read_part(void *user, void *bytes, uint32_t count)
+{
+    tt_protocol *line = user;
+    if (!take(line, bytes, count))
+        return -1;
+    if (line->left)
+        return 0;
+    if (count == TT_SAVED_BYTES)
+        return intact(line, bytes, count, bytes, 0) ? 0 : -1;
+    uint8_t crc[CRC];
+    return receive(crc, CRC) ? -1 : 0;
+}
+
+static void load(tt_protocol *line, tt_context *tt)
+{
+    if (!has_length(line, TT_SAVED_BYTES))
+        return;
+    uint32_t refused = line->refused;
+    tt_status status = tt_load(tt, read_part, line);
+    if (status == TT_OK) {
+        uint32_t sum = tt_checksum(tt);
+        reply(line, &sum, sizeof sum);
+    } else if (line->refused == refused) {
+        if (line->left)
+            skip(line, status, 0);
+        else
+            refuse(line, status, 0);
+    }
+}
+
+static void counters(tt_protocol *line, tt_context *tt)
+{
+    if (!is_empty(line))
+        return;
+    const uint32_t words[8] = {
+        tt->counters.steps,    (uint32_t)tt->counters.saturated, (uint32_t)(tt->counters.saturated >> 32),
+        line->inference_clock, line->train_clock,                tt_port_stack_painted(),
+        line->refused,         tt_checksum(tt),
+    };
+    reply(line, words, sizeof words);
+}
+
+static void reset(tt_protocol *line, tt_context *tt)
+{
+    if (!is_empty(line))
+        return;
+    tt_init(tt);
+    uint32_t sum = tt_checksum(tt);
+    reply(line, &sum, sizeof sum);
+}
+
+/* Frames. ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* Says once that bytes were passed over, and forgets them. */
+static void report_dropped(tt_protocol *line)
+{
+    uint32_t dropped = line->dropped;
+    line->dropped = 0;
+    if (dropped && !line->quiet) {
+        line->sequence = 0;
+        line->type = 0;
+        refuse(line, TT_E_GARBAGE, dropped);
+    }
+    line->quiet = 0;
+}
+
+/* Fills the header; returns whether it is one. What cannot begin a frame is passed over. */
+static int find_header(tt_protocol *line)
+{
+    uint8_t *h = line->header;
+    uint32_t n = tt_port_read(h + line->have, HEADER - line->have);
+    if (n == 0 && line->have == 0 && line->dropped == 0)
+        return 0;
+    if (n == 0) {
+        /* Something has begun: wait for the rest. */
+        uint32_t wanted = line->have ? HEADER - line->have : 1;
+        n = wanted - receive(h + line->have, wanted);
+        if (n < wanted) {
+            line->dropped += line->have + n;
+            line->have = 0;
+            report_dropped(line);
+            return 0;
+        }
+    }
+    line->have += n;
+    while (line->have) {
+        uint32_t same = line->have < sizeof magic ? line->have : sizeof magic;
+        if (!memcmp(h, magic, same)) {
+            if (line->have < HEADER)
+                return 0;
+            if (tt_crc32(0, h, 12) == get32(h + 12))
+                return 1;
+        }
+        line->dropped++;
+        line->have--;
+        memmove(h, h + 1, line->have);
+    }
+    return 0;
+}
+
+static void serve(tt_protocol *line, tt_context *tt)
+{
+    switch (line->type) {
+    case TT_IDENTIFY:
+        identify(line);
+        break;
+    case TT_PREDICT:
+        predict(line, tt);
+        break;
+    case TT_TRAIN:
+        train(line, tt);
+        break;
+    case TT_SAVE:
+        save(line, tt);
+        break;
+    case TT_LOAD:
+        load(line, tt);
+        break;
+    case TT_COUNTERS:
+        counters(line, tt);
+        break;
+    case TT_RESET:
+        reset(line, tt);
+        break;
+    default:
+        skip(line, TT_E_TYPE, 0);
+    }
+}
+
+void tt_protocol_poll(tt_protocol *line, tt_context *tt)
+{
+    if (!find_header(line)) {
+        return;
+    }
+    report_dropped(line);
+    const uint8_t *h = line->header;
+    line->have = 0;
+    line->type = h[5];
+    line->sequence = (uint32_t)h[6] | (uint32_t)h[7] << 8;
+    line->left = get32(h + 8);
+    if (line->left > LONGEST) {
+        refuse(line, TT_E_LENGTH, LONGEST);
+        line->quiet = 1;
+    } else if (h[4] != TT_PROTOCOL_VERSION) {
+        skip(line, TT_E_VERSION, TT_PROTOCOL_VERSION);
+    } else {
+        serve(line, tt);
+    }
+}

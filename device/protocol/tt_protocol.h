@@ -1,0 +1,54 @@
+/* The protocol of docs/protocol.md: framed requests and replies over any line of bytes, served by polling. */
+#ifndef TT_PROTOCOL_H
+#define TT_PROTOCOL_H
+
+#include "model.h"
+
+#define TT_PROTOCOL_VERSION 1u
+
+/* So many polls without a byte end a frame that is not complete. */
+#ifndef TT_IDLE_POLLS
+#define TT_IDLE_POLLS 4000000u
+#endif
+
+/* Requests; a reply has the same number + 0x80. */
+enum {
+    TT_IDENTIFY = 1,
+    TT_PREDICT = 2,
+    TT_TRAIN = 3,
+    TT_SAVE = 4,
+    TT_LOAD = 5,
+    TT_COUNTERS = 6,
+    TT_RESET = 7,
+    TT_REPLY = 0x80,
+    TT_ERROR = 0xff
+};
+
+/* What is wrong with a frame; an error reply may also hold a tt_status. */
+enum {
+    TT_E_GARBAGE = 64,  /* bytes that are no frame; detail: how many */
+    TT_E_TIMEOUT = 65,  /* a frame broke off; detail: bytes that were missing */
+    TT_E_CHECKSUM = 66, /* payload and CRC-32 disagree */
+    TT_E_VERSION = 67,  /* detail: the version spoken here */
+    TT_E_TYPE = 68,     /* no such request */
+    TT_E_LENGTH = 69    /* the payload is too long or too short; detail: the length expected, or the longest possible one */
+};
+
+/* One line's state. */
+typedef struct {
+    uint8_t header[16];
+    uint32_t have;    /* bytes of `header` */
+    uint32_t dropped; /* bytes passed over since the last frame */
+    uint32_t quiet;   /* they belong to a frame that was refused already */
+    uint32_t sequence, type, left;
+    uint32_t crc;                            /* of what is being sent or received */
+    uint32_t refused;                        /* error replies so far */
+    uint32_t inference_clock, train_clock;   /* the last inference and the last training step */
+} tt_protocol;
+
+void tt_protocol_init(tt_protocol *line);
+
+/* Serves what has come in: at most one frame. Returns at once where there is nothing, and waits for the rest of a frame that has begun. */
+void tt_protocol_poll(tt_protocol *line, tt_context *tt);
+
+#endif

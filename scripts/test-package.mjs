@@ -1,0 +1,65 @@
+// Packs the package, installs the tarball in an empty folder without Rust on the PATH, and uses it as a user would: command, import, types.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fail, read, root } from './lib/shell.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'tinytrain-package-'));
+// Node and what a shell needs; cargo is elsewhere.
+const env = { ...process.env, PATH: [dirname(process.execPath), '/usr/bin', '/bin'].join(':') };
+const inFolder = { cwd: folder, env };
+
+function expect(ok, what) {
+  if (!ok) fail(`the installed package: ${what}`);
+  console.log(`ok: ${what}`);
+}
+
+try {
+  const [{ filename, files, size }] = JSON.parse(
+    read('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]),
+  );
+  const paths = files.map(({ path }) => path);
+  expect(
+    paths.some(path => path.endsWith('.node')),
+    `holds the addon (${files.length} files, ${size} B)`,
+  );
+  expect(
+    !paths.some(path => /^(crates\/.*\.rs|ts\/|test\/|scripts\/)/.test(path)),
+    'holds no sources of ours but C kernels',
+  );
+
+  writeFileSync(
+    join(folder, 'package.json'),
+    '{ "name": "empty", "version": "1.0.0", "private": true, "type": "module" }',
+  );
+  read('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename)], inFolder);
+
+  const inspected = JSON.parse(read('npx', ['--no-install', 'tinytrain', 'inspect', '--json'], inFolder));
+  expect(inspected.layers.length > 0, '`npx tinytrain inspect --json` shows the default model');
+
+  const script = `
+    import { loadModel, TinytrainError } from 'tinytrain';
+    const model = await loadModel();
+    const { height, width, channels } = model.input;
+    const { outputs } = await model.forward(new Int8Array(height * width * channels));
+    const error = await loadModel('none').catch(e => e);
+    console.log(outputs.length > 0 && error instanceof TinytrainError && error.code);`;
+  writeFileSync(join(folder, 'use.mjs'), script);
+  expect(
+    read('node', ['use.mjs'], inFolder).trim() === 'FILE_ERROR',
+    '`import ... from "tinytrain"` runs a model and has typed errors',
+  );
+
+  const typed = `
+    import { loadModel, type ForwardResult } from 'tinytrain';
+    const model = await loadModel('x.tflite');
+    const found: ForwardResult = await model.forward(new Int8Array(1), { tensors: true });
+    export const first: Int8Array | undefined = found.tensors.get(0) ?? found.outputs[0];`;
+  writeFileSync(join(folder, 'use.ts'), typed);
+  const compilerOptions = { strict: true, noEmit: true, target: 'es2023', module: 'nodenext', types: [] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }));
+  read('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], inFolder);
+  expect(true, 'its types are found');
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

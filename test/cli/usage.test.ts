@@ -1,0 +1,120 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { tinytrain } from '../helpers/cli.js';
+import { smallSet, temporary, write } from '../helpers/folder.js';
+
+test('wrong usage ends with 2 and says what was wrong', async t => {
+  const folder = await temporary(t);
+  const cases: [string[], RegExp][] = [
+    [[], /a command is needed/],
+    [['frobnicate'], /frobnicate/],
+    [['train', '--frobnicate'], /frobnicate/],
+    [['train', '--steps', '0'], /--steps 0: expected a whole number from 1/],
+    [['train', '--steps', '1', '--epochs', '1'], /mutually exclusive/],
+    [['train', '--lr', 'fast'], /--lr fast: expected a number above 0/],
+    [['train', '--budget', '12 apples'], /--budget 12 apples: expected bytes/],
+    [['train', '--input', 'big'], /--input big: expected rows x columns/],
+    [['train', '--augment', 'rotate'], /--augment rotate/],
+    [['train', '--residual-bits', '3'], /residual-bits/],
+    [['train', '--resize', 'squeeze'], /resize/],
+    [['train', '--resume', 'x', '--steps', '3'], /mutually exclusive/],
+    [['predict'], /Not enough/],
+    [['inspect', '--stage', 'nowhere'], /there is no stage nowhere/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await tinytrain(args, folder);
+    t.is(code, 2, args.join(' '));
+    t.regex(stderr, message);
+    t.is(stdout, '');
+  }
+});
+
+test('what the user can mend ends with 1, in one sentence, with nothing half-written', async t => {
+  const folder = await temporary(t);
+  await smallSet(join(folder, 'pictures'));
+  await smallSet(join(folder, 'broken'));
+  await write(folder, {
+    'noise.tflite': Uint8Array.from({ length: 10000 }, (_, i) => (i * i * 31) & 255),
+    'broken/train/cat/001.png': 'no picture',
+  });
+  const cases: [string[], RegExp][] = [
+    [['inspect', 'none.tflite'], /none\.tflite: the model cannot be read: it does not exist/],
+    [['inspect', 'noise.tflite'], /noise\.tflite: not a \.tflite/],
+    [['train', '--data', 'nowhere'], /nowhere: cannot be read: it does not exist/],
+    [['train', '--data', 'broken'], /001\.png: not a picture/],
+    [['train', '--data', 'pictures', '--scheme', '99:1'], /convolution 99 does not exist/],
+    [['train', '--data', 'pictures', '--scheme', 'none.json'], /none\.json: the scheme cannot be read/],
+    [['train', '--data', 'pictures', '--budget', '10k'], /more than the budget of 10,240 B/],
+    [['train', '--data', 'pictures', '--target', 'toaster'], /there is no board 'toaster'; there are: .*stm32f746/],
+    [['train', '--data', 'pictures', '--input', '40x40'], /fixed size/],
+    [['train', '--resume', 'pictures'], /there is no training run here/],
+    [['predict', 'pictures', 'x.png'], /there is no training run here|x\.png: cannot be read/],
+  ];
+  const before = (await fs.readdir(folder)).sort();
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await tinytrain(args, folder);
+    t.is(code, 1, `${args.join(' ')}: ${stderr}`);
+    t.regex(stderr, message);
+    t.regex(stderr, /^error: /);
+    t.is(stdout, '');
+  }
+  t.deepEqual((await fs.readdir(folder)).sort(), before);
+});
+
+test('an output folder that cannot be written is an error before any work', async t => {
+  const folder = await temporary(t);
+  await smallSet(join(folder, 'pictures'));
+  // A file where the folder's parent should be: permissions do not stop root.
+  await write(folder, { file: '' });
+  const { code, stderr } = await tinytrain(
+    ['train', '--data', 'pictures', '--steps', '1', '--out', 'file/run'],
+    folder,
+  );
+  t.is(code, 1, stderr);
+  t.regex(stderr, /file\/run/);
+});
+
+test('--json prints one object and nothing else, for an error too', async t => {
+  const folder = await temporary(t);
+  const good = await tinytrain(['inspect', '--json'], folder);
+  t.is(good.code, 0, good.stderr);
+  t.is(good.stderr, '');
+  const model = JSON.parse(good.stdout);
+  t.is(model.totals.convolutions, model.layers.filter((layer: { conv?: number }) => layer.conv !== undefined).length);
+  t.deepEqual(
+    Object.keys(model.layers[0])
+      .filter(key => ['index', 'op', 'macs', 'weights'].includes(key))
+      .sort(),
+    ['index', 'macs', 'op', 'weights'],
+  );
+  const bad = await tinytrain(['inspect', 'none.tflite', '--json'], folder);
+  t.is(bad.code, 1);
+  t.is(JSON.parse(bad.stdout).error.code, 'FILE_ERROR');
+});
+
+test('every command has help with an example', async t => {
+  const folder = await temporary(t);
+  for (const command of ['inspect', 'train', 'predict', 'doctor']) {
+    const { code, stdout } = await tinytrain([command, '--help'], folder);
+    t.is(code, 0);
+    t.regex(stdout, /Examples:\s+npx tinytrain/, command);
+  }
+});
+
+test('inspect lists operators, layers and stages', async t => {
+  const folder = await temporary(t);
+  const operators = await tinytrain(['inspect', '--ops'], folder);
+  t.true(operators.stdout.split('\n').includes('CONV_2D'));
+  const layers = await tinytrain(['inspect'], folder);
+  t.regex(layers.stdout, /index\s+conv\s+op/);
+  const stage = await tinytrain(['inspect', '--stage', 'schedule', '--scheme', 'bias:2'], folder);
+  t.regex(stage.stdout, /conv_bias_step/, stage.stderr);
+});
+
+test('doctor says what is there', async t => {
+  const { code, stdout } = await tinytrain(['doctor', '--json'], await temporary(t));
+  t.is(code, 0);
+  const what = JSON.parse(stdout).findings.map((finding: { what: string }) => finding.what);
+  t.true(['addon', 'Arm compiler', 'QEMU', 'board'].every(name => what.includes(name)));
+});

@@ -1,0 +1,131 @@
+import test, { type ExecutionContext } from 'ava';
+import { crc32 } from 'node:zlib';
+import { Session, TinytrainError } from '#tinytrain';
+import { Device, encodeSaved, type SavedState } from '#tinytrain/device/device.js';
+import { Decoder, encode, requests } from '#tinytrain/device/frames.js';
+import { ProcessLine } from '#tinytrain/device/process.js';
+import { build } from '#tinytrain/device/toolchain.js';
+import { has, type TestFirmware, testFirmware } from '../helpers/firmware.js';
+import { badFrame, random } from './fire.js';
+
+const onHost = has('make', 'cc') ? test : test.skip;
+const rate = { mantissa: 1 << 30, exponent: -8 };
+
+interface Bench extends TestFirmware {
+  readonly line: ProcessLine;
+  readonly device: Device;
+}
+
+/** The default model's firmware built for this computer, with sanitizers, and running. */
+async function bench(t: ExecutionContext): Promise<Bench> {
+  const firmware = await testFirmware(t);
+  const line = await ProcessLine.start('host build', await build(firmware.folder, 'host'), []);
+  t.teardown(() => line.close());
+  return { ...firmware, line, device: new Device(line, { timeoutMs: 20_000 }) };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms));
+}
+
+async function status(t: ExecutionContext, work: Promise<unknown>): Promise<unknown> {
+  const error = await t.throwsAsync(work, { instanceOf: TinytrainError, code: 'DEVICE_REFUSED' });
+  return error?.details['status'];
+}
+
+test('frames come through whatever stands between them', t => {
+  const decoder = new Decoder();
+  const [a, b] = [encode(1, 7, Buffer.from('abc')), encode(2, 8, new Uint8Array())];
+  const stream = Buffer.concat([Buffer.from('TTxT'), a, Buffer.from([0x54, 0x54, 0xa5]), b]);
+  const frames = [...stream].flatMap(byte => decoder.push(Buffer.from([byte])));
+  t.deepEqual(
+    frames.map(({ type, sequence, payload }) => [type, sequence, payload.toString()]),
+    [
+      [1, 7, 'abc'],
+      [2, 8, ''],
+    ],
+  );
+});
+
+onHost('wrong requests are refused, change nothing, and the next frame works', async t => {
+  const { device, data, line } = await bench(t);
+  const picture = data.train.picture(0);
+  await device.train(picture, 1, rate);
+  const before = await device.counters();
+
+  t.is(await status(t, device.train(picture, 10, rate)), 3);
+  t.is(await status(t, device.train(picture, 0, { mantissa: 5, exponent: 0 })), 4);
+  t.is(await status(t, device.train(picture, 0, { mantissa: 1 << 30, exponent: 5000 })), 4);
+  t.is(await status(t, device.request(requests.predict, Buffer.concat([Buffer.from([9, 0, 0, 0]), Buffer.from(picture)]))), 2);
+  t.is(await status(t, device.request(requests.predict, new Uint8Array(10))), 69);
+  t.is(await status(t, device.request(200)), 68);
+  t.is(await status(t, device.raw(encode(requests.identify, 900, new Uint8Array(), 2), requests.identify, 900)), 67);
+  const spoiled = encode(requests.predict, 901, new Uint8Array(4 + picture.length));
+  spoiled.writeUInt8(1, 100);
+  t.is(await status(t, device.raw(spoiled, requests.predict, 901)), 66);
+  t.is(await status(t, device.raw(encode(requests.train, 902, new Uint8Array(4 + 16 + picture.length)).subarray(0, 999), requests.train, 902)), 69);
+  await pause(300);
+  t.is(await status(t, device.raw(encode(requests.predict, 903, new Uint8Array(4 + picture.length)).subarray(0, 999), requests.predict, 903)), 65);
+  await line.write(Buffer.from('hello'));
+  await pause(300);
+  t.is(device.strays.at(-1)?.details['status'], 64);
+
+  const after = await device.counters();
+  t.is(after.checksum, before.checksum);
+  t.is(after.steps, 1);
+  t.is((await device.identify()).board, 'host');
+});
+
+onHost('a state is restored whole or not at all', async t => {
+  const { device, data } = await bench(t);
+  const first = await device.save();
+  await device.train(data.train.picture(0), 1, rate);
+  const second = await device.save();
+  t.notDeepEqual(first.state, second.state);
+
+  const load = (saved: SavedState, spoil: (bytes: Buffer) => void = () => {}) => {
+    const bytes = encodeSaved(saved);
+    spoil(bytes);
+    return device.request(requests.load, bytes);
+  };
+  t.is(await status(t, load(first, bytes => bytes.writeUInt8(bytes.readUInt8(99) ^ 1, 99))), 6);
+  t.is(await status(t, load({ ...first, program: 'ab'.repeat(32) })), 7);
+  t.is(await status(t, device.request(requests.load, encodeSaved(first).subarray(4))), 69);
+  t.deepEqual(await device.save(), second);
+
+  await device.load(first);
+  t.deepEqual(await device.save(), first);
+  await device.load(second);
+  t.is((await device.counters()).steps, 1);
+  await device.reset();
+  t.deepEqual(await device.save(), first);
+});
+
+onHost('10,000 random and spoiled frames change nothing', async t => {
+  t.timeout(240_000);
+  const { device, line, program, data } = await bench(t);
+  const session = new Session(program);
+  const step = async (index: number) => {
+    const [picture, label] = [data.train.picture(index), data.train.labels[index] ?? 0];
+    const { loss, predicted, checksum } = await device.train(picture, label, rate);
+    const host = session.trainStep(picture, label, rate);
+    t.deepEqual({ loss, predicted, checksum }, { loss: host.loss, predicted: host.predicted, checksum: crc32(session.state()) });
+  };
+  await step(0);
+  const { inputBytes, savedBytes } = await device.identify();
+  const next = random(1);
+  for (let i = 0; i < 10_000; i += 100) {
+    const frames = Array.from({ length: 100 }, () => badFrame(next, inputBytes, savedBytes));
+    await line.write(Buffer.concat(frames));
+  }
+  // A frame that broke off ends when the line has been idle; one of impossible length with the next good one.
+  await pause(1000);
+  const settled = async (): Promise<void> => {
+    await device.identify().catch(() => pause(500));
+  };
+  await settled();
+  await step(1);
+  const counters = await device.counters();
+  t.is(counters.steps, 2);
+  t.true(counters.refused > 3000);
+});

@@ -1,0 +1,126 @@
+import { execFileSync } from 'node:child_process';
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { TinytrainError } from '#tinytrain';
+import { readElf } from '#tinytrain/device/elf.js';
+import { differences, measure } from '#tinytrain/device/linked.js';
+import { runFirmware } from '#tinytrain/device/run.js';
+import { build } from '#tinytrain/device/toolchain.js';
+import { has, testFirmware } from '../helpers/firmware.js';
+import { temporary } from '../helpers/folder.js';
+
+const toolchain = has('make', 'arm-none-eabi-gcc');
+const onArm = toolchain ? test : test.skip;
+const inQemu = toolchain && has('qemu-system-arm') ? test : test.skip;
+
+for (const scheme of ['bias:4,18:1/4,15:1/8', 'head']) {
+  inQemu(`in QEMU every bit is the host's: ${scheme}`, async t => {
+    t.timeout(180_000);
+    const { folder } = await testFirmware(t, { scheme });
+    const result = await runFirmware(folder, { steps: 5, predictions: 4 });
+    t.true(result.equal, JSON.stringify(result.difference));
+    t.is(result.checksum, result.hostChecksum);
+    t.is(result.linked?.sram, result.planned.sram);
+    t.true((result.linked?.flash ?? 0) <= result.planned.flash);
+    t.true((result.stackPainted ?? 0) > 0);
+    t.true((result.stackPainted ?? 0) <= (result.linked?.stack ?? 0));
+    t.true((result.instructions?.inference ?? 0) > 0);
+    const again = await runFirmware(folder, { steps: 5, predictions: 4 });
+    t.deepEqual(again.instructions, result.instructions);
+  });
+}
+
+inQemu('over the emulated UART it is the same', async t => {
+  t.timeout(180_000);
+  const { folder } = await testFirmware(t);
+  const result = await runFirmware(folder, { steps: 2, predictions: 1, line: 'uart' });
+  t.true(result.equal);
+});
+
+for (const board of ['stm32f746', 'qemu-mps2-an500']) {
+  onArm(`${board}: planned is linked, to the byte, without a warning`, async t => {
+    t.timeout(180_000);
+    const scheme = board === 'stm32f746' ? 'bias:12,18:1/2,7:1' : 'full';
+    const { folder, program } = await testFirmware(t, { scheme, target: board });
+    const output = execFileSync('make', ['-C', folder, `BOARD=${board}`, 'STRICT=1'], { encoding: 'utf8', stdio: 'pipe' });
+    t.notRegex(output, /warning/);
+    const elf = readElf(await fs.readFile(join(folder, 'build', board, 'firmware.elf')));
+    t.deepEqual(differences(program.memory, measure(elf)), []);
+  });
+}
+
+onArm('the frames of the generated functions are no larger than planned', async t => {
+  const { folder } = await testFirmware(t, { scheme: 'bias:12,18:1/2,7:1' });
+  await build(folder, 'stm32f746');
+  const table = JSON.parse(
+    await fs.readFile(new URL('../../../crates/lower/src/targets.json', import.meta.url), 'utf8'),
+  ) as { functions: Record<string, { stack: number }> };
+  const lines = ['model', 'state'].map(name => fs.readFile(join(folder, `build/stm32f746/model/${name}.su`), 'utf8'));
+  const frames = (await Promise.all(lines)).join('').trim().split('\n').map(line => line.split('\t'));
+  t.is(frames.length, 5);
+  for (const [place = '', bytes] of frames) {
+    const name = place.split(':').at(-1) ?? '';
+    t.true(Number(bytes) <= (table.functions[name]?.stack ?? -1), `${name}: ${bytes}`);
+  }
+});
+
+onArm('the ELF for the F746: vectors, regions, symbols', async t => {
+  const { folder } = await testFirmware(t);
+  const elf = readElf(await fs.readFile(await build(folder, 'stm32f746')));
+  const vectors = elf.content('.vectors');
+  t.is(elf.section('.vectors')?.address, 0x08000000);
+  t.is(vectors.length, 4 * (16 + 98));
+  t.is(vectors.readUInt32LE(0), elf.symbol('tt_stack_high')?.value);
+  t.is(vectors.readUInt32LE(4), elf.entry);
+  t.is(elf.entry & 1, 1);
+  t.is(elf.section('.stack')?.address, 0x20000000);
+  for (const { name, address, bytes } of elf.sections.filter(section => section.allocated)) {
+    const inside = (low: number, size: number) => address >= low && address + bytes <= low + size;
+    t.true(inside(0x08000000, 1 << 20) || inside(0x20000000, 320 << 10), name);
+  }
+  const forbidden = /^_?(malloc|free|calloc|realloc|sbrk|printf|sprintf|snprintf|puts)(_r)?$|^__aeabi_[df]/;
+  t.deepEqual(elf.symbols.map(({ name }) => name).filter(name => forbidden.test(name)), []);
+});
+
+onArm('a symbol that must not be linked fails the build', async t => {
+  const { folder } = await testFirmware(t);
+  const path = join(folder, 'app/port.c');
+  const text = await fs.readFile(path, 'utf8');
+  const floating = 'return (uint32_t)((double)tt_board_clock() * 1.5);';
+  await fs.writeFile(path, text.replace('return tt_board_clock();', floating));
+  const error = await t.throwsAsync(build(folder, 'stm32f746'), { instanceOf: TinytrainError });
+  t.is(error?.code, 'BUILD_FAILED');
+  t.regex(JSON.stringify(error?.details.help), /__aeabi_dmul/);
+});
+
+onArm('memory that does not fit fails the link and says by how much', async t => {
+  const { folder } = await testFirmware(t);
+  const path = join(folder, 'app/main.c');
+  const text = await fs.readFile(path, 'utf8');
+  const greedy = `${text}\nuint8_t greedy[300000];\nvoid tt_fault(void)\n{\n    for (;;)\n        greedy[0]++;\n}\n`;
+  await fs.writeFile(path, greedy);
+  const error = await t.throwsAsync(build(folder, 'stm32f746'), { instanceOf: TinytrainError });
+  t.is(error?.code, 'LINK_OVERFLOW');
+  t.is(error?.details['region'], 'RAM');
+});
+
+test('an unknown board is named with those there are', async t => {
+  const { folder } = await testFirmware(t);
+  const error = await t.throwsAsync(build(folder, 'stm32f4'), { instanceOf: TinytrainError });
+  t.is(error?.code, 'BOARD_UNKNOWN');
+  t.regex(error?.message ?? '', /stm32f746/);
+});
+
+test.serial('tools that are missing are named, with how to get them', async t => {
+  const { folder } = await testFirmware(t);
+  const path = process.env['PATH'];
+  process.env['PATH'] = await temporary(t);
+  try {
+    const error = await t.throwsAsync(runFirmware(folder), { instanceOf: TinytrainError });
+    t.is(error?.code, 'COMPILER_MISSING');
+    t.regex(error?.details.help?.join('\n') ?? '', /gcc-arm-none-eabi/);
+  } finally {
+    process.env['PATH'] = path;
+  }
+});

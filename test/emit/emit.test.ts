@@ -1,0 +1,67 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { TinytrainError } from '#tinytrain';
+import { firmwareFiles, openFirmware, writeFirmware } from '#tinytrain/device/firmware.js';
+import { temporary } from '../helpers/folder.js';
+import { testFirmware } from '../helpers/firmware.js';
+
+test('the same Program gives the same files', async t => {
+  const { program, data, files } = await testFirmware(t);
+  t.deepEqual(await firmwareFiles(program, data, 'stm32f746'), new Map(files));
+});
+
+test('only kernels that the program uses are there', async t => {
+  const { files } = await testFirmware(t, { scheme: 'head' });
+  t.true(files.has('kernels/tt_conv.c'));
+  t.true(files.has('kernels/tt_exp.c'));
+  t.false(files.has('kernels/tt_conv_weight_step.c'));
+  t.false(files.has('kernels/tt_max_pool.c'));
+});
+
+test('no double, no allocation, no printing in what is emitted', async t => {
+  const { files } = await testFirmware(t, { scheme: 'full', target: 'qemu-mps2-an500' });
+  for (const [path, text] of files) {
+    if (!/\.[ch]$/.test(path) || path.startsWith('board/host/')) continue;
+    const code = text.replace(/\/\*.*?\*\//gs, '').replace(/"[^"]*"/g, '');
+    t.notRegex(code ?? '', /\b(double|float|malloc|free|printf|math\.h|stdio\.h|stdlib\.h)\b/, path);
+  }
+});
+
+test('what lies in app/ is written once and never again', async t => {
+  const { folder, files } = await testFirmware(t);
+  await fs.writeFile(join(folder, 'app/main.c'), 'mine');
+  await fs.writeFile(join(folder, 'model/model.c'), 'spoiled');
+  const written = await writeFirmware(folder, files);
+  t.is(await fs.readFile(join(folder, 'app/main.c'), 'utf8'), 'mine');
+  t.is(await fs.readFile(join(folder, 'model/model.c'), 'utf8'), files.get('model/model.c') ?? '');
+  t.false(written.includes('app/main.c'));
+});
+
+test('files that a smaller program no longer needs are removed', async t => {
+  const { folder } = await testFirmware(t, { scheme: 'full', target: 'qemu-mps2-an500' });
+  const { files } = await testFirmware(t, { scheme: 'head' });
+  await fs.access(join(folder, 'kernels/tt_conv_weight_step.c'));
+  await writeFirmware(folder, files);
+  await t.throwsAsync(fs.access(join(folder, 'kernels/tt_conv_weight_step.c')));
+});
+
+test('a folder with anything else in it is left alone', async t => {
+  const folder = await temporary(t);
+  await fs.writeFile(join(folder, 'thesis.txt'), 'x');
+  const { files } = await testFirmware(t);
+  const error = await t.throwsAsync(writeFirmware(folder, files), { instanceOf: TinytrainError });
+  t.is(error.code, 'FOLDER_NOT_EMPTY');
+  t.deepEqual(await fs.readdir(folder), ['thesis.txt']);
+});
+
+test('a firmware of another version is refused', async t => {
+  const { folder } = await testFirmware(t);
+  const path = join(folder, 'manifest.json');
+  const manifest = JSON.parse(await fs.readFile(path, 'utf8')) as Record<string, unknown>;
+  await fs.writeFile(path, JSON.stringify({ ...manifest, tinytrain: '0.0.1' }));
+  const error = await t.throwsAsync(openFirmware(folder), { instanceOf: TinytrainError });
+  t.is(error.code, 'FIRMWARE_VERSION');
+  const missing = await t.throwsAsync(openFirmware(await temporary(t)), { instanceOf: TinytrainError });
+  t.is(missing.code, 'FIRMWARE_MISSING');
+});

@@ -1,0 +1,48 @@
+import { promises as fs } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import sharp from 'sharp';
+
+/** A folder that is gone when the test ends. */
+export async function temporary(t: ExecutionContext): Promise<string> {
+  const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-test-'));
+  t.teardown(() => fs.rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Writes files by their paths inside a folder. */
+export async function write(folder: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(folder, name);
+    await fs.mkdir(dirname(path), { recursive: true });
+    await fs.writeFile(path, content);
+  }
+}
+
+/** A plain PNG. */
+export function plain(color: string, width = 8, height = 8): Promise<Buffer> {
+  return sharp({ create: { width, height, channels: 3, background: color } })
+    .png()
+    .toBuffer();
+}
+
+/** Folders of plain pictures: so many of each path, each a little different. */
+export async function pictures(folder: string, counts: Readonly<Record<string, number>>): Promise<void> {
+  let hue = 0;
+  for (const [path, count] of Object.entries(counts)) {
+    await fs.mkdir(join(folder, path), { recursive: true });
+    for (let i = 0; i < count; i++) {
+      hue = (hue + 37) % 360;
+      await fs.writeFile(
+        join(folder, path, `${String(i).padStart(3, '0')}.png`),
+        await plain(`hsl(${hue}, 80%, ${30 + i}%)`),
+      );
+    }
+  }
+}
+
+/** Two classes with pictures to train and to test on. */
+export function smallSet(folder: string, train = 6, test = 3): Promise<void> {
+  return pictures(folder, { 'train/cat': train, 'train/dog': train, 'test/cat': test, 'test/dog': test });
+}

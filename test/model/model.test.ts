@@ -1,0 +1,56 @@
+import test from 'ava';
+import { loadModel, supportedOperators, TinytrainError } from '#tinytrain';
+
+test('the default model opens and says what it is', async t => {
+  const model = await loadModel();
+  const { layers, totals } = model.description;
+  const sum = (of: (layer: (typeof layers)[number]) => number) => layers.reduce((total, layer) => total + of(layer), 0);
+  t.is(
+    sum(layer => layer.macs),
+    totals.macs,
+  );
+  t.is(
+    sum(layer => layer.weights),
+    totals.weights,
+  );
+  t.is(model.input.tables.length, model.input.channels);
+});
+
+test('a forward pass yields the outputs, and every tensor if asked for', async t => {
+  const model = await loadModel();
+  const input = new Int8Array(model.input.height * model.input.width * model.input.channels).fill(7);
+  const lean = await model.forward(input);
+  t.is(lean.tensors.size, 0);
+  const whole = await model.forward(input, { tensors: true });
+  t.deepEqual(whole.outputs, lean.outputs);
+  t.true([...whole.tensors.values()].some(tensor => Buffer.from(tensor).equals(Buffer.from(input))));
+  t.true([...whole.tensors.values()].some(tensor => Buffer.from(tensor).equals(Buffer.from(whole.outputs[0] ?? []))));
+});
+
+test('forward passes may run at once', async t => {
+  const model = await loadModel();
+  const length = model.input.height * model.input.width * model.input.channels;
+  const inputs = [1, 2, 3, 4].map(value => new Int8Array(length).fill(value));
+  const alone = [];
+  for (const input of inputs) alone.push((await model.forward(input)).outputs);
+  t.deepEqual(
+    (await Promise.all(inputs.map(input => model.forward(input)))).map(({ outputs }) => outputs),
+    alone,
+  );
+});
+
+test('an input of the wrong size is an error with its sizes', async t => {
+  const model = await loadModel();
+  const error = await t.throwsAsync(model.forward(new Int8Array(5)), { instanceOf: TinytrainError });
+  t.is(error.code, 'SIZE_MISMATCH');
+  t.is(error.details['found'], 5);
+});
+
+test('what is no model is refused with a code', async t => {
+  const error = await t.throwsAsync(loadModel(new URL(import.meta.url).pathname), { instanceOf: TinytrainError });
+  t.is(error.code, 'MODEL_FORMAT');
+});
+
+test('operators are listed', t => {
+  t.true(supportedOperators().includes('DEPTHWISE_CONV_2D'));
+});

@@ -1,0 +1,51 @@
+import sharp from 'sharp';
+import yargs from 'yargs';
+import { TinytrainError } from '../errors.js';
+import { version } from '../version.js';
+import { compile } from './compile.js';
+import { doctor } from './doctor.js';
+import { inspect } from './inspect.js';
+import { fail, Interrupt } from './outcome.js';
+import { predict } from './predict.js';
+import { run } from './run.js';
+import { train } from './train.js';
+
+/** Runs the command line; sets the process's exit code. */
+export async function main(args: readonly string[]): Promise<void> {
+  // One thread a picture, many pictures at a time; and nothing is read twice.
+  sharp.concurrency(1);
+  sharp.cache(false);
+  const json = args.includes('--json');
+  const interrupt = new Interrupt();
+  const parser = yargs([...args])
+    .scriptName('tinytrain')
+    .usage(
+      '$0 COMMAND\n\nTraining on a microcontroller: learns on the host in the device’s own integers, and compiles the firmware.',
+    )
+    .command(inspect)
+    .command(train(interrupt))
+    .command(predict(interrupt))
+    .command(compile(interrupt))
+    .command(run(interrupt))
+    .command(doctor)
+    .demandCommand(1, 1, 'a command is needed', 'one command at a time')
+    .strict()
+    .version(version)
+    .help()
+    .alias('h', 'help')
+    .wrap(Math.min(120, process.stdout.columns ?? 100))
+    .epilogue('npx tinytrain COMMAND --help shows the options of a command and an example.')
+    .exitProcess(false)
+    .fail((message, error) => {
+      // What a command throws comes through here too; a parser's own error is named YError.
+      if (error && error.name !== 'YError') throw error;
+      throw new TinytrainError('USAGE', error?.message ?? message, { help: ['npx tinytrain --help'] });
+    });
+  try {
+    await parser.parseAsync();
+  } catch (error) {
+    process.exitCode = fail(error, json);
+  } finally {
+    interrupt.dispose();
+  }
+}

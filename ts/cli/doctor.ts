@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import { promises as fs } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import sharp from 'sharp';
+import type { Argv, CommandModule } from 'yargs';
+import { cacheFolder } from '../data/cache.js';
+import { messageOf } from '../errors.js';
+import { table, thousands } from '../format.js';
+import { addonPath, native } from '../native.js';
+import { version } from '../version.js';
+import { commonOptions } from './options.js';
+import { exitCodes, print, printJson } from './outcome.js';
+
+/** One thing that was looked for. */
+interface Finding {
+  readonly what: string;
+  readonly found: boolean;
+  /** What was found, or why it was not. */
+  readonly detail: string;
+  /** How to get it. */
+  readonly help?: string;
+  /** Without it nothing works. */
+  readonly needed: boolean;
+}
+
+async function tool(what: string, command: string, help: string): Promise<Finding> {
+  try {
+    const { stdout } = await promisify(execFile)(command, ['--version']);
+    return { what, found: true, detail: stdout.split('\n')[0] ?? '', needed: false };
+  } catch (error) {
+    return { what, found: false, detail: messageOf(error).split('\n')[0] ?? '', help, needed: false };
+  }
+}
+
+function addon(): Finding {
+  try {
+    native();
+    return { what: 'addon', found: true, detail: addonPath() ?? '', needed: true };
+  } catch (error) {
+    return {
+      what: 'addon',
+      found: false,
+      detail: messageOf(error),
+      help: 'install tinytrain again, or `npm run build` in a clone',
+      needed: true,
+    };
+  }
+}
+
+async function board(): Promise<Finding> {
+  const names = await fs.readdir('/dev').catch(() => []);
+  const ports = names.filter(name => /^(ttyACM|cu\.usbmodem)/.test(name)).map(name => `/dev/${name}`);
+  if (ports.length > 0) return { what: 'board', found: true, detail: ports.join(', '), needed: false };
+  return {
+    what: 'board',
+    found: false,
+    detail: 'no serial port of a board',
+    help: 'plug one in; QEMU takes its place',
+    needed: false,
+  };
+}
+
+async function cache(): Promise<Finding> {
+  const folder = cacheFolder();
+  const names = await fs.readdir(folder).catch(() => []);
+  const sizes = await Promise.all(names.map(async name => (await fs.stat(join(folder, name))).size));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  return {
+    what: 'cache',
+    found: true,
+    detail: `${thousands(bytes)} B of decoded pictures in ${folder}; may be deleted`,
+    needed: false,
+  };
+}
+
+async function work(args: { json: boolean }): Promise<void> {
+  const findings: Finding[] = [
+    {
+      what: 'tinytrain',
+      found: true,
+      detail: `${version}, Node ${process.versions.node}, ${process.platform}-${process.arch}, ${availableParallelism()} threads`,
+      needed: true,
+    },
+    addon(),
+    { what: 'sharp', found: true, detail: `${sharp.versions['sharp']}, libvips ${sharp.versions.vips}`, needed: true },
+    await tool('Arm compiler', 'arm-none-eabi-gcc', 'apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi'),
+    await tool('QEMU', 'qemu-system-arm', 'apt-get install qemu-system-arm'),
+    await board(),
+    await cache(),
+  ];
+  if (args.json) printJson({ findings });
+  else {
+    print(
+      table(
+        findings.map(({ what, found, detail }) => [what, found ? 'yes' : 'no', detail]),
+        '',
+      ),
+    );
+    const help = findings.filter(finding => finding.help !== undefined);
+    if (help.length > 0) print('', ...help.map(finding => `${finding.what}: ${finding.help}`));
+  }
+  if (findings.some(({ found, needed }) => needed && !found)) process.exitCode = exitCodes.failure;
+}
+
+/** `doctor` */
+export const doctor: CommandModule<object, { json: boolean }> = {
+  command: 'doctor',
+  describe: 'says what is there and what is missing: addon, Arm compiler, QEMU, a board',
+  builder: (args: Argv<object>) =>
+    args.options(commonOptions).example('npx tinytrain doctor', 'the first thing to try when something fails'),
+  handler: work,
+};

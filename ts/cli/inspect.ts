@@ -1,0 +1,118 @@
+import type { Argv, CommandModule } from 'yargs';
+import { TinytrainError } from '../errors.js';
+import { table, thousands } from '../format.js';
+import { type LayerInfo, loadModel, type Model, type ModelTotals, supportedOperators } from '../model/model.js';
+import { Compiler } from '../model/program.js';
+import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
+import { print, printJson } from './outcome.js';
+
+interface Arguments {
+  model?: string;
+  ops: boolean;
+  stage?: string;
+  scheme: string;
+  classes: number;
+  input?: { height: number; width: number };
+  mean?: number[];
+  std?: number[];
+  json: boolean;
+}
+
+const dims = (shape: readonly number[]) => shape.join('x');
+
+function row(layer: LayerInfo): (string | number)[] {
+  const window = layer.kernel
+    ? `${dims(layer.kernel)}${layer.stride?.some(s => s > 1) ? `/${dims(layer.stride)}` : ''}`
+    : '';
+  const kind = layer.depthwise ? 'depthwise' : layer.op;
+  return [
+    layer.index,
+    layer.conv ?? '',
+    kind,
+    window,
+    `${layer.inputs.map(dims).join(' + ')} -> ${dims(layer.output)}`,
+    layer.macs,
+    layer.weights,
+  ];
+}
+
+function sums({ convolutions, macs, weights, biases }: ModelTotals): string {
+  return `${convolutions} convolutions, ${thousands(macs)} MACs, ${thousands(weights)} weights, ${thousands(biases)} biases`;
+}
+
+function printModel({ path, description }: Model): void {
+  const { name, format, input, layers, totals, backbone } = description;
+  print(
+    `model    ${name} (${format}, ${path})`,
+    `input    ${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; pixels: real = (pixel - ${input.mean}) / ${input.std}${input.guessed ? ' (guessed from the quantisation; --mean and --std state it)' : ''}`,
+    `in all   ${sums(totals)}`,
+    ...(backbone ? [`backbone ${sums(backbone)}`] : []),
+    '',
+    table([['index', 'conv', 'op', 'window', 'shape', 'MACs', 'weights'], ...layers.map(row)]),
+  );
+}
+
+async function stage(model: Model, args: Arguments): Promise<{ name: string; text: string }> {
+  const classes = Array.from({ length: args.classes }, (_, i) => String(i));
+  const stages = await (await Compiler.create(model, { classes })).stages(args.scheme);
+  const found = stages.find(({ name }) => name === args.stage);
+  if (found) return found;
+  throw new TinytrainError('USAGE', `there is no stage ${args.stage}`, {
+    stages: stages.map(({ name }) => name),
+    help: [`stages: ${stages.map(({ name }) => name).join(', ')}`],
+  });
+}
+
+async function run(args: Arguments): Promise<void> {
+  if (args.ops) {
+    const operators = supportedOperators();
+    return args.json ? printJson({ operators }) : print(...operators);
+  }
+  const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
+  if (args.stage !== undefined) {
+    const found = await stage(model, args);
+    return args.json ? printJson(found) : print(found.text.trimEnd());
+  }
+  return args.json ? printJson({ path: model.path, hash: model.hash, ...model.description }) : printModel(model);
+}
+
+/** `inspect MODEL` */
+export const inspect: CommandModule<object, Arguments> = {
+  command: 'inspect [model]',
+  describe: 'shows what is in a model: operations, shapes, multiply-accumulates, weights',
+  builder: (args: Argv<object>) =>
+    args
+      .positional('model', {
+        describe: 'a .tflite or .pkl file',
+        type: 'string',
+        defaultDescription: 'the embedded default',
+      })
+      .options({
+        ...modelOptions,
+        ops: { describe: 'lists the operators that a .tflite may hold', type: 'boolean', default: false },
+        stage: {
+          describe: 'prints the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule',
+          type: 'string',
+          requiresArg: true,
+        },
+        scheme: {
+          describe: 'what is trained, for the passes from prune on',
+          type: 'string',
+          requiresArg: true,
+          default: 'head',
+        },
+        classes: {
+          describe: 'classes of the head, for the passes from head on',
+          type: 'string',
+          requiresArg: true,
+          default: 10,
+          coerce: whole('classes', 2, 1000),
+        },
+        ...commonOptions,
+      })
+      .example(
+        'npx tinytrain inspect mcunet.pkl --input 128x128',
+        'one line an operation',
+      ) as unknown as Argv<Arguments>,
+  handler: run,
+};

@@ -1,0 +1,105 @@
+import { TinytrainError } from '../errors.js';
+import type { Augmentation } from '../train/train.js';
+
+function wrong(option: string, text: string, expected: string): TinytrainError {
+  return new TinytrainError('USAGE', `--${option} ${text}: expected ${expected}`, { option, value: text });
+}
+
+/** `256k` is 262,144 bytes. */
+export function bytes(option: string): (text: string) => number {
+  return text => {
+    const found = /^(\d+(?:\.\d+)?)([kKmM]?)(?:i?[bB])?$/.exec(String(text));
+    const unit = { '': 1, k: 1024, m: 1048576 }[found?.[2]?.toLowerCase() ?? ''] ?? 1;
+    const value = Math.round(Number(found?.[1]) * unit);
+    if (!found || value <= 0) throw wrong(option, String(text), 'bytes, such as 262144, 256k or 1m');
+    return value;
+  };
+}
+
+/** `128x96`, rows by columns, or one number for both. */
+export function inputSize(text: string): { height: number; width: number } {
+  const found = /^(\d+)(?:x(\d+))?$/.exec(String(text));
+  const height = Number(found?.[1]);
+  const width = Number(found?.[2] ?? found?.[1]);
+  if (!found || height < 1 || width < 1) throw wrong('input', String(text), 'rows x columns, such as 128x128');
+  return { height, width };
+}
+
+/** A whole number in a range. */
+export function whole(option: string, from: number, to: number = Number.MAX_SAFE_INTEGER): (value: unknown) => number {
+  return value => {
+    const number = Number(value);
+    if (!Number.isSafeInteger(number) || number < from || number > to) {
+      const range =
+        to === Number.MAX_SAFE_INTEGER ? `a whole number from ${from} on` : `a whole number from ${from} to ${to}`;
+      throw wrong(option, String(value), range);
+    }
+    return number;
+  };
+}
+
+/** A number above zero. */
+export function positive(option: string): (value: unknown) => number {
+  return value => {
+    const number = Number(value);
+    if (!(number > 0 && Number.isFinite(number))) throw wrong(option, String(value), 'a number above 0');
+    return number;
+  };
+}
+
+/** `flip,shift:4` */
+export function augmentation(text: string): Augmentation {
+  const result: { flip?: boolean; shift?: number } = {};
+  for (const part of String(text).split(',')) {
+    const shift = /^shift:(\d+)$/.exec(part);
+    if (part === 'flip') result.flip = true;
+    else if (shift) result.shift = Number(shift[1]);
+    else throw wrong('augment', String(text), 'flip, shift:PIXELS or both, such as flip,shift:4');
+  }
+  return result;
+}
+
+/** Numbers, one or one a channel. */
+export function numbers(option: string): (text: string) => number[] {
+  return text => {
+    const values = String(text).split(',').map(Number);
+    if (values.some(value => !Number.isFinite(value)))
+      throw wrong(option, String(text), 'numbers, such as 127.5 or 124,116,104');
+    return values;
+  };
+}
+
+/** Which model. */
+export const modelOptions = {
+  input: {
+    describe: 'rows x columns of the input, for a .pkl',
+    type: 'string',
+    requiresArg: true,
+    coerce: inputSize,
+    defaultDescription: 'as the model',
+  },
+  mean: {
+    describe: 'the pixel (0 to 255) that the model takes as 0',
+    type: 'string',
+    requiresArg: true,
+    coerce: numbers('mean'),
+    defaultDescription: 'guessed',
+  },
+  std: {
+    describe: 'pixels that the model takes as 1',
+    type: 'string',
+    requiresArg: true,
+    coerce: numbers('std'),
+    defaultDescription: 'guessed',
+  },
+} as const;
+
+/** Mean and deviation as a model takes them. */
+export function normalisationOf(args: { mean?: number[] | undefined; std?: number[] | undefined }) {
+  return args.mean || args.std ? { mean: args.mean ?? [0], std: args.std ?? [1] } : undefined;
+}
+
+/** What every command has. */
+export const commonOptions = {
+  json: { describe: 'one JSON object on stdout and nothing else', type: 'boolean', default: false },
+} as const;

@@ -1,0 +1,84 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import type { Argv, CommandModule } from 'yargs';
+import { fileError } from '../errors.js';
+import { percent, table } from '../format.js';
+import { type Prediction, Predictor } from '../train/predict.js';
+import { openRun } from '../train/run.js';
+import { commonOptions } from './options.js';
+import { type Interrupt, print, printJson } from './outcome.js';
+import { ProgressLine } from './progress.js';
+
+interface Arguments {
+  run: string;
+  pictures: string[];
+  top: number;
+  json: boolean;
+}
+
+/** Files stand for themselves, a folder for the files in it. */
+async function expand(path: string): Promise<string[]> {
+  try {
+    if (!(await fs.stat(path)).isDirectory()) return [path];
+    const entries = await fs.readdir(path, { withFileTypes: true });
+    const files = entries.filter(entry => entry.isFile() && !entry.name.startsWith('.'));
+    return files.map(entry => join(path, entry.name)).sort();
+  } catch (error) {
+    throw fileError(error, path, 'cannot be read');
+  }
+}
+
+/** The classes with the largest scores, and these. */
+function best(prediction: Prediction, classes: readonly string[], count: number): string[] {
+  const order = prediction.scores
+    .map((score, i) => ({ score, name: classes[i] ?? '' }))
+    .sort((a, b) => b.score - a.score);
+  return order.slice(0, count).map(({ score, name }) => `${name} ${percent(score)}`);
+}
+
+async function work(args: Arguments, signal: AbortSignal): Promise<void> {
+  const line = new ProgressLine();
+  try {
+    const files = (await Promise.all(args.pictures.map(expand))).flat();
+    const predictor = await Predictor.open(await openRun(args.run));
+    const predictions = await predictor.predict(files, {
+      signal,
+      onProgress: ({ done, total }) => line.show('pictures', done, total),
+    });
+    line.clear();
+    if (args.json) printJson({ classes: predictor.classes, predictions });
+    else
+      print(
+        table(
+          predictions.map(found => [found.name, ...best(found, predictor.classes, args.top)]),
+          '',
+        ),
+      );
+  } finally {
+    line.clear();
+  }
+}
+
+/** `predict RUN PICTURE...` */
+export const predict = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
+  command: 'predict <run> <pictures..>',
+  describe: 'classifies pictures with what a run has learned',
+  builder: (args: Argv<object>) =>
+    args
+      .positional('run', { describe: 'folder of a run of `train`', type: 'string', demandOption: true })
+      .positional('pictures', {
+        describe: 'pictures, or folders of pictures',
+        type: 'string',
+        array: true,
+        demandOption: true,
+      })
+      .options({
+        top: { describe: 'classes to show for a picture', type: 'number', default: 3, requiresArg: true },
+        ...commonOptions,
+      })
+      .example(
+        'npx tinytrain predict runs/train-20260101-120000 cat.jpg',
+        'the likeliest classes of a picture',
+      ) as unknown as Argv<Arguments>,
+  handler: args => work(args, interrupt.signal),
+});

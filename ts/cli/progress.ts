@@ -1,0 +1,38 @@
+import { bar, duration } from '../format.js';
+
+const BAR = 24;
+/** A line is drawn at most so often. */
+const INTERVAL_MS = 80;
+
+/** Progress on stderr, in one line that is drawn again; nothing at all where stderr is not a terminal. */
+export class ProgressLine {
+  readonly #terminal = process.stderr.isTTY === true;
+  readonly #color = this.#terminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
+  #what = '';
+  #began = 0;
+  #drawn = 0;
+
+  /** Shows how far `what` is. */
+  show(what: string, done: number, total: number, note = ''): void {
+    if (!this.#terminal) return;
+    const now = performance.now();
+    if (what !== this.#what) {
+      this.clear();
+      [this.#what, this.#began, this.#drawn] = [what, now, 0];
+    }
+    if (now - this.#drawn < INTERVAL_MS && done < total) return;
+    this.#drawn = now;
+    const elapsed = (now - this.#began) / 1000;
+    const left = done > 0 && elapsed > 1 ? `about ${duration((elapsed / done) * (total - done))} left` : '';
+    const share = total > 0 ? done / total : 0;
+    const drawn = bar(share, BAR) + '░'.repeat(BAR - bar(share, BAR).length);
+    const parts = [what.padEnd(10), this.#color ? `\x1b[36m${drawn}\x1b[0m` : drawn, `${done} of ${total}`, note, left];
+    process.stderr.write(`\r\x1b[2K${parts.filter(part => part !== '').join('  ')}`);
+  }
+
+  /** Takes the line away. */
+  clear(): void {
+    if (this.#terminal && this.#what !== '') process.stderr.write('\r\x1b[2K');
+    this.#what = '';
+  }
+}

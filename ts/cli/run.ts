@@ -1,0 +1,108 @@
+import type { Argv, CommandModule } from 'yargs';
+import { type RunFirmwareResult, type RunProgress, runFirmware } from '../device/run.js';
+import { percent, thousands } from '../format.js';
+import { commonOptions, positive, whole } from './options.js';
+import { exitCodes, type Interrupt, print, printJson } from './outcome.js';
+import { ProgressLine } from './progress.js';
+
+interface Arguments {
+  folder: string;
+  steps?: number;
+  predictions?: number;
+  lr?: number;
+  port?: string;
+  baud?: number;
+  line: 'semihosting' | 'uart' | 'host';
+  json: boolean;
+}
+
+function show(line: ProgressLine, { phase, done, total, loss }: RunProgress): void {
+  line.show(phase, done, total, loss === undefined ? '' : `loss ${loss.toFixed(3)}, device = host`);
+}
+
+function figures({ instructions, cycles }: RunFirmwareResult): string[] {
+  const found = instructions ?? cycles;
+  if (!found) return [];
+  const unit = instructions ? 'instructions' : 'cycles';
+  return [`inference  ${thousands(found.inference)} ${unit}`, `training   ${thousands(found.trainStep)} ${unit} a step`];
+}
+
+function report(result: RunFirmwareResult): string {
+  const { linked, planned, steps, predictions, accuracy, stackPainted, difference } = result;
+  const used = stackPainted === null ? '' : `, ${thousands(stackPainted)} B used`;
+  const memory = linked
+    ? [
+        `build      ${result.compiler ?? ''}`,
+        `SRAM       ${thousands(linked.sram)} B, as planned; ${thousands(linked.stack)} B of it stack${used}`,
+        `flash      ${thousands(linked.flash)} B, planned at most ${thousands(planned.flash)} B`,
+      ]
+    : [];
+  const outcome = difference
+    ? `${difference.where}: the device differs\n  device ${JSON.stringify(difference.device)}\n  host   ${JSON.stringify(difference.host)}`
+    : `${thousands(steps)} steps, ${thousands(predictions)} predictions: every bit equal`;
+  return [
+    ...memory,
+    `board      ${result.board}`,
+    ...figures(result),
+    `accuracy   ${percent(accuracy.device)} on ${thousands(accuracy.pictures)} pictures never trained on; on the host ${percent(accuracy.host)}`,
+    `checksum   ${result.checksum}`,
+    outcome,
+  ].join('\n');
+}
+
+async function work(args: Arguments, signal: AbortSignal): Promise<void> {
+  const line = new ProgressLine();
+  try {
+    const { folder, json, ...options } = args;
+    const result = await runFirmware(folder, { ...options, signal, onProgress: progress => show(line, progress) });
+    line.clear();
+    if (json) printJson(result);
+    else print(report(result));
+    if (!result.equal) process.exitCode = exitCodes.failure;
+  } finally {
+    line.clear();
+  }
+}
+
+/** `run` */
+export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
+  command: 'run <folder>',
+  describe: 'builds a firmware, runs it in QEMU or on a board, and compares it with the host bit by bit',
+  builder: (args: Argv<object>) =>
+    args
+      .positional('folder', { describe: 'what `compile` wrote', type: 'string', demandOption: true })
+      .options({
+        steps: {
+          describe: 'training steps, a picture each',
+          type: 'string',
+          requiresArg: true,
+          coerce: whole('steps', 0, 2 ** 32 - 1),
+          defaultDescription: '20',
+        },
+        predictions: {
+          describe: 'test pictures to predict afterwards',
+          type: 'string',
+          requiresArg: true,
+          coerce: whole('predictions', 0),
+          defaultDescription: '100',
+        },
+        lr: {
+          describe: 'highest learning rate',
+          type: 'string',
+          requiresArg: true,
+          coerce: positive('lr'),
+          defaultDescription: '0.0016',
+        },
+        port: { describe: 'serial port of a board, such as /dev/ttyACM0', type: 'string', requiresArg: true, defaultDescription: 'QEMU' },
+        baud: { describe: 'bits a second of the port', type: 'string', requiresArg: true, coerce: whole('baud', 1200), defaultDescription: '115200' },
+        line: {
+          describe: 'how QEMU is connected; host: the same sources on this computer, under sanitizers',
+          choices: ['semihosting', 'uart', 'host'] as const,
+          default: 'semihosting' as const,
+          requiresArg: true,
+        },
+        ...commonOptions,
+      })
+      .example('npx tinytrain run firmware --steps 200', 'trains 200 steps in QEMU') as unknown as Argv<Arguments>,
+  handler: args => work(args, interrupt.signal),
+});

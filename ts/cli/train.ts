@@ -1,0 +1,217 @@
+import { join } from 'node:path';
+import type { Argv, CommandModule } from 'yargs';
+import type { PictureSet } from '../data/dataset.js';
+import { TinytrainError } from '../errors.js';
+import { duration, percent, thousands } from '../format.js';
+import type { Model } from '../model/model.js';
+import type { Program } from '../model/program.js';
+import { learningCurve } from '../report/curve.js';
+import { memoryMap, memoryTable } from '../report/memory.js';
+import { createRun, openRun, type RunFolder } from '../train/run.js';
+import {
+  type Augmentation,
+  type TrainPlan,
+  type TrainProgress,
+  type TrainResult,
+  train as trainProgram,
+} from '../train/train.js';
+import { openProgram, type ProgramArguments, programOptions } from './inputs.js';
+import { augmentation, commonOptions, positive, whole } from './options.js';
+import { type Interrupt, print, printJson, shown } from './outcome.js';
+import { ProgressLine } from './progress.js';
+
+interface Arguments extends ProgramArguments {
+  epochs?: number;
+  steps?: number;
+  lr?: number;
+  augment?: Augmentation;
+  out?: string;
+  resume?: string;
+  checkpoint: number;
+  json: boolean;
+}
+
+/** Everything a run needs, opened. */
+interface Prepared {
+  readonly model: Model;
+  readonly data: PictureSet;
+  readonly program: Program;
+  readonly run: RunFolder;
+  readonly plan: Partial<TrainPlan> & { readonly epochs?: number | undefined };
+}
+
+const phases: Readonly<Record<TrainProgress['phase'], string>> = {
+  before: 'accuracy',
+  prefix: 'frozen layers',
+  training: 'training',
+  after: 'accuracy',
+};
+
+function runName(): string {
+  const now = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return join('runs', `train-${now}`);
+}
+
+async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
+  const run = await createRun(args.out ?? runName());
+  const opened = await openProgram(args, signal, line);
+  const augment = { flip: args.augment?.flip ?? false, shift: args.augment?.shift ?? 0 };
+  const { seed, epochs, steps, lr } = args;
+  return { ...opened, run, plan: { seed, augment, ...(steps && { steps }), ...(lr && { lr }), epochs } };
+}
+
+async function resume(path: string, args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
+  const run = await openRun(path);
+  const { plan } = await run.record();
+  const model = await run.model();
+  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('pictures', done, total);
+  const data = await run.pictures(model, { threads: args.threads, signal, onProgress });
+  return { model, data, program: await run.program(model, data, args.threads), run, plan };
+}
+
+function head({ model, data, program, run }: Prepared): string {
+  const { totals, input } = model.description;
+  const skipped = data.skipped.length > 0 ? `, ${data.skipped.length} skipped` : '';
+  return [
+    `model    ${model.description.name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`,
+    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} pictures${skipped})`,
+    `scheme   ${program.scheme}, ${program.residualBits} residual bits, seed ${program.seed}`,
+    `run      ${shown(run.path)}`,
+  ].join('\n');
+}
+
+function report({ program, data }: Prepared, result: TrainResult, args: Arguments): string {
+  const { accuracy, saturation, steps, seconds } = result;
+  const skipped = data.skipped.map(({ path }) => `  ${path}`);
+  return [
+    '',
+    learningCurve(result.curve),
+    '',
+    memoryTable(program.memory, args),
+    '',
+    memoryMap(program.record),
+    '',
+    ...(skipped.length > 0 ? ['skipped, not decodable', ...skipped, ''] : []),
+    `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.pictures)} pictures never trained on`,
+    `steps       ${thousands(steps)} in ${duration(seconds)} (${(steps / seconds).toFixed(1)} a second)`,
+    `saturated   ${thousands(saturation.total)} gradient elements`,
+    `checksum    ${result.checksum}`,
+  ].join('\n');
+}
+
+async function work(args: Arguments, signal: AbortSignal): Promise<void> {
+  const line = new ProgressLine();
+  const note = (text: string) => {
+    line.clear();
+    if (process.stderr.isTTY) process.stderr.write(`${text}\n`);
+  };
+  let path = args.resume;
+  try {
+    const prepared =
+      args.resume === undefined ? await start(args, signal, line) : await resume(args.resume, args, signal, line);
+    path = prepared.run.path;
+    if (args.json) note(head(prepared));
+    else {
+      line.clear();
+      print(head(prepared));
+    }
+    const { program, data, run, plan } = prepared;
+    const result = await trainProgram(program, data, {
+      ...plan,
+      run,
+      threads: args.threads,
+      checkpointSeconds: args.checkpoint,
+      signal,
+      onProgress: ({ phase, done, total, loss }) =>
+        line.show(phases[phase], done, total, loss === undefined ? '' : `loss ${loss.toFixed(3)}`),
+    });
+    line.clear();
+    if (args.json) printJson({ ...result, run: run.path });
+    else
+      print(
+        report(prepared, result, args),
+        '',
+        `wrote ${shown(run.path)}`,
+        `next: npx tinytrain predict ${shown(run.path)} PICTURE...`,
+      );
+  } catch (error) {
+    line.clear();
+    if (error instanceof TinytrainError && error.code === 'ABORTED' && path !== undefined) {
+      const help = [`go on with: npx tinytrain train --resume ${shown(path)}`];
+      throw new TinytrainError('ABORTED', error.message, { ...error.details, run: path, help }, error);
+    }
+    throw error;
+  }
+}
+
+/** `train` */
+export const train = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
+  command: 'train',
+  describe: 'trains a model on pictures in the device’s own integers',
+  builder: (args: Argv<object>) =>
+    args
+      .options({
+        ...programOptions,
+        epochs: {
+          describe: 'visits of every training picture',
+          type: 'string',
+          requiresArg: true,
+          coerce: positive('epochs'),
+          defaultDescription: '2',
+        },
+        steps: {
+          describe: 'training steps, a picture each',
+          type: 'string',
+          requiresArg: true,
+          coerce: whole('steps', 1, 2 ** 32 - 1),
+        },
+        lr: {
+          describe: 'highest learning rate',
+          type: 'string',
+          requiresArg: true,
+          coerce: positive('lr'),
+          defaultDescription: '0.0016',
+        },
+        augment: {
+          describe: 'flip, shift:PIXELS or both',
+          type: 'string',
+          requiresArg: true,
+          coerce: augmentation,
+          defaultDescription: 'off',
+        },
+        out: { describe: 'folder of the run', type: 'string', requiresArg: true, defaultDescription: 'runs/train-...' },
+        resume: {
+          describe: 'folder of a run to go on with; everything else is as it was',
+          type: 'string',
+          requiresArg: true,
+        },
+        checkpoint: {
+          describe: 'seconds between checkpoints',
+          type: 'string',
+          requiresArg: true,
+          default: 10,
+          coerce: whole('checkpoint', 0),
+        },
+        ...commonOptions,
+      })
+      .conflicts('epochs', 'steps')
+      .conflicts('resume', [
+        'model',
+        'data',
+        'input',
+        'budget',
+        'flash',
+        'target',
+        'epochs',
+        'steps',
+        'lr',
+        'augment',
+        'out',
+      ])
+      .example('npx tinytrain train --data pictures --scheme bias:10 --epochs 3', 'the default model on own pictures')
+      .example(
+        'npx tinytrain train --resume runs/train-20260101-120000',
+        'goes on after a stop',
+      ) as unknown as Argv<Arguments>,
+  handler: args => work(args, interrupt.signal),
+});

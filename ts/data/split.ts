@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import { TinytrainError } from '../errors.js';
+
+/** What a picture is for: to learn from, to choose by, to measure on. */
+export type Split = 'train' | 'validation' | 'test';
+
+/** All splits. */
+export const splits: readonly Split[] = ['train', 'validation', 'test'];
+
+const names: Readonly<Record<string, Split>> = {
+  train: 'train',
+  training: 'train',
+  validation: 'validation',
+  valid: 'validation',
+  val: 'validation',
+  test: 'test',
+};
+
+/** The split that a folder's name stands for. */
+export function splitOf(name: string): Split | undefined {
+  return Object.hasOwn(names, name) ? names[name] : undefined;
+}
+
+/** Shares of a class that are kept away from training. */
+export interface SplitShares {
+  readonly validation: number;
+  readonly test: number;
+}
+
+/** A fifth is measured on, the rest is learned from. */
+export const defaultShares: SplitShares = { validation: 0, test: 0.2 };
+
+/** What can be split: a label and a name that orders it. */
+interface Splittable {
+  readonly path: string;
+  readonly label: number;
+}
+
+function rank(seed: number, path: string): string {
+  return createHash('sha256').update(`${seed}\n${path}`).digest('hex');
+}
+
+function count(share: number, of: number): number {
+  return share === 0 ? 0 : Math.max(1, Math.round(share * of));
+}
+
+/**
+ * Splits every class by the same shares. Which picture goes where hangs on the seed and the picture's name alone, so that adding one moves few
+ * others. `nameOf` gives the name relative to the data folder: a folder may be moved.
+ */
+export function stratify<T extends Splittable>(
+  files: readonly T[],
+  classes: readonly string[],
+  seed: number,
+  nameOf: (file: T) => string,
+  shares: SplitShares = defaultShares,
+): Record<Split, T[]> {
+  const result: Record<Split, T[]> = { train: [], validation: [], test: [] };
+  for (const [label, name] of classes.entries()) {
+    const own = files.filter(file => file.label === label);
+    const ranked = own
+      .map(file => ({ file, rank: rank(seed, nameOf(file)) }))
+      .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+      .map(({ file }) => file);
+    const test = count(shares.test, own.length);
+    const validation = count(shares.validation, own.length);
+    if (test + validation >= own.length) {
+      throw new TinytrainError(
+        'CLASS_TOO_SMALL',
+        `class ${name} has ${own.length} picture${own.length === 1 ? '' : 's'}, too few to keep some for a test`,
+        { class: name, pictures: own.length, help: ['add pictures, or split them yourself into train/ and test/'] },
+      );
+    }
+    const chosen = new Map<T, Split>([
+      ...ranked.slice(0, test).map(file => [file, 'test'] as const),
+      ...ranked.slice(test, test + validation).map(file => [file, 'validation'] as const),
+    ]);
+    for (const file of own) result[chosen.get(file) ?? 'train'].push(file);
+  }
+  return result;
+}

@@ -1,0 +1,305 @@
+import { crc32 } from 'node:zlib';
+import { aborted, TinytrainError } from '../errors.js';
+import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
+import type { Line } from './line.js';
+
+/** What a device says it is. */
+export interface Identity {
+  /** SHA-256 of its Program. */
+  readonly program: string;
+  /** Rows, columns, channels. */
+  readonly shape: readonly [number, number, number];
+  readonly classes: number;
+  readonly inputBytes: number;
+  readonly stateBytes: number;
+  readonly savedBytes: number;
+  readonly arenaBytes: number;
+  /** Bytes reserved; 0 where the device does not know. */
+  readonly stackBytes: number;
+  /** Ticks of its clock a second. */
+  readonly clockHz: number;
+  readonly longestPayload: number;
+  readonly board: string;
+}
+
+/** What a training step found on the device. */
+export interface DeviceStep {
+  /** Q15.16 */
+  readonly loss: number;
+  readonly predicted: number;
+  readonly saturated: number;
+  readonly steps: number;
+  /** CRC-32 of every trainable byte after the step. */
+  readonly checksum: number;
+}
+
+/** Counters of a device. */
+export interface Counters {
+  readonly steps: number;
+  readonly saturated: number;
+  /** Ticks of the last inference and the last training step. */
+  readonly inferenceTicks: number;
+  readonly trainTicks: number;
+  /** Bytes of stack used so far; 0 where the device does not know. */
+  readonly stackPainted: number;
+  /** Frames refused. */
+  readonly refused: number;
+  readonly checksum: number;
+}
+
+/** What a saved state holds. */
+export interface SavedState {
+  readonly steps: number;
+  readonly saturated: number;
+  readonly program: string;
+  readonly state: Buffer;
+}
+
+/** A learning rate in fixed point. */
+export interface DeviceRate {
+  readonly mantissa: number;
+  readonly exponent: number;
+}
+
+/** Pictures come in as int8 or as bytes from 0 to 255 that the device quantises. */
+export type PictureFormat = 'int8' | 'rgb888';
+
+/** What a refusal means. */
+const refusals: Readonly<Record<number, string>> = {
+  1: 'a null pointer',
+  2: 'no such picture format',
+  3: 'there is no such class',
+  4: 'not a learning rate in fixed point',
+  5: 'the transfer failed',
+  6: 'not a saved state, or a damaged one',
+  7: 'a state of another program',
+  8: 'loading failed half way: the state is the initial one now',
+  64: 'bytes that are no frame',
+  65: 'a frame broke off',
+  66: 'the payload was damaged on the way',
+  67: 'another version of the protocol',
+  68: 'no such request',
+  69: 'the payload has not the length expected',
+};
+
+const HEADER = 56;
+const MAGIC = 0x53545454;
+const TIMEOUT_MS = 60_000;
+
+function refusal(frame: Frame, name: string): TinytrainError {
+  const [status, request, detail] = [0, 4, 8].map(at => frame.payload.readUInt32LE(at));
+  const why = refusals[status ?? 0] ?? `status ${status}`;
+  return new TinytrainError('DEVICE_REFUSED', `${name} refused: ${why}`, { status, request, detail });
+}
+
+interface Waiting {
+  readonly request: number;
+  readonly sequence: number;
+  readonly resolve: (payload: Buffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** How to speak to a device. */
+export interface DeviceOptions {
+  /** How long a request may take. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A device that speaks the protocol. One request at a time. */
+export class Device {
+  readonly #line: Line;
+  readonly #timeout: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #decoder = new Decoder();
+  #waiting: Waiting | undefined;
+  #sequence = 0;
+  #ended: string | undefined;
+  /** Refusals that answer no request: garbage on the line. */
+  readonly strays: TinytrainError[] = [];
+
+  constructor(line: Line, { timeoutMs = TIMEOUT_MS, signal }: DeviceOptions = {}) {
+    this.#line = line;
+    this.#timeout = timeoutMs;
+    this.#signal = signal;
+    line.onData(bytes => this.#decoder.push(bytes).forEach(frame => this.#take(frame)));
+    line.onEnd(why => {
+      this.#ended = why;
+      this.#waiting?.reject(this.#gone());
+    });
+  }
+
+  /** What it is. */
+  async identify(): Promise<Identity> {
+    const p = await this.request(requests.identify);
+    const word = (i: number) => p.readUInt32LE(32 + 4 * i);
+    const text = p.subarray(76).toString('latin1');
+    return {
+      program: p.subarray(0, 32).toString('hex'),
+      shape: [word(0), word(1), word(2)],
+      classes: word(3),
+      inputBytes: word(4),
+      stateBytes: word(5),
+      savedBytes: word(6),
+      arenaBytes: word(7),
+      stackBytes: word(8),
+      clockHz: word(9),
+      longestPayload: word(10),
+      board: text.slice(0, Math.max(0, text.indexOf('\0'))),
+    };
+  }
+
+  /** The class of a picture, and every class's probability in Q0.31. */
+  async predict(
+    picture: Int8Array | Uint8Array,
+    format: PictureFormat = 'int8',
+  ): Promise<{ readonly predicted: number; readonly scores: readonly number[] }> {
+    const head = Buffer.alloc(4);
+    head.writeUInt32LE(formats[format], 0);
+    const p = await this.request(requests.predict, Buffer.concat([head, bytesOf(picture)]));
+    const scores = Array.from({ length: p.length / 4 - 1 }, (_, i) => p.readUInt32LE(4 + 4 * i));
+    return { predicted: p.readUInt32LE(0), scores };
+  }
+
+  /** Learns from a picture. */
+  async train(
+    picture: Int8Array | Uint8Array,
+    label: number,
+    rate: DeviceRate,
+    format: PictureFormat = 'int8',
+  ): Promise<DeviceStep> {
+    const head = Buffer.alloc(16);
+    head.writeUInt32LE(formats[format], 0);
+    head.writeUInt32LE(label, 4);
+    head.writeUInt32LE(rate.mantissa, 8);
+    head.writeInt32LE(rate.exponent, 12);
+    const p = await this.request(requests.train, Buffer.concat([head, bytesOf(picture)]));
+    return {
+      loss: p.readInt32LE(0),
+      predicted: p.readUInt32LE(4),
+      saturated: p.readUInt32LE(8),
+      steps: p.readUInt32LE(12),
+      checksum: p.readUInt32LE(16),
+    };
+  }
+
+  /** Reads what was learned. */
+  async save(): Promise<SavedState> {
+    return parseSaved(await this.request(requests.save));
+  }
+
+  /** Restores what was learned; all of it or nothing. */
+  async load(saved: SavedState): Promise<void> {
+    await this.request(requests.load, encodeSaved(saved));
+  }
+
+  /** Counters, and the stack used so far. */
+  async counters(): Promise<Counters> {
+    const p = await this.request(requests.counters);
+    const word = (i: number) => p.readUInt32LE(4 * i);
+    return {
+      steps: word(0),
+      saturated: word(1) + word(2) * 2 ** 32,
+      inferenceTicks: word(3),
+      trainTicks: word(4),
+      stackPainted: word(5),
+      refused: word(6),
+      checksum: word(7),
+    };
+  }
+
+  /** Back to the initial state. */
+  async reset(): Promise<void> {
+    await this.request(requests.reset);
+  }
+
+  /** Sends a request of any kind and waits for its reply. */
+  async request(type: number, payload: Uint8Array = new Uint8Array()): Promise<Buffer> {
+    this.#sequence = (this.#sequence % 0xffff) + 1;
+    return this.raw(encode(type, this.#sequence, payload), type, this.#sequence);
+  }
+
+  /** Sends bytes as they are and waits for the reply to request `type` number `sequence`. */
+  async raw(bytes: Uint8Array, type: number, sequence: number): Promise<Buffer> {
+    if (this.#ended !== undefined) throw this.#gone();
+    this.#signal?.throwIfAborted();
+    let timer: NodeJS.Timeout | undefined;
+    const abort = () => this.#waiting?.reject(aborted('the exchange with the device'));
+    this.#signal?.addEventListener('abort', abort, { once: true });
+    try {
+      return await new Promise<Buffer>((resolve, reject) => {
+        this.#waiting = { request: type, sequence, resolve, reject };
+        timer = setTimeout(() => reject(this.#silent()), this.#timeout);
+        this.#line.write(bytes).catch(reject);
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#waiting = undefined;
+      this.#signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Ends the line. */
+  close(): Promise<void> {
+    return this.#line.close();
+  }
+
+  #take(frame: Frame): void {
+    const waiting = this.#waiting;
+    if (waiting && frame.sequence === waiting.sequence) {
+      if (isReply(frame, waiting.request)) waiting.resolve(frame.payload);
+      else if (isError(frame)) waiting.reject(refusal(frame, this.#line.name));
+    } else if (isError(frame)) {
+      this.strays.push(refusal(frame, this.#line.name));
+    }
+  }
+
+  #gone(): TinytrainError {
+    return new TinytrainError('DEVICE_GONE', `${this.#line.name} ended: ${this.#ended}`, { line: this.#line.name });
+  }
+
+  #silent(): TinytrainError {
+    const seconds = this.#timeout / 1000;
+    return new TinytrainError('DEVICE_SILENT', `${this.#line.name} did not answer within ${seconds} s`, {
+      line: this.#line.name,
+      seconds,
+      help: ['is this firmware on the board, and is the port the right one?'],
+    });
+  }
+}
+
+const formats: Readonly<Record<PictureFormat, number>> = { int8: 0, rgb888: 1 };
+
+function bytesOf(picture: Int8Array | Uint8Array): Buffer {
+  return Buffer.from(picture.buffer, picture.byteOffset, picture.byteLength);
+}
+
+/** A saved state from the bytes that `tt_save` writes. */
+export function parseSaved(bytes: Buffer): SavedState {
+  const end = bytes.length - 4;
+  const length = bytes.length >= HEADER + 4 ? bytes.readUInt32LE(8) : -1;
+  const valid = length === end - HEADER && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
+  if (!valid || crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) {
+    throw new TinytrainError('STATE_CORRUPT', 'not a saved state, or a damaged one');
+  }
+  return {
+    steps: bytes.readUInt32LE(12),
+    saturated: Number(bytes.readBigUInt64LE(16)),
+    program: bytes.subarray(24, HEADER).toString('hex'),
+    state: Buffer.from(bytes.subarray(HEADER, end)),
+  };
+}
+
+/** The bytes that `tt_load` reads. */
+export function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer {
+  const bytes = Buffer.alloc(HEADER + state.length + 4);
+  bytes.writeUInt32LE(MAGIC, 0);
+  bytes.writeUInt32LE(1, 4);
+  bytes.writeUInt32LE(state.length, 8);
+  bytes.writeUInt32LE(steps, 12);
+  bytes.writeBigUInt64LE(BigInt(saturated), 16);
+  bytes.write(program, 24, 'hex');
+  bytes.set(state, HEADER);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER + state.length)), HEADER + state.length);
+  return bytes;
+}

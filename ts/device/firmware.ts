@@ -1,0 +1,221 @@
+import { promises as fs } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import type { PictureSet } from '../data/dataset.js';
+import { defaultPictures } from '../data/default.js';
+import { loadPictures } from '../data/pictures.js';
+import type { WorkOptions } from '../data/pool.js';
+import { emit } from '../emit/emit.js';
+import { type Manifest, manifestFormat } from '../emit/manifest.js';
+import { fileError, systemCode, TinytrainError } from '../errors.js';
+import { loadModel, type Model } from '../model/model.js';
+import { compile, type Program } from '../model/program.js';
+import type { ConstantRecord } from '../model/record.js';
+import { version } from '../version.js';
+import { deviceSources, kernelFlags } from './sources.js';
+
+const MANIFEST = 'manifest.json';
+/** What is the user's: written where it is missing, otherwise left alone. */
+const THEIRS = 'app/';
+
+/** What a firmware's Program was compiled from: enough to do it again. */
+export interface FirmwareOrigin {
+  readonly model: {
+    readonly path: string;
+    /** SHA-256 of the file. */
+    readonly hash: string;
+    readonly input: { readonly height: number; readonly width: number };
+    readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  };
+  readonly data: { readonly source: string; readonly hash: string; readonly origin: PictureSet['origin'] | null };
+  readonly scheme: string;
+  readonly residualBits: number;
+  readonly seed: number;
+}
+
+/** The manifest of a firmware folder. */
+export interface FirmwareManifest extends Manifest {
+  readonly origin: FirmwareOrigin & Readonly<Record<string, unknown>>;
+}
+
+const arrays = {
+  int8: Int8Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+} as const;
+
+function constantOf(program: Program, { type }: ConstantRecord, index: number): ArrayLike<number> {
+  const bytes = program.constant(index);
+  return new arrays[type](bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
+}
+
+function originOf({ model, scheme, residualBits, seed }: Program, data: PictureSet): FirmwareOrigin {
+  const { height, width } = model.input;
+  const { mean, std } = model.description.input;
+  return {
+    model: { path: resolve(model.path), hash: model.hash, input: { height, width }, normalisation: { mean, std } },
+    data: { source: data.source, hash: data.hash, origin: data.origin ?? null },
+    scheme,
+    residualBits,
+    seed,
+  };
+}
+
+/** A Program as a firmware project: path to content. */
+export async function firmwareFiles(
+  program: Program,
+  data: PictureSet,
+  target: string,
+): Promise<ReadonlyMap<string, string>> {
+  const { record, model } = program;
+  const memory = program.memoryOn(target);
+  return emit({
+    record,
+    data: {
+      consts: record.consts.map((constant, i) => constantOf(program, constant, i)),
+      initialState: program.initialState(),
+    },
+    memory,
+    stack: memory.stack,
+    pixelTables: model.input.tables,
+    classNames: program.classes,
+    target,
+    origin: { ...originOf(program, data) },
+    version,
+    sources: await deviceSources(),
+    kernelFlags,
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return fs.access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function readManifest(folder: string): Promise<FirmwareManifest | undefined> {
+  const path = join(folder, MANIFEST);
+  try {
+    return JSON.parse(await fs.readFile(path, 'utf8')) as FirmwareManifest;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    if (error instanceof SyntaxError) throw new TinytrainError('FIRMWARE_BROKEN', `${path}: not a manifest`, { path }, error);
+    throw fileError(error, path, 'cannot be read');
+  }
+}
+
+/** Refuses a folder that holds something else, before anything is written. */
+async function checkFolder(folder: string): Promise<FirmwareManifest | undefined> {
+  const earlier = await readManifest(folder);
+  if (earlier) return earlier;
+  const names = await fs.readdir(folder).catch(error => {
+    if (systemCode(error) === 'ENOENT') return [];
+    throw fileError(error, folder, 'the firmware cannot be written here');
+  });
+  if (names.length > 0) {
+    throw new TinytrainError('FOLDER_NOT_EMPTY', `${folder}: the folder is not empty, and no firmware of tinytrain's`, {
+      path: folder,
+      help: ['choose another --out, or an empty folder'],
+    });
+  }
+  return undefined;
+}
+
+async function removeStale(folder: string, earlier: Manifest, files: ReadonlyMap<string, string>): Promise<void> {
+  const stale = Object.keys(earlier.files ?? {}).filter(path => !files.has(path) && !path.startsWith(THEIRS));
+  await Promise.all(stale.map(path => fs.rm(join(folder, path), { force: true })));
+}
+
+/** Writes a firmware project. What lies in `app/` already is left alone; returns the paths written. */
+export async function writeFirmware(folder: string, files: ReadonlyMap<string, string>): Promise<string[]> {
+  const earlier = await checkFolder(folder);
+  const written: string[] = [];
+  try {
+    for (const [path, text] of files) {
+      const to = join(folder, path);
+      if (path.startsWith(THEIRS) && (await exists(to))) continue;
+      await fs.mkdir(dirname(to), { recursive: true });
+      await fs.writeFile(to, text);
+      written.push(path);
+    }
+    if (earlier) await removeStale(folder, earlier, files);
+  } catch (error) {
+    throw fileError(error, folder, 'the firmware cannot be written here');
+  }
+  return written;
+}
+
+/** The manifest of a firmware folder. */
+export async function openFirmware(folder: string): Promise<FirmwareManifest> {
+  const manifest = await readManifest(folder);
+  if (!manifest) {
+    throw new TinytrainError('FIRMWARE_MISSING', `${folder}: there is no firmware here`, {
+      path: folder,
+      help: [`\`npx tinytrain compile --out ${folder}\` writes it`],
+    });
+  }
+  if (manifest.format !== manifestFormat || manifest.tinytrain !== version) throw otherVersion(folder, manifest);
+  return manifest;
+}
+
+function otherVersion(folder: string, manifest: Manifest): TinytrainError {
+  return new TinytrainError(
+    'FIRMWARE_VERSION',
+    `${folder}: made by another version of tinytrain, ${manifest.tinytrain}; this is ${version}`,
+    {
+      path: folder,
+      made: manifest.tinytrain,
+      version,
+      help: ['compile the model again; app/ stays as it is', `or use that version: npx tinytrain@${manifest.tinytrain} run`],
+    },
+  );
+}
+
+/** A firmware's Program, compiled again, and its pictures. */
+export interface Rebuilt {
+  readonly model: Model;
+  readonly data: PictureSet;
+  readonly program: Program;
+}
+
+async function picturesOf(
+  folder: string,
+  { data }: FirmwareOrigin,
+  model: Model,
+  options: WorkOptions,
+): Promise<PictureSet> {
+  const { origin } = data;
+  if (!origin) {
+    throw new TinytrainError('FIRMWARE_NO_DATA', `${folder}: the pictures (${data.source}) came from a program`, {
+      path: folder,
+    });
+  }
+  if ('drawn' in origin) return defaultPictures(model.input, { ...origin.drawn, ...options });
+  return loadPictures(origin.folder, model.input, { ...origin, ...options });
+}
+
+/** Compiles a firmware's Program again from its model and pictures; refused if it does not come out the same. */
+export async function rebuild(folder: string, manifest: FirmwareManifest, options: WorkOptions = {}): Promise<Rebuilt> {
+  const { origin } = manifest;
+  const model = await loadModel(origin.model.path, origin.model);
+  const data = await picturesOf(folder, origin, model, options);
+  const { scheme, residualBits, seed } = origin;
+  const program = await compile(model, data, { scheme, residualBits, seed });
+  if (program.hash !== manifest.program) {
+    const changed = [
+      ...(model.hash === origin.model.hash ? [] : [`the model, ${origin.model.path}`]),
+      ...(data.hash === origin.data.hash ? [] : [`the pictures, ${origin.data.source}`]),
+    ];
+    const why = changed.length > 0 ? `these have changed since: ${changed.join('; ')}` : 'tinytrain itself has changed';
+    throw new TinytrainError('FIRMWARE_STALE', `${folder}: the program of this firmware cannot be made again; ${why}`, {
+      path: folder,
+      changed,
+      program: program.hash,
+      firmware: manifest.program,
+      help: ['compile the model again; app/ stays as it is'],
+    });
+  }
+  return { model, data, program };
+}

@@ -1,0 +1,78 @@
+import { linkedItems } from '../emit/linked.js';
+import { TinytrainError } from '../errors.js';
+import type { MemoryItem, MemoryTable } from '../model/memory.js';
+import type { Elf } from './elf.js';
+
+/** What was linked, measured from the ELF file. */
+export interface Linked {
+  /** From the first to the last byte of RAM, the stack included. */
+  readonly sram: number;
+  /** Reserved for the stack. */
+  readonly stack: number;
+  /** Everything that is written to flash. */
+  readonly flash: number;
+  /** The same items as the plan's, as the compiler and the linker made them. */
+  readonly items: readonly Pick<MemoryItem, 'name' | 'bytes'>[];
+}
+
+function bytesOf(elf: Elf, name: string): number {
+  return elf.section(name)?.bytes ?? 0;
+}
+
+/** The items of RAM: those of the context from the table that the compiler filled in, the rest from sections. */
+function itemsOf(elf: Elf, sram: number, stack: number): Linked['items'] {
+  const sizes = elf.words('tt_linked');
+  const size = (name: (typeof linkedItems)[number]) => sizes[linkedItems.indexOf(name)] ?? 0;
+  const app = elf.symbol('app')?.bytes ?? 0;
+  const own = bytesOf(elf, '.data') + bytesOf(elf, '.bss') - app;
+  const named = [
+    { name: 'arena', bytes: size('arena') },
+    { name: 'trained weights', bytes: size('weights') },
+    { name: 'residual bits', bytes: size('residuals') },
+    { name: 'trained biases', bytes: size('biases') },
+    { name: 'head', bytes: size('head') },
+    { name: 'counters', bytes: size('counters') },
+    { name: 'protocol', bytes: elf.words('tt_linked_protocol')[0] ?? 0 },
+    { name: 'data and bss of board', bytes: own },
+    { name: 'stack', bytes: stack },
+  ];
+  const known = named.reduce((sum, { bytes }) => sum + bytes, 0);
+  return [...named, { name: 'alignment', bytes: sram - known }].filter(({ bytes }) => bytes !== 0);
+}
+
+/** Measures what was linked. */
+export function measure(elf: Elf): Linked {
+  const sections = elf.sections.filter(section => section.allocated && section.bytes > 0);
+  const ram = ['.stack', '.data', '.bss'].map(name => elf.section(name)).filter(section => section !== undefined);
+  const low = Math.min(...ram.map(({ address }) => address));
+  const high = Math.max(...ram.map(({ address, bytes }) => address + bytes));
+  const flash = sections.filter(({ name, empty }) => !empty && name !== '.stack' && name !== '.bss');
+  const stack = bytesOf(elf, '.stack');
+  const sram = high - low;
+  return { sram, stack, flash: flash.reduce((sum, { bytes }) => sum + bytes, 0), items: itemsOf(elf, sram, stack) };
+}
+
+/** Where the plan and what was linked differ: SRAM to the byte, flash by more than the plan's upper bound. */
+export function differences(plan: MemoryTable, linked: Linked): string[] {
+  const found: string[] = [];
+  const planned = plan.items.filter(({ region }) => region === 'sram');
+  const names = new Set([...planned, ...linked.items].map(({ name }) => name));
+  for (const name of names) {
+    const p = planned.find(item => item.name === name)?.bytes ?? 0;
+    const l = linked.items.find(item => item.name === name)?.bytes ?? 0;
+    if (p !== l) found.push(`${name}: planned ${p} B, linked ${l} B`);
+  }
+  if (plan.sram.total !== linked.sram) found.push(`SRAM: planned ${plan.sram.total} B, linked ${linked.sram} B`);
+  if (linked.flash > plan.flash.total) found.push(`flash: planned at most ${plan.flash.total} B, linked ${linked.flash} B`);
+  return found;
+}
+
+/** Refuses a firmware that takes other memory than planned. */
+export function checkLinked(plan: MemoryTable, linked: Linked): void {
+  const found = differences(plan, linked);
+  if (found.length === 0) return;
+  throw new TinytrainError('MEMORY_DIFFERS', `the firmware takes other memory than planned: ${found[0]}`, {
+    differences: found,
+    help: [...found.slice(1), 'variables of app/ are not in the plan; the stack for them: make STACK_EXTRA=BYTES'],
+  });
+}

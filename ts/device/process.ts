@@ -1,0 +1,89 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { messageOf, TinytrainError } from '../errors.js';
+import type { Line } from './line.js';
+
+/** Lines of stderr that an error shows. */
+const SHOWN = 5;
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Processes that are running: none may outlive this one. */
+const running = new Set<Child>();
+
+function endAll(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+function started(command: string, child: Child): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', error =>
+      reject(new TinytrainError('PROCESS_FAILED', `${command}: ${messageOf(error)}`, { command }, error)),
+    );
+  });
+}
+
+/** A process whose stdin and stdout are a line to a device. It ends with the line, and with this process. */
+export class ProcessLine implements Line {
+  readonly name: string;
+  readonly #child: Child;
+  readonly #ended: Promise<string>;
+  #stderr = '';
+
+  private constructor(name: string, child: Child) {
+    this.name = name;
+    this.#child = child;
+    child.stderr.setEncoding('utf8').on('data', text => {
+      this.#stderr = (this.#stderr + text).slice(-4000);
+    });
+    // A process that has ended closes its stdin; what is written after that is lost, and `onEnd` says so.
+    child.stdin.on('error', () => {});
+    this.#ended = new Promise(resolve => {
+      child.once('close', (code, signal) => {
+        running.delete(child);
+        resolve(this.#why(code, signal));
+      });
+    });
+  }
+
+  /** Starts a process. */
+  static async start(name: string, command: string, args: readonly string[]): Promise<ProcessLine> {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    if (running.size === 0) process.once('exit', endAll);
+    running.add(child);
+    const line = new ProcessLine(name, child);
+    try {
+      await started(command, child);
+    } catch (error) {
+      running.delete(child);
+      throw error;
+    }
+    return line;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#child.stdin.write(bytes, error => (error ? reject(error) : resolve()));
+    });
+  }
+
+  onData(listener: (bytes: Buffer) => void): void {
+    this.#child.stdout.on('data', listener);
+  }
+
+  onEnd(listener: (why: string) => void): void {
+    this.#ended.then(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  #why(code: number | null, signal: NodeJS.Signals | null): string {
+    const last = this.#stderr.trim().split('\n').slice(-SHOWN).join('\n');
+    const how = signal ? `stopped by ${signal}` : `exit code ${code}`;
+    return last === '' ? how : `${how}: ${last}`;
+  }
+}

@@ -1,0 +1,47 @@
+import { cmakeLists, makefile, memoryScript, type SourceLists } from './build.js';
+import type { EmitInput, KernelFields } from './input.js';
+import { cKernel } from './kernels.js';
+import { manifest } from './manifest.js';
+import { modelFile } from './model-c.js';
+import { modelHeader } from './model-h.js';
+import { readme } from './readme.js';
+import { kernelFiles } from './sources.js';
+import { stateFile } from './state.js';
+import { weightsFile, weightsHeader } from './weights.js';
+
+/** C functions of the kernels that a Program calls. */
+function usedFunctions({ record }: EmitInput): Set<string> {
+  const names = record.steps.map(step => cKernel(step.kernel as KernelFields).name);
+  return new Set([...names, 'tt_softmax_scores']);
+}
+
+function lists(files: ReadonlyMap<string, string>): SourceLists {
+  const c = [...files.keys()].filter(path => path.endsWith('.c')).sort();
+  return {
+    model: c.filter(path => path.startsWith('model/') || path.startsWith('protocol/')),
+    kernels: c.filter(path => path.startsWith('kernels/')),
+    app: c.filter(path => path.startsWith('app/')),
+  };
+}
+
+/** A Program as a firmware project: path to content. Pure: the same input gives the same bytes. */
+export function emit(input: EmitInput): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const [path, text] of input.sources) {
+    if (!path.startsWith('kernels/')) files.set(path, text);
+  }
+  for (const path of kernelFiles(input.sources, usedFunctions(input))) files.set(path, input.sources.get(path) ?? '');
+  files.set('model/model.h', modelHeader(input));
+  files.set('model/model.c', modelFile(input));
+  files.set('model/weights.h', weightsHeader(input));
+  files.set('model/weights.c', weightsFile(input));
+  files.set('model/state.c', stateFile(input));
+  files.set('model/memory.ld', memoryScript(input));
+  const sources = lists(files);
+  files.set('Makefile', makefile(input, sources));
+  files.set('CMakeLists.txt', cmakeLists(input, sources));
+  files.set('README.md', readme(input));
+  files.set('.gitignore', 'build/\nbuild-cmake/\n');
+  files.set('manifest.json', `${JSON.stringify(manifest(input, files), null, 2)}\n`);
+  return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,33 @@
+import type { ProgramRecord, StateRecord } from '../model/record.js';
+
+/** The items of the context that the ELF's `tt_linked` table tells the size of, in order. */
+export const linkedItems = ['context', 'arena', 'weights', 'residuals', 'biases', 'head', 'counters'] as const;
+
+const groups: readonly (readonly [name: string, kinds: readonly StateRecord['kind'][]])[] = [
+  ['weights', ['weights']],
+  ['residuals', ['residuals']],
+  ['biases', ['biases']],
+  ['head', ['headWeights', 'headBiases']],
+];
+
+function sizes(record: ProgramRecord, kinds: readonly StateRecord['kind'][]): string {
+  const members = record.states.filter(({ kind }) => kinds.includes(kind));
+  if (members.length === 0) return '0';
+  return members.map(({ name }) => `sizeof ((tt_context *)0)->state.${name}`).join(' +\n         ');
+}
+
+/** A table, outside of all memory, of what the compiler made of each item of the context. */
+export function linkedTable(record: ProgramRecord): string {
+  const items = groups.map(([name, kinds]) => `        /* ${name} */ ${sizes(record, kinds)},`);
+  return `/* For tools: the sizes of this build, to be compared with the plan. It lies outside of flash and SRAM. */
+#if defined(__arm__)
+extern const uint32_t tt_linked[${linkedItems.length}];
+__attribute__((section(".tinytrain"), used)) const uint32_t tt_linked[${linkedItems.length}] = {
+        sizeof(tt_context),
+        sizeof ((tt_context *)0)->arena,
+${items.join('\n')}
+        sizeof(tt_counters),
+};
+#endif
+`;
+}

@@ -1,0 +1,184 @@
+import { table } from '../format.js';
+import type { MemoryTable } from '../model/memory.js';
+import type { ProgramRecord } from '../model/record.js';
+import type { EmitInput } from './input.js';
+import { pixelTableCount } from '../data/input.js';
+import { stateMembers } from './state.js';
+import { banner } from './text.js';
+
+/** Bytes around a saved state: its header and CRC-32. */
+const SAVED_FRAME = 60;
+
+/** The itemised table of a region, as lines of a comment. */
+export function memoryLines({ items, ...totals }: MemoryTable, region: 'sram' | 'flash'): string {
+  const rows = items.filter(item => item.region === region).map(({ name, bytes }) => [name, bytes] as const);
+  return table([...rows, ['all', totals[region].total]], ' *   ');
+}
+
+function sizes(input: EmitInput): string {
+  const { record } = input;
+  const [height, width, channels] = record.input.shape;
+  const lines: readonly (readonly [string, number | string, string])[] = [
+    ['INPUT_HEIGHT', height, 'rows'],
+    ['INPUT_WIDTH', width, 'columns'],
+    ['INPUT_CHANNELS', channels, 'interleaved'],
+    ['INPUT_BYTES', record.input.bytes, 'of a picture'],
+    ['INPUT_OFFSET', record.input.offset, 'in the arena'],
+    ['PIXEL_TABLES', pixelTableCount(input.pixelTables), 'of int8 values of pixels; 0: pixel - 128'],
+    ['CLASSES', record.classes, 'of the head'],
+    ['SCORES_OFFSET', record.logits?.offset ?? 0, 'in the arena: int64 a class'],
+    ['ARENA_BYTES', record.arenaBytes, 'activations, gradients, masks, scratch'],
+    ['STATE_BYTES', record.stateBytes, 'trainable state'],
+    ['SAVED_BYTES', record.stateBytes + SAVED_FRAME, 'of a saved state'],
+    ['RESIDUAL_BITS', record.residualBits, 'of a trained weight, beside its int8'],
+    ['SEED', `UINT64_C(${record.seed})`, 'of stochastic rounding'],
+  ];
+  const name = Math.max(...lines.map(([n]) => n.length));
+  const value = Math.max(...lines.map(([, v]) => String(v).length));
+  return lines
+    .map(([n, v, what]) => `#define TT_${n.padEnd(name)} ${String(v).padEnd(value)} /* ${what} */`)
+    .join('\n');
+}
+
+/** Classes by their number; nothing that would end the comment. */
+function classLines(names: readonly string[]): string {
+  return names.map((name, i) => ` *   ${i}: ${name.replaceAll('*/', '* /').replace(/[\r\n]/g, ' ')}`).join('\n');
+}
+
+function stateAsserts({ states, stateBytes }: ProgramRecord): string {
+  const members = states.map(
+    ({ name, offset, bytes }) =>
+      `_Static_assert(offsetof(tt_state, ${name}) == ${offset} && sizeof ((tt_state *)0)->${name} == ${bytes}, "${name}");`,
+  );
+  return [...members, `_Static_assert(sizeof(tt_state) == ${stateBytes}, "trainable state");`].join('\n');
+}
+
+const statuses = `/* What a call came to. */
+typedef enum {
+    TT_OK = 0,
+    TT_E_ARGUMENT = 1, /* a null pointer */
+    TT_E_FORMAT = 2,   /* no such format of pictures */
+    TT_E_LABEL = 3,    /* there is no class of this number */
+    TT_E_RATE = 4,     /* not a number of the form that tt_real31 asks for */
+    TT_E_IO = 5,       /* the function given to tt_save or tt_load failed */
+    TT_E_DATA = 6,     /* not a saved state, or a damaged one */
+    TT_E_PROGRAM = 7,  /* a state saved by another program */
+    TT_E_LOST = 8      /* loading failed half way: the state is now the initial one */
+} tt_status;
+
+/* How a picture comes in: TT_INPUT_BYTES values, rows of interleaved channels. */
+typedef enum {
+    TT_INT8 = 0,  /* quantised already */
+    TT_RGB888 = 1 /* bytes from 0 to 255, red, green and blue (or grey, for a program with one channel): quantised on the way in */
+} tt_format;`;
+
+const functions = `/* Sets the trainable state and the counters to their start. Call it once before anything else. */
+tt_status tt_init(tt_context *tt);
+
+/* Where a picture may be written directly, TT_INPUT_BYTES bytes, to save a copy: pass this pointer to tt_predict or tt_train_step then.
+ * Both overwrite it. */
+int8_t *tt_input(tt_context *tt);
+
+/* Finds the class of a picture. Changes no trainable state. */
+tt_status tt_predict(tt_context *tt, const void *picture, tt_format format, uint32_t *predicted);
+
+/* The probability of a class after tt_predict or tt_train_step, Q0.31 (2^31 is 1), valid until the next call; 0 for a class there is not. */
+uint32_t tt_score(const tt_context *tt, uint32_t index);
+
+/* What a training step found, before its update. */
+typedef struct {
+    uint32_t predicted; /* class */
+    int32_t loss;       /* cross-entropy in nats, Q15.16 */
+    uint32_t saturated; /* gradient elements that met a bound of int8 */
+} tt_step_result;
+
+/* Learns from one picture and its class, in place. \`rate\` is the learning rate, which has no schedule of its own: start at about 0.0016 and
+ * let it fall. On any status but TT_OK the state is as before. */
+tt_status tt_train_step(tt_context *tt, const void *picture, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *result);
+
+/* A learning rate from millionths: 1600 is 0.0016. */
+tt_real31 tt_rate_from_millionths(uint32_t millionths);
+
+/* CRC-32 over every trainable byte. */
+uint32_t tt_checksum(const tt_context *tt);
+
+/* Saving and loading what was learned, TT_SAVED_BYTES bytes, through functions of yours that return 0 when they took or gave \`count\` bytes.
+ * tt_load checks everything before it changes anything; it needs the arena for that. Only where a saved state is larger than the arena it
+ * cannot, and says TT_E_LOST if the data turn out to be bad. */
+typedef int32_t (*tt_write)(void *user, const void *bytes, uint32_t count);
+typedef int32_t (*tt_read)(void *user, void *bytes, uint32_t count);
+tt_status tt_save(const tt_context *tt, tt_write write, void *user);
+tt_status tt_load(tt_context *tt, tt_read read, void *user);`;
+
+/** `model/model.h`: sizes, the memory table, the context and the interface. */
+export function modelHeader(input: EmitInput): string {
+  const { record, memory, classNames, version } = input;
+  return `${banner(
+    `${record.name}: a network that predicts and goes on learning. This header is its whole interface.
+ *
+ * Program ${record.hash}
+ *
+ * SRAM, bytes
+${memoryLines(memory, 'sram')}
+ *
+ * Flash, bytes (code: an upper bound)
+${memoryLines(memory, 'flash')}
+ *
+ * Classes
+${classLines(classNames)}
+ *
+ * Nothing here allocates, blocks or uses floating point. A context must not be used from two places at once.`,
+    version,
+  )}
+#ifndef TT_MODEL_H
+#define TT_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tt_kernels.h"
+
+#define TT_PROGRAM_HASH "${record.hash}"
+
+${sizes(input)}
+#define TT_RATE_EXPONENT 1024 /* the largest exponent of a learning rate, either way */
+
+${statuses}
+
+/* What is trained. */
+typedef struct {
+${stateMembers(record.states)}
+} tt_state;
+
+typedef struct {
+    uint32_t steps;     /* training steps so far; stochastic rounding depends on it */
+    uint32_t reserved;  /* 0 */
+    uint64_t saturated; /* gradient elements that met a bound of int8, over all steps */
+} tt_counters;
+
+/* All memory of a network but the stack. */
+typedef struct {
+    _Alignas(8) int8_t arena[TT_ARENA_BYTES];
+    tt_state state;
+    tt_counters counters;
+} tt_context;
+
+${stateAsserts(record)}
+_Static_assert(offsetof(tt_context, arena) == 0 && sizeof ((tt_context *)0)->arena == ${record.arenaBytes}, "arena");
+_Static_assert(offsetof(tt_context, state) == ${align(record.arenaBytes, 4)}, "place of the state");
+_Static_assert(sizeof(tt_context) == ${contextBytes(record)}, "context");
+
+${functions}
+
+#endif
+`;
+}
+
+function align(n: number, to: number): number {
+  return Math.ceil(n / to) * to;
+}
+
+/** Bytes of \`tt_context\`. */
+function contextBytes({ arenaBytes, stateBytes }: ProgramRecord): number {
+  return align(align(arenaBytes, 4) + stateBytes, 8) + 16;
+}

@@ -1,0 +1,34 @@
+import type { ConstantRecord } from '../model/record.js';
+import type { EmitInput } from './input.js';
+import { banner, elements } from './text.js';
+
+/** What a constant is called in C. */
+export function constName({ name }: ConstantRecord): string {
+  return `tt_${name}`;
+}
+
+function declaration(constant: ConstantRecord): string {
+  return `const ${constant.type}_t ${constName(constant)}[${constant.length}]`;
+}
+
+/** `model/weights.h` */
+export function weightsHeader({ record, version }: EmitInput): string {
+  return `${banner('Constants in flash: frozen weights, biases, multipliers.', version)}#ifndef TT_WEIGHTS_H
+#define TT_WEIGHTS_H
+
+#include <stdint.h>
+
+${record.consts.map(constant => `extern ${declaration(constant)};`).join('\n')}
+
+#endif
+`;
+}
+
+/** `model/weights.c` */
+export function weightsFile({ record, data, version }: EmitInput): string {
+  const definition = (constant: ConstantRecord, i: number) =>
+    `_Alignas(4) ${declaration(constant)} = {\n${elements(data.consts[i] ?? [])}\n};\n`;
+  return `${banner('Constants in flash: frozen weights, biases, multipliers.', version)}#include "weights.h"
+
+${record.consts.map(definition).join('\n')}`;
+}

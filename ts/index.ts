@@ -1,0 +1,56 @@
+export { type BadPicture, type DataOrigin, Dataset, type PictureSet } from './data/dataset.js';
+export { decodePicture, type PictureSource } from './data/decode.js';
+export { type DefaultPictureOptions, defaultPictures } from './data/default.js';
+export { type InputFormat, type ResizePolicy, resizePolicies } from './data/input.js';
+export { loadPictures, type PictureOptions } from './data/pictures.js';
+export type { Progress, WorkOptions } from './data/pool.js';
+export { defaultShares, type Split, type SplitShares } from './data/split.js';
+export { type ErrorDetails, TinytrainError } from './errors.js';
+export {
+  defaultTarget,
+  type MemoryItem,
+  type MemoryLimits,
+  type MemoryTable,
+  type RegionTotal,
+} from './model/memory.js';
+export {
+  defaultModelPath,
+  type ForwardResult,
+  type LayerInfo,
+  loadModel,
+  type Model,
+  type ModelDescription,
+  type ModelInput,
+  type ModelOptions,
+  type ModelTotals,
+  supportedOperators,
+} from './model/model.js';
+export { type CompileOptions, Compiler, compile, type Program, type Stage, targets } from './model/program.js';
+export type {
+  Argument,
+  BufferRecord,
+  ConstantRecord,
+  KernelRecord,
+  ProgramRecord,
+  Slot,
+  StateRecord,
+  StepRecord,
+} from './model/record.js';
+export { type SchemeRecord, schemeText } from './model/scheme.js';
+export { learningCurve } from './report/curve.js';
+export { memoryMap, memoryTable } from './report/memory.js';
+export { type Prediction, Predictor } from './train/predict.js';
+export { createRun, openRun, type RunFolder, type RunRecord } from './train/run.js';
+export { learningRate, type Rate, Session, type StepResult } from './train/session.js';
+export {
+  type Accuracy,
+  type Augmentation,
+  type CurvePoint,
+  type Saturation,
+  type TrainOptions,
+  type TrainPlan,
+  type TrainProgress,
+  type TrainResult,
+  train,
+} from './train/train.js';
+export { version } from './version.js';

@@ -1,0 +1,110 @@
+import type { Random } from '../data/drawn/random.js';
+
+/** Shares of a convolution's channels that a search tries. */
+export const shares: readonly string[] = ['1/8', '1/4', '1/2', '1'];
+
+/** Residual bits there are. */
+export const allBits: readonly number[] = [0, 2, 4, 8];
+
+/** A scheme as evolution sees it. */
+export interface Candidate {
+  /** Biases of the last so many convolutions. */
+  readonly bias: number;
+  /** For each convolution: nothing (0), or a share by its place in `shares`, from 1. */
+  readonly layers: readonly number[];
+  readonly residualBits: number;
+}
+
+/** The scheme in its long form. */
+export function textOf({ bias, layers }: Pick<Candidate, 'bias' | 'layers'>): string {
+  const weights = layers.flatMap((share, layer) => (share > 0 ? [`${layer}:${shares[share - 1]}`] : []));
+  return weights.length === 0 && bias === 0 ? 'head' : [`bias:${bias}`, ...weights].join(',');
+}
+
+/** The candidate that a scheme in its long form is; undefined for shares that evolution does not know. */
+export function candidateOf(scheme: string, count: number, residualBits: number): Candidate | undefined {
+  const layers = new Array<number>(count).fill(0);
+  let bias = 0;
+  if (scheme === 'head') return { bias, layers, residualBits };
+  for (const part of scheme.split(',')) {
+    const [key = '', value = ''] = part.split(':');
+    const share = shares.indexOf(value) + 1;
+    if (key === 'bias') bias = Number(value);
+    else if (share > 0) layers[Number(key)] = share;
+    else return undefined;
+  }
+  return { bias, layers, residualBits };
+}
+
+/** Equal for equal candidates only. Residual bits say nothing where no weight is trained. */
+export function keyOf(candidate: Candidate): string {
+  const bits = candidate.layers.some(share => share > 0) ? candidate.residualBits : 4;
+  return `${textOf(candidate)}/${bits}`;
+}
+
+/** In how many genes two candidates differ. */
+export function distance(a: Candidate, b: Candidate): number {
+  const layers = a.layers.filter((share, i) => share !== b.layers[i]).length;
+  return layers + Number(a.bias !== b.bias) + Number(a.residualBits !== b.residualBits);
+}
+
+/** What genes may be. */
+export interface Genes {
+  /** Numbers of biases, ascending; the first is 0. */
+  readonly biases: readonly number[];
+  /** For each convolution the shares worth having, by their place in `shares`, from 1; ascending. */
+  readonly layers: readonly (readonly number[])[];
+  readonly bits: readonly number[];
+}
+
+/** Each gene from one of two parents. */
+export function crossed(a: Candidate, b: Candidate, random: Random): Candidate {
+  return {
+    bias: random.chance(0.5) ? a.bias : b.bias,
+    layers: a.layers.map((share, i) => (random.chance(0.5) ? share : (b.layers[i] ?? 0))),
+    residualBits: random.chance(0.5) ? a.residualBits : b.residualBits,
+  };
+}
+
+/** A gene or two drawn anew. */
+export function mutated(candidate: Candidate, genes: Genes, random: Random): Candidate {
+  const layers = [...candidate.layers];
+  let { bias, residualBits } = candidate;
+  const open = genes.layers.flatMap((known, layer) => (known.length > 0 ? [layer] : []));
+  do {
+    const what = random.range(0, 1);
+    if (what < 0.2 || open.length === 0) bias = random.pick(genes.biases);
+    else if (what < 0.3) residualBits = random.pick(genes.bits);
+    else if (what < 0.5) swap(layers, open, random);
+    else {
+      const layer = random.pick(open);
+      layers[layer] = random.pick([0, ...(genes.layers[layer] ?? [])]);
+    }
+  } while (random.chance(0.4));
+  // A swap may have brought a share that is not worth having there.
+  return { bias, residualBits, layers: layers.map((share, i) => nearest(share, genes.layers[i] ?? [])) };
+}
+
+function swap(layers: number[], open: readonly number[], random: Random): void {
+  const [a, b] = [random.pick(open), random.pick(open)];
+  [layers[a], layers[b]] = [layers[b] ?? 0, layers[a] ?? 0];
+}
+
+function nearest(share: number, known: readonly number[]): number {
+  return share === 0 ? 0 : (known.findLast(other => other <= share) ?? known[0] ?? 0);
+}
+
+/** A step towards fewer bytes: a share less, a layer less, or fewer biases; undefined where nothing is left. */
+export function lighter(candidate: Candidate, genes: Genes, random: Random): Candidate | undefined {
+  const used = candidate.layers.flatMap((share, layer) => (share > 0 ? [layer] : []));
+  const canBias = candidate.bias > 0;
+  if (used.length === 0 && !canBias) return undefined;
+  if (used.length === 0 || (canBias && random.chance(0.3))) {
+    return { ...candidate, bias: genes.biases.findLast(bias => bias < candidate.bias) ?? 0 };
+  }
+  const layer = random.pick(used);
+  const layers = [...candidate.layers];
+  const share = layers[layer] ?? 0;
+  layers[layer] = random.chance(0.5) ? 0 : ((genes.layers[layer] ?? []).findLast(other => other < share) ?? 0);
+  return { ...candidate, layers };
+}

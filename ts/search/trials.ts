@@ -1,0 +1,223 @@
+import { aborted, TinytrainError } from '../errors.js';
+import { pixelTableCount } from '../data/input.js';
+import type { Model } from '../model/model.js';
+import { Compiler } from '../model/program.js';
+import { type Control, type Kept, native, type ProgramHandle, wait } from '../native.js';
+import type { Dataset, PictureSet } from '../data/dataset.js';
+import type { SearchPictures } from './heldout.js';
+import { type Journal, trialKey } from './journal.js';
+import type { TrialKey, TrialRecord } from './types.js';
+
+/** A loss in Q.16 as a number. */
+const LOSS_UNIT = 65536;
+/** Depths at which frozen layers are kept at a time. */
+const LEVELS = 3;
+/** Rounds of the planner for Programs that are only trained: no bit hangs on where buffers lie. */
+const TRIAL_ROUNDS = 0;
+
+/** What training runs are made with. */
+export interface TrialSettings {
+  readonly lr: number;
+  readonly threads: number;
+  readonly cacheBytes: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Told after each training run. */
+export type TrialProgress = (done: number, total: number) => void;
+
+interface Ready {
+  readonly key: TrialKey;
+  readonly program: ProgramHandle;
+  readonly frozen: number;
+}
+
+/** What frozen layers make of the pictures that a run learns from and is measured on. */
+interface Level {
+  readonly steps: number;
+  readonly learned: Kept;
+  readonly measured: Kept;
+}
+
+/** The depths that serve best: from each program's frozen steps, the shallowest and some between. */
+function levelsOf(frozen: readonly number[]): number[] {
+  const sorted = frozen.filter(steps => steps > 0).sort((a, b) => a - b);
+  const at = Array.from({ length: LEVELS }, (_, i) => sorted[Math.floor((i * sorted.length) / LEVELS)]);
+  return [...new Set(at.filter(steps => steps !== undefined))].sort((a, b) => b - a);
+}
+
+/** Makes training runs: several at a time, each once, whatever is frozen computed once. */
+export class Trials {
+  readonly #model: Model;
+  readonly #data: PictureSet;
+  readonly #pictures: SearchPictures;
+  readonly #settings: TrialSettings;
+  readonly #journal: Journal;
+  readonly #compilers = new Map<string, Promise<Compiler>>();
+  readonly #asked = new Map<string, TrialRecord>();
+  /** When no further run may go on, in milliseconds of `performance.now()`. */
+  deadline = Number.POSITIVE_INFINITY;
+
+  constructor(
+    model: Model,
+    data: PictureSet,
+    pictures: SearchPictures,
+    settings: TrialSettings,
+    journal: Journal,
+  ) {
+    this.#model = model;
+    this.#data = data;
+    this.#pictures = pictures;
+    this.#settings = settings;
+    this.#journal = journal;
+  }
+
+  /** Every run that was asked for and is known, in one order. */
+  records(): TrialRecord[] {
+    return [...this.#asked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record);
+  }
+
+  /** The compiler for a seed, calibrated on the pictures that its runs learn from. */
+  compiler(seed: number, on: TrialKey['on']): Promise<Compiler> {
+    const { train, all } = this.#pictures;
+    // Where the data has a validation split of its own, both are the same.
+    const name = `${train === all ? '' : on}${seed}`;
+    const found = this.#compilers.get(name);
+    if (found) return found;
+    const data = { classes: this.#data.classes, train: on === 'test' ? all : train };
+    const made = Compiler.create(this.#model, data, { seed, threads: this.#settings.threads });
+    this.#compilers.set(name, made);
+    return made;
+  }
+
+  /** Tables of pixel values in flash, a fact of the model. */
+  get pixelTables(): number {
+    return pixelTableCount(this.#model.input.tables);
+  }
+
+  #sets(on: TrialKey['on']): { learned: Dataset; measured: Dataset } {
+    const { train, validation, all, test } = this.#pictures;
+    return on === 'test' ? { learned: all, measured: test } : { learned: train, measured: validation };
+  }
+
+  /** What each run finds, in the order asked; undefined for those that there was no time for. All are measured on the same pictures. */
+  async run(keys: readonly TrialKey[], progress: TrialProgress = () => {}): Promise<(TrialRecord | undefined)[]> {
+    const open = new Map<string, TrialKey>();
+    for (const key of keys) if (!this.#journal.get(key)) open.set(trialKey(key), key);
+    const total = new Set(keys.map(trialKey)).size;
+    if (open.size > 0) await this.#runOpen([...open.values()], left => progress(total - left, total));
+    return keys.map(key => {
+      const record = this.#journal.get(key);
+      if (record) this.#asked.set(trialKey(key), record);
+      return record;
+    });
+  }
+
+  async #runOpen(keys: readonly TrialKey[], left: (left: number) => void): Promise<void> {
+    const control = new (native().Control)();
+    const stop = () => control.abort();
+    const { signal } = this.#settings;
+    if (signal?.aborted) throw aborted('the search');
+    const rest = this.deadline - performance.now();
+    if (rest <= 0) return;
+    signal?.addEventListener('abort', stop, { once: true });
+    const timer = Number.isFinite(rest) ? setTimeout(stop, rest) : undefined;
+    left(keys.length);
+    try {
+      const ready = await this.#prepare(keys);
+      const levels = await this.#keep(ready, control);
+      await this.#pool(ready, levels, control, left);
+    } catch (error) {
+      if (!(error instanceof TinytrainError) || error.code !== 'ABORTED') throw error;
+      if (signal?.aborted) throw aborted('the search');
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  async #prepare(keys: readonly TrialKey[]): Promise<Ready[]> {
+    const ready: Ready[] = [];
+    for (const key of keys) {
+      const compiler = await this.compiler(key.seed, key.on);
+      const program = await wait(() => compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS));
+      ready.push({ key, program, frozen: native().frozenSteps(program) });
+    }
+    // Long ones first, so that no thread is left alone with one at the end.
+    return ready.sort((a, b) => a.frozen - b.frozen);
+  }
+
+  async #keep(ready: readonly Ready[], control: Control): Promise<Level[]> {
+    const { threads, cacheBytes } = this.#settings;
+    const on = ready[0]?.key.on ?? 'validation';
+    const { learned, measured } = this.#sets(on);
+    const depths = cacheBytes > 0 ? levelsOf(ready.map(({ frozen }) => frozen)) : [];
+    const share = cacheBytes / Math.max(1, depths.length) / (learned.size + measured.size);
+    const levels: Level[] = [];
+    for (const steps of depths) {
+      const program = ready.find(({ frozen }) => frozen >= steps)?.program;
+      if (!program) continue;
+      const keep = (set: Dataset): Promise<Kept> =>
+        wait(() =>
+          native().Kept.compute(program, set.handle, steps, Math.floor(share * set.size), threads, control),
+        );
+      levels.push({ steps, learned: await keep(learned), measured: await keep(measured) });
+    }
+    return levels;
+  }
+
+  async #pool(
+    ready: readonly Ready[],
+    levels: readonly Level[],
+    control: Control,
+    left: (left: number) => void,
+  ): Promise<void> {
+    let next = 0;
+    let open = ready.length;
+    const worker = async (): Promise<void> => {
+      while (next < ready.length) {
+        const job = ready[next++];
+        if (!job) return;
+        await this.#trial(job, levels, control);
+        left(--open);
+      }
+    };
+    try {
+      await Promise.all(
+        Array.from({ length: Math.min(this.#settings.threads, ready.length) }, () =>
+          worker().catch(error => {
+            // The others stop too; the first failure is what is thrown.
+            next = ready.length;
+            control.abort();
+            throw error;
+          }),
+        ),
+      );
+    } finally {
+      next = ready.length;
+    }
+  }
+
+  async #trial({ key, program, frozen }: Ready, levels: readonly Level[], control: Control): Promise<void> {
+    const { learned, measured } = this.#sets(key.on);
+    const level = levels.find(({ steps }) => steps <= frozen);
+    const { visits: steps, seed } = key;
+    const began = performance.now();
+    const found = await wait(() =>
+      native().trial(
+        program,
+        [learned.handle, level?.learned],
+        [measured.handle, level?.measured],
+        { lr: this.#settings.lr, steps, seed },
+        control,
+      ),
+    );
+    const record: TrialRecord = {
+      ...key,
+      accuracy: found.correct / measured.size,
+      loss: found.loss / LOSS_UNIT / measured.size,
+      checksum: found.checksum,
+    };
+    await this.#journal.add(record, (performance.now() - began) / 1000);
+  }
+}

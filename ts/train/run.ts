@@ -1,0 +1,238 @@
+import { randomBytes } from 'node:crypto';
+import { promises as fs } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import type { DataOrigin, PictureSet } from '../data/dataset.js';
+import { defaultPictures } from '../data/default.js';
+import { loadPictures } from '../data/pictures.js';
+import type { WorkOptions } from '../data/pool.js';
+import { fileError, systemCode, TinytrainError } from '../errors.js';
+import type { MemoryLimits } from '../model/memory.js';
+import { loadModel, type Model } from '../model/model.js';
+import { compile, type Program } from '../model/program.js';
+import { version } from '../version.js';
+import type { RunState, TrainPlan, TrainResult } from './train.js';
+
+/** What a run folder says about the run: enough to repeat it. */
+export interface RunRecord {
+  readonly format: 1;
+  readonly tinytrain: string;
+  readonly model: {
+    /** The copy of the model in the run folder. */
+    readonly file: string;
+    readonly path: string;
+    readonly hash: string;
+    readonly input: { readonly height: number; readonly width: number };
+  };
+  readonly data: {
+    readonly source: string;
+    readonly classes: readonly string[];
+    readonly hash: string;
+    readonly origin?: DataOrigin | undefined;
+  };
+  readonly program: {
+    readonly hash: string;
+    readonly scheme: string;
+    readonly residualBits: number;
+    readonly seed: number;
+    readonly limits: MemoryLimits;
+  };
+  readonly plan: TrainPlan;
+}
+
+/** A state as a file holds it. */
+interface StoredState extends Omit<RunState, 'checkpoint'> {
+  readonly checkpoint: { readonly state: string; readonly steps: number; readonly saturated: readonly number[] };
+}
+
+/** Writes a file so that it is there whole or not at all, whenever the process may die. */
+async function replace(path: string, content: string): Promise<void> {
+  const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    const file = await fs.open(unfinished, 'wx');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await fs.rename(unfinished, path);
+  } catch (error) {
+    await fs.rm(unfinished, { force: true }).catch(() => {});
+    throw fileError(error, path, 'cannot be written');
+  }
+}
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await fs.readFile(path, 'utf8')) as T;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError)
+      throw new TinytrainError('RUN_BROKEN', `${path}: not a JSON file`, { path }, error);
+    throw fileError(error, path, 'cannot be read');
+  }
+}
+
+const files = { record: 'run.json', state: 'state.json', result: 'result.json' };
+
+/** The facts in which two runs differ. */
+function differences(a: RunRecord, b: RunRecord): string[] {
+  const facts: [string, (r: RunRecord) => unknown][] = [
+    ['model', r => r.model.hash],
+    ['pictures', r => r.data.hash],
+    ['program', r => r.program.hash],
+    ['plan', r => r.plan],
+  ];
+  return facts.filter(([, of]) => JSON.stringify(of(a)) !== JSON.stringify(of(b))).map(([name]) => name);
+}
+
+/** A folder that keeps a training run: what it is (`run.json`), where it stands (`state.json`), what it found (`result.json`), the model. */
+export class RunFolder {
+  readonly path: string;
+
+  /** @internal */
+  constructor(path: string) {
+    this.path = resolve(path);
+  }
+
+  #file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** What the run is. */
+  async record(): Promise<RunRecord> {
+    const record = await readJson<RunRecord>(this.#file(files.record));
+    if (!record) {
+      throw new TinytrainError('RUN_MISSING', `${this.path}: there is no training run here`, {
+        path: this.path,
+        help: [`a run folder holds ${files.record}; \`npx tinytrain train --out DIR\` makes one`],
+      });
+    }
+    if (record.format !== 1) {
+      throw new TinytrainError('RUN_BROKEN', `${this.path}: the run has format ${record.format}; this version reads 1`);
+    }
+    return record;
+  }
+
+  /** What the run found, if it has ended. */
+  result(): Promise<TrainResult | undefined> {
+    return readJson<TrainResult>(this.#file(files.result));
+  }
+
+  /** The model of the run, from its copy in the folder. */
+  async model(): Promise<Model> {
+    const { model } = await this.record();
+    return loadModel(this.#file(model.file), { input: model.input });
+  }
+
+  /** The pictures of the run, read again from where they came from. */
+  async pictures(
+    model: Model,
+    options: WorkOptions & { readonly threads?: number | undefined } = {},
+  ): Promise<PictureSet> {
+    const { data } = await this.record();
+    if (!data.origin) {
+      throw new TinytrainError('RUN_NO_DATA', `${this.path}: the run's pictures (${data.source}) came from a program`);
+    }
+    if ('drawn' in data.origin) return defaultPictures(model.input, { ...data.origin.drawn, ...options });
+    return loadPictures(data.origin.folder, model.input, { ...data.origin, ...options });
+  }
+
+  /** The Program of the run. */
+  async program(model: Model, data: PictureSet, threads?: number): Promise<Program> {
+    const { program } = await this.record();
+    return compile(model, data, { ...program, ...program.limits, threads });
+  }
+
+  /** @internal Writes down what the run is, or, where that was done before, checks that it is the same. */
+  async begin(program: Program, data: PictureSet, plan: TrainPlan): Promise<void> {
+    const { model } = program;
+    // The name of a Program is that of its model's file.
+    const file = basename(model.path);
+    const record: RunRecord = {
+      format: 1,
+      tinytrain: version,
+      model: {
+        file,
+        path: resolve(model.path),
+        hash: model.hash,
+        input: { height: model.input.height, width: model.input.width },
+      },
+      data: { source: data.source, classes: data.classes, hash: data.hash, origin: data.origin },
+      program: {
+        hash: program.hash,
+        scheme: program.scheme,
+        residualBits: program.residualBits,
+        seed: program.seed,
+        limits: program.limits,
+      },
+      plan,
+    };
+    const earlier = await readJson<RunRecord>(this.#file(files.record));
+    if (earlier) {
+      const differing = differences(earlier, record);
+      if (differing.length === 0) return;
+      throw new TinytrainError(
+        'RUN_DIFFERS',
+        `${this.path}: the run cannot be continued: not the same ${differing.join(', ')} as before`,
+        { path: this.path, differing, help: ['start anew with another --out'] },
+      );
+    }
+    try {
+      await fs.mkdir(this.path, { recursive: true });
+      await fs.writeFile(this.#file(file), await fs.readFile(model.path));
+    } catch (error) {
+      throw fileError(error, this.path, 'the run cannot be kept here');
+    }
+    await replace(this.#file(files.record), `${JSON.stringify(record, null, 2)}\n`);
+  }
+
+  /** @internal */
+  async load(): Promise<RunState | undefined> {
+    const stored = await readJson<StoredState>(this.#file(files.state));
+    if (!stored) return undefined;
+    const { state, steps, saturated } = stored.checkpoint;
+    return {
+      ...stored,
+      checkpoint: { state: Buffer.from(state, 'base64'), steps, saturated: Float64Array.from(saturated) },
+    };
+  }
+
+  /** @internal */
+  async save(state: RunState): Promise<void> {
+    const { checkpoint } = state;
+    const stored: StoredState = {
+      ...state,
+      checkpoint: {
+        state: Buffer.from(checkpoint.state).toString('base64'),
+        steps: checkpoint.steps,
+        saturated: Array.from(checkpoint.saturated),
+      },
+    };
+    await replace(this.#file(files.state), JSON.stringify(stored));
+  }
+
+  /** @internal */
+  async finish(result: TrainResult): Promise<void> {
+    await replace(this.#file(files.result), `${JSON.stringify(result, null, 2)}\n`);
+  }
+}
+
+/** A folder for a new run. Refused where there is one already. */
+export async function createRun(path: string): Promise<RunFolder> {
+  const run = new RunFolder(path);
+  if (await readJson(join(run.path, files.record))) {
+    throw new TinytrainError('RUN_EXISTS', `${path}: there is a training run here already`, {
+      path,
+      help: [`continue it with --resume ${path}, or choose another --out`],
+    });
+  }
+  return run;
+}
+
+/** The folder of an earlier run, to continue it or to use what it learned. */
+export async function openRun(path: string): Promise<RunFolder> {
+  const run = new RunFolder(path);
+  await run.record();
+  return run;
+}

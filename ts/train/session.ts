@@ -1,0 +1,58 @@
+import type { Program } from '../model/program.js';
+import { call, type Session as Handle, native } from '../native.js';
+
+/** A learning rate in fixed point, as host and device take it: `mantissa * 2^(exponent - 31)`. */
+export interface Rate {
+  readonly mantissa: number;
+  readonly exponent: number;
+}
+
+/** What one training step found. */
+export interface StepResult {
+  /** The class with the largest score, before the update. */
+  readonly predicted: number;
+  /** Loss before the update, times 2^16. */
+  readonly loss: number;
+  /** Gradient elements that saturated. */
+  readonly saturated: number;
+}
+
+/** The learning rate of a step of a run: a linear warm-up over a tenth of the steps, then half a cosine to zero. */
+export function learningRate(peak: number, steps: number, step: number): Rate {
+  return native().learningRate(peak, steps, step);
+}
+
+/** A Program in memory of its own, run a picture at a time on the calling thread: what a device does, step by step. */
+export class Session {
+  readonly #handle: Handle;
+
+  /** A Program in its initial state. */
+  constructor(program: Program) {
+    this.#handle = call(() => new (native().Session)(program.handle));
+  }
+
+  /** The class of a picture. */
+  predict(picture: Int8Array): number {
+    return call(() => this.#handle.predict(picture));
+  }
+
+  /** The probability of each class for the last picture, times 2^31. */
+  scores(): readonly number[] {
+    return call(() => this.#handle.scores());
+  }
+
+  /** One training step: forward, loss, backward, update in place. */
+  trainStep(picture: Int8Array, label: number, rate: Rate): StepResult {
+    return call(() => this.#handle.trainStep(picture, label, rate));
+  }
+
+  /** Every trainable byte. */
+  state(): Uint8Array {
+    return call(() => this.#handle.state());
+  }
+
+  /** Takes over a state and its number of steps. */
+  restore(state: Uint8Array, steps: number): void {
+    call(() => this.#handle.restore(state, steps));
+  }
+}
