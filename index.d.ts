@@ -32,6 +32,8 @@ export declare class Dataset {
 	private constructor();
 	/** A set from int8 pictures that lie one after the other, rows of interleaved channels each. */
 	static from(pictures: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset;
+	/** The pictures in `places` alone, in this order. They are not copied. */
+	subset(places: ArrayLike<number>): Dataset;
 	/** Number of pictures. */
 	get size(): number;
 	/** A copy of one picture. */
@@ -138,6 +140,118 @@ export declare class TinytrainError extends Error {
 	readonly details: ErrorDetails;
 	constructor(code: string, message: string, details?: ErrorDetails, cause?: unknown);
 }
+/** A line of bytes to a device, in both directions. */
+export interface Line {
+	/** What is at the other end, for messages. */
+	readonly name: string;
+	/** Sends bytes; resolves when they are on their way. */
+	write(bytes: Uint8Array): Promise<void>;
+	/** Who is told of bytes that come in. There is one. */
+	onData(listener: (bytes: Buffer) => void): void;
+	/** Who is told, once, that nothing more will come, and why. */
+	onEnd(listener: (why: string) => void): void;
+	/** Ends it, and whatever process stands behind it. Never fails. */
+	close(): Promise<void>;
+}
+/** What a device says it is. */
+export interface Identity {
+	/** SHA-256 of its Program. */
+	readonly program: string;
+	/** Rows, columns, channels. */
+	readonly shape: readonly [
+		number,
+		number,
+		number
+	];
+	readonly classes: number;
+	readonly inputBytes: number;
+	readonly stateBytes: number;
+	readonly savedBytes: number;
+	readonly arenaBytes: number;
+	/** Bytes reserved; 0 where the device does not know. */
+	readonly stackBytes: number;
+	/** Ticks of its clock a second. */
+	readonly clockHz: number;
+	readonly longestPayload: number;
+	readonly board: string;
+}
+/** What a training step found on the device. */
+export interface DeviceStep {
+	/** Q15.16 */
+	readonly loss: number;
+	readonly predicted: number;
+	readonly saturated: number;
+	readonly steps: number;
+	/** CRC-32 of every trainable byte after the step. */
+	readonly checksum: number;
+}
+/** Counters of a device. */
+export interface Counters {
+	readonly steps: number;
+	readonly saturated: number;
+	/** Ticks of the last inference and the last training step. */
+	readonly inferenceTicks: number;
+	readonly trainTicks: number;
+	/** Bytes of stack used so far; 0 where the device does not know. */
+	readonly stackPainted: number;
+	/** Frames refused. */
+	readonly refused: number;
+	readonly checksum: number;
+}
+/** What a saved state holds. */
+export interface SavedState {
+	readonly steps: number;
+	readonly saturated: number;
+	readonly program: string;
+	readonly state: Buffer;
+}
+/** A learning rate in fixed point. */
+export interface DeviceRate {
+	readonly mantissa: number;
+	readonly exponent: number;
+}
+/** Pictures come in as int8 or as bytes from 0 to 255 that the device quantises. */
+export type PictureFormat = "int8" | "rgb888";
+/** How to speak to a device. */
+export interface DeviceOptions {
+	/** How long a request may take. */
+	readonly timeoutMs?: number | undefined;
+	readonly signal?: AbortSignal | undefined;
+}
+/** A device that speaks the protocol. One request at a time. */
+export declare class Device {
+	#private;
+	/** Refusals that answer no request: garbage on the line. */
+	readonly strays: TinytrainError[];
+	constructor(line: Line, { timeoutMs, signal }?: DeviceOptions);
+	/** What it is. */
+	identify(): Promise<Identity>;
+	/** The class of a picture, and every class's probability in Q0.31. */
+	predict(picture: Int8Array | Uint8Array, format?: PictureFormat): Promise<{
+		readonly predicted: number;
+		readonly scores: readonly number[];
+	}>;
+	/** Learns from a picture. */
+	train(picture: Int8Array | Uint8Array, label: number, rate: DeviceRate, format?: PictureFormat): Promise<DeviceStep>;
+	/** Reads what was learned. */
+	save(): Promise<SavedState>;
+	/** Restores what was learned; all of it or nothing. */
+	load(saved: SavedState): Promise<void>;
+	/** Counters, and the stack used so far. */
+	counters(): Promise<Counters>;
+	/** Back to the initial state. */
+	reset(): Promise<void>;
+	/** Sends a request of any kind and waits for its reply. */
+	request(type: number, payload?: Uint8Array): Promise<Buffer>;
+	/** Sends bytes as they are and waits for the reply to request `type` number `sequence`. */
+	raw(bytes: Uint8Array, type: number, sequence: number): Promise<Buffer>;
+	/** Ends the line. */
+	close(): Promise<void>;
+}
+/** A saved state from the bytes that `tt_save` writes. */
+export declare function parseSaved(bytes: Buffer): SavedState;
+/** The bytes that `tt_load` reads. */
+export declare function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer;
 /** The board that a Program is measured for where none is named. */
 export declare const defaultTarget = "stm32f746";
 /** One line of the memory table. */
@@ -174,6 +288,137 @@ export interface MemoryLimits {
 	readonly flash?: number | undefined;
 	/** A board, whose memory then is a limit too. */
 	readonly target?: string | undefined;
+}
+/** A range of bytes in RAM. */
+export interface Slot {
+	readonly region: "arena" | "state";
+	readonly offset: number;
+	readonly bytes: number;
+}
+/** An argument of a step: a slot and what is done to it, a constant by index, or nothing. */
+export type Argument = {
+	readonly read: Slot;
+} | {
+	readonly write: Slot;
+} | {
+	readonly update: Slot;
+} | {
+	readonly scratch: Slot;
+} | {
+	readonly const: number;
+} | "none";
+/** A kernel and its parameters; `name` says which. */
+export interface KernelRecord {
+	readonly name: string;
+	readonly [parameter: string]: unknown;
+}
+/** A step of a Program. */
+export interface StepRecord {
+	readonly label: string;
+	readonly kernel: KernelRecord;
+	readonly args: readonly Argument[];
+}
+/** A constant in flash. */
+export interface ConstantRecord {
+	readonly name: string;
+	readonly type: "int8" | "uint8" | "uint16" | "int32" | "uint32";
+	readonly length: number;
+	readonly bytes: number;
+}
+/** A trainable tensor. */
+export interface StateRecord {
+	readonly name: string;
+	readonly kind: "weights" | "residuals" | "biases" | "headWeights" | "headBiases";
+	/** Number of its convolution; null for the head. */
+	readonly layer: number | null;
+	readonly offset: number;
+	readonly bytes: number;
+	readonly init: "zero" | "bytes";
+}
+/** A planned buffer of the arena: it lives from step `start` up to, not including, step `end`. */
+export interface BufferRecord {
+	readonly label: string;
+	readonly start: number;
+	readonly end: number;
+	readonly size: number;
+	readonly offset: number;
+}
+/** A Program as a plain record: all but the content of constants and of the initial state. */
+export interface ProgramRecord {
+	readonly format: number;
+	readonly name: string;
+	readonly hash: string;
+	readonly input: {
+		readonly offset: number;
+		readonly bytes: number;
+		readonly shape: readonly [
+			number,
+			number,
+			number
+		];
+		readonly scale: number;
+		readonly zero: number;
+	};
+	readonly classes: number;
+	/** The first so many steps are the forward pass. */
+	readonly forward: number;
+	readonly arenaBytes: number;
+	readonly stateBytes: number;
+	readonly residualBits: number;
+	readonly seed: string;
+	readonly logits: Slot | null;
+	readonly steps: readonly StepRecord[];
+	readonly consts: readonly ConstantRecord[];
+	readonly states: readonly StateRecord[];
+	readonly buffers: readonly BufferRecord[];
+	readonly plan: {
+		readonly total: number;
+		readonly lowerBound: number;
+		readonly heuristic: string;
+	};
+	/** First steps that no training changes, and what the rest needs of them. */
+	readonly prefix: {
+		readonly steps: number;
+		readonly live: readonly Slot[];
+	};
+}
+interface ProgramData {
+	readonly consts: readonly ArrayLike<number>[];
+	readonly initialState: Uint8Array;
+}
+interface EmitInput {
+	readonly record: ProgramRecord;
+	readonly data: ProgramData;
+	/** The memory that the plan set aside for the target. */
+	readonly memory: MemoryTable;
+	/** Bytes of stack for the linker to reserve. */
+	readonly stack: number;
+	/** The int8 value of each value of a pixel, one table a channel. */
+	readonly pixelTables: readonly Int8Array[];
+	readonly classNames: readonly string[];
+	/** The board that `make` builds for unless told otherwise. */
+	readonly target: string;
+	/** What the Program was compiled from, for the manifest. */
+	readonly origin: Readonly<Record<string, unknown>>;
+	/** The package's version. */
+	readonly version: string;
+	/** Sources that are copied as they are, by path: `kernels/tt_conv.c`, `board/stm32f746/board.c`. */
+	readonly sources: ReadonlyMap<string, string>;
+	/** Options of the compiler for the kernels. */
+	readonly kernelFlags: string;
+}
+interface Manifest {
+	readonly format: number;
+	readonly tinytrain: string;
+	readonly program: string;
+	readonly target: string;
+	readonly classes: readonly string[];
+	/** What the Program was compiled from, enough to do it again. */
+	readonly origin: Readonly<Record<string, unknown>>;
+	readonly memory: EmitInput["memory"];
+	readonly stack: number;
+	/** SHA-256 of the generated and copied files; those of `app/` are not among them. */
+	readonly files: Readonly<Record<string, string>>;
 }
 /** The model's input. */
 export interface ModelInput extends InputFormat {
@@ -292,99 +537,6 @@ export declare class Model {
 export declare function loadModel(path?: string, options?: ModelOptions): Promise<Model>;
 /** The operators that models may hold, by the names of their file format. */
 export declare function supportedOperators(): readonly string[];
-/** A range of bytes in RAM. */
-export interface Slot {
-	readonly region: "arena" | "state";
-	readonly offset: number;
-	readonly bytes: number;
-}
-/** An argument of a step: a slot and what is done to it, a constant by index, or nothing. */
-export type Argument = {
-	readonly read: Slot;
-} | {
-	readonly write: Slot;
-} | {
-	readonly update: Slot;
-} | {
-	readonly scratch: Slot;
-} | {
-	readonly const: number;
-} | "none";
-/** A kernel and its parameters; `name` says which. */
-export interface KernelRecord {
-	readonly name: string;
-	readonly [parameter: string]: unknown;
-}
-/** A step of a Program. */
-export interface StepRecord {
-	readonly label: string;
-	readonly kernel: KernelRecord;
-	readonly args: readonly Argument[];
-}
-/** A constant in flash. */
-export interface ConstantRecord {
-	readonly name: string;
-	readonly type: "int8" | "uint8" | "uint16" | "int32" | "uint32";
-	readonly length: number;
-	readonly bytes: number;
-}
-/** A trainable tensor. */
-export interface StateRecord {
-	readonly name: string;
-	readonly kind: "weights" | "residuals" | "biases" | "headWeights" | "headBiases";
-	/** Number of its convolution; null for the head. */
-	readonly layer: number | null;
-	readonly offset: number;
-	readonly bytes: number;
-	readonly init: "zero" | "bytes";
-}
-/** A planned buffer of the arena: it lives from step `start` up to, not including, step `end`. */
-export interface BufferRecord {
-	readonly label: string;
-	readonly start: number;
-	readonly end: number;
-	readonly size: number;
-	readonly offset: number;
-}
-/** A Program as a plain record: all but the content of constants and of the initial state. */
-export interface ProgramRecord {
-	readonly format: number;
-	readonly name: string;
-	readonly hash: string;
-	readonly input: {
-		readonly offset: number;
-		readonly bytes: number;
-		readonly shape: readonly [
-			number,
-			number,
-			number
-		];
-		readonly scale: number;
-		readonly zero: number;
-	};
-	readonly classes: number;
-	/** The first so many steps are the forward pass. */
-	readonly forward: number;
-	readonly arenaBytes: number;
-	readonly stateBytes: number;
-	readonly residualBits: number;
-	readonly seed: string;
-	readonly logits: Slot | null;
-	readonly steps: readonly StepRecord[];
-	readonly consts: readonly ConstantRecord[];
-	readonly states: readonly StateRecord[];
-	readonly buffers: readonly BufferRecord[];
-	readonly plan: {
-		readonly total: number;
-		readonly lowerBound: number;
-		readonly heuristic: string;
-	};
-	/** First steps that no training changes, and what the rest needs of them. */
-	readonly prefix: {
-		readonly steps: number;
-		readonly live: readonly Slot[];
-	};
-}
 /** What a Program is compiled for. */
 export interface CompileOptions extends MemoryLimits {
 	/** What is trained: `head`, `bias:N`, `full`, the long form, or the path of a JSON file; `head` by default. */
@@ -447,6 +599,165 @@ export declare class Program {
 export declare function targets(): readonly string[];
 /** Compiles a model for the classes of a data set. To compile several schemes of one model, make one `Compiler` for all of them. */
 export declare function compile(model: Model, data: PictureSet, options?: CompileOptions): Promise<Program>;
+/** What a firmware's Program was compiled from: enough to do it again. */
+export interface FirmwareOrigin {
+	readonly model: {
+		readonly path: string;
+		/** SHA-256 of the file. */
+		readonly hash: string;
+		readonly input: {
+			readonly height: number;
+			readonly width: number;
+		};
+		readonly normalisation: {
+			readonly mean: readonly number[];
+			readonly std: readonly number[];
+		};
+	};
+	readonly data: {
+		readonly source: string;
+		readonly hash: string;
+		readonly origin: PictureSet["origin"] | null;
+	};
+	readonly scheme: string;
+	readonly residualBits: number;
+	readonly seed: number;
+}
+/** The manifest of a firmware folder. */
+export interface FirmwareManifest extends Manifest {
+	readonly origin: FirmwareOrigin & Readonly<Record<string, unknown>>;
+}
+/** A Program as a firmware project: path to content. */
+export declare function firmwareFiles(program: Program, data: PictureSet, target: string): Promise<ReadonlyMap<string, string>>;
+/** Writes a firmware project. What lies in `app/` already is left alone; returns the paths written. */
+export declare function writeFirmware(folder: string, files: ReadonlyMap<string, string>): Promise<string[]>;
+/** The manifest of a firmware folder. */
+export declare function openFirmware(folder: string): Promise<FirmwareManifest>;
+/** What was linked, measured from the ELF file. */
+export interface Linked {
+	/** From the first to the last byte of RAM, the stack included. */
+	readonly sram: number;
+	/** Reserved for the stack. */
+	readonly stack: number;
+	/** Everything that is written to flash. */
+	readonly flash: number;
+	/** The same items as the plan's, as the compiler and the linker made them. */
+	readonly items: readonly Pick<MemoryItem, "name" | "bytes">[];
+}
+declare class ProcessLine implements Line {
+	#private;
+	readonly name: string;
+	private constructor();
+	/** Starts a process. */
+	static start(name: string, command: string, args: readonly string[]): Promise<ProcessLine>;
+	write(bytes: Uint8Array): Promise<void>;
+	onData(listener: (bytes: Buffer) => void): void;
+	onEnd(listener: (why: string) => void): void;
+	close(): Promise<void>;
+}
+/** How QEMU is connected. */
+export interface QemuOptions {
+	/** `uart`: byte by byte through the emulated UART, as on a board; `semihosting`, the default: the same bytes in blocks, a thousand times faster. */
+	readonly line?: "uart" | "semihosting" | undefined;
+}
+/** Starts a firmware in QEMU's mps2-an500, with a deterministic count of instructions. */
+export declare function startQemu(elf: string, { line }?: QemuOptions): Promise<ProcessLine>;
+/** What a run is doing, and how far it is. */
+export interface RunProgress {
+	readonly phase: "pictures" | "build" | "training" | "predictions";
+	readonly done: number;
+	readonly total: number;
+	/** Loss of the last step, natural logarithm. */
+	readonly loss?: number;
+}
+/** How a firmware is run. */
+export interface RunFirmwareOptions {
+	/** Training steps, a picture each; 20 by default. */
+	readonly steps?: number | undefined;
+	/** Test pictures that are predicted after them; 100 by default, or as many as there are. */
+	readonly predictions?: number | undefined;
+	/** The highest learning rate; 0.0016 by default. */
+	readonly lr?: number | undefined;
+	/** A serial port with a board that this firmware was flashed to; QEMU without one. */
+	readonly port?: string | undefined;
+	/** Bits a second of that port. */
+	readonly baud?: number | undefined;
+	/** How QEMU is connected: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
+	readonly line?: "semihosting" | "uart" | "host" | undefined;
+	readonly signal?: AbortSignal | undefined;
+	readonly onProgress?: ((progress: RunProgress) => void) | undefined;
+}
+/** The first thing that was not the same on the device and on the host. */
+export interface RunDifference {
+	readonly where: string;
+	readonly device: unknown;
+	readonly host: unknown;
+}
+/** What a run found. */
+export interface RunFirmwareResult {
+	/** Whether every loss, prediction, probability, checksum and trainable byte was the same. */
+	readonly equal: boolean;
+	readonly difference: RunDifference | null;
+	readonly board: string;
+	readonly target: string;
+	/** SHA-256 of the Program. */
+	readonly program: string;
+	readonly steps: number;
+	readonly predictions: number;
+	/** SHA-256 over every trainable byte at the end. */
+	readonly checksum: string;
+	readonly hostChecksum: string;
+	readonly accuracy: {
+		readonly device: number;
+		readonly host: number;
+		readonly pictures: number;
+	};
+	readonly planned: {
+		readonly sram: number;
+		readonly flash: number;
+	};
+	/** The target's ELF. */
+	readonly linked: {
+		readonly sram: number;
+		readonly stack: number;
+		readonly flash: number;
+		readonly items: Linked["items"];
+	} | null;
+	/** Bytes of stack used at most; null where the board does not know. */
+	readonly stackPainted: number | null;
+	/** Guest instructions in QEMU; null on a board. */
+	readonly instructions: {
+		readonly inference: number;
+		readonly trainStep: number;
+	} | null;
+	/** Clock cycles on a board; null in QEMU. */
+	readonly cycles: {
+		readonly inference: number;
+		readonly trainStep: number;
+	} | null;
+	readonly seconds: number;
+	/** Version of the Arm compiler. */
+	readonly compiler: string | null;
+}
+/**
+ * Runs a firmware folder in QEMU or on a board: builds it, compares what was linked with the plan, trains on real pictures and predicts, and compares
+ * everything with the host, step by step. Whatever was started is ended, whatever happens.
+ */
+export declare function runFirmware(folder: string, options?: RunFirmwareOptions): Promise<RunFirmwareResult>;
+/** A serial port of the system, such as `/dev/ttyACM0`. */
+export declare class SerialLine implements Line {
+	#private;
+	readonly name: string;
+	private constructor();
+	/** Opens a port: raw, 8 bits, no parity, no flow control. */
+	static open(path: string, baud?: number): Promise<SerialLine>;
+	write(bytes: Uint8Array): Promise<void>;
+	onData(listener: (bytes: Buffer) => void): void;
+	onEnd(listener: (why: string) => void): void;
+	close(): Promise<void>;
+}
+/** Builds a firmware for one of its boards; returns the path of the ELF file. */
+declare function build(folder: string, board: string, signal?: AbortSignal): Promise<string>;
 /** A scheme as a JSON file holds it: biases of the last so many convolutions, and of some convolutions a share of the weights. */
 export interface SchemeRecord {
 	readonly bias?: number;
@@ -625,6 +936,253 @@ export declare function learningCurve(points: readonly CurvePoint[]): string;
 export declare function memoryTable(memory: MemoryTable, limits?: MemoryLimits): string;
 /** A map of the arena: steps from left to right, bytes from below; a letter a buffer, `.` what is free. */
 export declare function memoryMap(record: ProgramRecord): string;
+/** What a search is about to find out, in this order. */
+export type SearchPhase = "analysis" | "evolution" | "proof" | "test";
+/** What a gain is counted in: mean loss on held-back pictures, which is less noisy, or the share of them that is classified right, as in the paper. */
+export type Criterion = "loss" | "accuracy";
+/** How a search goes. */
+export interface SearchOptions {
+	/** Bytes of SRAM, all in, that a scheme may need: one or several. */
+	readonly budgets: readonly number[];
+	/** Bytes of flash it may need; those of the board by default. */
+	readonly flash?: number | undefined;
+	/** The board; `stm32f746` by default. */
+	readonly target?: string | undefined;
+	/** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
+	readonly residualBits?: number | "any" | undefined;
+	/** What contributions are summed in; `loss` by default. */
+	readonly criterion?: Criterion | undefined;
+	/** Seed of everything; 0 by default. */
+	readonly seed?: number | undefined;
+	/** Seeds of the proof and of the test: runs of every scheme; 3 by default. */
+	readonly seeds?: number | undefined;
+	/** Training steps of a run of the analysis. By default as many as there are pictures to learn from, fewer for a large model. */
+	readonly visits?: number | undefined;
+	/** Training steps of a run of the proof. By default twice the pictures to learn from, fewer for a large model. */
+	readonly proofVisits?: number | undefined;
+	/** Share of the training pictures that is held back, where the data has no validation split; a fifth by default. */
+	readonly heldBack?: number | undefined;
+	/** The highest learning rate; 0.0016 by default. */
+	readonly lr?: number | undefined;
+	/** Trainings at a time; all cores by default. No result hangs on it. */
+	readonly threads?: number | undefined;
+	/** Bytes for what frozen layers make of the pictures; a quarter of the free memory by default. No result hangs on it. */
+	readonly cacheBytes?: number | undefined;
+	/** Spends at most so many seconds, and says what was left out. */
+	readonly seconds?: number | undefined;
+	/** A folder that keeps the search: a journal, and at the end `scheme.json` and `search.json`. */
+	readonly out?: string | undefined;
+	/** Goes on with the search in that folder. */
+	readonly resume?: boolean | undefined;
+	/** Stops the search within a training step; it then rejects with the code `ABORTED`, and the folder holds the runs done. */
+	readonly signal?: AbortSignal | undefined;
+}
+/** Which training run: two runs with the same key find the same. */
+export interface TrialKey {
+	readonly scheme: string;
+	readonly residualBits: number;
+	readonly seed: number;
+	/** Training steps. */
+	readonly visits: number;
+	/** What it is measured on: pictures held back from training, or the test split after training on everything else. */
+	readonly on: "validation" | "test";
+}
+/** What a training run found. */
+export interface TrialRecord extends TrialKey {
+	/** Share of pictures that are classified right. */
+	readonly accuracy: number;
+	/** Mean loss, natural logarithm. */
+	readonly loss: number;
+	/** SHA-256 over every trainable byte. */
+	readonly checksum: string;
+}
+/** A mean over seeds. */
+export interface Estimate {
+	readonly mean: number;
+	/** Null for a single seed. */
+	readonly standardError: number | null;
+	readonly seeds: number;
+}
+/** What updating something adds, over seeds, each compared with the run of the same seed without it. */
+export interface Gain {
+	/** Mean loss less. */
+	readonly loss: Estimate;
+	/** Share of pictures classified right, more. */
+	readonly accuracy: Estimate;
+}
+/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
+export interface BiasContribution extends Gain {
+	readonly bias: number;
+	readonly sram: number;
+}
+/** The gain over biases of also updating a share of a convolution's weights. */
+export interface LayerContribution extends Gain {
+	readonly layer: number;
+	readonly share: string;
+	/** SRAM of the biases with it. */
+	readonly sram: number;
+}
+/** The gain of other residual bits over 4, for one scheme. */
+export interface BitsContribution extends Gain {
+	readonly residualBits: number;
+}
+/** What updating what is worth. */
+export interface Contributions {
+	readonly criterion: Criterion;
+	/** The head alone: what biases are compared with. */
+	readonly head: {
+		readonly accuracy: Estimate;
+		readonly loss: Estimate;
+	};
+	readonly biases: readonly BiasContribution[];
+	/** The number of biases that layers are compared with. */
+	readonly base: number;
+	readonly layers: readonly LayerContribution[];
+	readonly bits: readonly BitsContribution[];
+}
+/** A scheme that was trained in earnest. */
+export interface Contestant {
+	/** Such as `found 1`, `head only`, `random 2`. */
+	readonly name: string;
+	readonly kind: "found" | "baseline" | "random";
+	readonly scheme: string;
+	readonly residualBits: number;
+	/** Bytes of SRAM, all in. */
+	readonly sram: number;
+	/** Sum of contributions. */
+	readonly sum: number;
+}
+/** A scheme that was trained in earnest, and what came of it. */
+export interface Proved extends Contestant {
+	readonly accuracy: {
+		readonly validation: Estimate;
+		readonly test: Estimate | null;
+	};
+	readonly loss: {
+		readonly validation: Estimate;
+		readonly test: Estimate | null;
+	};
+}
+/** A scheme to compare with. */
+export interface Baseline extends Proved {
+	/** Test accuracy of the scheme that was found less this one's, over the same seeds. */
+	readonly difference: Estimate | null;
+}
+/** What was found for a budget. */
+export interface FrontPoint extends Proved {
+	readonly budget: number;
+}
+/** What a search found. The same for the same seed, however many threads, interrupted or not. */
+export interface SearchResult {
+	readonly tinytrain: string;
+	readonly model: {
+		readonly name: string;
+		readonly hash: string;
+		readonly input: readonly number[];
+	};
+	readonly data: {
+		readonly source: string;
+		readonly hash: string;
+		readonly classes: readonly string[];
+		readonly train: number;
+		readonly validation: number;
+		readonly test: number;
+	};
+	readonly plan: SearchPlan;
+	/** What was found for the largest budget. */
+	readonly scheme: string;
+	readonly residualBits: number;
+	readonly budget: number;
+	readonly memory: MemoryTable;
+	readonly accuracy: Proved["accuracy"];
+	/** The others that were trained in earnest and fit the largest budget. */
+	readonly baselines: readonly Baseline[];
+	readonly contributions: Contributions;
+	/** What was found for each budget. */
+	readonly front: readonly FrontPoint[];
+	/** Rank correlation of the sum of contributions with the accuracy on held-back pictures, over all that was trained in earnest. */
+	readonly prediction: {
+		readonly spearman: number | null;
+		readonly schemes: number;
+	};
+	/** Candidates whose Program was planned. */
+	readonly evaluations: number;
+	/** Every training run. */
+	readonly trials: readonly TrialRecord[];
+	/** What `seconds` left no time for; empty otherwise. */
+	readonly leftOut: readonly string[];
+}
+/** What a search hangs on: two searches of the same model and data with the same plan find the same. */
+export interface SearchPlan {
+	readonly budgets: readonly number[];
+	readonly flash: number | null;
+	readonly target: string;
+	readonly residualBits: number | "any";
+	readonly criterion: Criterion;
+	readonly seed: number;
+	readonly seeds: number;
+	readonly visits: number;
+	readonly proofVisits: number;
+	readonly heldBack: number;
+	readonly lr: number;
+}
+/** What a search tells while it goes on. */
+export type SearchEvent = {
+	readonly type: "begin";
+	readonly plan: SearchPlan;
+	readonly threads: number;
+	readonly validation: number;
+} | {
+	readonly type: "progress";
+	readonly phase: SearchPhase;
+	readonly what: string;
+	readonly done: number;
+	readonly total: number;
+} | {
+	readonly type: "analysis";
+	readonly contributions: Contributions;
+} | {
+	readonly type: "generation";
+	readonly budget: number;
+	readonly generation: number;
+	/** Candidates planned so far. */
+	readonly evaluations: number;
+	readonly best: {
+		readonly scheme: string;
+		readonly residualBits: number;
+		readonly sram: number;
+		readonly sum: number;
+	};
+} | {
+	readonly type: "proof";
+	readonly contestant: Contestant;
+	readonly validation: Estimate;
+} | {
+	readonly type: "done";
+	readonly result: SearchResult;
+};
+interface Origin {
+	readonly model: {
+		readonly path: string;
+		readonly input: {
+			readonly height: number;
+			readonly width: number;
+		};
+	};
+	readonly normalisation: {
+		readonly mean: readonly number[];
+		readonly std: readonly number[];
+	};
+	readonly data: DataOrigin | null;
+	readonly options: SearchPlan;
+}
+/** How the search in a folder was begun. */
+export declare function searchOrigin(folder: string): Promise<Origin>;
+/**
+ * Finds the update scheme that learns best within a budget of SRAM: contributions by short training runs, evolution over what the planner says fits,
+ * proof by real training. Yields events as it goes on; the last one is `done`. The same seed finds the same, however many threads and interruptions.
+ */
+export declare function search(model: Model, data: PictureSet, options: SearchOptions): AsyncGenerator<SearchEvent, void, void>;
 /** What a trained model says of a picture. */
 export interface Prediction {
 	/** The picture. */
@@ -653,7 +1211,43 @@ export declare class Predictor {
 	/** Classifies all pictures of a data set. */
 	predictAll(data: Dataset, options?: WorkOptions): Promise<Prediction[]>;
 }
+/** A learning rate in fixed point, as host and device take it: `mantissa * 2^(exponent - 31)`. */
+export interface Rate {
+	readonly mantissa: number;
+	readonly exponent: number;
+}
+/** What one training step found. */
+export interface StepResult {
+	/** The class with the largest score, before the update. */
+	readonly predicted: number;
+	/** Loss before the update, times 2^16. */
+	readonly loss: number;
+	/** Gradient elements that saturated. */
+	readonly saturated: number;
+}
+/** The learning rate of a step of a run: a linear warm-up over a tenth of the steps, then half a cosine to zero. */
+export declare function learningRate(peak: number, steps: number, step: number): Rate;
+/** A Program in memory of its own, run a picture at a time on the calling thread: what a device does, step by step. */
+export declare class Session {
+	#private;
+	/** A Program in its initial state. */
+	constructor(program: Program);
+	/** The class of a picture. */
+	predict(picture: Int8Array): number;
+	/** The probability of each class for the last picture, times 2^31. */
+	scores(): readonly number[];
+	/** One training step: forward, loss, backward, update in place. */
+	trainStep(picture: Int8Array, label: number, rate: Rate): StepResult;
+	/** Every trainable byte. */
+	state(): Uint8Array;
+	/** Takes over a state and its number of steps. */
+	restore(state: Uint8Array, steps: number): void;
+}
 /** The package's version. */
 export declare const version: string;
+
+export {
+	build as buildFirmware,
+};
 
 export {};

@@ -47,7 +47,10 @@ const fields = type => {
 /** A step of every kernel with every argument present, arena places all far apart. */
 function everyStep() {
   let place = 4096;
-  const at = use => arena(use, (place += 4104));
+  const at = use => {
+    place += 4104;
+    return arena(use, place);
+  };
   const real = { m: 1 << 30, e: 1 };
   const conv = { p: fields('tt_conv_params') };
   const u = fields('tt_update_params');
@@ -271,6 +274,7 @@ async function table(folder) {
   const common = {};
   const result = {};
   let protocol = 0;
+  let shared = {};
   for (const [board, facts] of Object.entries(boards)) {
     const { functions, rodata: constants, elf } = build(folder, board);
     const own = ([, f]) => f.file.startsWith(`board/${board}/`);
@@ -282,7 +286,7 @@ async function table(folder) {
       functions: sorted(Object.fromEntries(Object.entries(functions).filter(own))),
     };
     protocol = await protocolBytes(elf);
-    var shared = constants;
+    shared = constants;
   }
   for (const name of generated)
     common[name].calls = common[name].calls.filter(to => !/^tt_/.test(to) || to === 'tt_initial_state');

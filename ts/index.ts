@@ -5,6 +5,37 @@ export { type InputFormat, type ResizePolicy, resizePolicies } from './data/inpu
 export { loadPictures, type PictureOptions } from './data/pictures.js';
 export type { Progress, WorkOptions } from './data/pool.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
+export {
+  type Counters,
+  Device,
+  type DeviceOptions,
+  type DeviceRate,
+  type DeviceStep,
+  encodeSaved,
+  type Identity,
+  type PictureFormat,
+  parseSaved,
+  type SavedState,
+} from './device/device.js';
+export {
+  type FirmwareManifest,
+  type FirmwareOrigin,
+  firmwareFiles,
+  openFirmware,
+  writeFirmware,
+} from './device/firmware.js';
+export type { Line } from './device/line.js';
+export type { Linked } from './device/linked.js';
+export { type QemuOptions, startQemu } from './device/qemu.js';
+export {
+  type RunDifference,
+  type RunFirmwareOptions,
+  type RunFirmwareResult,
+  type RunProgress,
+  runFirmware,
+} from './device/run.js';
+export { SerialLine } from './device/serial.js';
+export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
 export {
   defaultTarget,
@@ -39,6 +70,28 @@ export type {
 export { type SchemeRecord, schemeText } from './model/scheme.js';
 export { learningCurve } from './report/curve.js';
 export { memoryMap, memoryTable } from './report/memory.js';
+export { searchOrigin } from './search/journal.js';
+export { search } from './search/search.js';
+export type {
+  Baseline,
+  BiasContribution,
+  BitsContribution,
+  Contestant,
+  Contributions,
+  Criterion,
+  Estimate,
+  FrontPoint,
+  Gain,
+  LayerContribution,
+  Proved,
+  SearchEvent,
+  SearchOptions,
+  SearchPhase,
+  SearchPlan,
+  SearchResult,
+  TrialKey,
+  TrialRecord,
+} from './search/types.js';
 export { type Prediction, Predictor } from './train/predict.js';
 export { createRun, openRun, type RunFolder, type RunRecord } from './train/run.js';
 export { learningRate, type Rate, Session, type StepResult } from './train/session.js';

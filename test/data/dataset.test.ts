@@ -1,5 +1,5 @@
-import { Dataset, TinytrainError } from '#tinytrain';
 import test from 'ava';
+import { Dataset, TinytrainError } from '#tinytrain';
 import { plainInput } from '../helpers/input.js';
 
 const input = plainInput(1, 2, 1);

@@ -1,5 +1,5 @@
-import test, { type ExecutionContext } from 'ava';
 import { crc32 } from 'node:zlib';
+import test, { type ExecutionContext } from 'ava';
 import { Session, TinytrainError } from '#tinytrain';
 import { Device, encodeSaved, type SavedState } from '#tinytrain/device/device.js';
 import { Decoder, encode, requests } from '#tinytrain/device/frames.js';
@@ -56,16 +56,39 @@ onHost('wrong requests are refused, change nothing, and the next frame works', a
   t.is(await status(t, device.train(picture, 10, rate)), 3);
   t.is(await status(t, device.train(picture, 0, { mantissa: 5, exponent: 0 })), 4);
   t.is(await status(t, device.train(picture, 0, { mantissa: 1 << 30, exponent: 5000 })), 4);
-  t.is(await status(t, device.request(requests.predict, Buffer.concat([Buffer.from([9, 0, 0, 0]), Buffer.from(picture)]))), 2);
+  t.is(
+    await status(t, device.request(requests.predict, Buffer.concat([Buffer.from([9, 0, 0, 0]), Buffer.from(picture)]))),
+    2,
+  );
   t.is(await status(t, device.request(requests.predict, new Uint8Array(10))), 69);
   t.is(await status(t, device.request(200)), 68);
   t.is(await status(t, device.raw(encode(requests.identify, 900, new Uint8Array(), 2), requests.identify, 900)), 67);
   const spoiled = encode(requests.predict, 901, new Uint8Array(4 + picture.length));
   spoiled.writeUInt8(1, 100);
   t.is(await status(t, device.raw(spoiled, requests.predict, 901)), 66);
-  t.is(await status(t, device.raw(encode(requests.train, 902, new Uint8Array(4 + 16 + picture.length)).subarray(0, 999), requests.train, 902)), 69);
+  t.is(
+    await status(
+      t,
+      device.raw(
+        encode(requests.train, 902, new Uint8Array(4 + 16 + picture.length)).subarray(0, 999),
+        requests.train,
+        902,
+      ),
+    ),
+    69,
+  );
   await pause(300);
-  t.is(await status(t, device.raw(encode(requests.predict, 903, new Uint8Array(4 + picture.length)).subarray(0, 999), requests.predict, 903)), 65);
+  t.is(
+    await status(
+      t,
+      device.raw(
+        encode(requests.predict, 903, new Uint8Array(4 + picture.length)).subarray(0, 999),
+        requests.predict,
+        903,
+      ),
+    ),
+    65,
+  );
   await line.write(Buffer.from('hello'));
   await pause(300);
   t.is(device.strays.at(-1)?.details['status'], 64);
@@ -88,7 +111,13 @@ onHost('a state is restored whole or not at all', async t => {
     spoil(bytes);
     return device.request(requests.load, bytes);
   };
-  t.is(await status(t, load(first, bytes => bytes.writeUInt8(bytes.readUInt8(99) ^ 1, 99))), 6);
+  t.is(
+    await status(
+      t,
+      load(first, bytes => bytes.writeUInt8(bytes.readUInt8(99) ^ 1, 99)),
+    ),
+    6,
+  );
   t.is(await status(t, load({ ...first, program: 'ab'.repeat(32) })), 7);
   t.is(await status(t, device.request(requests.load, encodeSaved(first).subarray(4))), 69);
   t.deepEqual(await device.save(), second);
@@ -109,7 +138,10 @@ onHost('10,000 random and spoiled frames change nothing', async t => {
     const [picture, label] = [data.train.picture(index), data.train.labels[index] ?? 0];
     const { loss, predicted, checksum } = await device.train(picture, label, rate);
     const host = session.trainStep(picture, label, rate);
-    t.deepEqual({ loss, predicted, checksum }, { loss: host.loss, predicted: host.predicted, checksum: crc32(session.state()) });
+    t.deepEqual(
+      { loss, predicted, checksum },
+      { loss: host.loss, predicted: host.predicted, checksum: crc32(session.state()) },
+    );
   };
   await step(0);
   const { inputBytes, savedBytes } = await device.identify();

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { TinytrainError } from '#tinytrain';
 import { firmwareFiles, openFirmware, writeFirmware } from '#tinytrain/device/firmware.js';
-import { temporary } from '../helpers/folder.js';
 import { testFirmware } from '../helpers/firmware.js';
+import { temporary } from '../helpers/folder.js';
 
 test('the same Program gives the same files', async t => {
   const { program, data, files } = await testFirmware(t);

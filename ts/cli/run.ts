@@ -24,7 +24,10 @@ function figures({ instructions, cycles }: RunFirmwareResult): string[] {
   const found = instructions ?? cycles;
   if (!found) return [];
   const unit = instructions ? 'instructions' : 'cycles';
-  return [`inference  ${thousands(found.inference)} ${unit}`, `training   ${thousands(found.trainStep)} ${unit} a step`];
+  return [
+    `inference  ${thousands(found.inference)} ${unit}`,
+    `training   ${thousands(found.trainStep)} ${unit} a step`,
+  ];
 }
 
 function report(result: RunFirmwareResult): string {
@@ -93,8 +96,19 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
           coerce: positive('lr'),
           defaultDescription: '0.0016',
         },
-        port: { describe: 'serial port of a board, such as /dev/ttyACM0', type: 'string', requiresArg: true, defaultDescription: 'QEMU' },
-        baud: { describe: 'bits a second of the port', type: 'string', requiresArg: true, coerce: whole('baud', 1200), defaultDescription: '115200' },
+        port: {
+          describe: 'serial port of a board, such as /dev/ttyACM0',
+          type: 'string',
+          requiresArg: true,
+          defaultDescription: 'QEMU',
+        },
+        baud: {
+          describe: 'bits a second of the port',
+          type: 'string',
+          requiresArg: true,
+          coerce: whole('baud', 1200),
+          defaultDescription: '115200',
+        },
         line: {
           describe: 'how QEMU is connected; host: the same sources on this computer, under sanitizers',
           choices: ['semihosting', 'uart', 'host'] as const,

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join, relative } from 'node:path';
 import sharp from 'sharp';
 import { fileError, systemCode } from '../errors.js';
+import { makeFolder, replaceFile } from '../files.js';
 import { call, native, type PictureStore } from '../native.js';
 import type { BadPicture } from './dataset.js';
 import { type InputFormat, inputLength, type ResizePolicy } from './input.js';
@@ -85,7 +86,7 @@ export async function fileSink(folder: string, key: string, count: number, input
   const unfinished = `${pictures}.${randomBytes(6).toString('hex')}`;
   let file: fs.FileHandle;
   try {
-    await fs.mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     file = await fs.open(unfinished, 'wx');
     await file.truncate(count * length);
   } catch (error) {
@@ -103,8 +104,7 @@ export async function fileSink(folder: string, key: string, count: number, input
       await file.sync();
       await file.close();
       await fs.rename(unfinished, pictures);
-      await fs.writeFile(`${unfinished}.json`, JSON.stringify({ key, count, bad }));
-      await fs.rename(`${unfinished}.json`, record);
+      await replaceFile(record, JSON.stringify({ key, count, bad }));
       return call(() => native().PictureStore.fromFile(pictures, count, length));
     },
     async discard() {

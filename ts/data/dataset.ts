@@ -60,17 +60,6 @@ export class Dataset {
     return this.labels.length;
   }
 
-  /** The pictures at these places, in this order; their bytes are shared. */
-  subset(places: readonly number[]): Dataset {
-    const handle = call(() => this.handle.subset(Uint32Array.from(places)));
-    const labels = Uint16Array.from(places, i => this.labels[i] ?? 0);
-    return new Dataset(
-      handle,
-      labels,
-      places.map(i => this.names[i] ?? ''),
-    );
-  }
-
   /** A copy of one picture. */
   picture(index: number): Int8Array {
     return call(() => this.handle.picture(index));

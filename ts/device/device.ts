@@ -122,7 +122,9 @@ export class Device {
     this.#line = line;
     this.#timeout = timeoutMs;
     this.#signal = signal;
-    line.onData(bytes => this.#decoder.push(bytes).forEach(frame => this.#take(frame)));
+    line.onData(bytes => {
+      for (const frame of this.#decoder.push(bytes)) this.#take(frame);
+    });
     line.onEnd(why => {
       this.#ended = why;
       this.#waiting?.reject(this.#gone());

@@ -74,7 +74,12 @@ function readSymbols(file: Buffer, sections: readonly Header[]): Symbol[] {
   return Array.from({ length: table.bytes / SYMBOL }, (_, i) => {
     const at = table.offset + i * SYMBOL;
     const name = text(file, names.offset + file.readUInt32LE(at));
-    return { name, value: file.readUInt32LE(at + 4), bytes: file.readUInt32LE(at + 8), section: file.readUInt16LE(at + 14) };
+    return {
+      name,
+      value: file.readUInt32LE(at + 4),
+      bytes: file.readUInt32LE(at + 8),
+      section: file.readUInt16LE(at + 14),
+    };
   });
 }
 
@@ -117,7 +122,9 @@ export class Elf {
   /** The content of a section. */
   content(name: string): Buffer {
     const section = this.section(name);
-    return section && !section.empty ? this.#file.subarray(section.offset, section.offset + section.bytes) : Buffer.alloc(0);
+    return section && !section.empty
+      ? this.#file.subarray(section.offset, section.offset + section.bytes)
+      : Buffer.alloc(0);
   }
 }
 

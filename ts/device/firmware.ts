@@ -7,6 +7,7 @@ import type { WorkOptions } from '../data/pool.js';
 import { emit } from '../emit/emit.js';
 import { type Manifest, manifestFormat } from '../emit/manifest.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
+import { makeFolder } from '../files.js';
 import { loadModel, type Model } from '../model/model.js';
 import { compile, type Program } from '../model/program.js';
 import type { ConstantRecord } from '../model/record.js';
@@ -101,7 +102,8 @@ async function readManifest(folder: string): Promise<FirmwareManifest | undefine
     return JSON.parse(await fs.readFile(path, 'utf8')) as FirmwareManifest;
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
-    if (error instanceof SyntaxError) throw new TinytrainError('FIRMWARE_BROKEN', `${path}: not a manifest`, { path }, error);
+    if (error instanceof SyntaxError)
+      throw new TinytrainError('FIRMWARE_BROKEN', `${path}: not a manifest`, { path }, error);
     throw fileError(error, path, 'cannot be read');
   }
 }
@@ -136,7 +138,7 @@ export async function writeFirmware(folder: string, files: ReadonlyMap<string, s
     for (const [path, text] of files) {
       const to = join(folder, path);
       if (path.startsWith(THEIRS) && (await exists(to))) continue;
-      await fs.mkdir(dirname(to), { recursive: true });
+      await makeFolder(dirname(to));
       await fs.writeFile(to, text);
       written.push(path);
     }
@@ -168,7 +170,10 @@ function otherVersion(folder: string, manifest: Manifest): TinytrainError {
       path: folder,
       made: manifest.tinytrain,
       version,
-      help: ['compile the model again; app/ stays as it is', `or use that version: npx tinytrain@${manifest.tinytrain} run`],
+      help: [
+        'compile the model again; app/ stays as it is',
+        `or use that version: npx tinytrain@${manifest.tinytrain} run`,
+      ],
     },
   );
 }

@@ -63,7 +63,8 @@ export function differences(plan: MemoryTable, linked: Linked): string[] {
     if (p !== l) found.push(`${name}: planned ${p} B, linked ${l} B`);
   }
   if (plan.sram.total !== linked.sram) found.push(`SRAM: planned ${plan.sram.total} B, linked ${linked.sram} B`);
-  if (linked.flash > plan.flash.total) found.push(`flash: planned at most ${plan.flash.total} B, linked ${linked.flash} B`);
+  if (linked.flash > plan.flash.total)
+    found.push(`flash: planned at most ${plan.flash.total} B, linked ${linked.flash} B`);
   return found;
 }
 

@@ -14,7 +14,17 @@ export interface QemuOptions {
 
 /** Starts a firmware in QEMU's mps2-an500, with a deterministic count of instructions. */
 export function startQemu(elf: string, { line = 'semihosting' }: QemuOptions = {}): Promise<ProcessLine> {
-  const common = ['-M', 'mps2-an500', '-icount', `shift=${ICOUNT_SHIFT}`, '-display', 'none', '-monitor', 'none', '-nodefaults'];
+  const common = [
+    '-M',
+    'mps2-an500',
+    '-icount',
+    `shift=${ICOUNT_SHIFT}`,
+    '-display',
+    'none',
+    '-monitor',
+    'none',
+    '-nodefaults',
+  ];
   const uart = ['-chardev', 'stdio,id=line,signal=off,mux=off', '-serial', 'chardev:line'];
   const semihosting = [
     ...['-serial', 'none', '-semihosting-config', 'enable=on,target=native'],

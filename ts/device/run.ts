@@ -74,7 +74,12 @@ export interface RunFirmwareResult {
   readonly accuracy: { readonly device: number; readonly host: number; readonly pictures: number };
   readonly planned: { readonly sram: number; readonly flash: number };
   /** The target's ELF. */
-  readonly linked: { readonly sram: number; readonly stack: number; readonly flash: number; readonly items: Linked['items'] } | null;
+  readonly linked: {
+    readonly sram: number;
+    readonly stack: number;
+    readonly flash: number;
+    readonly items: Linked['items'];
+  } | null;
   /** Bytes of stack used at most; null where the board does not know. */
   readonly stackPainted: number | null;
   /** Guest instructions in QEMU; null on a board. */
@@ -116,7 +121,12 @@ async function trainBoth({ device, session, data, options }: Bench, steps: numbe
     const rate = native().learningRate(options.lr ?? RATE, steps, step);
     const { loss, predicted, saturated, checksum } = await device.train(picture, label, rate);
     const host = call(() => session.trainStep(picture, label, rate));
-    const wanted = { loss: host.loss, predicted: host.predicted, saturated: host.saturated, checksum: crc32(session.state()) };
+    const wanted = {
+      loss: host.loss,
+      predicted: host.predicted,
+      saturated: host.saturated,
+      checksum: crc32(session.state()),
+    };
     const difference = compare(`training step ${step + 1}`, { loss, predicted, saturated, checksum }, wanted);
     if (difference) return difference;
     options.onProgress?.({ phase: 'training', done: step + 1, total: steps, loss: loss / 65536 });
@@ -162,7 +172,8 @@ function sha256(bytes: Uint8Array): string {
 
 async function connect(folder: string, options: RunFirmwareOptions): Promise<Line> {
   if (options.port !== undefined) return SerialLine.open(options.port, options.baud ?? defaultBaud);
-  if (options.line === 'host') return ProcessLine.start('the host build', await build(folder, 'host', options.signal), []);
+  if (options.line === 'host')
+    return ProcessLine.start('the host build', await build(folder, 'host', options.signal), []);
   await requireTool('qemu');
   return startQemu(await build(folder, EMULATED, options.signal), { line: options.line });
 }
@@ -177,11 +188,15 @@ async function link(folder: string, { target, memory }: FirmwareManifest, signal
 async function identified(device: Device, program: Program): Promise<Identity> {
   const identity = await device.identify();
   if (identity.program !== program.hash) {
-    throw new TinytrainError('FIRMWARE_OTHER', `${identity.board} runs another program, ${identity.program.slice(0, 16)}`, {
-      device: identity.program,
-      program: program.hash,
-      help: ['`make flash` in the firmware folder puts this one onto the board'],
-    });
+    throw new TinytrainError(
+      'FIRMWARE_OTHER',
+      `${identity.board} runs another program, ${identity.program.slice(0, 16)}`,
+      {
+        device: identity.program,
+        program: program.hash,
+        help: ['`make flash` in the firmware folder puts this one onto the board'],
+      },
+    );
   }
   return identity;
 }
@@ -202,7 +217,11 @@ async function figures({ device, identity, options }: Bench): Promise<Figures> {
   return { instructions, cycles: null, stackPainted: painted };
 }
 
-type Found = Pick<RunFirmwareResult, 'equal' | 'difference' | 'checksum' | 'hostChecksum' | 'accuracy' | 'board' | 'predictions'> & Figures;
+type Found = Pick<
+  RunFirmwareResult,
+  'equal' | 'difference' | 'checksum' | 'hostChecksum' | 'accuracy' | 'board' | 'predictions'
+> &
+  Figures;
 
 /** Refuses figures of a device whose stack was used up: what it overwrote is not known. */
 function checkStack({ stackPainted }: Figures, { stackBytes }: Identity): void {
@@ -210,7 +229,10 @@ function checkStack({ stackPainted }: Figures, { stackBytes }: Identity): void {
   throw new TinytrainError('STACK_OVERFLOW', `the stack was used up: all of its ${stackBytes} B were written`, {
     reserved: stackBytes,
     painted: stackPainted,
-    help: ['functions of app/ that call deeper need more: make STACK_EXTRA=1024', 'so may another compiler than GCC 12'],
+    help: [
+      'functions of app/ that call deeper need more: make STACK_EXTRA=1024',
+      'so may another compiler than GCC 12',
+    ],
   });
 }
 

@@ -1,17 +1,31 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import type { DataOrigin } from '../data/dataset.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
-import type { TrialKey, TrialRecord } from './types.js';
+import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
 const FILE = 'journal.jsonl';
 
 /** What a search is: one with another identity is another search. */
 export type Identity = Readonly<Record<string, unknown>>;
 
+interface Head {
+  readonly identity: Identity;
+  readonly origin: Origin;
+}
+
 interface Stored {
   readonly trial: TrialRecord;
   /** Time it took; in the journal alone, so that results do not hang on it. */
   readonly seconds: number;
+}
+
+/** What is needed to begin the search again. */
+export interface Origin {
+  readonly model: { readonly path: string; readonly input: { readonly height: number; readonly width: number } };
+  readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly data: DataOrigin | null;
+  readonly options: SearchPlan;
 }
 
 /** One text for one training run. */
@@ -20,13 +34,13 @@ export function trialKey({ scheme, residualBits, seed, visits, on }: TrialKey): 
 }
 
 /** The lines that are whole: a process may have died in the middle of the last one. */
-function parse(text: string, path: string): { identity: Identity; stored: Stored[]; bytes: number } | undefined {
+function parse(text: string, path: string): { head: Head; stored: Stored[]; bytes: number } | undefined {
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   const [head, ...rest] = whole.split('\n').filter(line => line !== '');
   if (head === undefined) return undefined;
   try {
-    const { identity } = JSON.parse(head) as { identity: Identity };
-    return { identity, stored: rest.map(line => JSON.parse(line) as Stored), bytes: Buffer.byteLength(whole) };
+    const stored = rest.map(line => JSON.parse(line) as Stored);
+    return { head: JSON.parse(head) as Head, stored, bytes: Buffer.byteLength(whole) };
   } catch (error) {
     throw new TinytrainError('SEARCH_BROKEN', `${path}: not a journal of a search`, { path }, error);
   }
@@ -35,6 +49,30 @@ function parse(text: string, path: string): { identity: Identity; stored: Stored
 function differing(a: Identity, b: Identity): string[] {
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
   return names.filter(name => JSON.stringify(a[name]) !== JSON.stringify(b[name]));
+}
+
+async function read(path: string): Promise<string | undefined> {
+  try {
+    return await fs.readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw fileError(error, path, 'the journal cannot be read');
+  }
+}
+
+function missing(folder: string): TinytrainError {
+  return new TinytrainError('SEARCH_MISSING', `${folder}: there is no search here to continue`, {
+    path: folder,
+    help: [`the folder of a search holds ${FILE}; \`npx tinytrain search --out DIR\` makes one`],
+  });
+}
+
+/** How the search in a folder was begun. */
+export async function searchOrigin(folder: string): Promise<Origin> {
+  const path = join(folder, FILE);
+  const found = parse((await read(path)) ?? '', path);
+  if (!found) throw missing(folder);
+  return found.head.origin;
 }
 
 /** Every training run that was finished, in a file that survives the process; without a folder in memory alone. */
@@ -51,29 +89,24 @@ export class Journal {
   }
 
   /** The journal in a folder: a new one, or, with `resume`, the one that is there, which must be of the same search. */
-  static async open(folder: string, identity: Identity, resume: boolean): Promise<Journal> {
+  static async open(folder: string, head: Head, resume: boolean): Promise<Journal> {
     const path = join(folder, FILE);
     const journal = new Journal();
-    const text = await fs.readFile(path, 'utf8').catch(error => {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw fileError(error, path, 'the journal cannot be read');
-    });
+    const text = await read(path);
     if (text !== undefined && !resume) {
       throw new TinytrainError('SEARCH_EXISTS', `${folder}: there is a search here already`, {
         path: folder,
         help: [`continue it with --resume, or choose another --out`],
       });
     }
-    if (text === undefined && resume) {
-      throw new TinytrainError('SEARCH_MISSING', `${folder}: there is no search here to continue`, { path: folder });
-    }
+    if (text === undefined && resume) throw missing(folder);
     const found = text === undefined ? undefined : parse(text, path);
-    if (found) journal.#take(found.stored, differing(found.identity, identity), folder);
+    if (found) journal.#take(found.stored, differing(found.head.identity, head.identity), folder);
     try {
       await fs.mkdir(folder, { recursive: true });
       journal.#file = await fs.open(path, 'a');
       await journal.#file.truncate(found?.bytes ?? 0);
-      if (!found) await journal.#append({ identity });
+      if (!found) await journal.#append(head);
     } catch (error) {
       throw fileError(error, path, 'the search cannot be kept here');
     }

@@ -6,7 +6,7 @@ import { type Control, type Kept, native, type ProgramHandle, wait } from '../na
 import type { Dataset, PictureSet } from '../data/dataset.js';
 import type { SearchPictures } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
-import type { TrialKey, TrialRecord } from './types.js';
+import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
 
 /** A loss in Q.16 as a number. */
 const LOSS_UNIT = 65536;
@@ -55,6 +55,8 @@ export class Trials {
   readonly #journal: Journal;
   readonly #compilers = new Map<string, Promise<Compiler>>();
   readonly #asked = new Map<string, TrialRecord>();
+  /** Runs that there was no time for. */
+  readonly leftOut = new Map<SearchPhase, number>();
   /** When no further run may go on, in milliseconds of `performance.now()`. */
   deadline = Number.POSITIVE_INFINITY;
 
@@ -101,7 +103,11 @@ export class Trials {
   }
 
   /** What each run finds, in the order asked; undefined for those that there was no time for. All are measured on the same pictures. */
-  async run(keys: readonly TrialKey[], progress: TrialProgress = () => {}): Promise<(TrialRecord | undefined)[]> {
+  async run(
+    phase: SearchPhase,
+    keys: readonly TrialKey[],
+    progress: TrialProgress = () => {},
+  ): Promise<(TrialRecord | undefined)[]> {
     const open = new Map<string, TrialKey>();
     for (const key of keys) if (!this.#journal.get(key)) open.set(trialKey(key), key);
     const total = new Set(keys.map(trialKey)).size;
@@ -109,6 +115,7 @@ export class Trials {
     return keys.map(key => {
       const record = this.#journal.get(key);
       if (record) this.#asked.set(trialKey(key), record);
+      else this.leftOut.set(phase, (this.leftOut.get(phase) ?? 0) + 1);
       return record;
     });
   }
@@ -182,20 +189,19 @@ export class Trials {
         left(--open);
       }
     };
-    try {
-      await Promise.all(
-        Array.from({ length: Math.min(this.#settings.threads, ready.length) }, () =>
-          worker().catch(error => {
-            // The others stop too; the first failure is what is thrown.
-            next = ready.length;
-            control.abort();
-            throw error;
-          }),
-        ),
-      );
-    } finally {
-      next = ready.length;
-    }
+    const stopped = await Promise.allSettled(
+      Array.from({ length: Math.min(this.#settings.threads, ready.length) }, () =>
+        worker().catch(error => {
+          // The others stop too, so that nothing goes on when this returns.
+          next = ready.length;
+          control.abort();
+          throw error;
+        }),
+      ),
+    );
+    const errors = stopped.flatMap(end => (end.status === 'rejected' ? [end.reason as unknown] : []));
+    const first = errors.find(error => !(error instanceof TinytrainError) || error.code !== 'ABORTED') ?? errors[0];
+    if (first !== undefined) throw first;
   }
 
   async #trial({ key, program, frozen }: Ready, levels: readonly Level[], control: Control): Promise<void> {

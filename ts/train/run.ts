@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { DataOrigin, PictureSet } from '../data/dataset.js';
@@ -6,6 +5,7 @@ import { defaultPictures } from '../data/default.js';
 import { loadPictures } from '../data/pictures.js';
 import type { WorkOptions } from '../data/pool.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
+import { checkWritable, makeFolder, replaceFile } from '../files.js';
 import type { MemoryLimits } from '../model/memory.js';
 import { loadModel, type Model } from '../model/model.js';
 import { compile, type Program } from '../model/program.js';
@@ -42,24 +42,6 @@ export interface RunRecord {
 /** A state as a file holds it. */
 interface StoredState extends Omit<RunState, 'checkpoint'> {
   readonly checkpoint: { readonly state: string; readonly steps: number; readonly saturated: readonly number[] };
-}
-
-/** Writes a file so that it is there whole or not at all, whenever the process may die. */
-async function replace(path: string, content: string): Promise<void> {
-  const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
-  try {
-    const file = await fs.open(unfinished, 'wx');
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await fs.rename(unfinished, path);
-  } catch (error) {
-    await fs.rm(unfinished, { force: true }).catch(() => {});
-    throw fileError(error, path, 'cannot be written');
-  }
 }
 
 async function readJson<T>(path: string): Promise<T | undefined> {
@@ -179,12 +161,12 @@ export class RunFolder {
       );
     }
     try {
-      await fs.mkdir(this.path, { recursive: true });
+      await makeFolder(this.path);
       await fs.writeFile(this.#file(file), await fs.readFile(model.path));
     } catch (error) {
       throw fileError(error, this.path, 'the run cannot be kept here');
     }
-    await replace(this.#file(files.record), `${JSON.stringify(record, null, 2)}\n`);
+    await replaceFile(this.#file(files.record), `${JSON.stringify(record, null, 2)}\n`);
   }
 
   /** @internal */
@@ -209,18 +191,19 @@ export class RunFolder {
         saturated: Array.from(checkpoint.saturated),
       },
     };
-    await replace(this.#file(files.state), JSON.stringify(stored));
+    await replaceFile(this.#file(files.state), JSON.stringify(stored));
   }
 
   /** @internal */
   async finish(result: TrainResult): Promise<void> {
-    await replace(this.#file(files.result), `${JSON.stringify(result, null, 2)}\n`);
+    await replaceFile(this.#file(files.result), `${JSON.stringify(result, null, 2)}\n`);
   }
 }
 
 /** A folder for a new run. Refused where there is one already. */
 export async function createRun(path: string): Promise<RunFolder> {
   const run = new RunFolder(path);
+  await checkWritable(run.path);
   if (await readJson(join(run.path, files.record))) {
     throw new TinytrainError('RUN_EXISTS', `${path}: there is a training run here already`, {
       path,

@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { constants, promises as fs } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileError, systemCode } from './errors.js';
+
+/** Makes a folder and those above it. Node's own recursive `mkdir` never returns where a folder above can hold none, as in `/proc`. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT' && dirname(path) !== path) {
+      await makeFolder(dirname(path));
+      await fs.mkdir(path);
+    } else if (code !== 'EEXIST' || !(await fs.stat(path)).isDirectory()) {
+      throw error;
+    }
+  }
+}
+
+/** Refuses a folder that could not be made or written to, without making it. */
+export async function checkWritable(path: string): Promise<void> {
+  let folder = path;
+  for (;;) {
+    try {
+      await fs.access(folder, constants.W_OK);
+      if ((await fs.stat(folder)).isDirectory()) return;
+      throw Object.assign(new Error('not a folder'), { code: 'ENOTDIR' });
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT' || dirname(folder) === folder)
+        throw fileError(error, path, 'cannot be written');
+      folder = dirname(folder);
+    }
+  }
+}
+
+/** Writes a file so that it is there whole or not at all, whenever the process may die. */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    const file = await fs.open(unfinished, 'wx');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await fs.rename(unfinished, path);
+  } catch (error) {
+    await fs.rm(unfinished, { force: true }).catch(() => {});
+    throw fileError(error, path, 'cannot be written');
+  }
+}

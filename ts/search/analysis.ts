@@ -1,0 +1,254 @@
+import { type Candidate, keyOf, shares, textOf } from './candidate.js';
+import { type Costs, fits, type Limits } from './costs.js';
+import { estimate } from './statistics.js';
+import type { Trials } from './trials.js';
+import type {
+  BiasContribution,
+  BitsContribution,
+  Contributions,
+  Criterion,
+  Gain,
+  LayerContribution,
+  TrialKey,
+  TrialRecord,
+} from './types.js';
+
+/** Depths of biases that are tried first; then those beside the best. */
+const BIAS_GRID = 8;
+/** How many of the best depths get a further seed. */
+const BIAS_FINALISTS = 3;
+/** Runs of successive halving: all once, then the better half, then half of those. */
+const RUNGS = 3;
+/** Residual bits for everything but the question of residual bits. */
+export const ANALYSIS_BITS = 4;
+
+/** What an analysis is made with. */
+export interface AnalysisContext {
+  readonly trials: Trials;
+  readonly costs: Costs;
+  /** Convolutions of the backbone. */
+  readonly count: number;
+  readonly limits: Limits;
+  readonly criterion: Criterion;
+  readonly seed: number;
+  readonly visits: number;
+  /** Told how far the analysis is, in training runs. */
+  readonly progress: (what: string, done: number, total: number) => void;
+}
+
+/** A candidate with what its Program takes. */
+interface Priced {
+  readonly candidate: Candidate;
+  readonly sram: number;
+}
+
+const biasesAlone = (bias: number, count: number): Candidate => ({
+  bias,
+  layers: new Array<number>(count).fill(0),
+  residualBits: ANALYSIS_BITS,
+});
+
+function withLayer(base: Candidate, layer: number, share: number): Candidate {
+  const layers = [...base.layers];
+  layers[layer] = share;
+  return { ...base, layers };
+}
+
+/** The gain of one run over another of the same seed, over the seeds for which both are known. */
+function gainOf(records: readonly (TrialRecord | undefined)[], before: readonly (TrialRecord | undefined)[]): Gain {
+  const pairs = records.flatMap(record => {
+    const other = record && before.find(b => b?.seed === record.seed);
+    return record && other ? [{ record, other }] : [];
+  });
+  return {
+    loss: estimate(pairs.map(({ record, other }) => other.loss - record.loss)),
+    accuracy: estimate(pairs.map(({ record, other }) => record.accuracy - other.accuracy)),
+  };
+}
+
+/** Runs candidates with some seeds each, and knows what was found so far. */
+class Measurements {
+  readonly #context: AnalysisContext;
+  readonly #found = new Map<string, TrialRecord[]>();
+
+  constructor(context: AnalysisContext) {
+    this.#context = context;
+  }
+
+  /** Trains each candidate once with the `rung`-th seed. */
+  async run(what: string, candidates: readonly Candidate[], rungs: readonly number[]): Promise<void> {
+    const { trials, visits, seed, progress } = this.#context;
+    const keys = candidates.flatMap(candidate =>
+      rungs.map((rung): TrialKey => ({
+        scheme: textOf(candidate),
+        residualBits: candidate.residualBits,
+        seed: seed + rung,
+        visits,
+        on: 'validation',
+      })),
+    );
+    const records = await trials.run('analysis', keys, (done, total) => progress(what, done, total));
+    candidates.forEach((candidate, i) => {
+      const own = records.slice(i * rungs.length, (i + 1) * rungs.length).filter(record => record !== undefined);
+      const known = this.of(candidate).filter(record => !own.some(({ seed }) => seed === record.seed));
+      this.#found.set(keyOf(candidate), [...known, ...own]);
+    });
+  }
+
+  of(candidate: Candidate): readonly TrialRecord[] {
+    return this.#found.get(keyOf(candidate)) ?? [];
+  }
+
+  gain(candidate: Candidate, before: Candidate): Gain {
+    return gainOf(this.of(candidate), this.of(before));
+  }
+}
+
+const rungs = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** Numbers of biases from `from` to `to` in so many steps. */
+function grid(from: number, to: number, points: number): number[] {
+  const step = Math.max(1, (to - from) / points);
+  const found = new Set<number>();
+  for (let k = to; k >= Math.max(1, from); k -= step) found.add(Math.round(k));
+  return [...found].sort((a, b) => a - b);
+}
+
+async function affordable(context: AnalysisContext, candidates: readonly Candidate[]): Promise<Priced[]> {
+  const costs = await context.costs.of(candidates);
+  return candidates.flatMap((candidate, i) => {
+    const cost = costs[i];
+    return cost && fits(cost, context.limits) ? [{ candidate, sram: cost.sram }] : [];
+  });
+}
+
+/** Biases of the last k: a coarse grid, then the depths beside the best, then a further seed for the best few. */
+async function biasLadder(
+  context: AnalysisContext,
+  measured: Measurements,
+): Promise<{ biases: BiasContribution[]; base: Candidate }> {
+  const { count, criterion } = context;
+  const head = biasesAlone(0, count);
+  const all = await affordable(
+    context,
+    rungs(count + 1).map(k => biasesAlone(k, count)),
+  );
+  const deepest = Math.max(0, ...all.map(({ candidate }) => candidate.bias));
+  const gain = (k: number) => measured.gain(biasesAlone(k, count), head)[criterion];
+  const asked = new Set<number>(grid(1, deepest, BIAS_GRID));
+  const best = () => [...asked].filter(k => gain(k).seeds > 0).sort((a, b) => gain(b).mean - gain(a).mean || a - b);
+  const run = (list: Iterable<number>, which: readonly number[]) =>
+    measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
+  // The head is what everything is compared with, for every seed.
+  await run([], rungs(RUNGS));
+  await run(asked, [0, 1]);
+  const [top = 0] = best();
+  const sorted = [...asked].sort((a, b) => a - b);
+  const at = sorted.indexOf(top);
+  const near = [sorted[at - 1] ?? 0, sorted[at + 1] ?? top].map(other => Math.round((other + top) / 2));
+  const further = near.filter(k => k > 0 && !asked.has(k));
+  for (const k of further) asked.add(k);
+  await run(further, [0, 1]);
+  await run(best().slice(0, BIAS_FINALISTS), [2]);
+  // More seeds make a better estimate, but only those that all finalists have make a fair comparison.
+  const finalist = best()
+    .slice(0, BIAS_FINALISTS)
+    .find(k => gain(k).mean > 0);
+  const biases = [...asked]
+    .sort((a, b) => a - b)
+    .flatMap(k => {
+      const sram = all.find(({ candidate }) => candidate.bias === k)?.sram;
+      const found = measured.gain(biasesAlone(k, count), head);
+      return sram === undefined || found.loss.seeds === 0 ? [] : [{ bias: k, sram, ...found }];
+    });
+  return { biases, base: biasesAlone(finalist ?? 0, count) };
+}
+
+/** The better half: by turns the one with the largest gain and the one with the largest gain for a byte. */
+function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, bytes: (p: Priced) => number): Priced[] {
+  const order = (value: (p: Priced) => number) =>
+    [...entries].sort((a, b) => value(b) - value(a) || (keyOf(a.candidate) < keyOf(b.candidate) ? -1 : 1));
+  const lists = [order(gain), order(p => gain(p) / Math.max(1, bytes(p)))];
+  const chosen = new Set<Priced>();
+  for (let i = 0; chosen.size < Math.ceil(entries.length / 2); i++) {
+    const [list, place] = [lists[i % lists.length] ?? [], Math.floor(i / lists.length)];
+    const next = list[place];
+    if (next) chosen.add(next);
+  }
+  return entries.filter(entry => chosen.has(entry));
+}
+
+/** Each convolution with each share on top of the biases, by successive halving. */
+async function layerGains(
+  context: AnalysisContext,
+  measured: Measurements,
+  base: Candidate,
+): Promise<LayerContribution[]> {
+  const { count, criterion, costs } = context;
+  const pairs = rungs(count).flatMap(layer => shares.map((_, share) => ({ layer, share: share + 1 })));
+  // What fits with no bias at all may be part of what is found; what does not is never asked.
+  const possible = await affordable(
+    context,
+    pairs.map(({ layer, share }) => withLayer(biasesAlone(0, count), layer, share)),
+  );
+  const placeOf = (candidate: Candidate) => candidate.layers.findIndex(share => share > 0);
+  const candidates = possible.map(({ candidate }) => {
+    const layer = placeOf(candidate);
+    return withLayer(base, layer, candidate.layers[layer] ?? 0);
+  });
+  const prices = await costs.of(candidates);
+  const entries = candidates.map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
+  const own = (await costs.of([base]))[0]?.sram ?? 0;
+  await measured.run('single convolutions', [base], rungs(RUNGS));
+  let open: readonly Priced[] = entries;
+  for (const rung of rungs(RUNGS)) {
+    await measured.run(
+      `single convolutions, seed ${rung + 1} of ${RUNGS}`,
+      open.map(({ candidate }) => candidate),
+      [rung],
+    );
+    open = betterHalf(
+      open,
+      ({ candidate }) => measured.gain(candidate, base)[criterion].mean,
+      ({ sram }) => sram - own,
+    );
+  }
+  return entries.flatMap(({ candidate, sram }) => {
+    const found = measured.gain(candidate, base);
+    const layer = placeOf(candidate);
+    const share = shares[(candidate.layers[layer] ?? 0) - 1];
+    return share === undefined || found.loss.seeds === 0 ? [] : [{ layer, share, sram, ...found }];
+  });
+}
+
+/** Contribution analysis: the head, biases of the last k, single convolutions on top of the best of those. */
+export async function analyse(context: AnalysisContext): Promise<Contributions> {
+  const measured = new Measurements(context);
+  const { biases, base } = await biasLadder(context, measured);
+  const layers = await layerGains(context, measured, base);
+  const head = measured.of(biasesAlone(0, context.count));
+  return {
+    criterion: context.criterion,
+    head: {
+      accuracy: estimate(head.map(({ accuracy }) => accuracy)),
+      loss: estimate(head.map(({ loss }) => loss)),
+    },
+    biases,
+    base: base.bias,
+    layers,
+    bits: [],
+  };
+}
+
+/** The gain of other residual bits over those of the analysis, for one scheme. */
+export async function bitsGains(
+  context: AnalysisContext,
+  scheme: Candidate,
+  others: readonly number[],
+): Promise<BitsContribution[]> {
+  const measured = new Measurements(context);
+  const usual = { ...scheme, residualBits: ANALYSIS_BITS };
+  const candidates = others.map(residualBits => ({ ...scheme, residualBits }));
+  await measured.run('residual bits', [usual, ...candidates], rungs(RUNGS));
+  return candidates.map(candidate => ({ residualBits: candidate.residualBits, ...measured.gain(candidate, usual) }));
+}

@@ -1,0 +1,114 @@
+import { Random } from '../data/drawn/random.js';
+import type { ModelDescription } from '../model/model.js';
+import { type Candidate, candidateOf, type Genes, keyOf, shares, textOf } from './candidate.js';
+import { type Costs, fits, type Limits } from './costs.js';
+import { type Contribution, distinct, drawn, repaired, type Scored } from './evolution.js';
+import { publishedSchemes } from './published.js';
+import { estimate } from './statistics.js';
+import type { Contestant, Estimate, Proved, TrialRecord } from './types.js';
+
+/** The best few of evolution that are trained in earnest. */
+const FOUND = 4;
+/** In how many genes they differ at least. */
+const APART = 2;
+/** Random schemes at the same cost. */
+const RANDOM = 3;
+/** What counts as the same cost: at least this share of it. */
+const NEAR = 0.9;
+const DRAWS = 128;
+
+/** What contestants are chosen with. */
+export interface ProofContext {
+  readonly costs: Costs;
+  readonly limits: Limits;
+  readonly description: ModelDescription;
+  readonly count: number;
+  readonly seed: number;
+  /** Residual bits of the baselines. */
+  readonly bits: number;
+  /** The number of biases that the analysis found best. */
+  readonly base: number;
+  readonly contribution: Contribution;
+}
+
+type Named = Omit<Contestant, 'sram' | 'sum'> & { readonly candidate: Candidate };
+
+function named(kind: Contestant['kind'], name: string, candidate: Candidate): Named {
+  return { kind, name, candidate, scheme: textOf(candidate), residualBits: candidate.residualBits };
+}
+
+async function lastInFull({ costs, limits, count, contribution, bits }: ProofContext): Promise<Named[]> {
+  const last = Array.from({ length: count }, (_, i): Candidate => {
+    const head = contribution.head(bits);
+    return { ...head, bias: i + 1, layers: head.layers.map((_, layer) => (layer >= count - i - 1 ? shares.length : 0)) };
+  });
+  const prices = await costs.of(last);
+  const most = last.findLast((_, i) => {
+    const price = prices[i];
+    return price !== undefined && fits(price, limits);
+  });
+  return most ? [named('baseline', most.bias === 1 ? 'last layer in full' : `last ${most.bias} layers in full`, most)] : [];
+}
+
+/** Random schemes that cost as much as what was found: of anything, not only of what the analysis thinks well of. */
+async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
+  const { costs, limits, count, contribution, seed } = context;
+  const random = new Random(seed, 0x72616e, limits.sram);
+  const genes: Genes = {
+    biases: contribution.genes.biases,
+    layers: Array.from({ length: count }, () => shares.map((_, i) => i + 1)),
+    bits: [like.candidate.residualBits],
+  };
+  const draws = Array.from({ length: DRAWS }, () => drawn(genes, count, random));
+  const same = { ...limits, sram: like.sram };
+  const found = await repaired(draws, genes, costs, same, random, 4 * count);
+  const near = found.filter(({ cost, candidate }) => cost.sram >= NEAR * like.sram && keyOf(candidate) !== keyOf(like.candidate));
+  return near.slice(0, RANDOM).map(({ candidate }, i) => named('random', `random ${i + 1}`, candidate));
+}
+
+/** Who is trained in earnest under one budget: the best few of evolution, and what they are compared with. */
+export async function contestants(context: ProofContext, scored: readonly Scored[]): Promise<Named[]> {
+  const { costs, limits, description, count, bits, base, contribution } = context;
+  const [best] = scored;
+  const found = distinct(scored, FOUND, APART).map(({ candidate }, i) => named('found', `found ${i + 1}`, candidate));
+  const head = contribution.head(bits);
+  const published = publishedSchemes(description).flatMap(({ name, scheme }) => {
+    const candidate = candidateOf(scheme, count, bits);
+    return candidate ? [named('baseline', name, candidate)] : [];
+  });
+  const simple = [
+    named('baseline', 'head only', head),
+    ...(base > 0 ? [named('baseline', `biases of the last ${base}`, { ...head, bias: base })] : []),
+    ...published,
+  ];
+  const prices = await costs.of(simple.map(({ candidate }) => candidate));
+  const fitting = simple.filter((_, i) => {
+    const price = prices[i];
+    return price !== undefined && fits(price, limits);
+  });
+  const full = await lastInFull(context);
+  const all = [...fitting, ...full, ...found, ...(best ? await randoms(context, best) : [])];
+  // What is found may be a baseline; it then bears the baseline's name.
+  return [...new Map(all.toReversed().map(one => [keyOf(one.candidate), one])).values()].toReversed();
+}
+
+/** Accuracy and loss over seeds. */
+export function estimates(records: readonly TrialRecord[]): { accuracy: Estimate; loss: Estimate } {
+  return {
+    accuracy: estimate(records.map(({ accuracy }) => accuracy)),
+    loss: estimate(records.map(({ loss }) => loss)),
+  };
+}
+
+/** The best on held-back pictures: by accuracy, then by loss, then by bytes. Those with fewer seeds than others do not count. */
+export function winner(proved: readonly Proved[]): Proved | undefined {
+  const seeds = Math.max(0, ...proved.map(({ accuracy }) => accuracy.validation.seeds));
+  return proved
+    .filter(({ accuracy }) => seeds > 0 && accuracy.validation.seeds === seeds)
+    .sort(
+      (a, b) =>
+        b.accuracy.validation.mean - a.accuracy.validation.mean ||
+        a.loss.validation.mean - b.loss.validation.mean ||
+        a.sram - b.sram,
+    )[0];
+}
