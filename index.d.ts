@@ -766,6 +766,232 @@ export interface SchemeRecord {
 }
 /** The text of a scheme: `text` itself, or what the JSON file of that name holds. */
 export declare function schemeText(text: string): Promise<string>;
+/** What a search is about to find out, in this order. */
+export type SearchPhase = "analysis" | "evolution" | "proof" | "test";
+/** What a gain is counted in: mean loss on held-back pictures, which is less noisy, or the share of them that is classified right, as in the paper. */
+export type Criterion = "loss" | "accuracy";
+/** How a search goes. */
+export interface SearchOptions {
+	/** Bytes of SRAM, all in, that a scheme may need: one or several. */
+	readonly budgets: readonly number[];
+	/** Bytes of flash it may need; those of the board by default. */
+	readonly flash?: number | undefined;
+	/** The board; `stm32f746` by default. */
+	readonly target?: string | undefined;
+	/** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
+	readonly residualBits?: number | "any" | undefined;
+	/** What contributions are summed in; `loss` by default. */
+	readonly criterion?: Criterion | undefined;
+	/** Seed of everything; 0 by default. */
+	readonly seed?: number | undefined;
+	/** Seeds of the proof and of the test: runs of every scheme; 3 by default. */
+	readonly seeds?: number | undefined;
+	/** Training steps of a run of the analysis. By default as many as there are pictures to learn from, fewer for a large model. */
+	readonly visits?: number | undefined;
+	/** Training steps of a run of the proof. By default twice the pictures to learn from, fewer for a large model. */
+	readonly proofVisits?: number | undefined;
+	/** Share of the training pictures that is held back, where the data has no validation split; a fifth by default. */
+	readonly heldBack?: number | undefined;
+	/** The highest learning rate; 0.0016 by default. */
+	readonly lr?: number | undefined;
+	/** Trainings at a time; all cores by default. No result hangs on it. */
+	readonly threads?: number | undefined;
+	/** Bytes for what frozen layers make of the pictures; a quarter of the free memory by default. No result hangs on it. */
+	readonly cacheBytes?: number | undefined;
+	/** Spends at most so many seconds, and says what was left out. */
+	readonly seconds?: number | undefined;
+	/** A folder that keeps the search: a journal, and at the end `scheme.json` and `search.json`. */
+	readonly out?: string | undefined;
+	/** Goes on with the search in that folder. */
+	readonly resume?: boolean | undefined;
+	/** Stops the search within a training step; it then rejects with the code `ABORTED`, and the folder holds the runs done. */
+	readonly signal?: AbortSignal | undefined;
+}
+/** Which training run: two runs with the same key find the same. */
+export interface TrialKey {
+	readonly scheme: string;
+	readonly residualBits: number;
+	readonly seed: number;
+	/** Training steps. */
+	readonly visits: number;
+	/** What it is measured on: pictures held back from training, or the test split after training on everything else. */
+	readonly on: "validation" | "test";
+}
+/** What a training run found. */
+export interface TrialRecord extends TrialKey {
+	/** Share of pictures that are classified right. */
+	readonly accuracy: number;
+	/** Mean loss, natural logarithm. */
+	readonly loss: number;
+	/** SHA-256 over every trainable byte. */
+	readonly checksum: string;
+}
+/** A mean over seeds. */
+export interface Estimate {
+	readonly mean: number;
+	/** Null for a single seed. */
+	readonly standardError: number | null;
+	readonly seeds: number;
+}
+/** What updating something adds, over seeds, each compared with the run of the same seed without it. */
+export interface Gain {
+	/** Mean loss less. */
+	readonly loss: Estimate;
+	/** Share of pictures classified right, more. */
+	readonly accuracy: Estimate;
+}
+/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
+export interface BiasContribution extends Gain {
+	readonly bias: number;
+	readonly sram: number;
+}
+/** The gain over biases of also updating a share of a convolution's weights. */
+export interface LayerContribution extends Gain {
+	readonly layer: number;
+	readonly share: string;
+	/** SRAM of the biases with it. */
+	readonly sram: number;
+}
+/** The gain of other residual bits over 4, for one scheme. */
+export interface BitsContribution extends Gain {
+	readonly residualBits: number;
+}
+/** What updating what is worth. */
+export interface Contributions {
+	readonly criterion: Criterion;
+	/** The head alone: what biases are compared with. */
+	readonly head: {
+		readonly accuracy: Estimate;
+		readonly loss: Estimate;
+	};
+	readonly biases: readonly BiasContribution[];
+	/** The number of biases that layers are compared with. */
+	readonly base: number;
+	readonly layers: readonly LayerContribution[];
+	readonly bits: readonly BitsContribution[];
+}
+/** A scheme that was trained in earnest. */
+export interface Contestant {
+	/** Such as `found 1`, `head only`, `random 2`. */
+	readonly name: string;
+	readonly kind: "found" | "baseline" | "random";
+	readonly scheme: string;
+	readonly residualBits: number;
+	/** Bytes of SRAM, all in. */
+	readonly sram: number;
+	/** Sum of contributions. */
+	readonly sum: number;
+}
+/** A scheme that was trained in earnest, and what came of it. */
+export interface Proved extends Contestant {
+	readonly accuracy: {
+		readonly validation: Estimate;
+		readonly test: Estimate | null;
+	};
+	readonly loss: {
+		readonly validation: Estimate;
+		readonly test: Estimate | null;
+	};
+}
+/** A scheme to compare with. */
+export interface Baseline extends Proved {
+	/** Test accuracy of the scheme that was found less this one's, over the same seeds. */
+	readonly difference: Estimate | null;
+}
+/** What was found for a budget. */
+export interface FrontPoint extends Proved {
+	readonly budget: number;
+}
+/** What a search found. The same for the same seed, however many threads, interrupted or not. */
+export interface SearchResult {
+	readonly tinytrain: string;
+	readonly model: {
+		readonly name: string;
+		readonly hash: string;
+		readonly input: readonly number[];
+	};
+	readonly data: {
+		readonly hash: string;
+		readonly classes: readonly string[];
+		readonly train: number;
+		readonly validation: number;
+		readonly test: number;
+	};
+	readonly plan: SearchPlan;
+	/** What was found for the largest budget. */
+	readonly scheme: string;
+	readonly residualBits: number;
+	readonly budget: number;
+	readonly memory: MemoryTable;
+	readonly accuracy: Proved["accuracy"];
+	/** The others that were trained in earnest and fit the largest budget. */
+	readonly baselines: readonly Baseline[];
+	readonly contributions: Contributions;
+	/** What was found for each budget. */
+	readonly front: readonly FrontPoint[];
+	/** Rank correlation of the sum of contributions with the accuracy on held-back pictures, over all that was trained in earnest. */
+	readonly prediction: {
+		readonly spearman: number | null;
+		readonly schemes: number;
+	};
+	/** Candidates whose Program was planned. */
+	readonly evaluations: number;
+	/** Every training run. */
+	readonly trials: readonly TrialRecord[];
+	/** What `seconds` left no time for; empty otherwise. */
+	readonly leftOut: readonly string[];
+}
+/** What a search hangs on: two searches of the same model and data with the same plan find the same. */
+export interface SearchPlan {
+	readonly budgets: readonly number[];
+	readonly flash: number | null;
+	readonly target: string;
+	readonly residualBits: number | "any";
+	readonly criterion: Criterion;
+	readonly seed: number;
+	readonly seeds: number;
+	readonly visits: number;
+	readonly proofVisits: number;
+	readonly heldBack: number;
+	readonly lr: number;
+}
+/** What a search tells while it goes on. */
+export type SearchEvent = {
+	readonly type: "begin";
+	readonly plan: SearchPlan;
+	readonly threads: number;
+	readonly validation: number;
+} | {
+	readonly type: "progress";
+	readonly phase: SearchPhase;
+	readonly what: string;
+	readonly done: number;
+	readonly total: number;
+} | {
+	readonly type: "analysis";
+	readonly contributions: Contributions;
+} | {
+	readonly type: "generation";
+	readonly budget: number;
+	readonly generation: number;
+	/** Candidates planned so far. */
+	readonly evaluations: number;
+	readonly best: {
+		readonly scheme: string;
+		readonly residualBits: number;
+		readonly sram: number;
+		readonly sum: number;
+	};
+} | {
+	readonly type: "proof";
+	readonly contestant: Contestant;
+	readonly validation: Estimate;
+} | {
+	readonly type: "done";
+	readonly result: SearchResult;
+};
+/** A figure of an analysis, as SVG: what biases and single convolutions add, with standard errors. */
+export declare function contributionFigure(contributions: Contributions): string;
 /** What a run folder says about the run: enough to repeat it. */
 export interface RunRecord {
 	readonly format: 1;
@@ -936,231 +1162,12 @@ export declare function learningCurve(points: readonly CurvePoint[]): string;
 export declare function memoryTable(memory: MemoryTable, limits?: MemoryLimits): string;
 /** A map of the arena: steps from left to right, bytes from below; a letter a buffer, `.` what is free. */
 export declare function memoryMap(record: ProgramRecord): string;
-/** What a search is about to find out, in this order. */
-export type SearchPhase = "analysis" | "evolution" | "proof" | "test";
-/** What a gain is counted in: mean loss on held-back pictures, which is less noisy, or the share of them that is classified right, as in the paper. */
-export type Criterion = "loss" | "accuracy";
-/** How a search goes. */
-export interface SearchOptions {
-	/** Bytes of SRAM, all in, that a scheme may need: one or several. */
-	readonly budgets: readonly number[];
-	/** Bytes of flash it may need; those of the board by default. */
-	readonly flash?: number | undefined;
-	/** The board; `stm32f746` by default. */
-	readonly target?: string | undefined;
-	/** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
-	readonly residualBits?: number | "any" | undefined;
-	/** What contributions are summed in; `loss` by default. */
-	readonly criterion?: Criterion | undefined;
-	/** Seed of everything; 0 by default. */
-	readonly seed?: number | undefined;
-	/** Seeds of the proof and of the test: runs of every scheme; 3 by default. */
-	readonly seeds?: number | undefined;
-	/** Training steps of a run of the analysis. By default as many as there are pictures to learn from, fewer for a large model. */
-	readonly visits?: number | undefined;
-	/** Training steps of a run of the proof. By default twice the pictures to learn from, fewer for a large model. */
-	readonly proofVisits?: number | undefined;
-	/** Share of the training pictures that is held back, where the data has no validation split; a fifth by default. */
-	readonly heldBack?: number | undefined;
-	/** The highest learning rate; 0.0016 by default. */
-	readonly lr?: number | undefined;
-	/** Trainings at a time; all cores by default. No result hangs on it. */
-	readonly threads?: number | undefined;
-	/** Bytes for what frozen layers make of the pictures; a quarter of the free memory by default. No result hangs on it. */
-	readonly cacheBytes?: number | undefined;
-	/** Spends at most so many seconds, and says what was left out. */
-	readonly seconds?: number | undefined;
-	/** A folder that keeps the search: a journal, and at the end `scheme.json` and `search.json`. */
-	readonly out?: string | undefined;
-	/** Goes on with the search in that folder. */
-	readonly resume?: boolean | undefined;
-	/** Stops the search within a training step; it then rejects with the code `ABORTED`, and the folder holds the runs done. */
-	readonly signal?: AbortSignal | undefined;
-}
-/** Which training run: two runs with the same key find the same. */
-export interface TrialKey {
-	readonly scheme: string;
-	readonly residualBits: number;
-	readonly seed: number;
-	/** Training steps. */
-	readonly visits: number;
-	/** What it is measured on: pictures held back from training, or the test split after training on everything else. */
-	readonly on: "validation" | "test";
-}
-/** What a training run found. */
-export interface TrialRecord extends TrialKey {
-	/** Share of pictures that are classified right. */
-	readonly accuracy: number;
-	/** Mean loss, natural logarithm. */
-	readonly loss: number;
-	/** SHA-256 over every trainable byte. */
-	readonly checksum: string;
-}
-/** A mean over seeds. */
-export interface Estimate {
-	readonly mean: number;
-	/** Null for a single seed. */
-	readonly standardError: number | null;
-	readonly seeds: number;
-}
-/** What updating something adds, over seeds, each compared with the run of the same seed without it. */
-export interface Gain {
-	/** Mean loss less. */
-	readonly loss: Estimate;
-	/** Share of pictures classified right, more. */
-	readonly accuracy: Estimate;
-}
-/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
-export interface BiasContribution extends Gain {
-	readonly bias: number;
-	readonly sram: number;
-}
-/** The gain over biases of also updating a share of a convolution's weights. */
-export interface LayerContribution extends Gain {
-	readonly layer: number;
-	readonly share: string;
-	/** SRAM of the biases with it. */
-	readonly sram: number;
-}
-/** The gain of other residual bits over 4, for one scheme. */
-export interface BitsContribution extends Gain {
-	readonly residualBits: number;
-}
-/** What updating what is worth. */
-export interface Contributions {
-	readonly criterion: Criterion;
-	/** The head alone: what biases are compared with. */
-	readonly head: {
-		readonly accuracy: Estimate;
-		readonly loss: Estimate;
-	};
-	readonly biases: readonly BiasContribution[];
-	/** The number of biases that layers are compared with. */
-	readonly base: number;
-	readonly layers: readonly LayerContribution[];
-	readonly bits: readonly BitsContribution[];
-}
-/** A scheme that was trained in earnest. */
-export interface Contestant {
-	/** Such as `found 1`, `head only`, `random 2`. */
-	readonly name: string;
-	readonly kind: "found" | "baseline" | "random";
-	readonly scheme: string;
-	readonly residualBits: number;
-	/** Bytes of SRAM, all in. */
-	readonly sram: number;
-	/** Sum of contributions. */
-	readonly sum: number;
-}
-/** A scheme that was trained in earnest, and what came of it. */
-export interface Proved extends Contestant {
-	readonly accuracy: {
-		readonly validation: Estimate;
-		readonly test: Estimate | null;
-	};
-	readonly loss: {
-		readonly validation: Estimate;
-		readonly test: Estimate | null;
-	};
-}
-/** A scheme to compare with. */
-export interface Baseline extends Proved {
-	/** Test accuracy of the scheme that was found less this one's, over the same seeds. */
-	readonly difference: Estimate | null;
-}
-/** What was found for a budget. */
-export interface FrontPoint extends Proved {
-	readonly budget: number;
-}
-/** What a search found. The same for the same seed, however many threads, interrupted or not. */
-export interface SearchResult {
-	readonly tinytrain: string;
-	readonly model: {
-		readonly name: string;
-		readonly hash: string;
-		readonly input: readonly number[];
-	};
-	readonly data: {
-		readonly source: string;
-		readonly hash: string;
-		readonly classes: readonly string[];
-		readonly train: number;
-		readonly validation: number;
-		readonly test: number;
-	};
-	readonly plan: SearchPlan;
-	/** What was found for the largest budget. */
-	readonly scheme: string;
-	readonly residualBits: number;
-	readonly budget: number;
-	readonly memory: MemoryTable;
-	readonly accuracy: Proved["accuracy"];
-	/** The others that were trained in earnest and fit the largest budget. */
-	readonly baselines: readonly Baseline[];
-	readonly contributions: Contributions;
-	/** What was found for each budget. */
-	readonly front: readonly FrontPoint[];
-	/** Rank correlation of the sum of contributions with the accuracy on held-back pictures, over all that was trained in earnest. */
-	readonly prediction: {
-		readonly spearman: number | null;
-		readonly schemes: number;
-	};
-	/** Candidates whose Program was planned. */
-	readonly evaluations: number;
-	/** Every training run. */
-	readonly trials: readonly TrialRecord[];
-	/** What `seconds` left no time for; empty otherwise. */
-	readonly leftOut: readonly string[];
-}
-/** What a search hangs on: two searches of the same model and data with the same plan find the same. */
-export interface SearchPlan {
-	readonly budgets: readonly number[];
-	readonly flash: number | null;
-	readonly target: string;
-	readonly residualBits: number | "any";
-	readonly criterion: Criterion;
-	readonly seed: number;
-	readonly seeds: number;
-	readonly visits: number;
-	readonly proofVisits: number;
-	readonly heldBack: number;
-	readonly lr: number;
-}
-/** What a search tells while it goes on. */
-export type SearchEvent = {
-	readonly type: "begin";
-	readonly plan: SearchPlan;
-	readonly threads: number;
-	readonly validation: number;
-} | {
-	readonly type: "progress";
-	readonly phase: SearchPhase;
-	readonly what: string;
-	readonly done: number;
-	readonly total: number;
-} | {
-	readonly type: "analysis";
-	readonly contributions: Contributions;
-} | {
-	readonly type: "generation";
-	readonly budget: number;
-	readonly generation: number;
-	/** Candidates planned so far. */
-	readonly evaluations: number;
-	readonly best: {
-		readonly scheme: string;
-		readonly residualBits: number;
-		readonly sram: number;
-		readonly sum: number;
-	};
-} | {
-	readonly type: "proof";
-	readonly contestant: Contestant;
-	readonly validation: Estimate;
-} | {
-	readonly type: "done";
-	readonly result: SearchResult;
-};
+/** What updating biases and single convolutions is worth: a bar each, for a convolution that of its best share. */
+export declare function contributionBars(contributions: Contributions, describe: (layer: number) => string): string;
+/** What was trained in earnest, the winner last. */
+export declare function triedTable(result: SearchResult): string;
+/** Accuracy against SRAM: a table and a plot. */
+export declare function frontTable(front: readonly FrontPoint[]): string;
 interface Origin {
 	readonly model: {
 		readonly path: string;

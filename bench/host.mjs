@@ -27,7 +27,8 @@ const data = await defaultPictures(model.input);
 const [sparse, full] = await Promise.all(
   ['bias:6,20:1,18:1/2', 'full'].map(scheme => compile(model, data, { scheme })),
 );
-const steps = (program, cacheBytes) => async () => (await train(program, data, { steps: STEPS, cacheBytes, threads: 1 })).seconds;
+const steps = (program, cacheBytes) => async () =>
+  (await train(program, data, { steps: STEPS, cacheBytes, threads: 1 })).seconds;
 
 const rows = [
   await ratio('a training step with every weight : with a sparse scheme', steps(full, 0), steps(sparse, 0)),

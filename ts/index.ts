@@ -68,8 +68,10 @@ export type {
   StepRecord,
 } from './model/record.js';
 export { type SchemeRecord, schemeText } from './model/scheme.js';
+export { contributionFigure } from './report/contributions.js';
 export { learningCurve } from './report/curve.js';
 export { memoryMap, memoryTable } from './report/memory.js';
+export { contributionBars, frontTable, triedTable } from './report/search.js';
 export { searchOrigin } from './search/journal.js';
 export { search } from './search/search.js';
 export type {

@@ -8,6 +8,7 @@ import { inspect } from './inspect.js';
 import { fail, Interrupt } from './outcome.js';
 import { predict } from './predict.js';
 import { run } from './run.js';
+import { search } from './search.js';
 import { train } from './train.js';
 
 /** Runs the command line; sets the process's exit code. */
@@ -23,6 +24,7 @@ export async function main(args: readonly string[]): Promise<void> {
       '$0 COMMAND\n\nTraining on a microcontroller: learns on the host in the device’s own integers, and compiles the firmware.',
     )
     .command(inspect)
+    .command(search(interrupt))
     .command(train(interrupt))
     .command(predict(interrupt))
     .command(compile(interrupt))

@@ -89,7 +89,13 @@ export const programOptions = {
   'skip-bad': { describe: 'go on without pictures that cannot be decoded', type: 'boolean', default: false },
 } as const;
 
-function pictures(args: ProgramArguments, model: Model, signal: AbortSignal, line: ProgressLine): Promise<PictureSet> {
+/** Reads the pictures. */
+export function openPictures(
+  args: Pick<ProgramArguments, 'data' | 'threads' | 'resize' | 'seed' | 'skip-bad'>,
+  model: Model,
+  signal: AbortSignal,
+  line: ProgressLine,
+): Promise<PictureSet> {
   const onProgress = ({ done, total }: { done: number; total: number }) => line.show('pictures', done, total);
   const options = { threads: args.threads, signal, onProgress };
   if (args.data === undefined) return defaultPictures(model.input, options);
@@ -104,7 +110,7 @@ export async function openProgram(
   line: ProgressLine,
 ): Promise<{ model: Model; data: PictureSet; program: Program }> {
   const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
-  const data = await pictures(args, model, signal, line);
+  const data = await openPictures(args, model, signal, line);
   const { scheme, seed, budget, flash, target, threads } = args;
   const residualBits = args['residual-bits'];
   const program = await compile(model, data, { scheme, seed, budget, flash, target, threads, residualBits });

@@ -16,6 +16,21 @@ export function bytes(option: string): (text: string) => number {
   };
 }
 
+/** `192k,256k` */
+export function budgets(text: string): number[] {
+  return String(text).split(',').map(bytes('budget'));
+}
+
+/** `90s`, `10m` or `1h`, in seconds. */
+export function time(option: string): (text: string) => number {
+  return text => {
+    const found = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(String(text));
+    const value = Number(found?.[1]) * ({ '': 1, s: 1, m: 60, h: 3600 }[found?.[2] ?? ''] ?? 1);
+    if (!found || value <= 0) throw wrong(option, String(text), 'a time, such as 90s, 10m or 1h');
+    return value;
+  };
+}
+
 /** `128x96`, rows by columns, or one number for both. */
 export function inputSize(text: string): { height: number; width: number } {
   const found = /^(\d+)(?:x(\d+))?$/.exec(String(text));

@@ -67,7 +67,9 @@ function row(one: Proved, mark: string): (string | number)[] {
 export function triedTable(result: SearchResult): string {
   const winner = result.front.at(-1);
   const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', 'validation', 'test']];
-  for (const baseline of [...result.baselines].sort((a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean)) {
+  for (const baseline of [...result.baselines].sort(
+    (a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean,
+  )) {
     rows.push(row(baseline, ''));
   }
   if (winner) rows.push(row(winner, '>'));
@@ -104,7 +106,9 @@ export function frontTable(front: readonly FrontPoint[]): string {
 /** One line on how well the sum of contributions ordered what was then trained. */
 export function predictionText({ prediction }: SearchResult): string {
   const { spearman, schemes } = prediction;
-  return spearman === null ? '' : `sum of contributions against trained accuracy: rank correlation ${spearman.toFixed(2)} over ${schemes} schemes`;
+  return spearman === null
+    ? ''
+    : `sum of contributions against trained accuracy: rank correlation ${spearman.toFixed(2)} over ${schemes} schemes`;
 }
 
 /** How a scheme compares with another over the same seeds. */

@@ -79,13 +79,15 @@ class Measurements {
   async run(what: string, candidates: readonly Candidate[], rungs: readonly number[]): Promise<void> {
     const { trials, visits, seed, progress } = this.#context;
     const keys = candidates.flatMap(candidate =>
-      rungs.map((rung): TrialKey => ({
-        scheme: textOf(candidate),
-        residualBits: candidate.residualBits,
-        seed: seed + rung,
-        visits,
-        on: 'validation',
-      })),
+      rungs.map(
+        (rung): TrialKey => ({
+          scheme: textOf(candidate),
+          residualBits: candidate.residualBits,
+          seed: seed + rung,
+          visits,
+          on: 'validation',
+        }),
+      ),
     );
     const records = await trials.run('analysis', keys, (done, total) => progress(what, done, total));
     candidates.forEach((candidate, i) => {

@@ -1,5 +1,5 @@
-import { native, wait } from '../native.js';
 import type { Compiler } from '../model/program.js';
+import { native, wait } from '../native.js';
 import { type Candidate, keyOf, textOf } from './candidate.js';
 
 /** Rounds of the planner for a candidate. What is handed over is planned with more, and takes no more bytes. */

@@ -148,7 +148,11 @@ export async function evolve(contribution: Contribution, count: number, context:
   const bits = genes.bits.map(residualBits => contribution.head(residualBits));
   const alone = bits.flatMap(head => genes.biases.map(bias => ({ ...head, bias })));
   const first = [...alone, ...Array.from({ length: POPULATION * 2 }, () => drawn(genes, count, random))];
-  let population = (await admit(first)).sort(better).slice(0, POPULATION);
+  let population: Scored[] = [];
+  for (let from = 0; from < first.length && !(population.length > 0 && stopped()); from += POPULATION) {
+    population.push(...(await admit(first.slice(from, from + POPULATION))));
+  }
+  population = population.sort(better).slice(0, POPULATION);
   let patience = PATIENCE;
   const select = (): Candidate | undefined =>
     Array.from({ length: TOURNAMENT }, () => random.pick(population)).sort(better)[0]?.candidate;
@@ -180,4 +184,3 @@ export function distinct(scored: readonly Scored[], count: number, apart: number
   }
   return chosen;
 }
-

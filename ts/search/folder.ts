@@ -11,7 +11,12 @@ export async function writeSearch(folder: string, result: SearchResult): Promise
   const { scheme, residualBits, budget, front } = result;
   if (front.length > 1) {
     for (const point of front) {
-      const content = { scheme: point.scheme, residualBits: point.residualBits, budget: point.budget, sram: point.sram };
+      const content = {
+        scheme: point.scheme,
+        residualBits: point.residualBits,
+        budget: point.budget,
+        sram: point.sram,
+      };
       await replaceFile(join(folder, `scheme-${point.budget}.json`), pretty(content));
     }
   }

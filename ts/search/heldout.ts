@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Dataset, PictureSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 
@@ -14,6 +15,14 @@ export interface SearchPictures {
   readonly test: Dataset;
 }
 
+/** How many characters of all names are the folder that they lie in: a folder may be moved, or called by another path. */
+function folderLength(names: readonly string[]): number {
+  const [first = ''] = names;
+  let length = first.length;
+  for (const name of names) while (!name.startsWith(first.slice(0, length))) length--;
+  return Math.max(first.lastIndexOf('/', length - 1), first.lastIndexOf('\\', length - 1)) + 1;
+}
+
 function rank(seed: number, name: string): string {
   return createHash('sha256').update(`held back\n${seed}\n${name}`).digest('hex');
 }
@@ -23,12 +32,33 @@ function heldBackOf(own: readonly number[], share: number): number {
   return Math.min(own.length - 1, Math.max(1, Math.round(share * own.length)));
 }
 
+/** Names that are hashed in one go: some milliseconds. */
+const CHUNK = 500;
+
+async function ranksOf(names: readonly string[], seed: number): Promise<string[]> {
+  const folder = folderLength(names);
+  const ranks: string[] = [];
+  for (let from = 0; from < names.length; from += CHUNK) {
+    // Others on this thread have their turn.
+    if (from > 0) await setImmediate();
+    for (const name of names.slice(from, from + CHUNK)) {
+      ranks.push(rank(seed, name.slice(folder).replaceAll('\\', '/')));
+    }
+  }
+  return ranks;
+}
+
 /** The places of held-back pictures: of every class the same share, chosen by seed and name. */
-export function heldBack(data: Pick<PictureSet, 'classes' | 'train'>, share: number, seed: number): Set<number> {
+export async function heldBack(
+  data: Pick<PictureSet, 'classes' | 'train'>,
+  share: number,
+  seed: number,
+): Promise<Set<number>> {
   const result = new Set<number>();
   const { labels, names } = data.train;
+  const ranks = await ranksOf(names, seed);
   const byLabel = data.classes.map((): number[] => []);
-  labels.forEach((label, i) => byLabel[label]?.push(i));
+  for (const [i, label] of labels.entries()) byLabel[label]?.push(i);
   for (const [label, name] of data.classes.entries()) {
     const own = byLabel[label] ?? [];
     if (own.length < 2) {
@@ -43,14 +73,14 @@ export function heldBack(data: Pick<PictureSet, 'classes' | 'train'>, share: num
         },
       );
     }
-    const ranked = own.map(i => ({ i, rank: rank(seed, names[i] ?? String(i)) })).sort((a, b) => (a.rank < b.rank ? -1 : 1));
+    const ranked = own.map(i => ({ i, rank: ranks[i] ?? '' })).sort((a, b) => (a.rank < b.rank ? -1 : 1));
     for (const { i } of ranked.slice(0, heldBackOf(own, share))) result.add(i);
   }
   return result;
 }
 
 /** Holds a validation part back from the training split, unless the data has one. */
-export function searchPictures(data: PictureSet, share: number, seed: number): SearchPictures {
+export async function searchPictures(data: PictureSet, share: number, seed: number): Promise<SearchPictures> {
   const { classes, train, validation, test } = data;
   if (classes.length < 2) {
     throw new TinytrainError('CLASSES_TOO_FEW', `${data.source}: ${classes.length} class; at least two are needed`, {
@@ -59,7 +89,7 @@ export function searchPictures(data: PictureSet, share: number, seed: number): S
     });
   }
   if (validation && validation.size > 0) return { train, validation, all: train, test };
-  const held = heldBack(data, share, seed);
+  const held = await heldBack(data, share, seed);
   const places = Array.from(train.labels.keys());
   return {
     train: train.subset(places.filter(i => !held.has(i))),

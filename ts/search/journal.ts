@@ -2,6 +2,7 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { DataOrigin } from '../data/dataset.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
+import { makeFolder } from '../files.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
 const FILE = 'journal.jsonl';
@@ -103,7 +104,7 @@ export class Journal {
     const found = text === undefined ? undefined : parse(text, path);
     if (found) journal.#take(found.stored, differing(found.head.identity, head.identity), folder);
     try {
-      await fs.mkdir(folder, { recursive: true });
+      await makeFolder(folder);
       journal.#file = await fs.open(path, 'a');
       await journal.#file.truncate(found?.bytes ?? 0);
       if (!found) await journal.#append(head);

@@ -15,7 +15,10 @@ const APART = 2;
 const RANDOM = 3;
 /** What counts as the same cost: at least this share of it. */
 const NEAR = 0.9;
-const DRAWS = 128;
+const DRAWS = 16;
+const ROUNDS = 8;
+/** Steps towards fewer bytes, for each convolution. */
+const REPAIRS = 4;
 
 /** What contestants are chosen with. */
 export interface ProofContext {
@@ -29,6 +32,8 @@ export interface ProofContext {
   /** The number of biases that the analysis found best. */
   readonly base: number;
   readonly contribution: Contribution;
+  /** Asked before more is planned. */
+  readonly stopped: () => boolean;
 }
 
 type Named = Omit<Contestant, 'sram' | 'sum'> & { readonly candidate: Candidate };
@@ -40,30 +45,41 @@ function named(kind: Contestant['kind'], name: string, candidate: Candidate): Na
 async function lastInFull({ costs, limits, count, contribution, bits }: ProofContext): Promise<Named[]> {
   const last = Array.from({ length: count }, (_, i): Candidate => {
     const head = contribution.head(bits);
-    return { ...head, bias: i + 1, layers: head.layers.map((_, layer) => (layer >= count - i - 1 ? shares.length : 0)) };
+    return {
+      ...head,
+      bias: i + 1,
+      layers: head.layers.map((_, layer) => (layer >= count - i - 1 ? shares.length : 0)),
+    };
   });
   const prices = await costs.of(last);
   const most = last.findLast((_, i) => {
     const price = prices[i];
     return price !== undefined && fits(price, limits);
   });
-  return most ? [named('baseline', most.bias === 1 ? 'last layer in full' : `last ${most.bias} layers in full`, most)] : [];
+  return most
+    ? [named('baseline', most.bias === 1 ? 'last layer in full' : `last ${most.bias} layers in full`, most)]
+    : [];
 }
 
 /** Random schemes that cost as much as what was found: of anything, not only of what the analysis thinks well of. */
 async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
-  const { costs, limits, count, contribution, seed } = context;
+  const { costs, limits, count, contribution, seed, stopped } = context;
   const random = new Random(seed, 0x72616e, limits.sram);
   const genes: Genes = {
     biases: contribution.genes.biases,
     layers: Array.from({ length: count }, () => shares.map((_, i) => i + 1)),
     bits: [like.candidate.residualBits],
   };
-  const draws = Array.from({ length: DRAWS }, () => drawn(genes, count, random));
   const same = { ...limits, sram: like.sram };
-  const found = await repaired(draws, genes, costs, same, random, 4 * count);
-  const near = found.filter(({ cost, candidate }) => cost.sram >= NEAR * like.sram && keyOf(candidate) !== keyOf(like.candidate));
-  return near.slice(0, RANDOM).map(({ candidate }, i) => named('random', `random ${i + 1}`, candidate));
+  const near = new Map<string, Candidate>();
+  for (let round = 0; round < ROUNDS && near.size < RANDOM && !stopped(); round++) {
+    const draws = Array.from({ length: DRAWS }, () => drawn(genes, count, random));
+    for (const { candidate, cost } of await repaired(draws, genes, costs, same, random, REPAIRS * count)) {
+      const key = keyOf(candidate);
+      if (cost.sram >= NEAR * like.sram && key !== keyOf(like.candidate)) near.set(key, candidate);
+    }
+  }
+  return [...near.values()].slice(0, RANDOM).map((candidate, i) => named('random', `random ${i + 1}`, candidate));
 }
 
 /** Who is trained in earnest under one budget: the best few of evolution, and what they are compared with. */

@@ -44,12 +44,18 @@ const DEFAULT_HELD_BACK = 0.2;
 const ENDS: Readonly<Record<SearchPhase, number>> = { analysis: 0.5, evolution: 0.58, proof: 0.8, test: 1 };
 
 function check(name: string, value: number, ok: boolean, expected: string): void {
-  if (!ok) throw new TinytrainError('OPTION_INVALID', `${name} is ${value}; expected: ${expected}`, { option: name, value });
+  if (!ok)
+    throw new TinytrainError('OPTION_INVALID', `${name} is ${value}; expected: ${expected}`, { option: name, value });
 }
 
 function checkPlan(plan: SearchPlan): void {
   const whole = (name: 'seed' | 'seeds' | 'visits' | 'proofVisits', least: number) =>
-    check(name, plan[name], Number.isSafeInteger(plan[name]) && plan[name] >= least && plan[name] < 2 ** 32, `a whole number from ${least} on`);
+    check(
+      name,
+      plan[name],
+      Number.isSafeInteger(plan[name]) && plan[name] >= least && plan[name] < 2 ** 32,
+      `a whole number from ${least} on`,
+    );
   whole('seed', 0);
   whole('seeds', 1);
   whole('visits', 1);
@@ -127,7 +133,7 @@ class Search {
     emit: (event: SearchEvent) => void,
   ): Promise<void> {
     const began = performance.now();
-    const pictures = searchPictures(data, options.heldBack ?? DEFAULT_HELD_BACK, options.seed ?? 0);
+    const pictures = await searchPictures(data, options.heldBack ?? DEFAULT_HELD_BACK, options.seed ?? 0);
     const plan = planOf(model, pictures, options);
     const threads = options.threads ?? availableParallelism();
     const cacheBytes = options.cacheBytes ?? Math.min(MAX_CACHE, freemem() / 4);
@@ -166,7 +172,9 @@ class Search {
 
   /** Trains, and tells how far it is. */
   #train(phase: SearchPhase, keys: readonly TrialKey[]): Promise<(TrialRecord | undefined)[]> {
-    return this.#trials.run(phase, keys, (done, total) => this.#emit({ type: 'progress', phase, what: phase, done, total }));
+    return this.#trials.run(phase, keys, (done, total) =>
+      this.#emit({ type: 'progress', phase, what: phase, done, total }),
+    );
   }
 
   #analysisContext(): AnalysisContext {
@@ -188,7 +196,11 @@ class Search {
     return this.#limits.at(-1) ?? { sram: 0, flash: 0 };
   }
 
-  async #evolve(contributions: Contributions, limits: Limits, bits: readonly number[]): Promise<{ contribution: Contribution; scored: Scored[] }> {
+  async #evolve(
+    contributions: Contributions,
+    limits: Limits,
+    bits: readonly number[],
+  ): Promise<{ contribution: Contribution; scored: Scored[] }> {
     const count = this.#compiler.layers;
     const contribution = new Contribution(contributions, count, bits);
     const scored = await evolve(contribution, count, {
@@ -238,11 +250,13 @@ class Search {
         bits: residualBits === 'any' ? ANALYSIS_BITS : residualBits,
         base: contributions.base,
         contribution,
+        stopped: () => this.#stopped(),
       };
       for (const one of await contestants(context, scored)) {
         const key = `${one.scheme} ${one.residualBits}`;
         // The same scheme for another budget keeps its first name; names stay unlike each other.
-        if (!named.has(key)) named.set(key, { ...one, name: unlike(one.name, named), sum: contribution.sum(one.candidate) });
+        if (!named.has(key))
+          named.set(key, { ...one, name: unlike(one.name, named), sum: contribution.sum(one.candidate) });
       }
     }
     const result = new Map<string, { contestant: Contestant; program: Program }>();
@@ -267,7 +281,9 @@ class Search {
   async #prove(of: readonly Contestant[]): Promise<Proved[]> {
     const records = await this.#train('proof', this.#keys(of, 'validation'));
     return of.map((contestant, i) => {
-      const own = records.filter((record, place) => record && place % of.length === i).filter(record => record !== undefined);
+      const own = records
+        .filter((record, place) => record && place % of.length === i)
+        .filter(record => record !== undefined);
       const { accuracy, loss } = estimates(own);
       this.#emit({ type: 'proof', contestant, validation: accuracy });
       return { ...contestant, accuracy: { validation: accuracy, test: null }, loss: { validation: loss, test: null } };
@@ -277,7 +293,10 @@ class Search {
   async #test(of: readonly Proved[]): Promise<{ tested: Proved[]; records: Map<string, TrialRecord[]> }> {
     const found = await this.#train('test', this.#keys(of, 'test'));
     const records = new Map(
-      of.map(({ name }, i) => [name, found.filter((_, place) => place % of.length === i).filter(record => record !== undefined)]),
+      of.map(({ name }, i) => [
+        name,
+        found.filter((_, place) => place % of.length === i).filter(record => record !== undefined),
+      ]),
     );
     const tested = of.map(one => {
       const own = records.get(one.name) ?? [];
@@ -350,7 +369,6 @@ class Search {
       tinytrain: version,
       model: { name, hash: this.#model.hash, input: input.shape },
       data: {
-        source: this.#data.source,
         hash: this.#data.hash,
         classes: this.#data.classes,
         train: train.size,
@@ -412,7 +430,11 @@ async function limitsOf(compiler: Compiler, plan: SearchPlan): Promise<Limits[]>
  * Finds the update scheme that learns best within a budget of SRAM: contributions by short training runs, evolution over what the planner says fits,
  * proof by real training. Yields events as it goes on; the last one is `done`. The same seed finds the same, however many threads and interruptions.
  */
-export async function* search(model: Model, data: PictureSet, options: SearchOptions): AsyncGenerator<SearchEvent, void, void> {
+export async function* search(
+  model: Model,
+  data: PictureSet,
+  options: SearchOptions,
+): AsyncGenerator<SearchEvent, void, void> {
   const channel = new Channel<SearchEvent>();
   const controller = new AbortController();
   const { signal } = options;

@@ -1,9 +1,9 @@
-import { aborted, TinytrainError } from '../errors.js';
+import type { Dataset, PictureSet } from '../data/dataset.js';
 import { pixelTableCount } from '../data/input.js';
+import { aborted, TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { Compiler } from '../model/program.js';
 import { type Control, type Kept, native, type ProgramHandle, wait } from '../native.js';
-import type { Dataset, PictureSet } from '../data/dataset.js';
 import type { SearchPictures } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
@@ -60,13 +60,7 @@ export class Trials {
   /** When no further run may go on, in milliseconds of `performance.now()`. */
   deadline = Number.POSITIVE_INFINITY;
 
-  constructor(
-    model: Model,
-    data: PictureSet,
-    pictures: SearchPictures,
-    settings: TrialSettings,
-    journal: Journal,
-  ) {
+  constructor(model: Model, data: PictureSet, pictures: SearchPictures, settings: TrialSettings, journal: Journal) {
     this.#model = model;
     this.#data = data;
     this.#pictures = pictures;
@@ -122,7 +116,11 @@ export class Trials {
 
   async #runOpen(keys: readonly TrialKey[], left: (left: number) => void): Promise<void> {
     const control = new (native().Control)();
-    const stop = () => control.abort();
+    let stopped = false;
+    const stop = () => {
+      stopped = true;
+      control.abort();
+    };
     const { signal } = this.#settings;
     if (signal?.aborted) throw aborted('the search');
     const rest = this.deadline - performance.now();
@@ -131,7 +129,7 @@ export class Trials {
     const timer = Number.isFinite(rest) ? setTimeout(stop, rest) : undefined;
     left(keys.length);
     try {
-      const ready = await this.#prepare(keys);
+      const ready = await this.#prepare(keys, () => stopped);
       const levels = await this.#keep(ready, control);
       await this.#pool(ready, levels, control, left);
     } catch (error) {
@@ -143,9 +141,10 @@ export class Trials {
     }
   }
 
-  async #prepare(keys: readonly TrialKey[]): Promise<Ready[]> {
+  async #prepare(keys: readonly TrialKey[], stopped: () => boolean): Promise<Ready[]> {
     const ready: Ready[] = [];
     for (const key of keys) {
+      if (stopped()) throw aborted('the search');
       const compiler = await this.compiler(key.seed, key.on);
       const program = await wait(() => compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS));
       ready.push({ key, program, frozen: native().frozenSteps(program) });
@@ -165,9 +164,7 @@ export class Trials {
       const program = ready.find(({ frozen }) => frozen >= steps)?.program;
       if (!program) continue;
       const keep = (set: Dataset): Promise<Kept> =>
-        wait(() =>
-          native().Kept.compute(program, set.handle, steps, Math.floor(share * set.size), threads, control),
-        );
+        wait(() => native().Kept.compute(program, set.handle, steps, Math.floor(share * set.size), threads, control));
       levels.push({ steps, learned: await keep(learned), measured: await keep(measured) });
     }
     return levels;

@@ -147,7 +147,6 @@ export interface SearchResult {
   readonly tinytrain: string;
   readonly model: { readonly name: string; readonly hash: string; readonly input: readonly number[] };
   readonly data: {
-    readonly source: string;
     readonly hash: string;
     readonly classes: readonly string[];
     readonly train: number;
@@ -194,7 +193,13 @@ export interface SearchPlan {
 /** What a search tells while it goes on. */
 export type SearchEvent =
   | { readonly type: 'begin'; readonly plan: SearchPlan; readonly threads: number; readonly validation: number }
-  | { readonly type: 'progress'; readonly phase: SearchPhase; readonly what: string; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'progress';
+      readonly phase: SearchPhase;
+      readonly what: string;
+      readonly done: number;
+      readonly total: number;
+    }
   | { readonly type: 'analysis'; readonly contributions: Contributions }
   | {
       readonly type: 'generation';
@@ -202,7 +207,12 @@ export type SearchEvent =
       readonly generation: number;
       /** Candidates planned so far. */
       readonly evaluations: number;
-      readonly best: { readonly scheme: string; readonly residualBits: number; readonly sram: number; readonly sum: number };
+      readonly best: {
+        readonly scheme: string;
+        readonly residualBits: number;
+        readonly sram: number;
+        readonly sum: number;
+      };
     }
   | { readonly type: 'proof'; readonly contestant: Contestant; readonly validation: Estimate }
   | { readonly type: 'done'; readonly result: SearchResult };

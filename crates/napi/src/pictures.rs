@@ -121,24 +121,6 @@ impl PictureSource for Subset {
     }
 }
 
-/// Some of the pictures of another source.
-struct View {
-    whole: Arc<dyn PictureSource>,
-    places: Vec<u32>,
-}
-
-impl PictureSource for View {
-    fn len(&self) -> usize {
-        self.places.len()
-    }
-    fn label(&self, i: usize) -> usize {
-        self.whole.label(self.places[i] as usize)
-    }
-    fn read(&self, i: usize, out: &mut [i8]) -> std::result::Result<(), ExecError> {
-        self.whole.read(self.places[i] as usize, out)
-    }
-}
-
 /// Pictures with labels.
 #[napi]
 pub struct Dataset {

@@ -1,0 +1,156 @@
+import test from 'ava';
+import { Random } from '#tinytrain/data/drawn/random.js';
+import {
+  candidateOf,
+  crossed,
+  distance,
+  type Genes,
+  keyOf,
+  lighter,
+  mutated,
+  textOf,
+} from '#tinytrain/search/candidate.js';
+import { Channel } from '#tinytrain/search/channel.js';
+import { Contribution } from '#tinytrain/search/evolution.js';
+import { heldBack } from '#tinytrain/search/heldout.js';
+import { winner } from '#tinytrain/search/proof.js';
+import { estimate, spearman } from '#tinytrain/search/statistics.js';
+
+test('estimates', t => {
+  t.deepEqual(estimate([]), { mean: 0, standardError: null, seeds: 0 });
+  t.deepEqual(estimate([2]), { mean: 2, standardError: null, seeds: 1 });
+  // Deviation of 1, 2, 3: 1; of their mean: 1 / sqrt(3).
+  const { mean, standardError } = estimate([1, 2, 3]);
+  t.is(mean, 2);
+  t.true(Math.abs((standardError ?? 0) - 1 / Math.sqrt(3)) < 1e-12);
+});
+
+test('rank correlation: by hand, with ties, and where it says nothing', t => {
+  t.is(spearman([1, 2, 3], [10, 20, 40]), 1);
+  t.is(spearman([1, 2, 3], [3, 2, 1]), -1);
+  // Ranks 1 2.5 2.5 4 against 1 2 3 4: 4.5 / sqrt(4.5 * 5).
+  t.true(Math.abs((spearman([1, 2, 2, 3], [1, 2, 3, 4]) ?? 0) - 4.5 / Math.sqrt(22.5)) < 1e-12);
+  t.is(spearman([1, 1, 1], [1, 2, 3]), null);
+  t.is(spearman([1, 2], [1, 2]), null);
+});
+
+test('schemes to candidates and back', t => {
+  for (const scheme of ['head', 'bias:3', 'bias:0,1:1/8', 'bias:4,0:1/2,3:1']) {
+    const candidate = candidateOf(scheme, 4, 2);
+    t.is(candidate && textOf(candidate), scheme);
+  }
+  t.is(candidateOf('bias:1,0:1/3', 4, 4), undefined);
+  const head = candidateOf('bias:2', 4, 0);
+  const other = candidateOf('bias:2', 4, 8);
+  t.is(head && keyOf(head), other && keyOf(other), 'residual bits say nothing where no weight is trained');
+});
+
+const genes: Genes = { biases: [0, 1, 2, 3], layers: [[1, 3], [], [2], [4]], bits: [0, 4] };
+
+test('genes stay within what is worth having, and lighter ends at the head', t => {
+  const random = new Random(7);
+  let a = { bias: 3, layers: [3, 0, 2, 4], residualBits: 4 };
+  const b = { bias: 0, layers: [0, 0, 0, 0], residualBits: 0 };
+  for (let i = 0; i < 500; i++) {
+    const child = mutated(crossed(a, b, random), genes, random);
+    t.true(genes.biases.includes(child.bias) && genes.bits.includes(child.residualBits));
+    t.true(child.layers.every((share, layer) => share === 0 || genes.layers[layer]?.includes(share)));
+    a = { ...child, layers: [...child.layers] };
+  }
+  let heavy: ReturnType<typeof lighter> = { bias: 3, layers: [3, 0, 2, 4], residualBits: 4 };
+  let steps = 0;
+  while (heavy) {
+    const next: ReturnType<typeof lighter> = lighter(heavy, genes, random);
+    t.true(next === undefined || distance(next, heavy) === 1);
+    heavy = next;
+    steps++;
+  }
+  t.true(steps <= 8);
+});
+
+test('the sum of contributions, by hand', t => {
+  const gain = (loss: number) => ({
+    loss: { mean: loss, standardError: null, seeds: 1 },
+    accuracy: { mean: 0, standardError: null, seeds: 1 },
+  });
+  const contribution = new Contribution(
+    {
+      criterion: 'loss',
+      head: gain(0),
+      biases: [
+        { bias: 2, sram: 0, ...gain(0.2) },
+        { bias: 4, sram: 0, ...gain(0.3) },
+      ],
+      base: 4,
+      layers: [
+        { layer: 1, share: '1/8', sram: 0, ...gain(0.5) },
+        { layer: 1, share: '1', sram: 0, ...gain(0.4) },
+        { layer: 2, share: '1', sram: 0, ...gain(-0.1) },
+      ],
+      bits: [{ residualBits: 0, ...gain(-0.05) }],
+    },
+    4,
+    [0, 4],
+  );
+  t.deepEqual(contribution.genes.biases, [0, 1, 2, 3, 4]);
+  t.deepEqual(contribution.genes.layers, [[], [1], [], []], 'a share that adds no more than a smaller one is left out');
+  t.is(contribution.biases(1), 0.1);
+  t.is(contribution.biases(3), 0.25);
+  const sum = contribution.sum({ bias: 3, layers: [0, 1, 0, 0], residualBits: 0 });
+  t.true(Math.abs(sum - 0.7) < 1e-12);
+  t.is(contribution.sum({ bias: 2, layers: [0, 0, 0, 0], residualBits: 0 }), 0.2);
+});
+
+test('held-back pictures: of every class the same share, by seed and name', async t => {
+  const labels = Uint16Array.from({ length: 50 }, (_, i) => (i < 20 ? 0 : 1));
+  const names = Array.from(labels, (_, i) => `picture ${i}`);
+  const data = { classes: ['a', 'b'], train: { labels, names } } as unknown as Parameters<typeof heldBack>[0];
+  const held = await heldBack(data, 0.2, 1);
+  t.is([...held].filter(i => i < 20).length, 4);
+  t.is(held.size, 10);
+  t.deepEqual(await heldBack(data, 0.2, 1), held);
+  t.notDeepEqual(await heldBack(data, 0.2, 2), held);
+  const within = (folder: string) =>
+    ({ ...data, train: { labels, names: names.map(name => folder + name) } }) as unknown as typeof data;
+  t.deepEqual(
+    await heldBack(within('/elsewhere/'), 0.2, 1),
+    await heldBack(within('here/'), 0.2, 1),
+    'whatever the folder is called',
+  );
+});
+
+test('the winner: by accuracy, then loss, then bytes; with as many seeds as the others', t => {
+  const one = (name: string, accuracy: number, loss: number, seeds = 2, sram = 1) => ({
+    name,
+    kind: 'found' as const,
+    scheme: name,
+    residualBits: 4,
+    sram,
+    sum: 0,
+    accuracy: { validation: { mean: accuracy, standardError: null, seeds }, test: null },
+    loss: { validation: { mean: loss, standardError: null, seeds }, test: null },
+  });
+  t.is(winner([]), undefined);
+  t.is(winner([one('a', 0.5, 1), one('b', 0.6, 2)])?.name, 'b');
+  t.is(winner([one('a', 0.6, 1), one('b', 0.6, 2)])?.name, 'a');
+  t.is(winner([one('a', 0.6, 1, 2, 9), one('b', 0.6, 1, 2, 8)])?.name, 'b');
+  t.is(winner([one('a', 0.9, 1, 1), one('b', 0.6, 2)])?.name, 'b');
+});
+
+test('a channel hands over everything in order, then its error', async t => {
+  const channel = new Channel<number>();
+  channel.push(1);
+  setTimeout(() => {
+    channel.push(2);
+    channel.push(3);
+    channel.end(new Error('over'));
+  }, 5);
+  const seen: number[] = [];
+  await t.throwsAsync(
+    async () => {
+      for await (const value of channel) seen.push(value);
+    },
+    { message: 'over' },
+  );
+  t.deepEqual(seen, [1, 2, 3]);
+});

@@ -1,0 +1,151 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import {
+  loadModel,
+  loadPictures,
+  type Model,
+  type PictureSet,
+  type SearchEvent,
+  type SearchOptions,
+  type SearchResult,
+  search,
+  TinytrainError,
+} from '#tinytrain';
+import { pictures, temporary } from '../helpers/folder.js';
+
+const small = { budgets: [100_000], visits: 4, proofVisits: 6, seeds: 2, seed: 3 } satisfies SearchOptions;
+
+async function prepared(t: ExecutionContext): Promise<{ folder: string; model: Model; data: PictureSet }> {
+  const folder = await temporary(t);
+  await pictures(join(folder, 'pictures'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
+  const model = await loadModel();
+  return { folder, model, data: await loadPictures(join(folder, 'pictures'), model.input) };
+}
+
+async function finished(events: AsyncIterable<SearchEvent>): Promise<{ result: SearchResult; types: string[] }> {
+  const types = new Set<string>();
+  for await (const event of events) {
+    types.add(event.type);
+    if (event.type === 'done') return { result: event.result, types: [...types] };
+  }
+  throw new Error('no result');
+}
+
+test('the same seed finds the same with any number of threads and with no cache; what is found fits', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'one');
+  const { result, types } = await finished(search(model, data, { ...small, threads: 1, out }));
+  t.deepEqual(types, ['begin', 'progress', 'analysis', 'generation', 'proof', 'done']);
+  const { result: other } = await finished(search(model, data, { ...small, threads: 3, cacheBytes: 0 }));
+  t.deepEqual(other, result);
+  t.deepEqual(JSON.parse(await fs.readFile(join(out, 'search.json'), 'utf8')), result);
+  const { scheme, sram } = JSON.parse(await fs.readFile(join(out, 'scheme.json'), 'utf8'));
+  t.is(scheme, result.scheme);
+  t.is(sram, result.memory.sram.total);
+  t.true(sram <= 100_000);
+  t.true(result.trials.every(({ seed }) => seed >= 3 && seed < 6));
+  t.true(result.trials.some(({ on }) => on === 'test'));
+  t.is(result.accuracy.validation.seeds, 2);
+  t.is(result.accuracy.test?.seeds, 2);
+  t.true(result.baselines.every(({ difference }) => difference?.seeds === 2));
+  t.true([...result.front, ...result.baselines].some(({ name }) => name === 'head only'));
+});
+
+test('a search that is stopped in any phase and resumed finds the same', async t => {
+  const { folder, model, data } = await prepared(t);
+  const { result: whole } = await finished(search(model, data, small));
+  const out = join(folder, 'stopped');
+  for (const phase of ['analysis', 'evolution', 'proof', 'test'] as const) {
+    const controller = new AbortController();
+    const events = search(model, data, { ...small, out, resume: phase !== 'analysis', signal: controller.signal });
+    const stopped = (async () => {
+      for await (const event of events) {
+        if (event.type === 'progress' && event.phase === phase && event.done > 0) controller.abort();
+      }
+    })();
+    const error = await t.throwsAsync(stopped, { instanceOf: TinytrainError });
+    t.is(error.code, 'ABORTED', phase);
+  }
+  // A process that dies may leave half a line.
+  await fs.appendFile(join(out, 'journal.jsonl'), '{"trial":{"scheme"');
+  const { result } = await finished(search(model, data, { ...small, out, resume: true }));
+  t.deepEqual(result, whole);
+});
+
+test('who stops listening stops the search', async t => {
+  const { model, data } = await prepared(t);
+  for await (const event of search(model, data, small)) if (event.type === 'progress') break;
+  t.pass();
+});
+
+test('several budgets share the analysis and give a front', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'front');
+  const { result } = await finished(search(model, data, { ...small, budgets: [120_000, 60_000], out }));
+  t.deepEqual(
+    result.front.map(({ budget, sram }) => [budget, sram <= budget]),
+    [
+      [60_000, true],
+      [120_000, true],
+    ],
+  );
+  t.is(result.budget, 120_000);
+  const scheme = JSON.parse(await fs.readFile(join(out, 'scheme-60000.json'), 'utf8'));
+  t.is(scheme.scheme, result.front[0]?.scheme);
+});
+
+test('residual bits can be chosen by the search', async t => {
+  const { model, data } = await prepared(t);
+  const { result } = await finished(search(model, data, { ...small, residualBits: 'any' }));
+  t.true([0, 2, 4, 8].includes(result.residualBits));
+  t.true(result.contributions.bits.length === 0 || result.contributions.bits.length === 3);
+});
+
+test('what cannot be searched is refused, with what the least is', async t => {
+  const { folder, model, data } = await prepared(t);
+  const code = async (options: SearchOptions, set = data) => {
+    const error = await t.throwsAsync(finished(search(model, set, options)), { instanceOf: TinytrainError });
+    return error;
+  };
+  const small1 = await code({ ...small, budgets: [20_000, 100_000] });
+  t.is(small1.code, 'BUDGET_TOO_SMALL');
+  t.regex(small1.message, /needs [\d,]+ B/);
+  t.true(Number(small1.details['least']) > 20_000);
+  const flash = await code({ ...small, flash: 1000 });
+  t.is(flash.code, 'BUDGET_TOO_SMALL');
+  t.is((await code({ ...small, seeds: 0 })).code, 'OPTION_INVALID');
+  t.is((await code({ ...small, budgets: [] })).code, 'OPTION_INVALID');
+  await pictures(join(folder, 'few'), { 'train/cat': 5, 'train/dog': 1, 'test/cat': 2, 'test/dog': 2 });
+  const few = await code(small, await loadPictures(join(folder, 'few'), model.input));
+  t.is(few.code, 'PICTURES_TOO_FEW');
+  t.is(few.details['least'], 2);
+  const one = { ...data, classes: ['cat'], train: data.train.subset([0, 1]) };
+  t.is((await code(small, one)).code, 'CLASSES_TOO_FEW');
+});
+
+test('a search is not overwritten, and not continued with anything else', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'kept');
+  for await (const event of search(model, data, { ...small, out })) if (event.type === 'progress') break;
+  const fails = async (options: SearchOptions) =>
+    t.throwsAsync(finished(search(model, data, options)), { instanceOf: TinytrainError });
+  t.is((await fails({ ...small, out }))?.code, 'SEARCH_EXISTS');
+  const differs = await fails({ ...small, visits: 5, out, resume: true });
+  t.is(differs?.code, 'SEARCH_DIFFERS');
+  t.deepEqual(differs?.details['differing'], ['visits']);
+  t.is((await fails({ ...small, out: join(folder, 'none'), resume: true }))?.code, 'SEARCH_MISSING');
+});
+
+test('a time limit holds, and what was left out is said', async t => {
+  const { model, data } = await prepared(t);
+  const began = performance.now();
+  try {
+    const { result } = await finished(search(model, data, { ...small, visits: 200, proofVisits: 50, seconds: 8 }));
+    t.true(result.leftOut.length > 0);
+  } catch (error) {
+    // A machine at work with other things may not come as far as a proof.
+    t.true(error instanceof TinytrainError && error.code === 'TIME_TOO_SHORT');
+  }
+  t.true(performance.now() - began < 20_000);
+});
