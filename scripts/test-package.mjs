@@ -56,7 +56,9 @@ try {
     const found: ForwardResult = await model.forward(new Int8Array(1), { tensors: true });
     export const first: Int8Array | undefined = found.tensors.get(0) ?? found.outputs[0];`;
   writeFileSync(join(folder, 'use.ts'), typed);
-  const compilerOptions = { strict: true, noEmit: true, target: 'es2023', module: 'nodenext', types: [] };
+  const compilerOptions = { strict: true, noEmit: true, target: 'es2023', module: 'nodenext', types: ['node'] };
+  // A Node service in TypeScript has Node's own types; they are not this package's to bring.
+  Object.assign(compilerOptions, { typeRoots: [join(root, 'node_modules', '@types')] });
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }));
   read('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], inFolder);
   expect(true, 'its types are found');
