@@ -26,8 +26,13 @@ export class ProgressLine {
     const left = done > 0 && elapsed > 1 ? `about ${duration((elapsed / done) * (total - done))} left` : '';
     const share = total > 0 ? done / total : 0;
     const drawn = bar(share, BAR) + '░'.repeat(BAR - bar(share, BAR).length);
-    const parts = [what.padEnd(10), this.#color ? `\x1b[36m${drawn}\x1b[0m` : drawn, `${done} of ${total}`, note, left];
-    process.stderr.write(`\r\x1b[2K${parts.filter(part => part !== '').join('  ')}`);
+    const text = [`${done} of ${total}`, note, left].filter(part => part !== '').join('  ');
+    // A line that is longer than the terminal is wide could not be drawn over.
+    const room = (process.stderr.columns ?? 80) - 1;
+    const plain = `${what.padEnd(10)}  ${text}`;
+    const shown = this.#color ? `\x1b[36m${drawn}\x1b[0m` : drawn;
+    const whole = `${what.padEnd(10)}  ${shown}  ${text}`;
+    process.stderr.write(`\r\x1b[2K${plain.length + BAR + 2 > room ? plain.slice(0, room) : whole}`);
   }
 
   /** Takes the line away. */

@@ -117,22 +117,6 @@ pub enum TargetError {
         /// Boards there are.
         known: Vec<String>,
     },
-    /// It is too big.
-    #[error("the program needs {needed} B of {}, {missing} B more than {}", region.title(), if *of_board { "the board has" } else { "the budget" })]
-    TooBig {
-        /// Which memory.
-        region: Memory,
-        /// Needed bytes.
-        needed: u32,
-        /// Bytes there are.
-        available: u32,
-        /// The difference.
-        missing: u32,
-        /// Whether the board, and not a budget, is the limit.
-        of_board: bool,
-        /// Items of that memory, largest first.
-        items: Vec<MemoryItem>,
-    },
 }
 
 impl TargetError {
@@ -140,18 +124,6 @@ impl TargetError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unknown { .. } => "BOARD_UNKNOWN",
-            Self::TooBig { of_board: true, .. } => "BOARD_TOO_SMALL",
-            Self::TooBig { .. } => "BUDGET_EXCEEDED",
-        }
-    }
-}
-
-impl Memory {
-    /// For people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Sram => "SRAM",
-            Self::Flash => "flash",
         }
     }
 }
@@ -221,33 +193,6 @@ impl Target {
             flash("code of the model", model_code(program), false),
             flash("code of kernels and board", calls.code(table()) + self.board.constants, false),
         ]
-    }
-
-    /// [`Target::memory`], refused if it is more than the board has or than a budget.
-    pub fn check(
-        &self,
-        program: &Program,
-        pixel_tables: u32,
-        sram: Option<u32>,
-        flash: Option<u32>,
-    ) -> Result<MemoryTable, TargetError> {
-        let memory = self.memory(program, pixel_tables);
-        for (region, needed, budget) in [(Memory::Sram, memory.sram, sram), (Memory::Flash, memory.flash, flash)] {
-            let limit = needed.available.min(budget.unwrap_or(u32::MAX));
-            if needed.total > limit {
-                let mut items: Vec<_> = memory.items.iter().filter(|i| i.region == region).cloned().collect();
-                items.sort_by_key(|i| std::cmp::Reverse(i.bytes));
-                return Err(TargetError::TooBig {
-                    region,
-                    needed: needed.total,
-                    available: limit,
-                    missing: needed.total - limit,
-                    of_board: limit == needed.available,
-                    items,
-                });
-            }
-        }
-        Ok(memory)
     }
 }
 
