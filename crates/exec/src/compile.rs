@@ -8,21 +8,6 @@ use tinytrain_passes::{Stage, differentiate, specialise};
 
 use crate::{ExecError, calibrate};
 
-/// What a Program is compiled for.
-#[derive(Clone, Debug)]
-pub struct Requirements {
-    /// Classes of the head.
-    pub classes: usize,
-    /// Seed of the head and of stochastic rounding.
-    pub seed: u64,
-    /// What is trained.
-    pub scheme: Scheme,
-    /// Residual bits of trained weights.
-    pub residual_bits: u32,
-    /// The planner's rounds of improvement.
-    pub improvement_rounds: u32,
-}
-
 /// A model differentiated and calibrated once: any number of schemes can be compiled from it.
 #[derive(Clone)]
 pub struct Compiler {
@@ -69,20 +54,6 @@ impl Compiler {
         let last = stages.pop().expect("specialise yields stages");
         Ok(lower(&last.graph, &Options { residual_bits, improvement_rounds, keep_all: false })?)
     }
-}
-
-/// All at once: see [`Compiler`].
-pub fn compile(
-    graph: &Graph,
-    r: &Requirements,
-    pictures: &[(Vec<i8>, usize)],
-    threads: usize,
-) -> Result<Program, ExecError> {
-    Compiler::new(graph, r.classes, r.seed, pictures, threads)?.compile(
-        &r.scheme,
-        r.residual_bits,
-        r.improvement_rounds,
-    )
 }
 
 /// The forward nodes of a graph as a Program in which every tensor stays to the end.

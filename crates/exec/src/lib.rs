@@ -2,7 +2,7 @@
 //!
 //! * [`Executor`]: one Program in memory of its own; a step, a picture, a training step.
 //! * [`calibrate`]: exponents of gradients, from a float64 backward pass over a few pictures.
-//! * [`compile`]: model to Program.
+//! * [`Compiler`]: model to Program.
 //! * [`Trainer`]: training runs over many pictures, evaluation on all cores, checkpoints.
 //! * [`trial`]: one whole run and its measure on one thread, of which a search makes hundreds.
 //!
@@ -22,7 +22,7 @@ mod trainer;
 mod trial;
 
 pub use calibrate::{CALIBRATION_PICTURES, DEFAULT_EXPONENT, calibrate, read_values};
-pub use compile::{Compiler, Requirements, compile, forward_program, forward_tensors};
+pub use compile::{Compiler, forward_program, forward_tensors};
 pub use error::ExecError;
 pub use executor::{Executor, StepResult};
 pub use kept::Kept;
