@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Source, network, pictures};
+use common::{network, pictures};
 use tinytrain_exec::{Augment, Compiler, Control, Executor, PictureSource, Pictures, Schedule, TrainOptions, Trainer};
 use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
 use tinytrain_spec::arith::Real31;
@@ -262,5 +262,4 @@ fn sizes_and_labels_are_checked() {
     assert_eq!(e.train_step(&p[1..], 0, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
     assert_eq!(e.train_step(&p, CLASSES, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
     assert_eq!(e.restore(&[0], 0).unwrap_err().code(), "SIZE_MISMATCH");
-    let _ = Source(0);
 }
