@@ -30,6 +30,9 @@ pub enum ExecError {
     /// A program without a head was asked to train, or the like.
     #[error("{0}")]
     Usage(&'static str),
+    /// Kernels were asked for that do not exist or cannot run here.
+    #[error("{0}")]
+    Kernels(String),
     /// Stopped by the caller.
     #[error("stopped after {0} steps")]
     Aborted(u64),
@@ -47,6 +50,7 @@ impl ExecError {
             Self::Program { .. } => "INTERNAL",
             Self::Size { .. } => "SIZE_MISMATCH",
             Self::Usage(_) => "USAGE",
+            Self::Kernels(_) => "KERNELS_UNAVAILABLE",
             Self::Aborted(_) => "ABORTED",
             Self::Io(_) => "IO",
         }

@@ -1,13 +1,16 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use tinytrain_ir::TensorId;
-use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference as k};
+use tinytrain_kernels::simd::{self, Kernels, Layer, Unit};
+use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
 use tinytrain_lower::{Frontier, Kernel, Program, Slot};
 use tinytrain_spec::arith::Real31;
 use tinytrain_spec::params::UpdateParams;
 use tinytrain_spec::softmax::{self, HeadResult};
 
 use crate::ExecError;
+use crate::fast::{Fast, chosen_kernels};
 use crate::memory::{Memory, Views};
 
 /// What one training step found.
@@ -33,7 +36,11 @@ struct Given {
 pub struct Executor {
     program: Arc<Program>,
     memory: Memory,
+    /// None where the reference kernels run.
+    fast: Option<Fast>,
     scratch: Scratch,
+    /// Operands of a step that works in place, which its kernel wants apart.
+    copies: [Vec<i8>; 2],
     /// Training steps so far: part of the state, since stochastic rounding depends on it.
     step: u32,
     /// Gradient elements that saturated, for each step of the Program.
@@ -41,21 +48,33 @@ pub struct Executor {
     result: HeadResult,
     poison: bool,
     trace: Option<Vec<(TensorId, Vec<i8>)>>,
+    /// Least nanoseconds of each step so far.
+    profile: Option<Vec<u64>>,
 }
 
 impl Executor {
-    /// Loads a Program: memory is set aside, every slot checked, the state set to its start.
+    /// Loads a Program: memory is set aside, every slot checked, the state set to its start, weights packed for the kernels of
+    /// [`chosen_kernels`].
     pub fn new(program: Arc<Program>) -> Result<Self, ExecError> {
-        let memory = Memory::new(&program)?;
+        Self::with_kernels(program, chosen_kernels()?)
+    }
+
+    /// [`Executor::new`] with kernels of one's own choice. All give the same bits. Those that the processor lacks are replaced by the reference.
+    pub fn with_kernels(program: Arc<Program>, kernels: Kernels) -> Result<Self, ExecError> {
+        let mut memory = Memory::new(&program)?;
+        let fast = kernels.unit().map(|unit| Fast::new(unit, &program, &mut memory));
         let saturated = vec![0; program.steps.len()];
         let mut e = Self {
             memory,
+            fast,
             scratch: Scratch::default(),
+            copies: Default::default(),
             step: 0,
             saturated,
             result: HeadResult::default(),
             poison: false,
             trace: None,
+            profile: None,
             program,
         };
         e.restore(&e.program.initial_state(), 0)?;
@@ -75,6 +94,16 @@ impl Executor {
     /// The tensors kept since [`Executor::trace`], in the order they were made.
     pub fn take_trace(&mut self) -> Vec<(TensorId, Vec<i8>)> {
         self.trace.take().unwrap_or_default()
+    }
+
+    /// Debug mode: the time of each step is taken from here on.
+    pub fn profile(&mut self) {
+        self.profile = Some(vec![u64::MAX; self.program.steps.len()]);
+    }
+
+    /// Nanoseconds of each step since [`Executor::profile`], the least of all its runs.
+    pub fn take_profile(&mut self) -> Vec<u64> {
+        self.profile.take().unwrap_or_default()
     }
 
     /// The Program.
@@ -101,6 +130,9 @@ impl Executor {
         let slot = self.whole_state();
         size("trainable state in bytes", state.len(), slot.bytes as usize)?;
         self.memory.write::<u8>(slot).copy_from_slice(state);
+        if let Some(fast) = &mut self.fast {
+            fast.restore(&self.memory);
+        }
         self.step = step;
         Ok(())
     }
@@ -248,8 +280,23 @@ impl Executor {
         for i in from..to {
             let step = &program.steps[i];
             let views = self.memory.step(&program.consts, &step.args);
-            let context = Context { given, result: &mut self.result, seed: program.seed, step: self.step };
-            let saturated = dispatch(&step.kernel, &views, context, &mut self.scratch) as u64;
+            let context = Context {
+                given,
+                result: &mut self.result,
+                seed: program.seed,
+                step: self.step,
+                scratch: &mut self.scratch,
+                copies: &mut self.copies,
+            };
+            let unit = self.fast.as_ref().map(|f| f.unit);
+            let start = self.profile.is_some().then(Instant::now);
+            let saturated = match self.fast.as_mut().and_then(|f| f.layer(i)) {
+                Some(layer) => packed(layer, &step.kernel, &views, context),
+                None => dispatch(unit, &step.kernel, &views, context),
+            } as u64;
+            if let (Some(profile), Some(start)) = (&mut self.profile, start) {
+                profile[i] = profile[i].min(start.elapsed().as_nanos() as u64);
+            }
             self.saturated[i] += saturated;
             total += saturated;
             if let Some(trace) = &mut self.trace {
@@ -290,6 +337,8 @@ struct Context<'a> {
     result: &'a mut HeadResult,
     seed: u64,
     step: u32,
+    scratch: &'a mut Scratch,
+    copies: &'a mut [Vec<i8>; 2],
 }
 
 impl Context<'_> {
@@ -298,71 +347,96 @@ impl Context<'_> {
     }
 }
 
-/// One kernel call: argument numbers are those listed with [`Kernel`].
-fn dispatch(kernel: &Kernel, v: &Views, c: Context, s: &mut Scratch) -> u32 {
+/// A copy in a buffer that is allocated once.
+fn copied<'c>(from: &[i8], to: &'c mut Vec<i8>) -> &'c [i8] {
+    to.clear();
+    to.extend_from_slice(from);
+    to
+}
+
+/// One call of a convolution's kernels over packed weights; argument numbers are those listed with [`Kernel`].
+fn packed(layer: &mut Layer, kernel: &Kernel, v: &Views, c: Context) -> u32 {
+    match kernel {
+        Kernel::Conv { .. } => layer.run(v.get(0), v.get(5), v.out(8), v.mask_out(9), c.scratch),
+        Kernel::ConvInputGrad { shift, .. } => return layer.input_grad(*shift, v.get(0), v.out(4), c.scratch),
+        Kernel::ConvWeightStep { u, .. } => {
+            layer.weight_step(&c.update(u), v.get(0), v.get(1), v.u32(3), v.out(4), v.out(5), c.scratch);
+        }
+        _ => unreachable!("only convolutions are packed"),
+    }
+    0
+}
+
+/// One kernel call: argument numbers are those listed with [`Kernel`]. Loops over single elements run as compiled for `unit`, if there is one.
+fn dispatch(unit: Option<Unit>, kernel: &Kernel, v: &Views, c: Context) -> u32 {
+    macro_rules! k {
+        ($name:ident($($arg:expr),* $(,)?)) => {
+            match unit {
+                Some(unit) => simd::$name(unit, $($arg),*),
+                None => reference::$name($($arg),*),
+            }
+        };
+    }
     let weights = |first: usize| Weights { frozen: v.i8(first), trained: v.get(first + 1), channels: v.u16(first + 2) };
     match kernel {
         Kernel::Conv { depthwise, p } => {
             let (bias, scales) = (Bias { base: v.i32(4), offset: v.get(5) }, Scales { m: v.i32(6), shift: v.u8(7) });
-            let run = if *depthwise { k::depthwise } else { k::conv };
-            run(p, v.get(0), weights(1), bias, scales, v.out(8), v.mask_out(9), s);
-            return 0;
+            let run = if *depthwise { reference::depthwise } else { reference::conv };
+            run(p, v.get(0), weights(1), bias, scales, v.out(8), v.mask_out(9), c.scratch);
         }
         Kernel::ConvInputGrad { depthwise, p, shift } => {
-            let run = if *depthwise { k::depthwise_input_grad } else { k::conv_input_grad };
-            return run(p, *shift, v.get(0), weights(1), v.out(4), s);
+            let run = if *depthwise { reference::depthwise_input_grad } else { reference::conv_input_grad };
+            return run(p, *shift, v.get(0), weights(1), v.out(4), c.scratch);
         }
         Kernel::ConvWeightStep { depthwise, p, u } => {
-            let run = if *depthwise { k::depthwise_weight_step } else { k::conv_weight_step };
-            run(p, &c.update(u), v.get(0), v.get(1), v.u16(2), v.u32(3), v.out(4), v.out(5), s);
+            let run = if *depthwise { reference::depthwise_weight_step } else { reference::conv_weight_step };
+            run(p, &c.update(u), v.get(0), v.get(1), v.u16(2), v.u32(3), v.out(4), v.out(5), c.scratch);
         }
         Kernel::BiasStep { channels, u, layer, .. } => {
-            k::bias_step(*channels as usize, &c.update(u), *layer, v.get(0), v.u32(1), v.i32(2), v.out(3));
+            k!(bias_step(*channels as usize, &c.update(u), *layer, v.get(0), v.u32(1), v.i32(2), v.out(3)));
         }
         Kernel::Add { p } if v.aliased(0, 2) || v.aliased(1, 2) => {
-            // In place: the reference takes one of its inputs from a copy.
-            let (a, b) = (v.get::<i8>(0).to_vec(), v.get::<i8>(1).to_vec());
-            k::add(p, &a, &b, v.out(2), v.mask_out(3));
+            let [a, b] = c.copies;
+            k!(add(p, copied(v.get(0), a), copied(v.get(1), b), v.out(2), v.mask_out(3)));
         }
-        Kernel::Add { p } => k::add(p, v.get(0), v.get(1), v.out(2), v.mask_out(3)),
+        Kernel::Add { p } => k!(add(p, v.get(0), v.get(1), v.out(2), v.mask_out(3))),
         Kernel::Requantize { p } => {
-            let x = v.get::<i8>(0).to_vec();
-            k::requantize(p, &x, v.out(1), v.mask_out(2));
+            k!(requantize(p, copied(v.get(0), &mut c.copies[0]), v.out(1), v.mask_out(2)));
         }
-        Kernel::AveragePool { p } => k::average_pool(p, v.get(0), v.out(1), v.mask_out(2)),
-        Kernel::AveragePoolGrad { p } => return k::average_pool_grad(p, v.get(0), v.mask(1), v.out(2)),
-        Kernel::MaxPool { p } => k::max_pool(p, v.get(0), v.out(1), v.mask_out(2)),
-        Kernel::MaxPoolGrad { p } => return k::max_pool_grad(p, v.get(0), v.get(1), v.mask(2), v.out(3)),
-        Kernel::Mean { p } => k::mean(p, v.get(0), v.out(1), v.mask_out(2)),
-        Kernel::Softmax { p } => k::softmax(p, v.get(0), v.out(1)),
-        Kernel::CopyBox { p } => return k::copy_box(p, v.get(0), v.out(1)),
-        Kernel::Fill { p } => k::fill(p, v.out(0)),
-        Kernel::HeadLogits { p } => k::head_logits(p, v.get(0), v.get(1), v.get(2), v.out(3)),
+        Kernel::AveragePool { p } => k!(average_pool(p, v.get(0), v.out(1), v.mask_out(2))),
+        Kernel::AveragePoolGrad { p } => return k!(average_pool_grad(p, v.get(0), v.mask(1), v.out(2))),
+        Kernel::MaxPool { p } => k!(max_pool(p, v.get(0), v.out(1), v.mask_out(2))),
+        Kernel::MaxPoolGrad { p } => return k!(max_pool_grad(p, v.get(0), v.get(1), v.mask(2), v.out(3))),
+        Kernel::Mean { p } => k!(mean(p, v.get(0), v.out(1), v.mask_out(2))),
+        Kernel::Softmax { p } => reference::softmax(p, v.get(0), v.out(1)),
+        Kernel::CopyBox { p } => return reference::copy_box(p, v.get(0), v.out(1)),
+        Kernel::Fill { p } => reference::fill(p, v.out(0)),
+        Kernel::HeadLogits { p } => k!(head_logits(p, v.get(0), v.get(1), v.get(2), v.out(3))),
         Kernel::HeadError { scale, .. } => {
             *c.result = match c.given.label {
                 Some(label) => softmax::head_error(v.out(0), *scale, label, v.out(1)),
                 None => softmax::softmax(v.out(0), *scale),
             };
         }
-        Kernel::HeadInputGrad { p } => return k::head_input_grad(p, v.get(0), v.get(1), v.out(2)),
+        Kernel::HeadInputGrad { p } => return k!(head_input_grad(p, v.get(0), v.get(1), v.out(2))),
         Kernel::HeadUpdate { p, weight_q, bias_q } => {
             let (lr, kk) = (c.given.lr, c.result.k);
-            k::head_update(p, lr, *weight_q, *bias_q, kk, v.get(0), v.get(1), v.out(2), v.out(3));
+            k!(head_update(p, lr, *weight_q, *bias_q, kk, v.get(0), v.get(1), v.out(2), v.out(3)));
         }
         Kernel::GradScale { p } => {
             if !v.aliased(0, 4) {
                 v.out::<i8>(4).copy_from_slice(v.get(0));
             }
-            return k::grad_scale(p, v.i32(2), v.u8(3), v.mask(1), v.out(4));
+            return k!(grad_scale(p, v.i32(2), v.u8(3), v.mask(1), v.out(4)));
         }
-        Kernel::GradRepeat { p } => return k::grad_repeat(p, v.mask(1), v.get(0), v.out(4)),
+        Kernel::GradRepeat { p } => return k!(grad_repeat(p, v.mask(1), v.get(0), v.out(4))),
         Kernel::Sum { .. } => {
             // The sum commutes, so it goes into whichever input the output stands on.
             let other = if v.aliased(1, 2) { 0 } else { 1 };
             if !v.aliased(0, 2) && !v.aliased(1, 2) {
                 v.out::<i8>(2).copy_from_slice(v.get(0));
             }
-            return k::sum(v.out(2), v.get(other));
+            return k!(sum(v.out(2), v.get(other)));
         }
     }
     0

@@ -13,6 +13,7 @@ mod calibrate;
 mod compile;
 mod error;
 mod executor;
+mod fast;
 pub mod float;
 mod kept;
 mod memory;
@@ -25,6 +26,7 @@ pub use calibrate::{CALIBRATION_PICTURES, DEFAULT_EXPONENT, calibrate, read_valu
 pub use compile::{Compiler, forward_program, forward_tensors};
 pub use error::ExecError;
 pub use executor::{Executor, StepResult};
+pub use fast::{KERNELS_VARIABLE, chosen_kernels};
 pub use kept::Kept;
 pub use pictures::{Augment, PictureSource, Pictures};
 pub use schedule::{Schedule, permutation};

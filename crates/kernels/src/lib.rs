@@ -26,8 +26,10 @@
 //! **Counts.** A `u32` result is how many elements of the gradient saturated at int8's bounds.
 
 pub mod reference;
+pub mod simd;
 
-use tinytrain_spec::arith::Real31;
+use simd::Line;
+use tinytrain_spec::arith::{Rate, Real31};
 use tinytrain_spec::params::UpdateParams;
 
 /// A convolution's weights, in two parts. Full convolution: `frozen` is `[out_c][kh][kw][in_c - t]`, `trained` is
@@ -95,6 +97,24 @@ pub struct Scratch {
     order: Vec<u16>,
     /// Gradient sums of a weight step.
     sums: Vec<i32>,
+    /// Left factors of a fast kernel.
+    left: Vec<Line>,
+    /// Right factors, or rows of words.
+    right: Vec<Line>,
+    /// What sums begin at.
+    init: Vec<Line>,
+    /// An input within its border.
+    frame: Vec<Line>,
+    /// Words of all channels.
+    whole: Vec<Line>,
+    /// Sums of a gradient for each channel.
+    sums_of_g: Vec<Line>,
+    /// Where rows of a product begin.
+    places: Vec<u32>,
+    /// Rates of an update.
+    rates: Vec<Option<Rate>>,
+    /// Weights before an update.
+    before: Vec<i8>,
 }
 
 /// The first `n` elements of a scratch buffer. They hold whatever an earlier use left there.

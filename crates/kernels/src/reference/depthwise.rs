@@ -1,6 +1,5 @@
 //! Depthwise convolutions, vectorised over channels: input, gradient and weights lie in panels of [`LANES`] channels.
 
-use super::clones::cloned;
 use super::conv::{forward_bias, weight_order};
 use super::finish::{Output, requantize_rows, round_rows};
 use super::geometry::Axis;
@@ -92,71 +91,69 @@ fn add_multiples(acc: &mut [i32], stride: usize, in_c: usize, multiplier: usize)
     }
 }
 
-cloned! {
-    fn forward_row(axes: &[Axis; 2], oy: usize, wide: &[i16], weights: &[i16], acc: &mut [i32], stride: usize) {
-        let [v, h] = axes;
-        let (wide, weights) = (wide.as_chunks::<LANES>().0, weights.as_chunks::<LANES>().0);
-        let panels = wide.chunks_exact(v.input * h.input).zip(weights.chunks_exact(v.kernel * h.kernel));
-        for (q, (x, w)) in panels.enumerate() {
-            for ox in 0..h.out {
-                let acc = acc[ox * stride + q * LANES..].first_chunk_mut::<LANES>().expect("a row of panels");
-                let mut sum = *acc;
-                let columns = h.taps(ox);
-                for ky in v.taps(oy) {
-                    if columns.is_empty() {
-                        continue;
-                    }
-                    let x = &x[v.at(oy, ky) * h.input + h.at(ox, columns.start)..][..columns.len()];
-                    let w = &w[ky * h.kernel + columns.start..][..columns.len()];
-                    for (x, w) in x.iter().zip(w) {
-                        multiply_lanes(&mut sum, x, w);
-                    }
-                }
-                *acc = sum;
-            }
-        }
-    }
-
-    fn input_grad_row(axes: &[Axis; 2], iy: usize, wide: &[i16], weights: &[i16], acc: &mut [i32], stride: usize) {
-        let [v, h] = axes;
-        let (wide, weights) = (wide.as_chunks::<LANES>().0, weights.as_chunks::<LANES>().0);
-        let rows = v.fed(iy);
-        let panels = wide.chunks_exact(v.out * h.out).zip(weights.chunks_exact(v.kernel * h.kernel));
-        for (q, (g, w)) in panels.enumerate() {
-            for ix in 0..h.input {
-                let mut sum = [0; LANES];
-                let columns = h.fed(ix);
-                for (oy, ky) in rows.each() {
-                    let g = g[oy * h.out..][columns.outputs.clone()].iter().rev();
-                    let w = w[ky * h.kernel..][columns.tap..h.kernel].iter().step_by(h.stride);
-                    for (g, w) in g.zip(w) {
-                        multiply_lanes(&mut sum, g, w);
-                    }
-                }
-                acc[ix * stride + q * LANES..][..LANES].copy_from_slice(&sum);
-            }
-        }
-    }
-
-    /// Sums of one panel, `[kh][kw]` rows of lanes.
-    fn weight_grad_panel(axes: &[Axis; 2], g: &[[i16; LANES]], x: &[[i16; LANES]], sums: &mut [[i32; LANES]]) {
-        let [v, h] = axes;
-        for (tap, to) in sums.iter_mut().enumerate() {
-            let (ky, kx) = (tap / h.kernel, tap % h.kernel);
-            let columns = h.outputs(kx);
-            let mut sum = [0; LANES];
-            for oy in v.outputs(ky) {
+fn forward_row(axes: &[Axis; 2], oy: usize, wide: &[i16], weights: &[i16], acc: &mut [i32], stride: usize) {
+    let [v, h] = axes;
+    let (wide, weights) = (wide.as_chunks::<LANES>().0, weights.as_chunks::<LANES>().0);
+    let panels = wide.chunks_exact(v.input * h.input).zip(weights.chunks_exact(v.kernel * h.kernel));
+    for (q, (x, w)) in panels.enumerate() {
+        for ox in 0..h.out {
+            let acc = acc[ox * stride + q * LANES..].first_chunk_mut::<LANES>().expect("a row of panels");
+            let mut sum = *acc;
+            let columns = h.taps(ox);
+            for ky in v.taps(oy) {
                 if columns.is_empty() {
                     continue;
                 }
-                let g = &g[oy * h.out..][columns.clone()];
-                let x = &x[v.at(oy, ky) * h.input..][..h.input][h.at(columns.start, kx)..];
-                for (g, x) in g.iter().zip(x.iter().step_by(h.stride)) {
-                    multiply_lanes(&mut sum, g, x);
+                let x = &x[v.at(oy, ky) * h.input + h.at(ox, columns.start)..][..columns.len()];
+                let w = &w[ky * h.kernel + columns.start..][..columns.len()];
+                for (x, w) in x.iter().zip(w) {
+                    multiply_lanes(&mut sum, x, w);
                 }
             }
-            *to = sum;
+            *acc = sum;
         }
+    }
+}
+
+fn input_grad_row(axes: &[Axis; 2], iy: usize, wide: &[i16], weights: &[i16], acc: &mut [i32], stride: usize) {
+    let [v, h] = axes;
+    let (wide, weights) = (wide.as_chunks::<LANES>().0, weights.as_chunks::<LANES>().0);
+    let rows = v.fed(iy);
+    let panels = wide.chunks_exact(v.out * h.out).zip(weights.chunks_exact(v.kernel * h.kernel));
+    for (q, (g, w)) in panels.enumerate() {
+        for ix in 0..h.input {
+            let mut sum = [0; LANES];
+            let columns = h.fed(ix);
+            for (oy, ky) in rows.each() {
+                let g = g[oy * h.out..][columns.outputs.clone()].iter().rev();
+                let w = w[ky * h.kernel..][columns.tap..h.kernel].iter().step_by(h.stride);
+                for (g, w) in g.zip(w) {
+                    multiply_lanes(&mut sum, g, w);
+                }
+            }
+            acc[ix * stride + q * LANES..][..LANES].copy_from_slice(&sum);
+        }
+    }
+}
+
+/// Sums of one panel, `[kh][kw]` rows of lanes.
+fn weight_grad_panel(axes: &[Axis; 2], g: &[[i16; LANES]], x: &[[i16; LANES]], sums: &mut [[i32; LANES]]) {
+    let [v, h] = axes;
+    for (tap, to) in sums.iter_mut().enumerate() {
+        let (ky, kx) = (tap / h.kernel, tap % h.kernel);
+        let columns = h.outputs(kx);
+        let mut sum = [0; LANES];
+        for oy in v.outputs(ky) {
+            if columns.is_empty() {
+                continue;
+            }
+            let g = &g[oy * h.out..][columns.clone()];
+            let x = &x[v.at(oy, ky) * h.input..][..h.input][h.at(columns.start, kx)..];
+            for (g, x) in g.iter().zip(x.iter().step_by(h.stride)) {
+                multiply_lanes(&mut sum, g, x);
+            }
+        }
+        *to = sum;
     }
 }
 

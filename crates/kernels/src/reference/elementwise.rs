@@ -1,7 +1,6 @@
 //! Ops that look at one element, or one row, at a time.
 
 use super::BLOCK;
-use super::clones::cloned;
 use super::finish::Output;
 use super::mask::MaskWriter;
 use tinytrain_spec::arith::{Requant, round_shift, sat8};
@@ -9,6 +8,7 @@ use tinytrain_spec::params::{AddParams, CopyParams, FillParams, RequantizeParams
 use tinytrain_spec::softmax::{LogitScale, exp2_neg};
 
 /// Residual sum. `a`, `b` and `y` have `n` elements.
+#[inline(always)]
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], mask: Option<&mut [u8]>) {
     let mut mask = MaskWriter::new(mask);
     let mut inside = [0; BLOCK];
@@ -19,26 +19,26 @@ pub fn add(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], mask: Option<&mut [u
     mask.finish();
 }
 
-cloned! {
-    fn add_block(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], inside: &mut [u8; BLOCK]) {
-        let out = Output { zero: p.y_zero, lo: p.lo, hi: p.hi };
-        let (a, b) = (&a[..y.len()], &b[..y.len()]);
-        // Differences are below 2^8: with multipliers up to 2^21 nothing leaves int32.
-        if p.m1.unsigned_abs().max(p.m2.unsigned_abs()) <= 1 << 21 {
-            for n in 0..y.len().min(BLOCK) {
-                let v = (a[n] as i32 - p.zero1) * p.m1 + (b[n] as i32 - p.zero2) * p.m2;
-                (y[n], inside[n]) = out.clamp((v + (1 << 19)) >> 20);
-            }
-        } else {
-            for n in 0..y.len().min(BLOCK) {
-                let v = (a[n] as i32 - p.zero1) as i64 * p.m1 as i64 + (b[n] as i32 - p.zero2) as i64 * p.m2 as i64;
-                (y[n], inside[n]) = out.clamp(((v + (1 << 19)) >> 20) as i32);
-            }
+#[inline(always)]
+fn add_block(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], inside: &mut [u8; BLOCK]) {
+    let out = Output { zero: p.y_zero, lo: p.lo, hi: p.hi };
+    let (a, b) = (&a[..y.len()], &b[..y.len()]);
+    // Differences are below 2^8: with multipliers up to 2^21 nothing leaves int32.
+    if p.m1.unsigned_abs().max(p.m2.unsigned_abs()) <= 1 << 21 {
+        for n in 0..y.len().min(BLOCK) {
+            let v = (a[n] as i32 - p.zero1) * p.m1 + (b[n] as i32 - p.zero2) * p.m2;
+            (y[n], inside[n]) = out.clamp((v + (1 << 19)) >> 20);
+        }
+    } else {
+        for n in 0..y.len().min(BLOCK) {
+            let v = (a[n] as i32 - p.zero1) as i64 * p.m1 as i64 + (b[n] as i32 - p.zero2) as i64 * p.m2 as i64;
+            (y[n], inside[n]) = out.clamp(((v + (1 << 19)) >> 20) as i32);
         }
     }
 }
 
 /// Rescaling: RELU, RELU6 and QUANTIZE. `x` and `y` have `n` elements.
+#[inline(always)]
 pub fn requantize(p: &RequantizeParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>) {
     let scale = Requant { m: p.m, shift: p.left as u8 };
     let out = Output { zero: p.y_zero, lo: p.lo, hi: p.hi };

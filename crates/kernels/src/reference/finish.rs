@@ -1,6 +1,5 @@
 //! From accumulators to int8: requantisation with its mask, and the rounding of gradients.
 
-use super::clones::cloned;
 use tinytrain_spec::arith::sat32;
 
 /// Zero point and bounds of an output.
@@ -27,33 +26,37 @@ fn requantize(acc: i32, m: i32) -> i32 {
     ((acc as i64 * m as i64 + (1 << 31)) >> 32) as i32
 }
 
-cloned! {
-    /// Requantises rows of `n` accumulators, each row `stride` after the last, to `y` and to flags of what was inside
-    /// its bounds.
-    pub fn requantize_rows(
-        acc: &[i32], stride: usize, n: usize, scales: crate::Scales, out: Output, y: &mut [i8], inside: &mut [u8],
-    ) {
-        let m = &scales.m[..n];
-        for ((y, inside), acc) in y.chunks_exact_mut(n).zip(inside.chunks_exact_mut(n)).zip(acc.chunks(stride)) {
-            let acc = &acc[..n];
-            if scales.shift.is_empty() {
-                for c in 0..n {
-                    (y[c], inside[c]) = out.clamp(requantize(acc[c], m[c]));
-                }
-            } else {
-                let shift = &scales.shift[..n];
-                for c in 0..n {
-                    (y[c], inside[c]) = out.clamp(requantize(sat32((acc[c] as i64) << (shift[c] & 31)), m[c]));
-                }
+/// Requantises rows of `n` accumulators, each row `stride` after the last, to `y` and to flags of what was inside
+/// its bounds.
+pub fn requantize_rows(
+    acc: &[i32],
+    stride: usize,
+    n: usize,
+    scales: crate::Scales,
+    out: Output,
+    y: &mut [i8],
+    inside: &mut [u8],
+) {
+    let m = &scales.m[..n];
+    for ((y, inside), acc) in y.chunks_exact_mut(n).zip(inside.chunks_exact_mut(n)).zip(acc.chunks(stride)) {
+        let acc = &acc[..n];
+        if scales.shift.is_empty() {
+            for c in 0..n {
+                (y[c], inside[c]) = out.clamp(requantize(acc[c], m[c]));
+            }
+        } else {
+            let shift = &scales.shift[..n];
+            for c in 0..n {
+                (y[c], inside[c]) = out.clamp(requantize(sat32((acc[c] as i64) << (shift[c] & 31)), m[c]));
             }
         }
     }
+}
 
-    /// Rounds rows of `n` gradient sums, each row `stride` after the last: `sat8(round(acc * 2^-shift))`. How many
-    /// saturated.
-    pub fn round_rows(acc: &[i32], stride: usize, n: usize, shift: i32, gx: &mut [i8]) -> u32 {
-        gx.chunks_exact_mut(n).zip(acc.chunks(stride)).map(|(gx, acc)| round_row(&acc[..n], shift, gx)).sum()
-    }
+/// Rounds rows of `n` gradient sums, each row `stride` after the last: `sat8(round(acc * 2^-shift))`. How many
+/// saturated.
+pub fn round_rows(acc: &[i32], stride: usize, n: usize, shift: i32, gx: &mut [i8]) -> u32 {
+    gx.chunks_exact_mut(n).zip(acc.chunks(stride)).map(|(gx, acc)| round_row(&acc[..n], shift, gx)).sum()
 }
 
 /// One row of [`round_rows`], in 32 bits whatever the shift.

@@ -1,40 +1,38 @@
 //! Gradients on their way between ops: scaled, masked, repeated and summed.
 
 use super::BLOCK;
-use super::clones::cloned;
 use super::mask::{bit, spread};
 use tinytrain_spec::arith::{sat8, scale_grad};
 use tinytrain_spec::params::GradScaleParams;
 
-cloned! {
-    /// Scales and masks a gradient in place. `m` has one multiplier a channel, or is empty for `p.m`; `shift` has one
-    /// left shift a channel, or is empty for 0; `buf` and `mask` have `n` elements. `p.repeat` is not read.
-    pub fn grad_scale(p: &GradScaleParams, m: &[i32], shift: &[u8], mask: Option<&[u8]>, buf: &mut [i8]) -> u32 {
-        // Blocks run along a row of channels, or along everything where one multiplier holds for all.
-        let row = if m.is_empty() && shift.is_empty() { buf.len() } else { p.channels as usize };
-        if row == 0 {
-            return 0;
-        }
-        let one = [p.m; BLOCK];
-        let mut keep = [1u8; BLOCK];
-        let mut saturated = 0;
-        for (r, buf) in buf.chunks_exact_mut(row).enumerate() {
-            for (b, buf) in buf.chunks_mut(BLOCK).enumerate() {
-                let first = b * BLOCK;
-                if let Some(mask) = mask {
-                    spread(mask, r * row + first, &mut keep[..buf.len()]);
-                }
-                let m = if m.is_empty() { &one[..buf.len()] } else { &m[first..][..buf.len()] };
-                let shift = if shift.is_empty() { shift } else { &shift[first..][..buf.len()] };
-                saturated += if (17..=46).contains(&p.s) && shift.iter().all(|&left| left == 0) {
-                    scale_narrow(p.s, m, &keep, buf)
-                } else {
-                    scale_any(p.s, m, shift, &keep, buf)
-                };
-            }
-        }
-        saturated
+/// Scales and masks a gradient in place. `m` has one multiplier a channel, or is empty for `p.m`; `shift` has one
+/// left shift a channel, or is empty for 0; `buf` and `mask` have `n` elements. `p.repeat` is not read.
+#[inline(always)]
+pub fn grad_scale(p: &GradScaleParams, m: &[i32], shift: &[u8], mask: Option<&[u8]>, buf: &mut [i8]) -> u32 {
+    // Blocks run along a row of channels, or along everything where one multiplier holds for all.
+    let row = if m.is_empty() && shift.is_empty() { buf.len() } else { p.channels as usize };
+    if row == 0 {
+        return 0;
     }
+    let one = [p.m; BLOCK];
+    let mut keep = [1u8; BLOCK];
+    let mut saturated = 0;
+    for (r, buf) in buf.chunks_exact_mut(row).enumerate() {
+        for (b, buf) in buf.chunks_mut(BLOCK).enumerate() {
+            let first = b * BLOCK;
+            if let Some(mask) = mask {
+                spread(mask, r * row + first, &mut keep[..buf.len()]);
+            }
+            let m = if m.is_empty() { &one[..buf.len()] } else { &m[first..][..buf.len()] };
+            let shift = if shift.is_empty() { shift } else { &shift[first..][..buf.len()] };
+            saturated += if (17..=46).contains(&p.s) && shift.iter().all(|&left| left == 0) {
+                scale_narrow(p.s, m, &keep, buf)
+            } else {
+                scale_any(p.s, m, shift, &keep, buf)
+            };
+        }
+    }
+    saturated
 }
 
 /// `scale_grad` for `17 <= s <= 46` in 32 bits: the product's two halves by the 16 bits of `m`, of which the lower
@@ -68,6 +66,7 @@ fn scale_any(s: i32, m: &[i32], shift: &[u8], keep: &[u8; BLOCK], buf: &mut [i8]
 
 /// Scales and masks `n` gradients with `p.m` and `p.s` and writes them `p.repeat` times one after the other. Counts
 /// elements of `gx`: one that saturates does so in each copy.
+#[inline(always)]
 pub fn grad_repeat(p: &GradScaleParams, mask: Option<&[u8]>, g: &[i8], gx: &mut [i8]) -> u32 {
     let n = p.n as usize;
     let (first, copies) = gx[..n * p.repeat as usize].split_at_mut(n);
@@ -83,15 +82,14 @@ pub fn grad_repeat(p: &GradScaleParams, mask: Option<&[u8]>, g: &[i8], gx: &mut 
     saturated * p.repeat as u32
 }
 
-cloned! {
-    /// Adds another contribution to a gradient, saturating. Both have the same number of elements.
-    pub fn sum(acc: &mut [i8], other: &[i8]) -> u32 {
-        let mut saturated = 0;
-        for (acc, &other) in acc.iter_mut().zip(other) {
-            let v = *acc as i16 + other as i16;
-            *acc = v.clamp(-128, 127) as i8;
-            saturated += (v != *acc as i16) as u32;
-        }
-        saturated
+/// Adds another contribution to a gradient, saturating. Both have the same number of elements.
+#[inline(always)]
+pub fn sum(acc: &mut [i8], other: &[i8]) -> u32 {
+    let mut saturated = 0;
+    for (acc, &other) in acc.iter_mut().zip(other) {
+        let v = *acc as i16 + other as i16;
+        *acc = v.clamp(-128, 127) as i8;
+        saturated += (v != *acc as i16) as u32;
     }
+    saturated
 }

@@ -5,6 +5,7 @@ use tinytrain_spec::arith::{Rate, Real31, round_shift, sat8, sat32};
 use tinytrain_spec::params::HeadParams;
 
 /// Logits. `x` has `features` elements, `w` is `[classes][features]`, `b` and `logits` have `classes`.
+#[inline(always)]
 pub fn head_logits(p: &HeadParams, x: &[i8], w: &[i16], b: &[i32], logits: &mut [i64]) {
     let features = p.features as usize;
     for ((logit, row), &b) in logits.iter_mut().zip(w.chunks_exact(features)).zip(b) {
@@ -19,6 +20,7 @@ pub fn head_logits(p: &HeadParams, x: &[i8], w: &[i16], b: &[i32], logits: &mut 
 
 /// Input gradient. `e` is the error, one a class; `gx` has `features` elements. Reads the weights as they are before
 /// [`head_update`].
+#[inline(always)]
 pub fn head_input_grad(p: &HeadParams, w: &[i16], e: &[i16], gx: &mut [i8]) -> u32 {
     let features = p.features as usize;
     let mut saturated = 0;
@@ -39,6 +41,7 @@ pub fn head_input_grad(p: &HeadParams, w: &[i16], e: &[i16], gx: &mut [i8]) -> u
 }
 
 /// Update of weights and biases: `qw = s_x 2^13`, `qb = 2^13 / s_x`.
+#[inline(always)]
 pub fn head_update(
     p: &HeadParams,
     lr: Real31,

@@ -32,11 +32,13 @@ pub struct MaskWriter<'a> {
 
 impl<'a> MaskWriter<'a> {
     /// At the first bit; without a mask it does nothing.
+    #[inline(always)]
     pub fn new(mask: Option<&'a mut [u8]>) -> Self {
         Self { mask, at: 0, pending: 0, bits: 0 }
     }
 
     /// Appends flags, each 0 or 1.
+    #[inline(always)]
     pub fn push(&mut self, flags: &[u8]) {
         let Some(mask) = self.mask.as_deref_mut() else { return };
         let (eights, rest) = flags.as_chunks::<8>();
@@ -57,6 +59,7 @@ impl<'a> MaskWriter<'a> {
     }
 
     /// Writes the last byte, its unused bits 0.
+    #[inline(always)]
     pub fn finish(self) {
         if let (Some(mask), true) = (self.mask, self.bits > 0) {
             mask[self.at] = self.pending;

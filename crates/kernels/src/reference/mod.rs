@@ -1,10 +1,9 @@
 //! The kernels in plain, safe loops, written so that the compiler can put them on vector registers.
 //!
 //! Full convolutions, their input gradients and their weight gradients are one matrix product (`panels`) over factors
-//! widened to int16; depthwise ones run over channels. Loops that matter exist twice (`clones`), the second time
-//! compiled for AVX2.
+//! widened to int16; depthwise ones run over channels. What the fast kernels take over as it is (`simd/plain.rs`) is
+//! `#[inline(always)]`, to be compiled there for the processor at hand.
 
-mod clones;
 mod conv;
 mod depthwise;
 mod elementwise;
@@ -20,9 +19,11 @@ mod update;
 pub use conv::{conv, conv_input_grad, conv_weight_grad, conv_weight_step};
 pub use depthwise::{depthwise, depthwise_input_grad, depthwise_weight_grad, depthwise_weight_step};
 pub use elementwise::{add, copy_box, fill, requantize, softmax};
+pub(crate) use geometry::Axis;
 pub use grad::{grad_repeat, grad_scale, sum};
 pub use head::{head_input_grad, head_logits, head_update};
 pub use pool::{average_pool, average_pool_grad, max_pool, max_pool_grad, mean};
+pub(crate) use update::{bias_apply, step_weights};
 pub use update::{bias_grad, bias_step};
 
 /// Channels or elements for which a kernel without scratch keeps sums on the stack.

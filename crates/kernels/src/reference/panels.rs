@@ -3,8 +3,6 @@
 //! A panel holds its rows one after the other, `LANES` int16 each, so that a loop over rows reads memory in order and
 //! keeps `LANES` sums in vector registers. Columns beyond the last are filled with zeros.
 
-use super::clones::cloned;
-
 /// Columns of a panel: two AVX2 registers of int32.
 pub const LANES: usize = 16;
 
@@ -13,56 +11,54 @@ pub fn panels(n: usize) -> usize {
     n.div_ceil(LANES)
 }
 
-cloned! {
-    /// Widens int8 to int16 less `zero`.
-    pub fn widen(src: &[i8], zero: i16, dst: &mut [i16]) {
-        for (d, &s) in dst.iter_mut().zip(src) {
-            *d = s as i16 - zero;
-        }
+/// Widens int8 to int16 less `zero`.
+pub fn widen(src: &[i8], zero: i16, dst: &mut [i16]) {
+    for (d, &s) in dst.iter_mut().zip(src) {
+        *d = s as i16 - zero;
     }
+}
 
-    /// Cuts `src`, rows of `c` channels, into panels of `n` columns, less `zero`; column `j` is channel `map(j)`, which
-    /// is `channels[j] / divisor`, or `j / divisor` without `channels`.
-    pub fn cut(src: &[i8], c: usize, n: usize, channels: Option<&[u16]>, divisor: usize, zero: i16, dst: &mut [i16]) {
-        let rows = src.len() / c;
-        for (q, panel) in dst.chunks_exact_mut(rows * LANES).enumerate() {
-            let width = LANES.min(n - q * LANES);
-            let mut map = [0usize; LANES];
-            for j in 0..width {
-                let column = q * LANES + j;
-                map[j] = channels.map_or(column, |list| list[column] as usize) / divisor;
-            }
-            let in_order = (1..width).all(|j| map[j] == map[0] + j);
-            for (row, to) in src.chunks_exact(c).zip(panel.as_chunks_mut::<LANES>().0) {
-                if in_order && width == LANES {
-                    let from = &row[map[0]..][..LANES];
-                    for j in 0..LANES {
-                        to[j] = from[j] as i16 - zero;
-                    }
-                } else {
-                    for j in 0..width {
-                        to[j] = row[map[j]] as i16 - zero;
-                    }
-                    to[width..].fill(0);
+/// Cuts `src`, rows of `c` channels, into panels of `n` columns, less `zero`; column `j` is channel `map(j)`, which
+/// is `channels[j] / divisor`, or `j / divisor` without `channels`.
+pub fn cut(src: &[i8], c: usize, n: usize, channels: Option<&[u16]>, divisor: usize, zero: i16, dst: &mut [i16]) {
+    let rows = src.len() / c;
+    for (q, panel) in dst.chunks_exact_mut(rows * LANES).enumerate() {
+        let width = LANES.min(n - q * LANES);
+        let mut map = [0usize; LANES];
+        for j in 0..width {
+            let column = q * LANES + j;
+            map[j] = channels.map_or(column, |list| list[column] as usize) / divisor;
+        }
+        let in_order = (1..width).all(|j| map[j] == map[0] + j);
+        for (row, to) in src.chunks_exact(c).zip(panel.as_chunks_mut::<LANES>().0) {
+            if in_order && width == LANES {
+                let from = &row[map[0]..][..LANES];
+                for j in 0..LANES {
+                    to[j] = from[j] as i16 - zero;
                 }
+            } else {
+                for j in 0..width {
+                    to[j] = row[map[j]] as i16 - zero;
+                }
+                to[width..].fill(0);
             }
         }
     }
+}
 
-    /// `c[r][..] += a[r][..] * b` for `rows` rows: `a` has `k` values a row, `b` consists of `panels` panels of `k`
-    /// rows, and row `r` of `c` begins at `r * stride`, panel after panel. Wraps.
-    pub fn product(a: &[i16], b: &[i16], k: usize, rows: usize, panels: usize, c: &mut [i32], stride: usize) {
-        for q in 0..panels {
-            let panel = &b[q * k * LANES..][..k * LANES];
-            let mut r = 0;
-            while r + 4 <= rows {
-                tile::<4>(&a[r * k..], k, panel, &mut c[r * stride + q * LANES..], stride);
-                r += 4;
-            }
-            while r < rows {
-                tile::<1>(&a[r * k..], k, panel, &mut c[r * stride + q * LANES..], stride);
-                r += 1;
-            }
+/// `c[r][..] += a[r][..] * b` for `rows` rows: `a` has `k` values a row, `b` consists of `panels` panels of `k`
+/// rows, and row `r` of `c` begins at `r * stride`, panel after panel. Wraps.
+pub fn product(a: &[i16], b: &[i16], k: usize, rows: usize, panels: usize, c: &mut [i32], stride: usize) {
+    for q in 0..panels {
+        let panel = &b[q * k * LANES..][..k * LANES];
+        let mut r = 0;
+        while r + 4 <= rows {
+            tile::<4>(&a[r * k..], k, panel, &mut c[r * stride + q * LANES..], stride);
+            r += 4;
+        }
+        while r < rows {
+            tile::<1>(&a[r * k..], k, panel, &mut c[r * stride + q * LANES..], stride);
+            r += 1;
         }
     }
 }

@@ -8,18 +8,21 @@ use tinytrain_spec::arith::Requant;
 use tinytrain_spec::params::{MeanParams, PoolParams};
 
 /// Inputs of one window, in row-major order.
+#[inline(always)]
 fn window([v, h]: [Axis; 2], oy: usize, ox: usize) -> impl Iterator<Item = usize> + Clone {
     let columns = h.taps(ox);
     v.taps(oy).flat_map(move |ky| columns.clone().map(move |kx| v.at(oy, ky) * h.input + h.at(ox, kx)))
 }
 
 /// Blocks of channels, as `(first, count)`.
+#[inline(always)]
 fn blocks(c: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..c).step_by(BLOCK).map(move |first| (first, BLOCK.min(c - first)))
 }
 
 /// Applies `reduce` to the window of each output and each block of channels (sums or maxima to be filled in, pixels of
 /// the window, first channel) and clamps what it finds.
+#[inline(always)]
 fn pool(
     p: &PoolParams,
     y: &mut [i8],
@@ -45,6 +48,7 @@ fn pool(
 }
 
 /// Average pooling. `x` is `[in_h][in_w][c]`, `y` `[out_h][out_w][c]`.
+#[inline(always)]
 pub fn average_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>) {
     let c = p.c as usize;
     pool(p, y, mask, |sums, &[oy, ox], axes, first| {
@@ -64,6 +68,7 @@ pub fn average_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u
 }
 
 /// Maximum pooling. `x` is `[in_h][in_w][c]`, `y` `[out_h][out_w][c]`.
+#[inline(always)]
 pub fn max_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>) {
     let c = p.c as usize;
     pool(p, y, mask, |largest, &[oy, ox], axes, first| {
@@ -78,6 +83,7 @@ pub fn max_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>)
 
 /// Gathers, for each input pixel and block of channels, what `contribute` adds for each window that the pixel lies in:
 /// sums, input pixel, output `(oy, ox)`, first channel.
+#[inline(always)]
 fn pool_grad(
     p: &PoolParams,
     gx: &mut [i8],
@@ -103,6 +109,7 @@ fn pool_grad(
 }
 
 /// Gradient of average pooling. `g` and `mask` have the output's elements, `gx` the input's.
+#[inline(always)]
 pub fn average_pool_grad(p: &PoolParams, g: &[i8], mask: Option<&[u8]>, gx: &mut [i8]) -> u32 {
     let c = p.c as usize;
     pool_grad(p, gx, |sums, _, [oy, ox], [v, h], first| {
@@ -119,6 +126,7 @@ pub fn average_pool_grad(p: &PoolParams, g: &[i8], mask: Option<&[u8]>, gx: &mut
 
 /// Gradient of maximum pooling. `x` is the input of the forward pass, in which the first of each window's largest
 /// elements is found again: `y` is not needed (and, being clamped, would not do).
+#[inline(always)]
 pub fn max_pool_grad(p: &PoolParams, x: &[i8], g: &[i8], mask: Option<&[u8]>, gx: &mut [i8]) -> u32 {
     let c = p.c as usize;
     pool_grad(p, gx, |sums, pixel, [oy, ox], axes, first| {
@@ -141,6 +149,7 @@ pub fn max_pool_grad(p: &PoolParams, x: &[i8], g: &[i8], mask: Option<&[u8]>, gx
 }
 
 /// Mean over all pixels. `x` is `[pixels][c]`, `y` `[c]`.
+#[inline(always)]
 pub fn mean(p: &MeanParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>) {
     let c = p.c as usize;
     let scale = Requant { m: p.m, shift: p.left as u8 };

@@ -1,26 +1,30 @@
 //! The update of trained weights and biases.
 
-use super::clones::cloned;
 use crate::Update;
 use tinytrain_spec::arith::{
     BIAS_RESIDUAL_BITS, Qas, Rate, Real31, apply_bias, apply_weight, residual_get, residual_set, stochastic,
 };
 use tinytrain_spec::random;
 
-cloned! {
-    /// Updates weights in runs of `run` that share an output channel: run `i` that of `channels[i % t]`, or channel `i`
-    /// without a list.
-    pub fn step_weights(
-        u: &Update, acc: &[i32], q: &mut [i8], lo: &mut [u8], run: usize, qas: &[u32], channels: Option<&[u16]>,
-    ) {
-        // A number of bits known to the compiler makes of each of these a loop without branches.
-        match u.params.bits {
-            0 => step::<0>(u, acc, q, lo, run, qas, channels),
-            2 => step::<2>(u, acc, q, lo, run, qas, channels),
-            4 => step::<4>(u, acc, q, lo, run, qas, channels),
-            8 => step::<8>(u, acc, q, lo, run, qas, channels),
-            bits => panic!("no residuals of {bits} bits"),
-        }
+/// Updates weights in runs of `run` that share an output channel: run `i` that of `channels[i % t]`, or channel `i`
+/// without a list.
+#[inline(always)]
+pub fn step_weights(
+    u: &Update,
+    acc: &[i32],
+    q: &mut [i8],
+    lo: &mut [u8],
+    run: usize,
+    qas: &[u32],
+    channels: Option<&[u16]>,
+) {
+    // A number of bits known to the compiler makes of each of these a loop without branches.
+    match u.params.bits {
+        0 => step::<0>(u, acc, q, lo, run, qas, channels),
+        2 => step::<2>(u, acc, q, lo, run, qas, channels),
+        4 => step::<4>(u, acc, q, lo, run, qas, channels),
+        8 => step::<8>(u, acc, q, lo, run, qas, channels),
+        bits => panic!("no residuals of {bits} bits"),
     }
 }
 
@@ -72,8 +76,8 @@ pub fn bias_grad(channels: usize, g: &[i8], acc: &mut [i32]) {
 
 /// Bias gradient and update of `offset`. `layer` is `1 / s_x^2`; `qas` has one word a channel, 0 for one that is never
 /// updated, whose offset is left as it is whatever its base. Of `u.params` only `exponent` is read.
+#[inline(always)]
 pub fn bias_step(channels: usize, u: &Update, layer: Real31, g: &[i8], qas: &[u32], base: &[i32], offset: &mut [i32]) {
-    let lr = u.lr.times(layer);
     // Sums of a few channels at a time need no scratch.
     let mut sums = [0i32; 64];
     for first in (0..channels).step_by(sums.len()) {
@@ -84,11 +88,19 @@ pub fn bias_step(channels: usize, u: &Update, layer: Real31, g: &[i8], qas: &[u3
                 *sum += g as i32;
             }
         }
-        for (c, &sum) in (first..).zip(&sums[..count]) {
-            if qas[c] != 0 {
-                let rate = Rate::new(lr, Qas(qas[c]).real(), u.params.exponent, u.k, BIAS_RESIDUAL_BITS);
-                offset[c] = apply_bias(base[c], offset[c], rate.delta(sum, None));
-            }
+        let own = first..first + count;
+        bias_apply(u, layer, &sums[..count], &qas[own.clone()], &base[own.clone()], &mut offset[own]);
+    }
+}
+
+/// The update of [`bias_step`] from the gradient's sums, for as many channels as there are sums.
+#[inline(always)]
+pub fn bias_apply(u: &Update, layer: Real31, sums: &[i32], qas: &[u32], base: &[i32], offset: &mut [i32]) {
+    let lr = u.lr.times(layer);
+    for (c, &sum) in sums.iter().enumerate() {
+        if qas[c] != 0 {
+            let rate = Rate::new(lr, Qas(qas[c]).real(), u.params.exponent, u.k, BIAS_RESIDUAL_BITS);
+            offset[c] = apply_bias(base[c], offset[c], rate.delta(sum, None));
         }
     }
 }

@@ -1,0 +1,409 @@
+//! Full convolutions over packed weights.
+
+use super::finish::{Requantise, Round, Scaling};
+use super::frame::{Frame, as_elements, elements};
+use super::isa::{Isa, LANES, Line, lines, ones};
+use super::pack::Pack;
+use super::product::{Left, Right, Segment, Sink, product};
+use super::update::{Change, Rates, step_line};
+use crate::reference::Axis;
+use crate::{Scales, Scratch, Update, Weights};
+use tinytrain_spec::arith::bias_value;
+use tinytrain_spec::params::ConvParams;
+
+/// A full convolution: its weights, and where everything stands.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    p: ConvParams,
+    base: Vec<i32>,
+    scaling: Scaling,
+    channels: Vec<u16>,
+    /// The input with its border.
+    frame: Frame,
+    /// Where each output's window begins in the frame.
+    at: Vec<u32>,
+    segments: Vec<Segment>,
+    forward: Pack,
+    backward: Option<Backward>,
+}
+
+/// The input gradient: a convolution of the gradient with the kernel turned around, its columns spread by the stride;
+/// along rows, the strides' phases are taken one after the other, so that no row of zeros is read.
+#[derive(Clone, Debug)]
+struct Backward {
+    frame: Frame,
+    phases: Vec<Phase>,
+    pack: Pack,
+}
+
+/// Input rows that are fed through the same kernel rows.
+#[derive(Clone, Debug)]
+struct Phase {
+    kernel_rows: Vec<usize>,
+    segments: Vec<Segment>,
+    at: Vec<u32>,
+    /// Their pixels.
+    places: Vec<u32>,
+}
+
+impl Backward {
+    /// None where the padding exceeds the kernel.
+    fn new(p: &ConvParams, group: usize) -> Option<Self> {
+        let [v, h] = Axis::of_conv(p);
+        let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
+        let left = (h.kernel as isize - 1).checked_sub(h.pad).filter(|&l| l >= 0)? as usize;
+        let pad = usize::try_from(v.pad).ok()?;
+        let top = v.kernel.div_ceil(v.stride) - 1;
+        let pack = Pack::new(in_c, v.kernel, h.kernel * out_c, group);
+        let frame = Frame {
+            rows: v.out,
+            columns: h.out,
+            channels: out_c,
+            top,
+            left,
+            spread: h.stride,
+            height: (v.input - 1 + pad) / v.stride + top + 1,
+            width: h.input + h.kernel - 1,
+        };
+        let phases = (0..v.stride).map(|f| {
+            let kernel_rows: Vec<usize> = (f..v.kernel).step_by(v.stride).collect();
+            let segments = kernel_rows.iter().enumerate();
+            let segments = segments.map(|(j, &ky)| Segment { left: (top - j) * frame.row(), line: pack.line(ky) });
+            let rows = (0..v.input).filter(|iy| (iy + pad) % v.stride == f);
+            let pixels = rows.flat_map(|iy| (0..h.input).map(move |ix| (iy, ix)));
+            let at = pixels.clone().map(|(iy, ix)| ((iy + pad) / v.stride * frame.row() + ix * out_c) as u32);
+            Phase {
+                segments: segments.collect(),
+                at: at.collect(),
+                places: pixels.map(|(iy, ix)| (iy * h.input + ix) as u32).collect(),
+                kernel_rows,
+            }
+        });
+        Some(Self { frame, phases: phases.collect(), pack })
+    }
+}
+
+impl Conv {
+    /// Packs the weights, for words of `group`; those of the input gradient too, if asked for. None for a geometry that
+    /// these kernels do not have.
+    pub fn new(
+        p: &ConvParams,
+        w: Weights,
+        base: &[i32],
+        scales: Scales,
+        input_grad: bool,
+        group: usize,
+    ) -> Option<Self> {
+        let [v, h] = Axis::of_conv(p);
+        let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
+        let (top, left) = (usize::try_from(v.pad).ok()?, usize::try_from(h.pad).ok()?);
+        let frame = Frame {
+            rows: v.input,
+            columns: h.input,
+            channels: in_c,
+            top,
+            left,
+            spread: 1,
+            height: (v.out - 1) * v.stride + v.kernel,
+            width: (h.out - 1) * h.stride + h.kernel,
+        };
+        let forward = Pack::new(out_c, v.kernel, h.kernel * in_c, group);
+        let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
+        let at = pixels.map(|(oy, ox)| (oy * v.stride * frame.row() + ox * h.stride * in_c) as u32).collect();
+        let segments = (0..v.kernel).map(|ky| Segment { left: ky * frame.row(), line: forward.line(ky) }).collect();
+        let backward = if input_grad { Some(Backward::new(p, group)?) } else { None };
+        let mut conv = Self {
+            p: *p,
+            base: base.to_vec(),
+            scaling: Scaling::new(scales, p.y_zero, p.lo, p.hi),
+            channels: w.channels.to_vec(),
+            frame,
+            at,
+            segments,
+            forward,
+            backward,
+        };
+        let trained = w.channels.len();
+        let frozen: Vec<u16> = (0..in_c as u16).filter(|i| w.channels.binary_search(i).is_err()).collect();
+        for at in 0..out_c * v.kernel * h.kernel {
+            for (&i, &w) in frozen.iter().zip(&w.frozen[at * frozen.len()..]) {
+                conv.set(at, i as usize, w);
+            }
+            for (&i, &w) in w.channels.iter().zip(&w.trained[at * trained..]) {
+                conv.set(at, i as usize, w);
+            }
+        }
+        Some(conv)
+    }
+
+    /// Takes over all trained weights.
+    pub fn restore(&mut self, trained: &[i8]) {
+        let channels = std::mem::take(&mut self.channels);
+        for (at, row) in trained.chunks_exact(channels.len().max(1)).enumerate() {
+            for (&i, &w) in channels.iter().zip(row) {
+                self.set(at, i as usize, w);
+            }
+        }
+        self.channels = channels;
+    }
+
+    /// Sets the weight of an output channel and tap (`[out_c][kh][kw]`, flat) and an input channel.
+    #[inline(always)]
+    fn set(&mut self, at: usize, i: usize, w: i8) {
+        set(&self.p, &mut self.forward, &mut self.backward, at, i, w);
+    }
+
+    /// See [`crate::reference::conv`].
+    #[inline(always)]
+    pub fn run<I: Isa>(
+        &mut self,
+        isa: I,
+        x: &[i8],
+        offset: &[i32],
+        y: &mut [i8],
+        mut mask: Option<&mut [u8]>,
+        s: &mut Scratch,
+    ) {
+        let p = &self.p;
+        let factors = elements::<I::Left>(&mut s.left, self.frame.len());
+        self.frame.fill(x, I::left(p.x_zero as i8), factors, I::left);
+        let panels = lines(self.base.len());
+        let sums = self.forward.sums(isa);
+        let init = cleared(&mut s.init, panels);
+        bias_lines(&self.base, offset, init);
+        for sums in sums.chunks_exact(panels) {
+            take_off(init, sums, p.x_zero + I::OFFSET);
+        }
+        if let Some(mask) = &mut mask {
+            mask.fill(0);
+        }
+        let left = Left { factors, at: &self.at, step: I::GROUP };
+        let mut sink = Requantise { scaling: &self.scaling, y, mask };
+        product(isa, left, &self.segments, self.forward.words(), self.forward.right(), init, &mut sink);
+    }
+
+    /// See [`crate::reference::conv_input_grad`].
+    #[inline(always)]
+    pub fn input_grad<I: Isa>(&mut self, isa: I, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
+        let channels = self.p.in_c as usize;
+        let Backward { frame, phases, pack } = self.backward.as_mut().expect("a layer packed for its input gradient");
+        let factors = elements::<I::Left>(&mut s.left, frame.len());
+        frame.fill(g, I::left(0), factors, I::left);
+        let panels = lines(channels);
+        pack.sums(isa);
+        let mut saturated = 0;
+        for phase in phases {
+            let init = cleared(&mut s.init, panels);
+            if I::OFFSET != 0 {
+                for &ky in &phase.kernel_rows {
+                    take_off(init, &pack.sums(isa)[ky * panels..][..panels], I::OFFSET);
+                }
+            }
+            let left = Left { factors, at: &phase.at, step: I::GROUP };
+            let mut sink = Round { shift, channels, places: &phase.places, gx, saturated: 0 };
+            product(isa, left, &phase.segments, pack.words(), pack.right(), init, &mut sink);
+            saturated += sink.saturated;
+        }
+        saturated
+    }
+
+    /// See [`crate::reference::conv_weight_step`]; the packed weights follow.
+    #[inline(always)]
+    pub fn weight_step<I: Isa>(
+        &mut self,
+        isa: I,
+        u: &Update,
+        g: &[i8],
+        x: &[i8],
+        qas: &[u32],
+        q: &mut [i8],
+        lo: &mut [u8],
+        s: &mut Scratch,
+    ) {
+        let p = self.p;
+        let [v, h] = Axis::of_conv(&p);
+        let (in_c, out_c, t, taps) = (p.in_c as usize, p.out_c as usize, self.channels.len(), v.kernel * h.kernel);
+        let words = self.at.len().div_ceil(I::GROUP);
+        // The sum over pixels runs through words: gradients as left factors, `[words][out_c]`, inputs as right ones.
+        let row = lines(out_c);
+        let across = cleared(&mut s.left, words * row);
+        for (k, to) in across.chunks_exact_mut(row).enumerate() {
+            gather_words(
+                isa,
+                g,
+                out_c,
+                I::OFFSET,
+                |i| Some(k * I::GROUP + i).filter(|&o| o < self.at.len()),
+                |pixel| pixel * out_c,
+                to,
+            );
+        }
+        // What the input's zero point adds for each output channel.
+        let zeros = cleared(&mut s.sums_of_g, row);
+        for (i, to) in zeros.iter_mut().enumerate() {
+            let sum =
+                across[i..].iter().step_by(row).fold(isa.splat(-I::OFFSET * (words * I::GROUP) as i32), |sum, line| {
+                    isa.dot(sum, isa.load(line), isa.splat(ones(I::GROUP)))
+                });
+            isa.store(sum, to);
+        }
+        for sum in zeros.iter_mut().flat_map(|line| &mut line.0) {
+            *sum = sum.wrapping_mul(p.x_zero);
+        }
+        let framed = elements::<i8>(&mut s.frame, self.frame.len());
+        let source: &[i8] = if self.frame.plain() {
+            x
+        } else {
+            self.frame.fill(x, p.x_zero as i8, framed, |v| v);
+            framed
+        };
+        s.places.clear();
+        s.places.extend((0..out_c).map(|o| (o * I::GROUP) as u32));
+        let rates = Rates::new(u, qas, &mut s.rates);
+        let panels = lines(t);
+        let all = t == in_c;
+        for tap in 0..taps {
+            let shift = tap / h.kernel * self.frame.row() + tap % h.kernel * in_c;
+            let inputs = cleared(&mut s.right, panels * words);
+            let whole = cleared(&mut s.whole, lines(in_c));
+            for k in 0..words {
+                gather_words(isa, source, in_c, 0, |i| self.at.get(k * I::GROUP + i), |&at| at as usize + shift, whole);
+                if all {
+                    for (panel, line) in whole.iter().enumerate() {
+                        inputs[panel * words + k] = *line;
+                    }
+                } else {
+                    for (j, &i) in self.channels.iter().enumerate() {
+                        let (i, to) = (i as usize, &mut inputs[j / LANES * words + k]);
+                        to.0[j % LANES] = whole[i / LANES].0[i % LANES];
+                    }
+                }
+            }
+            let init = cleared(&mut s.init, panels);
+            if I::OFFSET != 0 {
+                for (init, inputs) in init.iter_mut().zip(inputs.chunks_exact(words)) {
+                    let sum = inputs
+                        .iter()
+                        .fold(isa.splat(0), |sum, line| isa.dot(sum, isa.splat(ones(I::GROUP)), isa.load(line)));
+                    isa.store(sum, init);
+                    init.0 = init.0.map(|sum| sum.wrapping_mul(-I::OFFSET));
+                }
+            }
+            let left = Left { factors: as_elements::<I::Left>(across), at: &s.places, step: row * LANES * I::GROUP };
+            let mut sink = Step {
+                p: &p,
+                tap,
+                taps,
+                rates: &rates,
+                zeros,
+                channels: &self.channels,
+                q,
+                lo,
+                forward: &mut self.forward,
+                backward: &mut self.backward,
+            };
+            let segment = [Segment { left: 0, line: 0 }];
+            product(isa, left, &segment, words, Right { lines: inputs, panel: words }, init, &mut sink);
+        }
+    }
+}
+
+/// See [`Conv::set`].
+#[inline(always)]
+fn set(p: &ConvParams, forward: &mut Pack, backward: &mut Option<Backward>, at: usize, i: usize, w: i8) {
+    let (kh, kw) = (p.kh as usize, p.kw as usize);
+    let (o, ky, kx) = (at / (kh * kw), at / kw % kh, at % kw);
+    forward.set(o, ky, kx * p.in_c as usize + i, w);
+    if let Some(backward) = backward {
+        backward.pack.set(i, ky, (kw - 1 - kx) * p.out_c as usize + o, w);
+    }
+}
+
+/// Updates weights as their gradients come out of the product: rows are output channels, columns trained ones.
+struct Step<'a> {
+    p: &'a ConvParams,
+    tap: usize,
+    taps: usize,
+    rates: &'a Rates<'a>,
+    /// To be taken off each row's sums.
+    zeros: &'a [Line],
+    channels: &'a [u16],
+    q: &'a mut [i8],
+    lo: &'a mut [u8],
+    forward: &'a mut Pack,
+    backward: &'a mut Option<Backward>,
+}
+
+impl<I: Isa> Sink<I> for Step<'_> {
+    #[inline(always)]
+    fn put(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+        let Some(rate) = self.rates.of(row) else { return };
+        let zero = self.zeros[row / LANES].0[row % LANES];
+        let sums = isa.sub(sums, isa.splat(zero));
+        let t = self.channels.len();
+        let at = row * self.taps + self.tap;
+        let first = at * t + panel * LANES;
+        let width = LANES.min(t - panel * LANES);
+        let Change { mut lanes, q } = step_line(isa, self.rates, rate, first, width, sums, self.q, self.lo);
+        while lanes != 0 {
+            let lane = lanes.trailing_zeros() as usize;
+            lanes &= lanes - 1;
+            let i = self.channels[panel * LANES + lane] as usize;
+            set(self.p, self.forward, self.backward, at, i, q[lane]);
+        }
+    }
+}
+
+/// Biases as the forward pass adds them.
+#[inline(always)]
+pub fn bias_lines(base: &[i32], offset: &[i32], to: &mut [Line]) {
+    for (o, &base) in base.iter().enumerate() {
+        to[o / LANES].0[o % LANES] = if offset.is_empty() { base } else { bias_value(base, offset[o]) };
+    }
+}
+
+/// `to -= sums * factor`; wraps.
+#[inline(always)]
+pub fn take_off(to: &mut [Line], sums: &[Line], factor: i32) {
+    for (to, sums) in to.iter_mut().zip(sums) {
+        for (to, &sum) in to.0.iter_mut().zip(&sums.0) {
+            *to = to.wrapping_sub(sum.wrapping_mul(factor));
+        }
+    }
+}
+
+/// The first `n` lines of a scratch buffer, all 0.
+#[inline(always)]
+pub fn cleared(buffer: &mut Vec<Line>, n: usize) -> &mut [Line] {
+    if buffer.len() < n {
+        buffer.resize(n, Line::default());
+    }
+    buffer[..n].fill(Line::default());
+    &mut buffer[..n]
+}
+
+/// Words of so many pixels, for all of `c` channels: factor `i` of each comes from the pixel `pick` names and stands at
+/// `place`; none is 0.
+#[inline(always)]
+fn gather_words<I: Isa, P: Copy>(
+    isa: I,
+    from: &[i8],
+    c: usize,
+    offset: i32,
+    pick: impl Fn(usize) -> Option<P>,
+    place: impl Fn(P) -> usize,
+    to: &mut [Line],
+) {
+    for (panel, to) in to.iter_mut().enumerate() {
+        let width = LANES.min(c - panel * LANES);
+        let mut words = isa.splat(0);
+        for i in 0..I::GROUP {
+            let factor = match pick(i) {
+                Some(pixel) => isa.widen(&from[place(pixel) + panel * LANES..][..width]),
+                None => isa.splat(0),
+            };
+            words = isa.push(words, isa.add(factor, isa.splat(offset)));
+        }
+        isa.store(words, to);
+    }
+}

@@ -1,0 +1,84 @@
+//! Gradients on their way between convolutions: scaled and masked, summed for the biases.
+
+use super::isa::{Isa, LANES, Line};
+use crate::{Update, reference};
+use tinytrain_spec::arith::Real31;
+use tinytrain_spec::params::GradScaleParams;
+
+/// See [`reference::grad_scale`].
+#[inline(always)]
+pub fn grad_scale<I: Isa>(
+    p: &GradScaleParams,
+    isa: I,
+    m: &[i32],
+    shift: &[u8],
+    mask: Option<&[u8]>,
+    buf: &mut [i8],
+) -> u32 {
+    // The product's upper half, rounded, is all there is to it; other shifts are as rare as shifts by channel.
+    if !(8..=62).contains(&p.s) || shift.iter().any(|&left| left != 0) {
+        return reference::grad_scale(p, m, shift, mask, buf);
+    }
+    let row = if m.is_empty() { buf.len() } else { p.channels as usize };
+    let one = Line([p.m; LANES]);
+    let mut saturated = 0;
+    for (r, buf) in buf.chunks_exact_mut(row.max(1)).enumerate() {
+        for (panel, buf) in buf.chunks_mut(LANES).enumerate() {
+            let mut line = one;
+            if let Some(m) = m.get(panel * LANES..) {
+                let n = m.len().min(LANES);
+                line.0[..n].copy_from_slice(&m[..n]);
+            }
+            let (g, m) = (isa.widen(buf), isa.load(&line));
+            let v = if p.s <= 32 {
+                isa.mul_high_round(isa.shift_left(g, 32 - p.s), m)
+            } else {
+                isa.shift_right(isa.add(isa.mul_high(g, m), isa.splat(1 << (p.s - 33))), p.s - 32)
+            };
+            let v = match mask {
+                Some(mask) => isa.select(bits(mask, r * row + panel * LANES), v),
+                None => v,
+            };
+            let clamped = isa.clamp(v, isa.splat(-128), isa.splat(127));
+            let outside = !isa.equal(clamped, v) & (u16::MAX >> (LANES - buf.len()));
+            isa.narrow(clamped, buf);
+            saturated += outside.count_ones();
+        }
+    }
+    saturated
+}
+
+/// Sixteen bits of a mask; those beyond its end are 0.
+#[inline(always)]
+fn bits(mask: &[u8], at: usize) -> u16 {
+    let byte = |i: usize| mask.get(at / 8 + i).map_or(0, |&b| (b as u32) << (8 * i));
+    ((byte(0) | byte(1) | byte(2)) >> (at % 8)) as u16
+}
+
+/// See [`reference::bias_step`].
+#[inline(always)]
+pub fn bias_step<I: Isa>(
+    channels: usize,
+    isa: I,
+    u: &Update,
+    layer: Real31,
+    g: &[i8],
+    qas: &[u32],
+    base: &[i32],
+    offset: &mut [i32],
+) {
+    let mut sums = Line::default();
+    for first in (0..channels).step_by(LANES) {
+        let width = LANES.min(channels - first);
+        let mut sum = [isa.splat(0); 4];
+        let mut quads = g[first..].chunks(4 * channels);
+        for four in &mut quads {
+            for (sum, from) in sum.iter_mut().zip(four.chunks(channels)) {
+                *sum = isa.add(*sum, isa.widen(&from[..width]));
+            }
+        }
+        isa.store(isa.add(isa.add(sum[0], sum[1]), isa.add(sum[2], sum[3])), &mut sums);
+        let own = first..first + width;
+        reference::bias_apply(u, layer, &sums.0[..width], &qas[own.clone()], &base[own.clone()], &mut offset[own]);
+    }
+}

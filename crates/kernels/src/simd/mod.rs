@@ -1,0 +1,155 @@
+//! The same integers as the reference kernels, with what the processor has.
+//!
+//! Everything is written once, against [`isa::Isa`]: sixteen lanes, and a product of narrow factors. A family of
+//! processors is one implementation of it (`avx2`, `avx512`, `neon`); which one runs is chosen once ([`Kernels`]). A
+//! convolution's weights are packed when a Program is loaded ([`Layer`]) and follow each update. What only looks at one
+//! element at a time is the reference's own loop, compiled for the processor (`plain`).
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod conv;
+mod depthwise;
+mod finish;
+mod frame;
+mod grad;
+mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod pack;
+mod plain;
+mod product;
+mod unit;
+mod update;
+
+pub use isa::Line;
+pub use plain::*;
+pub use unit::{Kernels, Unit};
+
+use crate::{Scales, Scratch, Update, Weights};
+use conv::Conv;
+use depthwise::Depthwise;
+use tinytrain_spec::arith::Real31;
+use tinytrain_spec::params::{ConvParams, GradScaleParams};
+use unit::entry;
+
+/// A convolution whose weights are packed for one family of processors. Its trained weights follow [`Layer::weight_step`];
+/// whoever writes them otherwise says so by [`Layer::restore`].
+#[derive(Clone, Debug)]
+pub struct Layer {
+    unit: Unit,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Full(Box<Conv>),
+    Depthwise(Box<Depthwise>),
+}
+
+impl Layer {
+    /// Packs a layer, also for its input gradient if `input_grad`. None for what only the reference kernels do: a
+    /// depthwise convolution with more outputs than inputs (unless it has one input and nothing of it is trained, which
+    /// makes it a full one), or padding beyond the kernel.
+    pub fn new(
+        unit: Unit,
+        p: &ConvParams,
+        depthwise: bool,
+        w: Weights,
+        base: &[i32],
+        scales: Scales,
+        input_grad: bool,
+    ) -> Option<Self> {
+        let group = unit.group();
+        let one_input = depthwise && p.in_c == 1 && p.out_c > 1;
+        let kind = if one_input && w.channels.is_empty() && !input_grad {
+            // [kh][kw][out_c] becomes [out_c][kh][kw].
+            let (taps, n) = ((p.kh * p.kw) as usize, p.out_c as usize);
+            let turned: Vec<i8> = (0..n * taps).map(|i| w.frozen[i % taps * n + i / taps]).collect();
+            let w = Weights { frozen: &turned, ..w };
+            Kind::Full(Box::new(Conv::new(p, w, base, scales, false, group)?))
+        } else if depthwise {
+            Kind::Depthwise(Box::new(Depthwise::new(p, w, base, scales, input_grad, group)?))
+        } else {
+            Kind::Full(Box::new(Conv::new(p, w, base, scales, input_grad, group)?))
+        };
+        Some(Self { unit, kind })
+    }
+
+    /// Takes over all trained weights, laid out as in [`Weights`].
+    pub fn restore(&mut self, trained: &[i8]) {
+        match &mut self.kind {
+            Kind::Full(conv) => conv.restore(trained),
+            Kind::Depthwise(depthwise) => depthwise.restore(trained),
+        }
+    }
+
+    /// The forward pass ([`crate::reference::conv`], [`crate::reference::depthwise`]), with biases moved by `offset`
+    /// ([`crate::Bias`]).
+    pub fn run(&mut self, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch) {
+        match &mut self.kind {
+            Kind::Full(conv) => full_run(self.unit, conv, x, offset, y, mask, s),
+            Kind::Depthwise(layer) => depthwise_run(self.unit, layer, x, offset, y, mask, s),
+        }
+    }
+
+    /// The input gradient ([`crate::reference::conv_input_grad`], [`crate::reference::depthwise_input_grad`]).
+    pub fn input_grad(&mut self, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
+        match &mut self.kind {
+            Kind::Full(conv) => full_input_grad(self.unit, conv, shift, g, gx, s),
+            Kind::Depthwise(layer) => depthwise_input_grad(self.unit, layer, shift, g, gx, s),
+        }
+    }
+
+    /// Weight gradient and update ([`crate::reference::conv_weight_step`], [`crate::reference::depthwise_weight_step`]).
+    pub fn weight_step(
+        &mut self,
+        u: &Update,
+        g: &[i8],
+        x: &[i8],
+        qas: &[u32],
+        q: &mut [i8],
+        lo: &mut [u8],
+        s: &mut Scratch,
+    ) {
+        match &mut self.kind {
+            Kind::Full(conv) => full_weight_step(self.unit, conv, u, g, x, qas, q, lo, s),
+            Kind::Depthwise(layer) => depthwise_weight_step(self.unit, layer, u, g, x, qas, q, lo, s),
+        }
+    }
+}
+
+entry! {
+    /// See [`crate::reference::grad_scale`].
+    pub fn grad_scale(
+        p: &GradScaleParams, m: &[i32], shift: &[u8], mask: Option<&[u8]>, buf: &mut [i8],
+    ) -> u32 = grad::grad_scale;
+
+    /// See [`crate::reference::bias_step`].
+    pub fn bias_step(
+        channels: usize, u: &Update, layer: Real31, g: &[i8], qas: &[u32], base: &[i32], offset: &mut [i32],
+    ) = grad::bias_step;
+
+    fn full_run(
+        conv: &mut Conv, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch,
+    ) = Conv::run;
+
+    fn full_input_grad(conv: &mut Conv, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 = Conv::input_grad;
+
+    fn full_weight_step(
+        conv: &mut Conv, u: &Update, g: &[i8], x: &[i8], qas: &[u32], q: &mut [i8], lo: &mut [u8], s: &mut Scratch,
+    ) = Conv::weight_step;
+
+    fn depthwise_run(
+        layer: &mut Depthwise, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch,
+    ) = Depthwise::run;
+
+    fn depthwise_input_grad(
+        layer: &mut Depthwise, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch,
+    ) -> u32 = Depthwise::input_grad;
+
+    fn depthwise_weight_step(
+        layer: &mut Depthwise, u: &Update, g: &[i8], x: &[i8], qas: &[u32], q: &mut [i8], lo: &mut [u8], s: &mut Scratch,
+    ) = Depthwise::weight_step;
+}

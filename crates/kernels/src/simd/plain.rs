@@ -1,0 +1,44 @@
+//! The reference's loops over single elements, compiled for the processor at hand.
+
+use super::unit::entry;
+use crate::reference;
+use tinytrain_spec::arith::Real31;
+use tinytrain_spec::params::*;
+
+/// A reference kernel as method of its first argument, the token going unused.
+macro_rules! plain {
+    ($($name:ident($first:ident: $first_ty:ty $(, $arg:ident: $ty:ty)* $(,)?) $(-> $ret:ty)?;)*) => {
+        mod body {
+            use super::*;
+            $(
+                #[inline(always)]
+                pub fn $name<I>($first: $first_ty, _: I $(, $arg: $ty)*) $(-> $ret)? {
+                    reference::$name($first $(, $arg)*)
+                }
+            )*
+        }
+        entry! {
+            $(
+                #[doc = concat!("See [`reference::", stringify!($name), "`].")]
+                pub fn $name($first: $first_ty $(, $arg: $ty)*) $(-> $ret)? = body::$name;
+            )*
+        }
+    };
+}
+
+plain! {
+    add(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
+    requantize(p: &RequantizeParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
+    average_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
+    average_pool_grad(p: &PoolParams, g: &[i8], mask: Option<&[u8]>, gx: &mut [i8]) -> u32;
+    max_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
+    max_pool_grad(p: &PoolParams, x: &[i8], g: &[i8], mask: Option<&[u8]>, gx: &mut [i8]) -> u32;
+    mean(p: &MeanParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
+    grad_repeat(p: &GradScaleParams, mask: Option<&[u8]>, g: &[i8], gx: &mut [i8]) -> u32;
+    sum(acc: &mut [i8], other: &[i8]) -> u32;
+    head_logits(p: &HeadParams, x: &[i8], w: &[i16], b: &[i32], logits: &mut [i64]);
+    head_input_grad(p: &HeadParams, w: &[i16], e: &[i16], gx: &mut [i8]) -> u32;
+    head_update(
+        p: &HeadParams, lr: Real31, qw: Real31, qb: Real31, k: i32, x: &[i8], e: &[i16], w: &mut [i16], b: &mut [i32],
+    );
+}

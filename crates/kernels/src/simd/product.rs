@@ -1,0 +1,110 @@
+//! The product that all full convolutions, their input gradients and their weight gradients are made of.
+#![allow(unsafe_code)]
+
+use super::isa::{Isa, Line};
+
+/// A run of words that each row of a product takes from the left factors: where it begins, counted from the row's own
+/// place, and the first of its lines in a panel of the right factors.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    pub left: usize,
+    pub line: usize,
+}
+
+/// Right factors: panels of sixteen columns, each so many lines, one line a word.
+#[derive(Clone, Copy)]
+pub struct Right<'a> {
+    pub lines: &'a [Line],
+    pub panel: usize,
+}
+
+/// What becomes of a sum: one call for each row and panel.
+pub trait Sink<I: Isa> {
+    /// Takes the sums of one row and sixteen columns.
+    fn put(&mut self, isa: I, row: usize, panel: usize, sums: I::V);
+}
+
+/// The left factors of a product.
+#[derive(Clone, Copy)]
+pub struct Left<'a, T> {
+    pub factors: &'a [T],
+    /// Where each row begins.
+    pub at: &'a [u32],
+    /// From one word to the next, in factors.
+    pub step: usize,
+}
+
+/// For each row and panel, `init` of the panel and the sum over all segments of `words` words each; wraps.
+#[inline(always)]
+pub fn product<I: Isa>(
+    isa: I,
+    left: Left<I::Left>,
+    segments: &[Segment],
+    words: usize,
+    right: Right,
+    init: &[Line],
+    sink: &mut impl Sink<I>,
+) {
+    // What `strip` relies on.
+    let farthest = left.at.iter().max().map_or(0, |&at| at as usize) + words.saturating_sub(1) * left.step + I::GROUP;
+    let panels = init.len();
+    assert!(segments.iter().all(|s| s.left + farthest <= left.factors.len() && s.line + words <= right.panel));
+    assert!(right.lines.len() >= panels * right.panel);
+    let mut panel = 0;
+    if I::WIDE {
+        while panel + 2 <= panels {
+            strip::<I, 8, 2>(isa, left, segments, words, right, panel, init, sink);
+            panel += 2;
+        }
+        if panel < panels {
+            strip::<I, 16, 1>(isa, left, segments, words, right, panel, init, sink);
+        }
+    } else {
+        for panel in 0..panels {
+            strip::<I, 4, 1>(isa, left, segments, words, right, panel, init, sink);
+        }
+    }
+}
+
+/// All rows, `R` at a time, by `P` panels from `first` on, the sums in registers.
+#[inline(always)]
+fn strip<I: Isa, const R: usize, const P: usize>(
+    isa: I,
+    left: Left<I::Left>,
+    segments: &[Segment],
+    words: usize,
+    right: Right,
+    first: usize,
+    init: &[Line],
+    sink: &mut impl Sink<I>,
+) {
+    for (t, at) in left.at.chunks(R).enumerate() {
+        // Rows beyond the last repeat it, and are not put.
+        let starts: [usize; R] = std::array::from_fn(|r| at[r.min(at.len() - 1)] as usize);
+        let mut acc: [[I::V; P]; R] = [std::array::from_fn(|p| isa.load(&init[first + p])); R];
+        for s in segments {
+            let panels: [&[Line]; P] =
+                std::array::from_fn(|p| &right.lines[(first + p) * right.panel + s.line..][..words]);
+            // SAFETY: `product` has checked that the last word of each segment lies inside.
+            let rows: [*const I::Left; R] =
+                std::array::from_fn(|r| unsafe { left.factors.as_ptr().add(starts[r] + s.left) });
+            for k in 0..words {
+                // SAFETY: each slice has `words` lines.
+                let b: [I::V; P] = std::array::from_fn(|p| isa.load(unsafe { panels[p].get_unchecked(k) }));
+                for r in 0..R {
+                    // SAFETY: as above; a word is read wherever it begins.
+                    let word = unsafe { rows[r].add(k * left.step).cast::<i32>().read_unaligned() };
+                    let a = isa.splat(word);
+                    for p in 0..P {
+                        acc[r][p] = isa.dot(acc[r][p], a, b[p]);
+                    }
+                }
+            }
+        }
+        for r in 0..at.len() {
+            for p in 0..P {
+                sink.put(isa, t * R + r, first + p, acc[r][p]);
+            }
+        }
+    }
+}

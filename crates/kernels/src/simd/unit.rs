@@ -1,0 +1,138 @@
+//! Which instructions run: found once, and entered with them switched on.
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use super::avx512::Avx512;
+use super::isa::Isa;
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
+
+/// Families of kernels, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernels {
+    /// Plain loops, for any processor.
+    Reference,
+    /// x86-64 with AVX2.
+    Avx2,
+    /// x86-64 with AVX-512 VNNI.
+    Avx512,
+    /// aarch64 with NEON and dot products.
+    Neon,
+}
+
+impl Kernels {
+    /// All of them, the fastest last.
+    pub const ALL: [Self; 4] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Neon];
+
+    /// `reference`, `avx2`, `avx512` or `neon`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// By name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name() == name)
+    }
+
+    /// Whether this processor has what they need.
+    pub fn available(self) -> bool {
+        self == Self::Reference || self.unit().is_some()
+    }
+
+    /// The fastest that this processor has.
+    pub fn best() -> Self {
+        Self::ALL.into_iter().rfind(|k| k.available()).unwrap_or(Self::Reference)
+    }
+
+    /// Proof that they can run; none for the reference kernels, which need none, and where the processor lacks them.
+    pub fn unit(self) -> Option<Unit> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::found().map(Unit::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::found().map(Unit::Avx512),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::found().map(Unit::Neon),
+            _ => None,
+        }
+    }
+}
+
+/// Proof that this processor has the instructions of a family.
+#[derive(Clone, Copy, Debug)]
+pub enum Unit {
+    #[cfg(target_arch = "x86_64")]
+    #[allow(missing_docs)]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    #[allow(missing_docs)]
+    Avx512(Avx512),
+    #[cfg(target_arch = "aarch64")]
+    #[allow(missing_docs)]
+    Neon(Neon),
+}
+
+impl Unit {
+    /// Weights in a word.
+    pub fn group(self) -> usize {
+        fn group<I: Isa>(_: I) -> usize {
+            I::GROUP
+        }
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(isa) => group(isa),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(isa) => group(isa),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(isa) => group(isa),
+        }
+    }
+}
+
+/// Defines functions that run another one, `body`, compiled for the family that their first argument proves. `method`
+/// takes the family's token behind its receiver; what it calls must be `#[inline(always)]` to share in the instructions.
+macro_rules! entry {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($first:ident: $first_ty:ty $(, $arg:ident: $ty:ty)* $(,)?) $(-> $ret:ty)? = $method:path;)*) => {$(
+        $(#[$meta])*
+        #[allow(unsafe_code)]
+        $vis fn $name(unit: $crate::simd::Unit, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
+            match unit {
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Unit::Avx2(isa) => {
+                    #[target_feature(enable = "avx2")]
+                    fn run(isa: $crate::simd::avx2::Avx2, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
+                        $method($first, isa $(, $arg)*)
+                    }
+                    // SAFETY: an `Avx2` exists only where the instructions have been found.
+                    unsafe { run(isa, $first $(, $arg)*) }
+                }
+                #[cfg(target_arch = "x86_64")]
+                $crate::simd::Unit::Avx512(isa) => {
+                    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
+                    fn run(isa: $crate::simd::avx512::Avx512, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
+                        $method($first, isa $(, $arg)*)
+                    }
+                    // SAFETY: an `Avx512` exists only where the instructions have been found.
+                    unsafe { run(isa, $first $(, $arg)*) }
+                }
+                #[cfg(target_arch = "aarch64")]
+                $crate::simd::Unit::Neon(isa) => {
+                    #[target_feature(enable = "neon,dotprod")]
+                    fn run(isa: $crate::simd::neon::Neon, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
+                        $method($first, isa $(, $arg)*)
+                    }
+                    // SAFETY: a `Neon` exists only where the instructions have been found.
+                    unsafe { run(isa, $first $(, $arg)*) }
+                }
+            }
+        }
+    )*};
+}
+
+pub(super) use entry;

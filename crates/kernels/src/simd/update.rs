@@ -1,0 +1,113 @@
+//! The update of a line of weights.
+
+use crate::Update;
+use tinytrain_spec::arith::{Qas, Rate, apply_weight, residual_get, residual_set, stochastic};
+use tinytrain_spec::random;
+
+use super::isa::{Isa, LANES, Line};
+
+/// The rate of each output channel, and what else an update needs.
+pub struct Rates<'a> {
+    rates: &'a [Option<Rate>],
+    bits: u32,
+    key: u64,
+}
+
+impl<'a> Rates<'a> {
+    /// Computes them; a channel whose `qas` is 0 has none.
+    pub fn new(u: &Update, qas: &[u32], rates: &'a mut Vec<Option<Rate>>) -> Self {
+        let bits = u.params.bits as u32;
+        let rate = |&qas: &u32| (qas != 0).then(|| Rate::new(u.lr, Qas(qas).real(), u.params.exponent, u.k, bits));
+        rates.clear();
+        rates.extend(qas.iter().map(rate));
+        Self { rates, bits, key: random::key(u.seed, u.step, u.params.tensor as u32) }
+    }
+
+    /// The rate of an output channel; none if it is never updated.
+    #[inline(always)]
+    pub fn of(&self, channel: usize) -> Option<Rate> {
+        self.rates[channel]
+    }
+}
+
+/// Which lanes have another int8 value than before, a bit each, and the values.
+pub struct Change {
+    pub lanes: u32,
+    pub q: [i8; LANES],
+}
+
+/// Updates up to sixteen weights in a row that share a rate, the first of them number `first` of its tensor.
+#[inline(always)]
+pub fn step_line<I: Isa>(
+    isa: I,
+    u: &Rates,
+    rate: Rate,
+    first: usize,
+    width: usize,
+    acc: I::V,
+    q: &mut [i8],
+    lo: &mut [u8],
+) -> Change {
+    // Where no product's lower half matters, and no residual lies astride two bytes.
+    let quick = width == LANES && (33..=62).contains(&rate.s);
+    match (u.bits, quick) {
+        (4, true) if first.is_multiple_of(2) => {
+            let plane: &mut [u8; LANES / 2] = lo[first / 2..].first_chunk_mut().expect("eight bytes");
+            let mut line = Line::default();
+            for i in 0..LANES {
+                line.0[i] = ((plane[i / 2] as i32) << (28 - 4 * (i % 2))) >> 28;
+            }
+            let (change, new) = step_sixteen::<I, 4>(isa, rate, acc, line, &mut q[first..][..LANES]);
+            for i in 0..LANES / 2 {
+                plane[i] = (new.0[2 * i] & 15 | new.0[2 * i + 1] << 4) as u8;
+            }
+            change
+        }
+        (8, true) => {
+            let plane: &mut [u8; LANES] = lo[first..].first_chunk_mut().expect("sixteen bytes");
+            let (change, new) =
+                step_sixteen::<I, 8>(isa, rate, acc, Line(plane.map(|b| b as i8 as i32)), &mut q[first..][..LANES]);
+            *plane = new.0.map(|lo| lo as u8);
+            change
+        }
+        _ => {
+            let mut line = Line::default();
+            isa.store(acc, &mut line);
+            step_any(u, rate, first, &line.0[..width], q, lo)
+        }
+    }
+}
+
+/// [`Rate::delta`] and [`apply_weight`] for `33 <= rate.s <= 62`, where the upper half of the product is all that
+/// counts; returns the new residuals.
+#[inline(always)]
+fn step_sixteen<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: Line, q: &mut [i8]) -> (Change, Line) {
+    let limit = 127 << BITS;
+    let half = isa.splat(1 << (rate.s - 33));
+    let delta = isa.shift_right(isa.add(isa.mul_high(acc, isa.splat(rate.p as i32)), half), rate.s - 32);
+    let old = isa.widen(q);
+    let w = isa.sub(isa.add(isa.shift_left(old, BITS), isa.load(&lo)), delta);
+    let w = isa.clamp(w, isa.splat(-limit), isa.splat(limit));
+    let new = isa.shift_right(isa.add(w, isa.splat(1 << (BITS - 1))), BITS);
+    let mut residuals = lo;
+    isa.store(isa.sub(w, isa.shift_left(new, BITS)), &mut residuals);
+    isa.narrow(new, q);
+    let mut change = Change { lanes: !isa.equal(old, new) as u32 & 0xffff, q: [0; LANES] };
+    change.q.copy_from_slice(q);
+    (change, residuals)
+}
+
+/// [`step_line`], whatever the rate.
+fn step_any(u: &Rates, rate: Rate, first: usize, acc: &[i32], q: &mut [i8], lo: &mut [u8]) -> Change {
+    let mut change = Change { lanes: 0, q: [0; LANES] };
+    for (i, &acc) in acc.iter().enumerate() {
+        let at = first + i;
+        let random = stochastic(u.bits).then(|| random::draw(u.key, at as u32));
+        let (high, low) = apply_weight(q[at], residual_get(lo, at, u.bits), rate.delta(acc, random), u.bits);
+        change.lanes |= ((high != q[at]) as u32) << i;
+        change.q[i] = high;
+        q[at] = high;
+        residual_set(lo, at, u.bits, low);
+    }
+    change
+}
