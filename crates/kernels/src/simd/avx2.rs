@@ -46,10 +46,10 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn load(self, from: &Line) -> Self::V {
+    fn load_words(self, from: &[i32; LANES]) -> Self::V {
         unsafe {
-            let at = from.0.as_ptr().cast::<__m256i>();
-            [_mm256_load_si256(at), _mm256_load_si256(at.add(1))]
+            let at = from.as_ptr().cast::<__m256i>();
+            [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]
         }
     }
 

@@ -45,8 +45,8 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn load(self, from: &Line) -> __m512i {
-        unsafe { _mm512_load_si512(from.0.as_ptr().cast()) }
+    fn load_words(self, from: &[i32; LANES]) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
     }
 
     #[inline(always)]

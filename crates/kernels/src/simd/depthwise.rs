@@ -104,6 +104,7 @@ impl Sweep {
         zero: i32,
         bias: &[Line],
         ring: &mut Vec<Line>,
+        terms: &mut Vec<(usize, usize)>,
         sink: &mut impl Sink<I>,
     ) {
         let panels = lines(self.channels);
@@ -123,35 +124,66 @@ impl Sweep {
                     let sums = &pack.sums(isa)[tap * panels + panel];
                     take_off(std::slice::from_mut(&mut init), std::slice::from_ref(sums), zero + I::OFFSET);
                 }
-                let init = isa.load(&init);
                 let right = pack.right();
                 let weights = &right.lines[panel * right.panel..][..right.panel];
+                terms.clear();
+                for &(y, tap) in sources {
+                    for word in 0..self.words {
+                        terms.push((y % self.most * row + word * along, tap * self.words + word));
+                    }
+                }
+                // SAFETY, of `span`: the last output's last word is the last of its row (`Sweep::row`), and `weights`
+                // has `words` lines for each tap.
+                debug_assert!(
+                    terms.iter().all(|&(at, w)| at + (self.columns - 1) * step < ring.len() && w < weights.len())
+                );
+                let init = isa.load(&init);
+                let mut put = |column: usize, sums: I::V| sink.put(isa, o * self.columns + column, panel, sums);
                 let mut first = 0;
+                while first + 8 <= self.columns {
+                    let acc = unsafe { span::<I, 8>(isa, init, ring, weights, terms, first * step, step) };
+                    acc.into_iter().enumerate().for_each(|(r, sums)| put(first + r, sums));
+                    first += 8;
+                }
+                if first + 4 <= self.columns {
+                    let acc = unsafe { span::<I, 4>(isa, init, ring, weights, terms, first * step, step) };
+                    acc.into_iter().enumerate().for_each(|(r, sums)| put(first + r, sums));
+                    first += 4;
+                }
                 while first < self.columns {
-                    const R: usize = 4;
-                    let count = R.min(self.columns - first);
-                    let begin: [usize; R] = std::array::from_fn(|r| (first + r.min(count - 1)) * step);
-                    let mut acc = [init; R];
-                    for &(y, tap) in sources {
-                        let words = &ring[y % self.most * row..][..row];
-                        let weights = &weights[tap * self.words..][..self.words];
-                        for (g, weights) in weights.iter().enumerate() {
-                            let weights = isa.load(weights);
-                            for r in 0..R {
-                                // SAFETY: the last output's last word is the last of the row (`Sweep::row`).
-                                let words = unsafe { words.get_unchecked(begin[r] + g * along) };
-                                acc[r] = isa.dot(acc[r], isa.load(words), weights);
-                            }
-                        }
-                    }
-                    for r in 0..count {
-                        sink.put(isa, o * self.columns + first + r, panel, acc[r]);
-                    }
-                    first += R;
+                    let [acc] = unsafe { span::<I, 1>(isa, init, ring, weights, terms, first * step, step) };
+                    put(first, acc);
+                    first += 1;
                 }
             }
         }
     }
+}
+
+/// The sums of `R` outputs, `step` lines apart from line `first` on: each term is a line of words, counted from there,
+/// and a line of weights.
+///
+/// # Safety
+/// All of these lines must exist.
+#[inline(always)]
+unsafe fn span<I: Isa, const R: usize>(
+    isa: I,
+    init: I::V,
+    words: &[Line],
+    weights: &[Line],
+    terms: &[(usize, usize)],
+    first: usize,
+    step: usize,
+) -> [I::V; R] {
+    let mut acc = [init; R];
+    for &(at, weight) in terms {
+        let weight = isa.load(unsafe { weights.get_unchecked(weight) });
+        for r in 0..R {
+            let words = unsafe { words.get_unchecked(at + first + r * step) };
+            acc[r] = isa.dot(acc[r], isa.load(words), weight);
+        }
+    }
+    acc
 }
 
 impl Depthwise {
@@ -247,7 +279,7 @@ impl Depthwise {
             mask.fill(0);
         }
         let mut sink = Requantise { scaling: &self.scaling, y, mask };
-        self.run.run(isa, &mut self.forward, x, self.p.x_zero, init, &mut s.right, &mut sink);
+        self.run.run(isa, &mut self.forward, x, self.p.x_zero, init, &mut s.right, &mut s.terms, &mut sink);
     }
 
     /// See [`crate::reference::depthwise_input_grad`].
@@ -257,7 +289,7 @@ impl Depthwise {
         let channels = self.p.in_c as usize;
         let init = cleared(&mut s.init, lines(channels));
         let mut sink = Round { shift, channels, places: &[], gx, saturated: 0 };
-        sweep.run(isa, pack, g, 0, init, &mut s.right, &mut sink);
+        sweep.run(isa, pack, g, 0, init, &mut s.right, &mut s.terms, &mut sink);
         sink.saturated
     }
 

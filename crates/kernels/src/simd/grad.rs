@@ -20,16 +20,19 @@ pub fn grad_scale<I: Isa>(
         return reference::grad_scale(p, m, shift, mask, buf);
     }
     let row = if m.is_empty() { buf.len() } else { p.channels as usize };
-    let one = Line([p.m; LANES]);
+    let one = [p.m; LANES];
     let mut saturated = 0;
     for (r, buf) in buf.chunks_exact_mut(row.max(1)).enumerate() {
         for (panel, buf) in buf.chunks_mut(LANES).enumerate() {
-            let mut line = one;
-            if let Some(m) = m.get(panel * LANES..) {
-                let n = m.len().min(LANES);
-                line.0[..n].copy_from_slice(&m[..n]);
-            }
-            let (g, m) = (isa.widen(buf), isa.load(&line));
+            let mut last = [0; LANES];
+            let m = match m.get(panel * LANES..) {
+                None | Some([]) => &one,
+                Some(m) => m.first_chunk().unwrap_or_else(|| {
+                    last[..m.len()].copy_from_slice(m);
+                    &last
+                }),
+            };
+            let (g, m) = (isa.widen(buf), isa.load_words(m));
             let v = if p.s <= 32 {
                 isa.mul_high_round(isa.shift_left(g, 32 - p.s), m)
             } else {
@@ -51,6 +54,11 @@ pub fn grad_scale<I: Isa>(
 /// Sixteen bits of a mask; those beyond its end are 0.
 #[inline(always)]
 fn bits(mask: &[u8], at: usize) -> u16 {
+    if at.is_multiple_of(8)
+        && let Some(two) = mask[at / 8..].first_chunk()
+    {
+        return u16::from_le_bytes(*two);
+    }
     let byte = |i: usize| mask.get(at / 8 + i).map_or(0, |&b| (b as u32) << (8 * i));
     ((byte(0) | byte(1) | byte(2)) >> (at % 8)) as u16
 }

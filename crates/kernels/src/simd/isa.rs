@@ -43,8 +43,13 @@ pub trait Isa: Copy {
     fn left(v: i8) -> Self::Left;
     /// One word in all lanes.
     fn splat(self, word: i32) -> Self::V;
+    /// Sixteen words, wherever they lie.
+    fn load_words(self, from: &[i32; LANES]) -> Self::V;
     /// A line.
-    fn load(self, from: &Line) -> Self::V;
+    #[inline(always)]
+    fn load(self, from: &Line) -> Self::V {
+        self.load_words(&from.0)
+    }
     /// Into a line.
     fn store(self, v: Self::V, to: &mut Line);
     /// Up to sixteen int8, sign-extended, one a lane; further lanes are 0.

@@ -70,8 +70,8 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn load(self, from: &Line) -> Self::V {
-        let at = from.0.as_ptr();
+    fn load_words(self, from: &[i32; LANES]) -> Self::V {
+        let at = from.as_ptr();
         unsafe { [vld1q_s32(at), vld1q_s32(at.add(4)), vld1q_s32(at.add(8)), vld1q_s32(at.add(12))] }
     }
 

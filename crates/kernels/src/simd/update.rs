@@ -49,25 +49,32 @@ pub fn step_line<I: Isa>(
     lo: &mut [u8],
 ) -> Change {
     // Where no product's lower half matters, and no residual lies astride two bytes.
-    let quick = width == LANES && (33..=62).contains(&rate.s);
+    let quick = (33..=62).contains(&rate.s);
+    let own = first..first + width;
     match (u.bits, quick) {
-        (4, true) if first.is_multiple_of(2) => {
-            let plane: &mut [u8; LANES / 2] = lo[first / 2..].first_chunk_mut().expect("eight bytes");
-            let mut line = Line::default();
-            for i in 0..LANES {
-                line.0[i] = ((plane[i / 2] as i32) << (28 - 4 * (i % 2))) >> 28;
+        (4, true) if first.is_multiple_of(2) && width.is_multiple_of(2) => {
+            let plane = &mut lo[first / 2..][..width / 2];
+            let mut old = Line::default();
+            for (old, &byte) in old.0.chunks_exact_mut(2).zip(plane.iter()) {
+                old[0] = (byte as i32) << 28 >> 28;
+                old[1] = (byte as i32) << 24 >> 28;
             }
-            let (change, new) = step_sixteen::<I, 4>(isa, rate, acc, line, &mut q[first..][..LANES]);
-            for i in 0..LANES / 2 {
-                plane[i] = (new.0[2 * i] & 15 | new.0[2 * i + 1] << 4) as u8;
+            let (change, new) = step_quickly::<I, 4>(isa, rate, acc, old, &mut q[own]);
+            for (new, byte) in new.0.chunks_exact(2).zip(plane) {
+                *byte = (new[0] & 15 | new[1] << 4) as u8;
             }
             change
         }
         (8, true) => {
-            let plane: &mut [u8; LANES] = lo[first..].first_chunk_mut().expect("sixteen bytes");
-            let (change, new) =
-                step_sixteen::<I, 8>(isa, rate, acc, Line(plane.map(|b| b as i8 as i32)), &mut q[first..][..LANES]);
-            *plane = new.0.map(|lo| lo as u8);
+            let plane = &mut lo[own.clone()];
+            let mut old = Line::default();
+            for (old, &byte) in old.0.iter_mut().zip(plane.iter()) {
+                *old = byte as i8 as i32;
+            }
+            let (change, new) = step_quickly::<I, 8>(isa, rate, acc, old, &mut q[own]);
+            for (&new, byte) in new.0.iter().zip(plane) {
+                *byte = new as u8;
+            }
             change
         }
         _ => {
@@ -81,7 +88,7 @@ pub fn step_line<I: Isa>(
 /// [`Rate::delta`] and [`apply_weight`] for `33 <= rate.s <= 62`, where the upper half of the product is all that
 /// counts; returns the new residuals.
 #[inline(always)]
-fn step_sixteen<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: Line, q: &mut [i8]) -> (Change, Line) {
+fn step_quickly<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: Line, q: &mut [i8]) -> (Change, Line) {
     let limit = 127 << BITS;
     let half = isa.splat(1 << (rate.s - 33));
     let delta = isa.shift_right(isa.add(isa.mul_high(acc, isa.splat(rate.p as i32)), half), rate.s - 32);
@@ -92,8 +99,9 @@ fn step_sixteen<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: Line
     let mut residuals = lo;
     isa.store(isa.sub(w, isa.shift_left(new, BITS)), &mut residuals);
     isa.narrow(new, q);
-    let mut change = Change { lanes: !isa.equal(old, new) as u32 & 0xffff, q: [0; LANES] };
-    change.q.copy_from_slice(q);
+    let lanes = !isa.equal(old, new) & (u16::MAX >> (LANES - q.len()));
+    let mut change = Change { lanes: lanes as u32, q: [0; LANES] };
+    change.q[..q.len()].copy_from_slice(q);
     (change, residuals)
 }
 
