@@ -47,6 +47,7 @@ export {
 export {
   defaultModelPath,
   type ForwardResult,
+  kernels,
   type LayerInfo,
   loadModel,
   type Model,

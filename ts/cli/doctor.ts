@@ -8,6 +8,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { cacheFolder } from '../data/cache.js';
 import { messageOf } from '../errors.js';
 import { table, thousands } from '../format.js';
+import { kernels } from '../model/model.js';
 import { addonPath, native } from '../native.js';
 import { version } from '../version.js';
 import { commonOptions } from './options.js';
@@ -49,6 +50,21 @@ function addon(): Finding {
   }
 }
 
+function simulator(): Finding {
+  try {
+    const { chosen, available } = kernels();
+    return { what: 'kernels', found: true, detail: `${chosen} (here: ${available.join(', ')})`, needed: true };
+  } catch (error) {
+    return {
+      what: 'kernels',
+      found: false,
+      detail: messageOf(error),
+      help: 'unset TINYTRAIN_KERNELS, or name some that are here',
+      needed: true,
+    };
+  }
+}
+
 async function board(): Promise<Finding> {
   const names = await fs.readdir('/dev').catch(() => []);
   const ports = names.filter(name => /^(ttyACM|cu\.usbmodem)/.test(name)).map(name => `/dev/${name}`);
@@ -84,6 +100,7 @@ async function work(args: { json: boolean }): Promise<void> {
       needed: true,
     },
     addon(),
+    simulator(),
     { what: 'sharp', found: true, detail: `${sharp.versions['sharp']}, libvips ${sharp.versions.vips}`, needed: true },
     await tool('Arm compiler', 'arm-none-eabi-gcc', 'apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi'),
     await tool('QEMU', 'qemu-system-arm', 'apt-get install qemu-system-arm'),

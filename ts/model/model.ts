@@ -137,6 +137,14 @@ export async function loadModel(path: string = defaultModelPath, options: ModelO
   return new Model(handle, path, createHash('sha256').update(bytes).digest('hex'));
 }
 
+/**
+ * The kernels that simulate here (`chosen`: the fastest, or what the environment variable `TINYTRAIN_KERNELS` names) and all that this processor could
+ * run (`available`). All give the same bits. Throws `KERNELS_UNAVAILABLE` if the variable names others.
+ */
+export function kernels(): { readonly chosen: string; readonly available: readonly string[] } {
+  return call(() => native().kernels());
+}
+
 /** The operators that models may hold, by the names of their file format. */
 export function supportedOperators(): readonly string[] {
   return call(() => native().supportedOperators());

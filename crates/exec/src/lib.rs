@@ -27,6 +27,7 @@ pub use compile::{Compiler, forward_program, forward_tensors};
 pub use error::ExecError;
 pub use executor::{Executor, StepResult};
 pub use fast::{KERNELS_VARIABLE, chosen_kernels};
+pub use tinytrain_kernels::simd::Kernels;
 pub use kept::Kept;
 pub use pictures::{Augment, PictureSource, Pictures};
 pub use schedule::{Schedule, permutation};

@@ -16,7 +16,7 @@ mod search;
 mod task;
 mod trainer;
 
-pub use model::{Model, supported_operators};
+pub use model::{KernelsFound, Model, kernels, supported_operators};
 pub use pictures::{Dataset, PictureStore};
 pub use program::{Compiler, Program, Session, learning_rate, target_names};
 pub use search::{Kept, candidate_costs, frozen_steps, trial};

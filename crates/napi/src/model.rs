@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{Int8Array, Object, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value, json};
-use tinytrain_exec::{Executor, forward_program, forward_tensors};
+use tinytrain_exec::{Executor, Kernels, chosen_kernels, forward_program, forward_tensors};
 use tinytrain_import::{ImportError, Imported, Normalisation, Options};
 use tinytrain_ir::{Graph, Layer, Node, Op, Shape, TensorId};
 use tinytrain_lower::Slot;
@@ -165,6 +165,23 @@ impl Forward {
 fn names(imported: &Imported, id: TensorId) -> impl Iterator<Item = u32> {
     let own = imported.tensors.iter().filter(move |t| t.tensor == id);
     own.map(move |t| t.source.unwrap_or(id.index()) as u32)
+}
+
+/// Which kernels run here.
+#[napi(object)]
+pub struct KernelsFound {
+    /// Those that run: the fastest, or what the environment asks for.
+    pub chosen: String,
+    /// All that this processor could run.
+    pub available: Vec<String>,
+}
+
+/// The kernels of this process (`TINYTRAIN_KERNELS`).
+#[napi]
+pub fn kernels() -> napi::Result<KernelsFound> {
+    let chosen = chosen_kernels().map_err(Failure::from)?.name().into();
+    let available = Kernels::ALL.into_iter().filter(|k| k.available()).map(|k| k.name().into()).collect();
+    Ok(KernelsFound { chosen, available })
 }
 
 /// Operators that a model may hold, by the names of the file format.
