@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { pictureFile, root } from './ours.mjs';
 import { inferenceRuntimes, torch } from './python.mjs';
 import { alternate, ratio } from './rounds.mjs';
+import { mean } from './statistics.mjs';
 import { Worker } from './worker.mjs';
 
 const shared = join(root, '..', 'shared');
@@ -19,8 +20,10 @@ const SCHEMES = {
 /** Steps that are compared bit by bit before any are timed. */
 const AGREED = 60;
 const EVALUATED = 1000;
+/** Steps of a run from Node: about an epoch. */
+const FROM_NODE = 500;
 
-const opponent = name => fileURLToPath(new URL(`../opponents/${name}.py`, import.meta.url));
+const opponent = name => fileURLToPath(new URL(`../opponents/${name}`, import.meta.url));
 const calls = word => n => `${word} ${n}`;
 
 /** Everything that a group needs of the run: where to pin, how long, where to write, what to say. */
@@ -46,7 +49,7 @@ export class Bench {
         Object.assign(this.versions, versionsOf(workers.at(-1).about));
       }
       await settings.before?.(workers);
-      const onRound = (kept, thrown) => this.report.progress(`${title}: ${kept} rounds, ${thrown} thrown away`);
+      const onRound = (kept, thrown) => this.report.progress(`${title}: ${kept} rounds, ${thrown} batches thrown away`);
       const found = await alternate(contenders(workers), {
         rounds: settings.rounds ?? 15,
         seconds: this.seconds,
@@ -104,7 +107,7 @@ export const groups = {
     if (missing) return bench.report.left('inference', missing);
     for (const model of MODELS) {
       const path = join(shared, 'models', `${model}.tflite`);
-      const run = name => Worker.start(name, [python, opponent(name), path], { cores: bench.core });
+      const run = name => Worker.start(name, [python, opponent(`${name}.py`), path], { cores: bench.core });
       const set = await bench.set(
         model,
         [() => bench.ours('tinytrain', [path]), () => run('litert'), () => run('ort')],
@@ -112,9 +115,11 @@ export const groups = {
       );
       const of = name => set.times[name]?.median ?? Number.POSITIVE_INFINITY;
       const against = of('ort') < of('litert') ? 'ort' : 'litert';
-      const label = { litert: 'LiteRT, XNNPACK', ort: 'ONNX Runtime' }[against];
+      const labels = { litert: 'LiteRT, XNNPACK', ort: 'ONNX Runtime' };
       const aim = model === 'pretrainedResnet_quant' ? 1.2 : 1.5;
-      bench.row('inference', model, set, { ours: 'tinytrain', against, label, atLeast: 1, aim });
+      bench.row('inference', model, set, { ours: 'tinytrain', against, label: labels[against], atLeast: 1, aim });
+      const other = against === 'ort' ? 'litert' : 'ort';
+      bench.row('inference', model, set, { ours: 'tinytrain', against: other, label: labels[other] });
     }
   },
 
@@ -125,7 +130,7 @@ export const groups = {
     if (missing) return bench.report.left('training', missing);
     const pictures = await pictureFile(bench.folder, 'mcunet', MCUNET);
     for (const [title, scheme] of Object.entries(SCHEMES)) {
-      const simulation = [python, opponent('pytorch'), tool, MCUNET.path, scheme, pictures, String(MCUNET.side)];
+      const simulation = [python, opponent('pytorch.py'), tool, MCUNET.path, scheme, pictures, String(MCUNET.side)];
       const set = await bench.set(
         `MCUNet-5FPS, ${title}`,
         [
@@ -170,6 +175,24 @@ export const groups = {
     bench.row(group, work, set, { ours: 'chosen', against: 'reference', label: 'reference kernels', atLeast: 10 });
     bench.row(group, work, set, { ours: 'chosen', against: 'full', label: 'every weight trained' });
     bench.row(group, `${work}, prefix cached`, set, { ours: 'kept', against: 'chosen', label: 'not cached' });
+  },
+
+  /** What a training step costs when the package is asked for it from Node. */
+  async node(bench) {
+    const pictures = await pictureFile(bench.folder, 'default', DEFAULT);
+    const set = await bench.set(
+      'from Node',
+      [
+        () => bench.trained('rust', DEFAULT, SPARSE, pictures),
+        () => Worker.start('node', [process.execPath, opponent('package.mjs'), SPARSE], { cores: bench.core }),
+      ],
+      ([rust, node]) => [
+        { name: 'rust', worker: rust, line: calls('step'), calls: FROM_NODE, of: mean },
+        { name: 'node', worker: node, line: calls('train'), calls: FROM_NODE },
+      ],
+    );
+    const label = 'through the package';
+    bench.row('training step', `default, ${SPARSE}`, set, { ours: 'rust', against: 'node', label });
   },
 
   /** Evaluating pictures on two threads against one, and what the machine gives two threads that share nothing. */

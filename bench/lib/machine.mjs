@@ -21,6 +21,12 @@ export function ticks() {
   }
 }
 
+/** Milliseconds that these cores worked so far. */
+export function worked(cores) {
+  const now = ticks();
+  return 10 * cores.reduce((sum, core) => sum + (now.get(core)?.busy ?? 0), 0);
+}
+
 /** Milliseconds that the host took from these cores so far. */
 export function stolen(cores) {
   const now = ticks();

@@ -9,7 +9,16 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Builds `crates/exec/examples/time.rs`; the path of the program. */
 export function buildTimed() {
-  const args = ['build', '--release', '--locked', '-p', 'tinytrain-exec', '--example', 'time', '--message-format=json'];
+  const args = [
+    'build',
+    '--release',
+    '--locked',
+    '-p',
+    'tinytrain-exec',
+    '--example',
+    'time',
+    '--message-format=json-render-diagnostics',
+  ];
   const built = spawnSync('cargo', args, {
     cwd: root,
     encoding: 'utf8',

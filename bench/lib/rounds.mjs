@@ -1,27 +1,42 @@
 /**
- * Contenders in turns. A round asks each for one batch of calls and takes the batch's median; a round in which anything else ran on the core is thrown away;
- * rounds go on until the medians agree or the time is up.
+ * Contenders in turns. A round asks each for one batch of calls and takes the batch's median; a batch in which the core was taken away is thrown away and
+ * asked for again; rounds go on until the medians agree or the time is up.
  */
-import { stolen } from './machine.mjs';
+import { stolen, worked } from './machine.mjs';
 import { median, summary } from './statistics.mjs';
 
 /** A batch takes about so long: short, so that what slows the machine slows all contenders of a round. */
 const BATCH_NS = 40e6;
-/** Share of a batch that a contender may wait for its core. */
-const WAIT_LIMIT = 0.01;
+/** Share of a batch that a contender may be without its core: the median of many calls does not see the one that was interrupted, a single call does. */
+const AWAY_LIMIT = { many: 0.1, one: 0.02 };
+/** Batches that a contender may ask for in a round; without an undisturbed one the round counts for none. */
+const ATTEMPTS = 4;
+/** Milliseconds of a tick. */
+const TICK = 10;
 /** Distance of the quartiles, as a share of the median, up to which the machine counts as quiet. */
 export const SPREAD_LIMIT = 0.04;
 
-/** One batch: nanoseconds of a call, and what share of the batch the contender did not have its core. */
-async function batch({ worker, line }, calls) {
-  const before = { waited: worker.waited(), stolen: stolen(worker.cores), at: performance.now() };
-  const times = await worker.ask(line(calls));
-  const ms = performance.now() - before.at;
-  const away = (worker.waited() - before.waited) / 1e6 + (stolen(worker.cores) - before.stolen);
-  return { time: median(times), away: away / ms };
+/** What is known of a contender's cores, in milliseconds so far. */
+function account(worker) {
+  const { cores } = worker;
+  return { waited: worker.waited() / 1e6, stolen: stolen(cores), others: worked(cores) - worker.worked() };
 }
 
-/** Contenders: `{ name, worker, line }`, `line(n)` asking for n calls; `calls` where the number is fixed. */
+/** One batch: nanoseconds of a call, and whether the contender was without its cores for too long. */
+async function batch({ worker, line, of = median }, calls) {
+  const before = account(worker);
+  const began = performance.now();
+  const times = await worker.ask(line(calls));
+  const ms = performance.now() - began;
+  const after = account(worker);
+  // The system counts work in ticks of ten milliseconds, which says something of a long batch only.
+  const others = Math.max(0, after.others - before.others - 2 * TICK * worker.cores.length);
+  const away = (after.waited - before.waited + after.stolen - before.stolen + others) / ms;
+  const limit = times.length > 1 && of === median ? AWAY_LIMIT.many : AWAY_LIMIT.one;
+  return { time: of(times), disturbed: away > limit };
+}
+
+/** Contenders: `{ name, worker, line }`, `line(n)` asking for n calls; `calls` where the number is fixed, `of` where it is not the median that counts. */
 export async function alternate(contenders, { rounds, seconds, onRound = () => {} }) {
   const counts = [];
   for (const contender of contenders) {
@@ -34,17 +49,19 @@ export async function alternate(contenders, { rounds, seconds, onRound = () => {
   const began = performance.now();
   let [kept, thrown] = [0, 0];
   for (let round = 0; ; round++) {
-    const found = [];
+    const found = new Map();
     // Who is first changes, so that nobody always follows the same one.
     for (let i = 0; i < contenders.length; i++) {
       const at = (round + i) % contenders.length;
-      found.push({ name: contenders[at].name, ...(await batch(contenders[at], counts[at])) });
+      for (let attempt = 0; attempt < ATTEMPTS && !found.has(contenders[at].name); attempt++) {
+        const { time, disturbed } = await batch(contenders[at], counts[at]);
+        if (disturbed) thrown++;
+        else found.set(contenders[at].name, time);
+      }
     }
-    if (found.every(({ away }) => away <= WAIT_LIMIT)) {
-      for (const { name, time } of found) times.get(name).push(time);
+    if (found.size === contenders.length) {
+      for (const [name, time] of found) times.get(name).push(time);
       kept++;
-    } else {
-      thrown++;
     }
     onRound(kept, thrown);
     const late = performance.now() - began > seconds * 1000;

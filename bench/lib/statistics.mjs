@@ -9,6 +9,8 @@ export function quantile(values, q) {
 
 export const median = values => quantile(values, 0.5);
 
+export const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length;
+
 /** Median, quartiles, and their distance as a share of the median. */
 export function summary(values) {
   const [q1, middle, q3] = [0.25, 0.5, 0.75].map(q => quantile(values, q));

@@ -9,7 +9,7 @@ export class Worker {
     const pinned = cores === undefined ? [command, ...args] : ['taskset', '-c', cores.join(','), command, ...args];
     const worker = new Worker(
       name,
-      spawn(pinned[0], pinned.slice(1), { env: { ...process.env, ...env } }),
+      spawn(pinned[0], pinned.slice(1), { env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', ...env } }),
       cores ?? [],
     );
     try {
@@ -57,6 +57,16 @@ export class Worker {
         (sum, task) => sum + Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[1]),
         0,
       );
+    } catch {
+      return 0;
+    }
+  }
+
+  /** Milliseconds that it has worked so far, threads that have ended included. */
+  worked() {
+    try {
+      const fields = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+      return 10 * (Number(fields[11]) + Number(fields[12]));
     } catch {
       return 0;
     }

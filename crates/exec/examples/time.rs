@@ -9,7 +9,7 @@
 //! | `step N` | of each of N training steps, over the pictures in turn |
 //! | `kept N` | the same on a state of its own, from what the frozen prefix made of each picture |
 //! | `evaluate N THREADS` | of one evaluation of N pictures |
-//! | `spin THREADS` | of a loop on each of so many threads that touches no memory: how much the machine has to give |
+//! | `spin THREADS` | of a fixed number of multiplications, shared out among the threads: how much the machine has to give |
 //! | `checksum` | SHA-256 of the states after all `step` and after all `kept` so far |
 
 use std::hint::black_box;
@@ -30,7 +30,7 @@ use tinytrain_spec::random::mix;
 const RATE: f64 = 1.6e-3;
 const CLASSES: usize = 10;
 const SEED: u64 = 0;
-const SPINS: u64 = 20_000_000;
+const SPINS: u64 = 40_000_000;
 
 /// Pictures and labels.
 type Labelled = Vec<(Vec<i8>, usize)>;
@@ -138,7 +138,7 @@ impl Timed {
                 let executor = &self.plain.executor;
                 spans(1, |_| evaluate(executor, &source, threads, &Control::default()))?
             }
-            ("spin", &[threads]) => spans(1, |_| Ok(spin(threads)))?,
+            ("spin", &[threads @ 1..=1024]) => spans(1, |_| Ok(spin(threads)))?,
             ("checksum", &[]) => json!({
                 "step": checksum(self.plain.executor.state()),
                 "kept": checksum(self.cached.executor.state()),
@@ -182,11 +182,11 @@ fn spans<T>(n: usize, mut call: impl FnMut(usize) -> Result<T, ExecError>) -> Re
     Ok(json!(found))
 }
 
-/// As many multiplications at a time as keep the unit busy: two threads that share a core do not gain by it.
+/// Touches no memory, and as many multiplications are under way as keep the unit busy: two threads that share a core do not gain by it.
 fn spin(threads: usize) {
     let chains = || {
         let mut x = [1u64, 2, 3, 4, 5, 6, 7, 8];
-        for i in 0..black_box(SPINS) {
+        for i in 0..black_box(SPINS / threads as u64) {
             x.iter_mut().for_each(|v| *v = v.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ i);
         }
         black_box(x)
