@@ -4,20 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Bench, groups } from './lib/groups.mjs';
+import { Bench, groups, layers } from './lib/groups.mjs';
 import { canPin, idleCores, machine, stayOff } from './lib/machine.mjs';
 import { buildTimed } from './lib/ours.mjs';
 import { Report } from './lib/report.mjs';
 
 const { values: options } = parseArgs({
   options: {
-    groups: { type: 'string', default: Object.keys(groups).join(',') },
+    groups: { type: 'string' },
+    layers: { type: 'boolean', default: false },
     core: { type: 'string' },
     seconds: { type: 'string', default: '20' },
     out: { type: 'string', default: fileURLToPath(new URL('host.json', import.meta.url)) },
   },
 });
-const wanted = options.groups.split(',');
+// `--layers` alone prints profiles and times nothing else.
+const wanted = options.groups?.split(',') ?? (options.layers ? [] : Object.keys(groups));
 const unknown = wanted.filter(name => !(name in groups));
 if (unknown.length > 0) {
   console.error(`error: no group ${unknown.join(', ')}; there are ${Object.keys(groups).join(', ')}`);
@@ -35,6 +37,7 @@ try {
   const settings = { timed, core: core === undefined ? undefined : [core], pair, folder };
   const bench = new Bench({ ...settings, seconds: Number(options.seconds), report });
   for (const name of wanted) await groups[name](bench);
+  if (options.layers) await layers(bench);
   report.end(bench.versions);
   writeFileSync(options.out, `${JSON.stringify(report.record(bench.versions), null, 2)}\n`);
 } finally {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { profile } from './layers.mjs';
 import { pictureFile, root } from './ours.mjs';
 import { inferenceRuntimes, torch } from './python.mjs';
 import { alternate, ratio } from './rounds.mjs';
@@ -98,6 +99,36 @@ async function agree(workers, kept) {
     found.push(step, ...(kept ? [cached] : []));
   }
   if (new Set(found).size > 1) throw new Error(`${AGREED} training steps give different bits: ${found.join(' ')}`);
+}
+
+/** Where our time goes, model by model. */
+export async function layers(bench) {
+  const run = async (title, start, word) => {
+    const worker = await start();
+    try {
+      bench.report.profiles.push(await profile(title, worker, word));
+    } finally {
+      await worker.close();
+    }
+  };
+  const missing = missingShared(MCUNET.path);
+  if (missing) bench.report.left('layers of ../shared', missing);
+  else {
+    for (const model of MODELS) {
+      await run(model, () => bench.ours('tinytrain', [join(shared, 'models', `${model}.tflite`)]), 'inference');
+    }
+    const pictures = await pictureFile(bench.folder, 'mcunet', MCUNET);
+    for (const [title, scheme] of Object.entries(SCHEMES)) {
+      const start = () => bench.trained('tinytrain', MCUNET, scheme, pictures);
+      await run(`training step of MCUNet-5FPS, ${title}`, start, 'step');
+    }
+  }
+  const pictures = await pictureFile(bench.folder, 'default', DEFAULT);
+  await run(
+    `training step of the default, ${SPARSE}`,
+    () => bench.trained('tinytrain', DEFAULT, SPARSE, pictures),
+    'step',
+  );
 }
 
 export const groups = {

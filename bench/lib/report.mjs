@@ -20,6 +20,7 @@ export class Report {
     this.about = about;
     this.rows = [];
     this.missing = [];
+    this.profiles = [];
     const { processor, flags, cores, core, system, node } = about;
     console.log(
       `${processor} (${flags.join(' ')}), ${cores} cores; timed on core ${core}, one thread unless said; ${system}; Node ${node}`,
@@ -80,13 +81,10 @@ export class Report {
       ];
     });
     const widths = head.map((cell, i) => Math.max(cell.length, ...body.map(row => row[i].length)));
-    console.log(`\n${[head, ...body].map(cells => pad(cells, widths)).join('\n')}\n`);
+    if (body.length > 0) console.log(`\n${[head, ...body].map(cells => pad(cells, widths)).join('\n')}\n`);
     const names = { litert: 'LiteRT', onnxruntime: 'ONNX Runtime', torch: 'PyTorch' };
-    console.log(
-      Object.entries(versions)
-        .map(([name, version]) => `${names[name]} ${version}`)
-        .join(', '),
-    );
+    const used = Object.entries(versions).map(([name, version]) => `${names[name]} ${version}`);
+    if (used.length > 0) console.log(used.join(', '));
     if (this.rows.some(({ quiet }) => !quiet)) {
       console.log('in brackets: the machine was busy, which makes it no figure; run it again when nothing else runs');
     }
@@ -94,6 +92,6 @@ export class Report {
   }
 
   record(versions) {
-    return { machine: this.about, versions, rows: this.rows, leftOut: this.missing };
+    return { machine: this.about, versions, rows: this.rows, profiles: this.profiles, leftOut: this.missing };
   }
 }

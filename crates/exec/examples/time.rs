@@ -10,6 +10,7 @@
 //! | `kept N` | the same on a state of its own, from what the frozen prefix made of each picture |
 //! | `evaluate N THREADS` | of one evaluation of N pictures |
 //! | `spin THREADS` | of a fixed number of multiplications, shared out among the threads: how much the machine has to give |
+//! | `layers N` | for each step alone, on what the steps before it left: label, shape, multiply-accumulates, nanoseconds (median of N) |
 //! | `checksum` | SHA-256 of the states after all `step` and after all `kept` so far |
 
 use std::hint::black_box;
@@ -22,7 +23,7 @@ use tinytrain_exec::{
     CALIBRATION_PICTURES, Compiler, Control, ExecError, Executor, PictureSource, checksum, evaluate, forward_program,
 };
 use tinytrain_ir::{Graph, Scheme};
-use tinytrain_lower::{Options, Program};
+use tinytrain_lower::{Kernel, Options, Program};
 use tinytrain_spec::arith::Real31;
 use tinytrain_spec::random::mix;
 
@@ -138,13 +139,41 @@ impl Timed {
                 let executor = &self.plain.executor;
                 spans(1, |_| evaluate(executor, &source, threads, &Control::default()))?
             }
-            ("spin", &[threads @ 1..=1024]) => spans(1, |_| Ok(spin(threads)))?,
+            ("spin", &[threads @ 1..=1024]) => spans(1, |_| {
+                spin(threads);
+                Ok(())
+            })?,
+            ("layers", &[n]) => self.layers(n)?,
             ("checksum", &[]) => json!({
                 "step": checksum(self.plain.executor.state()),
                 "kept": checksum(self.cached.executor.state()),
             }),
             _ => return Err(format!("unknown: {name} {numbers:?}").into()),
         })
+    }
+
+    /// Step `i` is the last one of a Program of its own, and all before it is its frozen prefix, of which nothing need be loaded again.
+    fn layers(&self, n: usize) -> Result<Value, ExecError> {
+        let program = self.plain.executor.program();
+        let (picture, label) = &self.pictures[0];
+        let rate = Real31::from_f64(RATE);
+        let alone = |from: usize, to: usize| {
+            let mut cut = Program::clone(program);
+            cut.steps.truncate(to);
+            (cut.forward, cut.classes) = (to, cut.classes.max(1));
+            (cut.prefix, cut.frontiers) = (from, vec![Vec::new(); from + 1]);
+            let mut executor = Executor::new(Arc::new(cut))?;
+            executor.train_step(picture, *label, rate)?;
+            timed(n, |_| executor.train_step_kept(from, &[], *label, rate))
+        };
+        let nothing = median(alone(0, 0)?);
+        let mut found = Vec::new();
+        for (i, step) in program.steps.iter().enumerate() {
+            let ns = median(alone(i, i + 1)?).saturating_sub(nothing);
+            let (shape, macs) = work(&step.kernel);
+            found.push(json!({ "label": step.label, "shape": shape, "macs": macs, "ns": ns }));
+        }
+        Ok(json!(found))
     }
 
     fn keep(&mut self) -> Result<(), ExecError> {
@@ -171,15 +200,54 @@ impl Run {
     }
 }
 
+fn spans<T>(n: usize, call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Value, ExecError> {
+    Ok(json!(timed(n, call)?))
+}
+
 /// Nanoseconds of each call.
-fn spans<T>(n: usize, mut call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Value, ExecError> {
+fn timed<T>(n: usize, mut call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Vec<u64>, ExecError> {
     let mut found = Vec::with_capacity(n);
     for i in 0..n {
         let start = Instant::now();
         black_box(call(i)?);
         found.push(start.elapsed().as_nanos() as u64);
     }
-    Ok(json!(found))
+    Ok(found)
+}
+
+fn median(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or(0)
+}
+
+/// A convolution's shape, and the multiply-accumulates of its step.
+fn work(kernel: &Kernel) -> (String, u64) {
+    let (Kernel::Conv { depthwise, p }
+    | Kernel::ConvInputGrad { depthwise, p, .. }
+    | Kernel::ConvWeightStep { depthwise, p, .. }) = kernel
+    else {
+        return (String::new(), 0);
+    };
+    let shape = format!(
+        "{}x{}x{} -> {}x{}x{}, {}x{}{}",
+        p.in_h,
+        p.in_w,
+        p.in_c,
+        p.out_h,
+        p.out_w,
+        p.out_c,
+        p.kh,
+        p.kw,
+        if *depthwise { " depthwise" } else { "" }
+    );
+    let taps = (p.out_h * p.out_w * p.kh * p.kw) as u64;
+    let channels = match (kernel, depthwise) {
+        (Kernel::ConvWeightStep { .. }, true) => p.trained,
+        (Kernel::ConvWeightStep { .. }, false) => p.out_c * p.trained,
+        (_, true) => p.out_c,
+        (_, false) => p.out_c * p.in_c,
+    };
+    (shape, taps * channels as u64)
 }
 
 /// Touches no memory, and as many multiplications are under way as keep the unit busy: two threads that share a core do not gain by it.
