@@ -65,7 +65,7 @@ export class Bench {
   /** A row: how many times longer the opponent takes. */
   row(group, work, set, { ours, against, label = against, atLeast, aim }) {
     const { quiet, rounds, thrown, times, about } = set;
-    const found = times[ours] && times[against] ? ratio(set, against, ours) : null;
+    const found = ratio(set, against, ours);
     this.report.row({
       group,
       work,
@@ -134,7 +134,8 @@ export async function layers(bench) {
 export const groups = {
   /** The four .tflite against LiteRT with XNNPACK and ONNX Runtime. */
   async inference(bench) {
-    const { python, missing = missingShared(join(shared, 'models')) } = inferenceRuntimes(bench.report.progress);
+    const absent = missingShared(join(shared, 'models'));
+    const { python, missing } = absent ? { missing: absent } : inferenceRuntimes(bench.report.progress);
     if (missing) return bench.report.left('inference', missing);
     for (const model of MODELS) {
       const path = join(shared, 'models', `${model}.tflite`);
@@ -144,8 +145,7 @@ export const groups = {
         [() => bench.ours('tinytrain', [path]), () => run('litert'), () => run('ort')],
         workers => workers.map(worker => ({ name: worker.name, worker, line: calls('inference') })),
       );
-      const of = name => set.times[name]?.median ?? Number.POSITIVE_INFINITY;
-      const against = of('ort') < of('litert') ? 'ort' : 'litert';
+      const against = set.times.ort.median < set.times.litert.median ? 'ort' : 'litert';
       const labels = { litert: 'LiteRT, XNNPACK', ort: 'ONNX Runtime' };
       const aim = model === 'pretrainedResnet_quant' ? 1.2 : 1.5;
       bench.row('inference', model, set, { ours: 'tinytrain', against, label: labels[against], atLeast: 1, aim });
@@ -157,7 +157,8 @@ export const groups = {
   /** A training step of MCUNet-5FPS against its simulation in PyTorch. */
   async training(bench) {
     const tool = join(shared, 'tools', 'torch_sim.py');
-    const { python, missing = missingShared(MCUNET.path) ?? missingShared(tool) } = torch();
+    const absent = missingShared(MCUNET.path) ?? missingShared(tool);
+    const { python, missing } = absent ? { missing: absent } : torch();
     if (missing) return bench.report.left('training', missing);
     const pictures = await pictureFile(bench.folder, 'mcunet', MCUNET);
     for (const [title, scheme] of Object.entries(SCHEMES)) {

@@ -35,9 +35,7 @@ export class Report {
     this.rows.push(row);
     this.progress('');
     const { group, work, against, ratio, quiet } = row;
-    console.log(
-      `${group}, ${work}: ${ratio ? times(ratio.median) : 'nothing'} against ${against}${quiet ? '' : ' (busy)'}`,
-    );
+    console.log(`${group}, ${work}: ${times(ratio.median)} against ${against}${quiet ? '' : ' (busy)'}`);
   }
 
   left(group, reason) {
@@ -63,7 +61,6 @@ export class Report {
     const body = this.rows.map(row => {
       const { work, against, ratio, quiet, rounds, thrown, atLeast, aim } = row;
       const [ours, theirs] = [row.times[row.ours], row.times[row.theirs]];
-      if (!ratio) return [work, against, ...Array(7).fill('-'), '0', String(thrown)];
       // In brackets: not a figure, the machine was busy.
       const figure = quiet ? times(ratio.median) : `(${times(ratio.median)})`;
       return [

@@ -9,7 +9,7 @@ import { median, summary } from './statistics.mjs';
 const BATCH_NS = 40e6;
 /** Share of a batch that a contender may be without its core: the median of many calls does not see the one that was interrupted, a single call does. */
 const AWAY_LIMIT = { many: 0.1, one: 0.02 };
-/** Batches that a contender may ask for in a round; without an undisturbed one the round counts for none. */
+/** Batches that a contender may ask for in a round; without an undisturbed one the round is none. */
 const ATTEMPTS = 4;
 /** Milliseconds of a tick. */
 const TICK = 10;
@@ -44,25 +44,31 @@ export async function alternate(contenders, { rounds, seconds, onRound = () => {
     counts.push(contender.calls ?? Math.min(10_000, Math.max(3, Math.round(BATCH_NS / time))));
     await batch(contender, counts.at(-1));
   }
-  const times = new Map(contenders.map(({ name }) => [name, []]));
-  const spreads = () => [...times.values()].map(list => summary(list).spread);
+  const names = contenders.map(({ name }) => name);
+  const good = new Map(names.map(name => [name, []]));
+  // Rounds with a batch that was disturbed every time: no figures, but better than nothing to look at.
+  const rough = new Map(names.map(name => [name, []]));
+  const spreads = () => names.map(name => summary(good.get(name)).spread);
   const began = performance.now();
   let [kept, thrown] = [0, 0];
   for (let round = 0; ; round++) {
+    let whole = true;
     const found = new Map();
     // Who is first changes, so that nobody always follows the same one.
     for (let i = 0; i < contenders.length; i++) {
       const at = (round + i) % contenders.length;
-      for (let attempt = 0; attempt < ATTEMPTS && !found.has(contenders[at].name); attempt++) {
-        const { time, disturbed } = await batch(contenders[at], counts[at]);
-        if (disturbed) thrown++;
-        else found.set(contenders[at].name, time);
+      const seen = [];
+      let last = { disturbed: true };
+      for (let attempt = 0; attempt < ATTEMPTS && last.disturbed; attempt++) {
+        last = await batch(contenders[at], counts[at]);
+        seen.push(last.time);
+        if (last.disturbed) thrown++;
       }
+      whole &&= !last.disturbed;
+      found.set(names[at], last.disturbed ? Math.min(...seen) : last.time);
     }
-    if (found.size === contenders.length) {
-      for (const [name, time] of found) times.get(name).push(time);
-      kept++;
-    }
+    for (const [name, time] of found) (whole ? good : rough).get(name).push(time);
+    if (whole) kept++;
     onRound(kept, thrown);
     const late = performance.now() - began > seconds * 1000;
     if (kept >= rounds && (late || Math.max(...spreads()) <= SPREAD_LIMIT)) break;
@@ -70,12 +76,13 @@ export async function alternate(contenders, { rounds, seconds, onRound = () => {
     if (performance.now() - began > 3 * seconds * 1000) break;
   }
   const quiet = kept >= rounds && Math.max(...spreads()) <= SPREAD_LIMIT;
+  const times = kept >= rounds ? good : new Map(names.map(name => [name, [...good.get(name), ...rough.get(name)]]));
   return {
     quiet,
     rounds: kept,
     thrown,
-    calls: Object.fromEntries(contenders.map(({ name }, i) => [name, counts[i]])),
-    times: Object.fromEntries([...times].map(([name, list]) => [name, list.length > 0 ? summary(list) : null])),
+    calls: Object.fromEntries(names.map((name, i) => [name, counts[i]])),
+    times: Object.fromEntries([...times].map(([name, list]) => [name, summary(list)])),
     each: times,
   };
 }

@@ -50,17 +50,20 @@ def session(content, form):
 
 
 def differences(content, form):
-    """Ends the process if the converted model is not the model: compared before the last SOFTMAX, which would stretch a unit to ten."""
+    """How far the converted model is from the model, and what is wrong with that, if anything. Compared before the last SOFTMAX, which would stretch a unit
+    to ten. Without VNNI the sums of the uint8 form may
+    saturate at 16 bits: then it is not the model."""
     known, ours = LiteRt(content), session(content, form)
-    apart = []
+    apart, wrong = [], None
     for picture in random_pictures(known.shape, PICTURES):
         want, got = known.run(picture).astype(int).ravel(), ours.run(picture).astype(int).ravel()
         apart.append(int(np.abs(want - got).max()))
         if want.max() - want[got.argmax()] > CLASS_APART:
-            sys.exit(f"error: the converted model finds another class than LiteRT: {want} and {got}")
-    if statistics.mean(apart) > MEAN_APART:
-        sys.exit(f"error: the converted model is {statistics.mean(apart)} units from LiteRT's outputs on average")
-    return {"pictures": PICTURES, "mean": statistics.mean(apart), "largest": max(apart)}
+            wrong = f"another class than LiteRT: {want} and {got}"
+    mean = statistics.mean(apart)
+    if mean > MEAN_APART:
+        wrong = f"outputs {mean} units from LiteRT's on average"
+    return {"pictures": PICTURES, "mean": mean, "largest": max(apart)}, wrong
 
 
 def empty_call():
@@ -79,15 +82,17 @@ def main():
         content = file.read()
     whole, logits = edited(content), edited(content, softmax=False)
     found = {form: differences(logits, form) for form in FORMS}
-    sessions = {form: session(whole, form) for form in FORMS}
-    picture = random_pictures(sessions[FORMS[0]].session.get_inputs()[0].shape)[0]
+    sessions = {form: session(whole, form) for form, (_, wrong) in found.items() if wrong is None}
+    if not sessions:
+        sys.exit(f"error: no converted model is the model: {found}")
+    picture = random_pictures(next(iter(sessions.values())).session.get_inputs()[0].shape)[0]
     medians = {}
     for form, model in sessions.items():
         model.set(picture)
         medians[form] = statistics.median(spans(lambda _: model.invoke(), 200)[50:])
     best = min(medians, key=medians.get)
     overhead = empty_call()
-    about = {"onnxruntime": version("onnxruntime"), "form": best, "apart": found[best], "empty_call_ns": overhead}
+    about = {"onnxruntime": version("onnxruntime"), "form": best, "apart": found[best][0], "empty_call_ns": overhead}
     invoke = sessions[best].invoke
     serve(about, {"inference": lambda n: [t - overhead for t in spans(lambda _: invoke(), n)]})
 
