@@ -1,38 +1,45 @@
-// Ratios of two things run side by side on this machine, alternating, medians: `npm run bench`. Writes bench/host.json; fails no build.
-import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { compile, defaultPictures, loadModel, train } from 'tinytrain';
+// How fast the host runs, against others and against ourselves, on this machine: `npm run bench`. Writes bench/host.json; a ratio fails no build. See README.md.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Bench, groups, layers } from './lib/groups.mjs';
+import { canPin, idleCores, machine, stayOff } from './lib/machine.mjs';
+import { buildTimed } from './lib/ours.mjs';
+import { Report } from './lib/report.mjs';
 
-const ROUNDS = 5;
-/** More than one epoch: from then on keeping what the frozen layers make of a picture pays. */
-const STEPS = 2000;
-const KEEP = 2 ** 30;
-const median = values => values.toSorted((a, b) => a - b)[values.length >> 1];
-const spread = values => (Math.max(...values) - Math.min(...values)) / median(values);
-
-/** Runs both in turns; the ratio of their medians. Each yields its seconds. The first round only warms up. */
-async function ratio(name, slow, fast) {
-  const times = { slow: [], fast: [] };
-  for (let round = 0; round <= ROUNDS; round++) {
-    const found = { slow: await slow(), fast: await fast() };
-    if (round > 0) for (const key of ['slow', 'fast']) times[key].push(found[key]);
-  }
-  const row = { name, ratio: median(times.slow) / median(times.fast), spread: spread(times.fast) };
-  console.log(`${name.padEnd(64)} ${row.ratio.toFixed(2)} x   (spread ${(100 * row.spread).toFixed(0)} %)`);
-  return row;
+const { values: options } = parseArgs({
+  options: {
+    groups: { type: 'string' },
+    layers: { type: 'boolean', default: false },
+    core: { type: 'string' },
+    seconds: { type: 'string', default: '20' },
+    out: { type: 'string', default: fileURLToPath(new URL('host.json', import.meta.url)) },
+  },
+});
+// `--layers` alone prints profiles and times nothing else.
+const wanted = options.groups?.split(',') ?? (options.layers ? [] : Object.keys(groups));
+const unknown = wanted.filter(name => !(name in groups));
+if (unknown.length > 0) {
+  console.error(`error: no group ${unknown.join(', ')}; there are ${Object.keys(groups).join(', ')}`);
+  process.exit(2);
 }
 
-const model = await loadModel();
-const data = await defaultPictures(model.input);
-const [sparse, full] = await Promise.all(
-  ['bias:6,20:1,18:1/2', 'full'].map(scheme => compile(model, data, { scheme })),
-);
-const steps = (program, cacheBytes) => async () =>
-  (await train(program, data, { steps: STEPS, cacheBytes, threads: 1 })).seconds;
-
-const rows = [
-  await ratio('a training step with every weight : with a sparse scheme', steps(full, 0), steps(sparse, 0)),
-  await ratio('sparse scheme, frozen layers run anew : kept', steps(sparse, 0), steps(sparse, KEEP)),
-];
-const result = { processor: cpus()[0]?.model, node: process.version, rounds: ROUNDS, steps: STEPS, rows };
-writeFileSync(new URL('host.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
+const timed = buildTimed();
+const folder = mkdtempSync(join(tmpdir(), 'tinytrain-bench-'));
+try {
+  const cores = canPin() ? await idleCores() : [];
+  const core = options.core === undefined ? cores[0] : Number(options.core);
+  const report = new Report({ ...machine(), core: core ?? 'not pinned' });
+  if (core !== undefined) stayOff(core);
+  const pair = cores.length > 1 ? [core, cores.find(other => other !== core)] : undefined;
+  const settings = { timed, core: core === undefined ? undefined : [core], pair, folder };
+  const bench = new Bench({ ...settings, seconds: Number(options.seconds), report });
+  for (const name of wanted) await groups[name](bench);
+  if (options.layers) await layers(bench);
+  report.end(bench.versions);
+  writeFileSync(options.out, `${JSON.stringify(report.record(bench.versions), null, 2)}\n`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,50 @@
+/** Our side: the program that is timed, and the pictures that all training takes. */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defaultPictures, loadModel } from '../../dist/index.js';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Builds `crates/exec/examples/time.rs`; the path of the program. */
+export function buildTimed() {
+  const args = [
+    'build',
+    '--release',
+    '--locked',
+    '-p',
+    'tinytrain-exec',
+    '--example',
+    'time',
+    '--message-format=json-render-diagnostics',
+  ];
+  const built = spawnSync('cargo', args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 2 ** 28,
+  });
+  if (built.status !== 0) throw new Error('the program that is timed could not be built');
+  const artifacts = built.stdout.split('\n').filter(line => line.includes('"compiler-artifact"'));
+  const found = artifacts
+    .map(line => JSON.parse(line))
+    .find(({ target, executable }) => executable && target.name === 'time');
+  return found.executable;
+}
+
+/** Drawn pictures at a model's input size, as a file of records: a byte of label, then the int8 pixels. */
+export async function pictureFile(folder, name, { path, side, perClass }) {
+  const { input } = await loadModel(path, side === undefined ? {} : { input: { height: side, width: side } });
+  const { train } = await defaultPictures(input, { trainPerClass: perClass, testPerClass: 1 });
+  const records = Array.from({ length: train.size }, (_, i) => {
+    const picture = train.picture(i);
+    return Buffer.concat([
+      Uint8Array.of(train.labels[i]),
+      new Uint8Array(picture.buffer, picture.byteOffset, picture.length),
+    ]);
+  });
+  const file = join(folder, `${name}.pictures`);
+  writeFileSync(file, Buffer.concat(records));
+  return file;
+}

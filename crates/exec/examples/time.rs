@@ -1,0 +1,289 @@
+//! A process that is timed: opens a model, compiles a Program, answers lines on stdin with a line of JSON each. `npm run bench` drives it.
+//!
+//! `time MODEL`: the model as it stands. `time MODEL SCHEME PICTURES SIDE`: a Program that trains, at SIDE x SIDE for a `.pkl`; PICTURES holds records of
+//! a label and the int8 pixels, a byte each.
+//!
+//! | line | answer |
+//! | --- | --- |
+//! | `inference N` | nanoseconds of each of N forward passes |
+//! | `step N` | of each of N training steps, over the pictures in turn |
+//! | `kept N` | the same on a state of its own, from what the frozen prefix made of each picture |
+//! | `evaluate N THREADS` | of one evaluation of N pictures |
+//! | `spin THREADS` | of a fixed number of multiplications, shared out among the threads: how much the machine has to give |
+//! | `layers N` | for each step alone, on what the steps before it left: label, shape, multiply-accumulates, nanoseconds (median of N) |
+//! | `checksum` | SHA-256 of the states after all `step` and after all `kept` so far |
+
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use tinytrain_exec::{
+    CALIBRATION_PICTURES, Compiler, Control, ExecError, Executor, PictureSource, checksum, evaluate, forward_program,
+};
+use tinytrain_ir::{Graph, Scheme};
+use tinytrain_lower::{Kernel, Options, Program};
+use tinytrain_spec::arith::Real31;
+use tinytrain_spec::random::mix;
+
+/// What a trial of the package takes by default; which rate makes no difference to the time.
+const RATE: f64 = 1.6e-3;
+const CLASSES: usize = 10;
+const SEED: u64 = 0;
+const SPINS: u64 = 40_000_000;
+
+/// Pictures and labels.
+type Labelled = Vec<(Vec<i8>, usize)>;
+type Failed = Box<dyn std::error::Error>;
+
+/// So many pictures, those at hand over and over.
+struct Repeated {
+    pictures: Arc<Labelled>,
+    len: usize,
+}
+
+impl PictureSource for Repeated {
+    fn len(&self) -> usize {
+        self.len
+    }
+    fn label(&self, i: usize) -> usize {
+        self.pictures[i % self.pictures.len()].1
+    }
+    fn read(&self, i: usize, out: &mut [i8]) -> Result<(), ExecError> {
+        out.copy_from_slice(&self.pictures[i % self.pictures.len()].0);
+        Ok(())
+    }
+}
+
+/// A state that is trained, and how far.
+struct Run {
+    executor: Executor,
+    visits: usize,
+}
+
+struct Timed {
+    plain: Run,
+    cached: Run,
+    pictures: Arc<Labelled>,
+    /// What the frozen prefix makes of each picture, once it is asked for.
+    kept: Vec<Vec<i8>>,
+}
+
+fn main() -> Result<(), Failed> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut timed = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [model] => {
+            let graph = open(model, None)?;
+            let len = graph.tensor(graph.input).shape.len();
+            Timed::new(forward_program(&graph, false)?, random_pictures(16, len))?
+        }
+        [model, scheme, pictures, side] => {
+            let graph = open(model, Some(side.parse()?))?;
+            let pictures = read_pictures(pictures, graph.tensor(graph.input).shape.len())?;
+            let sample = &pictures[..pictures.len().min(CALIBRATION_PICTURES)];
+            let compiler = Compiler::new(&graph, CLASSES, SEED, sample, 1)?;
+            let scheme = Scheme::parse(scheme, compiler.layers())?;
+            let Options { residual_bits, improvement_rounds, .. } = Options::default();
+            Timed::new(compiler.compile(&scheme, residual_bits, improvement_rounds)?, pictures)?
+        }
+        _ => return Err("time MODEL [SCHEME PICTURES SIDE]".into()),
+    };
+    answer(&timed.about())?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (name, rest) = words.split_first().ok_or("an empty line")?;
+        let numbers: Vec<usize> = rest.iter().map(|n| n.parse()).collect::<Result<_, _>>()?;
+        answer(&timed.answer(name, &numbers)?)?;
+    }
+    Ok(())
+}
+
+impl Timed {
+    fn new(program: Program, pictures: Labelled) -> Result<Self, ExecError> {
+        let run = Run { executor: Executor::new(Arc::new(program))?, visits: 0 };
+        let cached = Run { executor: run.executor.clone(), visits: 0 };
+        Ok(Self { plain: run, cached, pictures: Arc::new(pictures), kept: Vec::new() })
+    }
+
+    fn about(&self) -> Value {
+        let program = self.plain.executor.program();
+        json!({ "model": program.name, "steps": program.steps.len(), "forward": program.forward, "prefix": program.prefix })
+    }
+
+    fn answer(&mut self, name: &str, numbers: &[usize]) -> Result<Value, Failed> {
+        Ok(match (name, numbers) {
+            ("inference", &[n]) => {
+                let (executor, pictures) = (&mut self.plain.executor, &self.pictures);
+                spans(n, |i| executor.forward(&pictures[i % pictures.len()].0))?
+            }
+            ("step", &[n]) => {
+                let pictures = &self.pictures;
+                self.plain.times(n, |executor, i| {
+                    let (picture, label) = &pictures[i % pictures.len()];
+                    executor.train_step(picture, *label, Real31::from_f64(RATE))
+                })?
+            }
+            ("kept", &[n]) => {
+                self.keep()?;
+                let (pictures, kept) = (&self.pictures, &self.kept);
+                let steps = self.cached.executor.program().prefix;
+                self.cached.times(n, |executor, i| {
+                    let i = i % pictures.len();
+                    executor.train_step_kept(steps, &kept[i], pictures[i].1, Real31::from_f64(RATE))
+                })?
+            }
+            ("evaluate", &[len, threads]) => {
+                let source: Arc<dyn PictureSource> = Arc::new(Repeated { pictures: self.pictures.clone(), len });
+                let executor = &self.plain.executor;
+                spans(1, |_| evaluate(executor, &source, threads, &Control::default()))?
+            }
+            ("spin", &[threads @ 1..=1024]) => spans(1, |_| {
+                spin(threads);
+                Ok(())
+            })?,
+            ("layers", &[n]) => self.layers(n)?,
+            ("checksum", &[]) => json!({
+                "step": checksum(self.plain.executor.state()),
+                "kept": checksum(self.cached.executor.state()),
+            }),
+            _ => return Err(format!("unknown: {name} {numbers:?}").into()),
+        })
+    }
+
+    /// Step `i` is the last one of a Program of its own, and all before it is its frozen prefix, of which nothing need be loaded again.
+    fn layers(&self, n: usize) -> Result<Value, ExecError> {
+        let program = self.plain.executor.program();
+        let (picture, label) = &self.pictures[0];
+        let rate = Real31::from_f64(RATE);
+        let alone = |from: usize, to: usize| {
+            let mut cut = Program::clone(program);
+            cut.steps.truncate(to);
+            (cut.forward, cut.classes) = (to, cut.classes.max(1));
+            (cut.prefix, cut.frontiers) = (from, vec![Vec::new(); from + 1]);
+            let mut executor = Executor::new(Arc::new(cut))?;
+            executor.train_step(picture, *label, rate)?;
+            timed(n, |_| executor.train_step_kept(from, &[], *label, rate))
+        };
+        let nothing = median(alone(0, 0)?);
+        let mut found = Vec::new();
+        for (i, step) in program.steps.iter().enumerate() {
+            let ns = median(alone(i, i + 1)?).saturating_sub(nothing);
+            let (shape, macs) = work(&step.kernel);
+            found.push(json!({ "label": step.label, "shape": shape, "macs": macs, "ns": ns }));
+        }
+        Ok(json!(found))
+    }
+
+    fn keep(&mut self) -> Result<(), ExecError> {
+        let executor = &mut self.cached.executor;
+        let steps = executor.program().prefix;
+        for (picture, _) in &self.pictures[self.kept.len()..] {
+            let mut kept = Vec::new();
+            executor.prefix(steps, picture, &mut kept)?;
+            self.kept.push(kept);
+        }
+        Ok(())
+    }
+}
+
+impl Run {
+    fn times<T>(
+        &mut self,
+        n: usize,
+        mut step: impl FnMut(&mut Executor, usize) -> Result<T, ExecError>,
+    ) -> Result<Value, ExecError> {
+        let first = self.visits;
+        self.visits += n;
+        spans(n, |i| step(&mut self.executor, first + i))
+    }
+}
+
+fn spans<T>(n: usize, call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Value, ExecError> {
+    Ok(json!(timed(n, call)?))
+}
+
+/// Nanoseconds of each call.
+fn timed<T>(n: usize, mut call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Vec<u64>, ExecError> {
+    let mut found = Vec::with_capacity(n);
+    for i in 0..n {
+        let start = Instant::now();
+        black_box(call(i)?);
+        found.push(start.elapsed().as_nanos() as u64);
+    }
+    Ok(found)
+}
+
+fn median(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or(0)
+}
+
+/// A convolution's shape, and the multiply-accumulates of its step.
+fn work(kernel: &Kernel) -> (String, u64) {
+    let (Kernel::Conv { depthwise, p }
+    | Kernel::ConvInputGrad { depthwise, p, .. }
+    | Kernel::ConvWeightStep { depthwise, p, .. }) = kernel
+    else {
+        return (String::new(), 0);
+    };
+    let shape = format!(
+        "{}x{}x{} -> {}x{}x{}, {}x{}{}",
+        p.in_h,
+        p.in_w,
+        p.in_c,
+        p.out_h,
+        p.out_w,
+        p.out_c,
+        p.kh,
+        p.kw,
+        if *depthwise { " depthwise" } else { "" }
+    );
+    let taps = (p.out_h * p.out_w * p.kh * p.kw) as u64;
+    let channels = match (kernel, depthwise) {
+        (Kernel::ConvWeightStep { .. }, true) => p.trained,
+        (Kernel::ConvWeightStep { .. }, false) => p.out_c * p.trained,
+        (_, true) => p.out_c,
+        (_, false) => p.out_c * p.in_c,
+    };
+    (shape, taps * channels as u64)
+}
+
+/// Touches no memory, and as many multiplications are under way as keep the unit busy: two threads that share a core do not gain by it.
+fn spin(threads: usize) {
+    let chains = || {
+        let mut x = [1u64, 2, 3, 4, 5, 6, 7, 8];
+        for i in 0..black_box(SPINS / threads as u64) {
+            x.iter_mut().for_each(|v| *v = v.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ i);
+        }
+        black_box(x)
+    };
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(chains))));
+}
+
+/// The classifier of the file is replaced where it is trained; the graph is the same.
+fn open(path: &str, side: Option<usize>) -> Result<Graph, Failed> {
+    let options = tinytrain_import::Options { input: side.map(|s| [s, s]), ..Default::default() };
+    Ok(tinytrain_import::import(path, &std::fs::read(path)?, &options)?.graph)
+}
+
+fn read_pictures(path: &str, len: usize) -> Result<Labelled, Failed> {
+    let bytes = std::fs::read(path)?;
+    if bytes.is_empty() || !bytes.len().is_multiple_of(1 + len) {
+        return Err(format!("{path}: {} bytes are not pictures of {len} bytes with a label each", bytes.len()).into());
+    }
+    let record = |r: &[u8]| (r[1..].iter().map(|&b| b as i8).collect(), usize::from(r[0]));
+    Ok(bytes.chunks_exact(1 + len).map(record).collect())
+}
+
+fn random_pictures(n: u64, len: usize) -> Labelled {
+    let picture = |p: u64| (0..len as u64).map(|i| mix(p * len as u64 + i + 1) as i8).collect();
+    (0..n).map(|p| (picture(p), 0)).collect()
+}
+
+fn answer(value: &Value) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{value}")?;
+    out.flush()
+}
