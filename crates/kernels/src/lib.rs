@@ -113,8 +113,6 @@ pub struct Scratch {
     places: Vec<u32>,
     /// Rates of an update.
     rates: Vec<Option<Rate>>,
-    /// What a depthwise output adds up: lines of words and of weights.
-    terms: Vec<(usize, usize)>,
     /// Weights before an update.
     before: Vec<i8>,
 }

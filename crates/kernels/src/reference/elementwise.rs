@@ -74,10 +74,12 @@ pub fn softmax(p: &SoftmaxParams, x: &[i8], y: &mut [i8]) {
 
 /// Copies a box of bytes from somewhere in `src` to somewhere in `dst`, which may be longer than the box.
 pub fn copy_box(p: &CopyParams, src: &[i8], dst: &mut [i8]) -> u32 {
-    let c = p.c as usize;
+    // Columns that lie side by side on both sides are one run.
+    let (w, c) = if p.src_col == p.c && p.dst_col == p.c { (1, p.w * p.c) } else { (p.w, p.c) };
+    let c = c as usize;
     let mut saturated = 0;
     for i in 0..p.h {
-        for j in 0..p.w {
+        for j in 0..w {
             let from = (p.src_offset + i * p.src_row + j * p.src_col) as usize;
             let to = (p.dst_offset + i * p.dst_row + j * p.dst_col) as usize;
             saturated += copy_run(p.shift, &src[from..][..c], &mut dst[to..][..c]);

@@ -103,15 +103,23 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        unsafe { halves!(|a, b| _mm256_mullo_epi32(a, b)) }
+    }
+
+    #[inline(always)]
     fn dot(self, acc: Self::V, left: Self::V, right: Self::V) -> Self::V {
         unsafe { halves!(|acc, left, right| _mm256_add_epi32(acc, _mm256_madd_epi16(left, right))) }
     }
 
     #[inline(always)]
-    fn push(self, words: Self::V, factor: Self::V) -> Self::V {
-        unsafe {
-            halves!(|words, factor| _mm256_or_si256(_mm256_srli_epi32::<16>(words), _mm256_slli_epi32::<16>(factor)))
-        }
+    fn push(self, words: Self::V, v: Self::V) -> Self::V {
+        unsafe { halves!(|words, v| _mm256_or_si256(_mm256_srli_epi32::<16>(words), _mm256_slli_epi32::<16>(v))) }
+    }
+
+    #[inline(always)]
+    fn push_left(self, words: Self::V, v: Self::V) -> Self::V {
+        self.push(words, v)
     }
 
     #[inline(always)]

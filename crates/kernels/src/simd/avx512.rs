@@ -19,6 +19,18 @@ impl Avx512 {
     }
 }
 
+/// The upper halves of 64-bit lanes: of `even` in the even 32-bit lanes, of `odd` in the odd ones.
+#[inline(always)]
+fn upper_halves(even: __m512i, odd: __m512i) -> __m512i {
+    // a | b & c, so that no mask register is needed.
+    const A_OR_B_AND_C: i32 = 0xf8;
+    // SAFETY: only called where `Avx512` is at hand.
+    unsafe {
+        let upper = _mm512_set1_epi64(0xffff_ffff_0000_0000_u64 as i64);
+        _mm512_ternarylogic_epi32::<A_OR_B_AND_C>(_mm512_srli_epi64::<32>(even), odd, upper)
+    }
+}
+
 /// A bit for each of the first `n` lanes.
 #[inline(always)]
 fn first(n: usize) -> u16 {
@@ -57,10 +69,10 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn widen(self, from: &[i8]) -> __m512i {
         unsafe {
-            _mm512_cvtepi8_epi32(if from.len() >= LANES {
-                _mm_loadu_si128(from.as_ptr().cast())
-            } else {
-                _mm_maskz_loadu_epi8(first(from.len()), from.as_ptr())
+            _mm512_cvtepi8_epi32(match from.len() {
+                LANES.. => _mm_loadu_si128(from.as_ptr().cast()),
+                8 => _mm_loadl_epi64(from.as_ptr().cast()),
+                n => _mm_maskz_loadu_epi8(first(n), from.as_ptr()),
             })
         }
     }
@@ -68,10 +80,11 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn narrow(self, v: __m512i, to: &mut [i8]) {
         unsafe {
-            if to.len() >= LANES {
-                _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(v));
-            } else {
-                _mm_mask_storeu_epi8(to.as_mut_ptr(), first(to.len()), _mm512_cvtepi32_epi8(v));
+            let bytes = _mm512_cvtepi32_epi8(v);
+            match to.len() {
+                LANES.. => _mm_storeu_si128(to.as_mut_ptr().cast(), bytes),
+                8 => _mm_storel_epi64(to.as_mut_ptr().cast(), bytes),
+                n => _mm_mask_storeu_epi8(to.as_mut_ptr(), first(n), bytes),
             }
         }
     }
@@ -87,13 +100,24 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn mul(self, a: __m512i, b: __m512i) -> __m512i {
+        unsafe { _mm512_mullo_epi32(a, b) }
+    }
+
+    #[inline(always)]
     fn dot(self, acc: __m512i, left: __m512i, right: __m512i) -> __m512i {
         unsafe { _mm512_dpbusd_epi32(acc, left, right) }
     }
 
     #[inline(always)]
-    fn push(self, words: __m512i, factor: __m512i) -> __m512i {
-        unsafe { _mm512_or_si512(_mm512_srli_epi32::<8>(words), _mm512_slli_epi32::<24>(factor)) }
+    fn push(self, words: __m512i, v: __m512i) -> __m512i {
+        unsafe { _mm512_or_si512(_mm512_srli_epi32::<8>(words), _mm512_slli_epi32::<24>(v)) }
+    }
+
+    #[inline(always)]
+    fn push_left(self, words: __m512i, v: __m512i) -> __m512i {
+        // The offset of a factor at the top is its highest bit turned over.
+        unsafe { _mm512_xor_si512(self.push(words, v), _mm512_set1_epi32(i32::MIN)) }
     }
 
     #[inline(always)]
@@ -101,7 +125,7 @@ impl Isa for Avx512 {
         unsafe {
             let even = _mm512_mul_epi32(a, b);
             let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
-            _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd)
+            upper_halves(even, odd)
         }
     }
 
@@ -112,7 +136,7 @@ impl Isa for Avx512 {
             let even = _mm512_add_epi64(_mm512_mul_epi32(a, b), half);
             let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
             let odd = _mm512_add_epi64(odd, half);
-            _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd)
+            upper_halves(even, odd)
         }
     }
 

@@ -161,7 +161,7 @@ impl Conv {
         x: &[i8],
         offset: &[i32],
         y: &mut [i8],
-        mut mask: Option<&mut [u8]>,
+        mask: Option<&mut [u8]>,
         s: &mut Scratch,
     ) {
         let p = &self.p;
@@ -174,11 +174,8 @@ impl Conv {
         for sums in sums.chunks_exact(panels) {
             take_off(init, sums, p.x_zero + I::OFFSET);
         }
-        if let Some(mask) = &mut mask {
-            mask.fill(0);
-        }
         let left = Left { factors, at: &self.at, step: I::GROUP };
-        let mut sink = Requantise { scaling: &self.scaling, y, mask };
+        let mut sink = Requantise::new(isa, &self.scaling, self.at.len(), y, mask);
         product(isa, left, &self.segments, self.forward.words(), self.forward.right(), init, &mut sink);
     }
 
@@ -232,7 +229,7 @@ impl Conv {
                 isa,
                 g,
                 out_c,
-                I::OFFSET,
+                true,
                 |i| Some(k * I::GROUP + i).filter(|&o| o < self.at.len()),
                 |pixel| pixel * out_c,
                 to,
@@ -267,7 +264,15 @@ impl Conv {
             let inputs = cleared(&mut s.right, panels * words);
             let whole = cleared(&mut s.whole, lines(in_c));
             for k in 0..words {
-                gather_words(isa, source, in_c, 0, |i| self.at.get(k * I::GROUP + i), |&at| at as usize + shift, whole);
+                gather_words(
+                    isa,
+                    source,
+                    in_c,
+                    false,
+                    |i| self.at.get(k * I::GROUP + i),
+                    |&at| at as usize + shift,
+                    whole,
+                );
                 if all {
                     for (panel, line) in whole.iter().enumerate() {
                         inputs[panel * words + k] = *line;
@@ -336,14 +341,19 @@ struct Step<'a> {
 
 impl<I: Isa> Sink<I> for Step<'_> {
     #[inline(always)]
-    fn put(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+    fn columns(&self) -> usize {
+        self.channels.len()
+    }
+
+    #[inline(always)]
+    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
         let Some(rate) = self.rates.of(row) else { return };
         let zero = self.zeros[row / LANES].0[row % LANES];
         let sums = isa.sub(sums, isa.splat(zero));
         let t = self.channels.len();
         let at = row * self.taps + self.tap;
         let first = at * t + panel * LANES;
-        let width = LANES.min(t - panel * LANES);
+        let width = if FULL { LANES } else { LANES.min(t - panel * LANES) };
         let Change { mut lanes, q } = step_line(isa, self.rates, rate, first, width, sums, self.q, self.lo);
         while lanes != 0 {
             let lane = lanes.trailing_zeros() as usize;
@@ -382,14 +392,14 @@ pub fn cleared(buffer: &mut Vec<Line>, n: usize) -> &mut [Line] {
     &mut buffer[..n]
 }
 
-/// Words of so many pixels, for all of `c` channels: factor `i` of each comes from the pixel `pick` names and stands at
+/// Words of left or right factors, for all of `c` channels: factor `i` of each comes from the pixel `pick` names and stands at
 /// `place`; none is 0.
 #[inline(always)]
 fn gather_words<I: Isa, P: Copy>(
     isa: I,
     from: &[i8],
     c: usize,
-    offset: i32,
+    left: bool,
     pick: impl Fn(usize) -> Option<P>,
     place: impl Fn(P) -> usize,
     to: &mut [Line],
@@ -402,7 +412,7 @@ fn gather_words<I: Isa, P: Copy>(
                 Some(pixel) => isa.widen(&from[place(pixel) + panel * LANES..][..width]),
                 None => isa.splat(0),
             };
-            words = isa.push(words, isa.add(factor, isa.splat(offset)));
+            words = if left { isa.push_left(words, factor) } else { isa.push(words, factor) };
         }
         isa.store(words, to);
     }

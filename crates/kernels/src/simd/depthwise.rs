@@ -25,8 +25,9 @@ pub struct Depthwise {
 /// A pass over a tensor with a window: which rows each output row reads, and where its columns begin.
 #[derive(Clone, Debug)]
 struct Sweep {
-    /// For each output row its source rows, ascending, each with a row of the pack.
-    rows: Vec<Vec<(usize, usize)>>,
+    rows: Vec<Row>,
+    /// Sets of kernel rows that an output row may sum over.
+    sets: Vec<Vec<usize>>,
     /// Most source rows of an output row.
     most: usize,
     /// Output columns.
@@ -44,53 +45,97 @@ struct Sweep {
     group: usize,
 }
 
+/// What an output row sums over.
+#[derive(Clone, Debug)]
+struct Row {
+    /// Source rows.
+    sources: std::ops::Range<usize>,
+    /// Which of [`Sweep::sets`] its kernel rows are.
+    set: usize,
+    /// Lines of words in the ring, and lines of weights.
+    terms: Vec<(usize, usize)>,
+}
+
 impl Sweep {
+    /// Adds the output rows: for each its source rows, ascending, with the kernel row of each.
+    fn over(mut self, rows: Vec<Vec<(usize, usize)>>) -> Self {
+        self.most = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let (row, ahead, along) = (self.row(), self.ahead(), self.group / self.keep());
+        for taps in rows {
+            let set: Vec<usize> = taps.iter().map(|&(_, tap)| tap).collect();
+            let at = self.sets.iter().position(|s| *s == set).unwrap_or_else(|| {
+                self.sets.push(set);
+                self.sets.len() - 1
+            });
+            let terms = taps.iter().flat_map(|&(y, tap)| {
+                let (most, words) = (self.most, self.words);
+                (0..words).map(move |word| (y % most * row + ahead + word * along, tap * words + word))
+            });
+            let terms = terms.collect();
+            let sources = taps.first().map_or(0..0, |first| first.0..taps[taps.len() - 1].0 + 1);
+            self.rows.push(Row { sources, set: at, terms });
+        }
+        self
+    }
+
     /// The words kept of a row: every `keep`-th.
     fn keep(&self) -> usize {
         if self.group.is_multiple_of(self.step) { self.step } else { 1 }
     }
 
-    /// Words kept of a row.
-    fn row(&self) -> usize {
-        ((self.columns - 1) * self.step + (self.words - 1) * self.group) / self.keep() + 1
+    /// Lines of a row in front of its first whole word: words are stored as their last factor comes.
+    fn ahead(&self) -> usize {
+        self.group / self.keep() - 1
     }
 
-    /// Makes the words of one source row and panel.
+    /// Lines of a row.
+    fn row(&self) -> usize {
+        ((self.columns - 1) * self.step + (self.words - 1) * self.group) / self.keep() + 1 + self.ahead()
+    }
+
+    /// Makes the words of one source row. `FULL`: the panel has all of its lanes; `PLAIN`: every word is kept, and the
+    /// source's columns lie side by side.
     #[inline(always)]
-    fn build<I: Isa>(&self, isa: I, x: &[i8], y: usize, panel: usize, zero: i32, to: &mut [Line]) {
-        let first = panel * LANES;
-        let width = LANES.min(self.channels - first);
-        let row = &x[y * self.source * self.channels..][..self.source * self.channels];
-        let border = isa.splat(zero + I::OFFSET);
-        let offset = isa.splat(I::OFFSET);
-        let keep = self.keep();
-        let mut words = isa.splat(0);
-        let mut kept = to.iter_mut();
-        // A word is complete with its last factor; every `keep`-th is kept.
-        let mut wait = I::GROUP - 1;
-        let mut push = |factor: I::V| {
-            words = isa.push(words, factor);
-            if wait > 0 {
-                wait -= 1;
-            } else if let Some(to) = kept.next() {
-                isa.store(words, to);
-                wait = keep - 1;
-            }
-        };
-        let total = (self.row() - 1) * keep + I::GROUP;
+    fn build<I: Isa, const FULL: bool, const PLAIN: bool>(
+        &self,
+        isa: I,
+        row: &[i8],
+        first: usize,
+        zero: i32,
+        to: &mut [Line],
+    ) {
+        let width = if FULL { LANES } else { self.channels - first };
+        let (keep, spread) = if PLAIN { (1, 1) } else { (self.keep(), self.spread) };
+        let total = to.len() * keep;
         let left = self.left.min(total);
-        let inner = self.source.min((total - left).div_ceil(self.spread));
-        for _ in 0..left {
-            push(border);
+        let inner = self.source.min((total - left).div_ceil(spread));
+        assert!(row.len() == self.source * self.channels && first + width <= self.channels);
+        let (border, mut words, mut column) = (isa.splat(zero), isa.splat(0), 0);
+        macro_rules! push {
+            ($v:expr) => {
+                words = isa.push_left(words, $v);
+                if PLAIN || column % keep == keep - 1 {
+                    // SAFETY: `column` is below `total`.
+                    isa.store(words, unsafe { to.get_unchecked_mut(column / keep) });
+                }
+                column += 1;
+            };
         }
-        for from in row[first..].chunks(self.channels).take(inner) {
-            push(isa.add(isa.widen(&from[..width]), offset));
-            for _ in 1..self.spread {
-                push(border);
+        for _ in 0..left {
+            push!(border);
+        }
+        for i in 0..inner {
+            // SAFETY: `i` is below `source`, and the assertion above holds.
+            let from = unsafe { row.get_unchecked(i * self.channels + first..).get_unchecked(..width) };
+            push!(isa.widen(from));
+            if !PLAIN {
+                for _ in 1..spread.min(total + 1 - column) {
+                    push!(border);
+                }
             }
         }
-        for _ in left + inner * self.spread..total {
-            push(border);
+        for _ in column..total {
+            push!(border);
         }
     }
 
@@ -104,58 +149,75 @@ impl Sweep {
         zero: i32,
         bias: &[Line],
         ring: &mut Vec<Line>,
-        terms: &mut Vec<(usize, usize)>,
+        inits: &mut Vec<Line>,
         sink: &mut impl Sink<I>,
     ) {
         let panels = lines(self.channels);
-        let row = self.row();
-        let ring = cleared(ring, self.most * row);
-        let (step, along) = (self.step / self.keep(), self.group / self.keep());
+        let ring = cleared(ring, self.most * self.row());
         pack.sums(isa);
         for panel in 0..panels {
-            let mut built = 0;
-            for (o, sources) in self.rows.iter().enumerate() {
-                let mut init = bias[panel];
-                for &(y, tap) in sources {
-                    if y >= built {
-                        self.build(isa, x, y, panel, zero, &mut ring[y % self.most * row..][..row]);
-                        built = y + 1;
-                    }
+            let init = cleared(inits, self.sets.len());
+            for (init, set) in init.iter_mut().zip(&self.sets) {
+                *init = bias[panel];
+                for tap in set {
                     let sums = &pack.sums(isa)[tap * panels + panel];
-                    take_off(std::slice::from_mut(&mut init), std::slice::from_ref(sums), zero + I::OFFSET);
-                }
-                let right = pack.right();
-                let weights = &right.lines[panel * right.panel..][..right.panel];
-                terms.clear();
-                for &(y, tap) in sources {
-                    for word in 0..self.words {
-                        terms.push((y % self.most * row + word * along, tap * self.words + word));
-                    }
-                }
-                // SAFETY, of `span`: the last output's last word is the last of its row (`Sweep::row`), and `weights`
-                // has `words` lines for each tap.
-                debug_assert!(
-                    terms.iter().all(|&(at, w)| at + (self.columns - 1) * step < ring.len() && w < weights.len())
-                );
-                let init = isa.load(&init);
-                let mut put = |column: usize, sums: I::V| sink.put(isa, o * self.columns + column, panel, sums);
-                let mut first = 0;
-                while first + 8 <= self.columns {
-                    let acc = unsafe { span::<I, 8>(isa, init, ring, weights, terms, first * step, step) };
-                    acc.into_iter().enumerate().for_each(|(r, sums)| put(first + r, sums));
-                    first += 8;
-                }
-                if first + 4 <= self.columns {
-                    let acc = unsafe { span::<I, 4>(isa, init, ring, weights, terms, first * step, step) };
-                    acc.into_iter().enumerate().for_each(|(r, sums)| put(first + r, sums));
-                    first += 4;
-                }
-                while first < self.columns {
-                    let [acc] = unsafe { span::<I, 1>(isa, init, ring, weights, terms, first * step, step) };
-                    put(first, acc);
-                    first += 1;
+                    take_off(std::slice::from_mut(init), std::slice::from_ref(sums), zero + I::OFFSET);
                 }
             }
+            let right = pack.right();
+            let weights = &right.lines[panel * right.panel..][..right.panel];
+            let full = (panel + 1) * LANES <= self.channels;
+            let plain = self.keep() == 1 && self.spread == 1;
+            match (full, plain && self.step == 1) {
+                (true, true) => self.panel::<I, true, true>(isa, panel, x, zero, init, weights, ring, sink),
+                (true, false) => self.panel::<I, true, false>(isa, panel, x, zero, init, weights, ring, sink),
+                (false, true) => self.panel::<I, false, true>(isa, panel, x, zero, init, weights, ring, sink),
+                (false, false) => self.panel::<I, false, false>(isa, panel, x, zero, init, weights, ring, sink),
+            }
+        }
+    }
+
+    /// All rows of one panel.
+    #[inline(always)]
+    fn panel<I: Isa, const FULL: bool, const PLAIN: bool>(
+        &self,
+        isa: I,
+        panel: usize,
+        x: &[i8],
+        zero: i32,
+        init: &[Line],
+        weights: &[Line],
+        ring: &mut [Line],
+        sink: &mut impl Sink<I>,
+    ) {
+        let (row, wide) = (self.row(), self.source * self.channels);
+        let step = if PLAIN { 1 } else { self.step / self.keep() };
+        let mut built = 0;
+        for (o, Row { sources, set, terms }) in self.rows.iter().enumerate() {
+            for y in built.max(sources.start)..sources.end {
+                let to = &mut ring[y % self.most * row..][..row];
+                self.build::<I, FULL, PLAIN>(isa, &x[y * wide..][..wide], panel * LANES, zero, to);
+            }
+            built = built.max(sources.end);
+            debug_assert!(
+                terms.iter().all(|&(at, w)| at + (self.columns - 1) * step < ring.len() && w < weights.len())
+            );
+            let init = isa.load(&init[*set]);
+            let mut first = 0;
+            // SAFETY: the last output's last word is the last of its row (`Sweep::row`), and `weights` has so many
+            // lines for each kernel row.
+            macro_rules! spans {
+                ($($r:literal)*) => {$(
+                    while first + $r <= self.columns {
+                        let acc = unsafe { span::<I, $r>(isa, init, ring, weights, terms, first * step, step) };
+                        for r in 0..$r {
+                            sink.put::<FULL>(isa, o * self.columns + first + r, panel, acc[r]);
+                        }
+                        first += $r;
+                    }
+                )*};
+            }
+            spans!(8 5 3 2 1);
         }
     }
 }
@@ -178,9 +240,9 @@ unsafe fn span<I: Isa, const R: usize>(
     let mut acc = [init; R];
     for &(at, weight) in terms {
         let weight = isa.load(unsafe { weights.get_unchecked(weight) });
+        let words = unsafe { words.get_unchecked(at + first..) };
         for r in 0..R {
-            let words = unsafe { words.get_unchecked(at + first + r * step) };
-            acc[r] = isa.dot(acc[r], isa.load(words), weight);
+            acc[r] = isa.dot(acc[r], isa.load(unsafe { words.get_unchecked(r * step) }), weight);
         }
     }
     acc
@@ -203,19 +265,23 @@ impl Depthwise {
             return None;
         }
         let rows: Vec<Vec<_>> = (0..v.out).map(|oy| v.taps(oy).map(|ky| (v.at(oy, ky), ky)).collect()).collect();
-        let sweep = |rows: Vec<Vec<(usize, usize)>>, columns, source, left: isize, spread, step| {
-            Some(Sweep {
-                most: rows.iter().map(Vec::len).max()?.max(1),
-                rows,
+        let sweep = |rows, columns, source, left: isize, spread, step| {
+            let left = usize::try_from(left).ok()?;
+            let words = h.kernel.div_ceil(group);
+            let empty = Sweep {
+                rows: Vec::new(),
+                sets: Vec::new(),
+                most: 1,
                 columns,
                 source,
                 channels,
-                left: usize::try_from(left).ok()?,
+                left,
                 spread,
                 step,
-                words: h.kernel.div_ceil(group),
+                words,
                 group,
-            })
+            };
+            Some(empty.over(rows))
         };
         let run = sweep(rows, h.out, h.input, h.pad, 1, h.stride)?;
         let pack = || Pack::new(channels, v.kernel, h.kernel, group);
@@ -270,16 +336,13 @@ impl Depthwise {
         x: &[i8],
         offset: &[i32],
         y: &mut [i8],
-        mut mask: Option<&mut [u8]>,
+        mask: Option<&mut [u8]>,
         s: &mut Scratch,
     ) {
         let init = cleared(&mut s.init, lines(self.base.len()));
         bias_lines(&self.base, offset, init);
-        if let Some(mask) = &mut mask {
-            mask.fill(0);
-        }
-        let mut sink = Requantise { scaling: &self.scaling, y, mask };
-        self.run.run(isa, &mut self.forward, x, self.p.x_zero, init, &mut s.right, &mut s.terms, &mut sink);
+        let mut sink = Requantise::new(isa, &self.scaling, (self.p.out_h * self.p.out_w) as usize, y, mask);
+        self.run.run(isa, &mut self.forward, x, self.p.x_zero, init, &mut s.right, &mut s.whole, &mut sink);
     }
 
     /// See [`crate::reference::depthwise_input_grad`].
@@ -289,7 +352,7 @@ impl Depthwise {
         let channels = self.p.in_c as usize;
         let init = cleared(&mut s.init, lines(channels));
         let mut sink = Round { shift, channels, places: &[], gx, saturated: 0 };
-        sweep.run(isa, pack, g, 0, init, &mut s.right, &mut s.terms, &mut sink);
+        sweep.run(isa, pack, g, 0, init, &mut s.right, &mut s.whole, &mut sink);
         sink.saturated
     }
 
@@ -354,7 +417,6 @@ fn weight_grad_panel<'s, I: Isa>(
     let [v, h] = Axis::of_conv(p);
     let (c, first) = (p.out_c as usize, panel * LANES);
     let width = LANES.min(c - first);
-    let offset = isa.splat(I::OFFSET);
     let words = h.out.div_ceil(I::GROUP);
     let gradients = cleared(gradients, v.out * words);
     let totals = cleared(rows, v.out);
@@ -385,7 +447,7 @@ fn weight_grad_panel<'s, I: Isa>(
                     Some(at) => isa.widen(&x[at..at + width]),
                     None => isa.splat(p.x_zero),
                 };
-                word = isa.push(word, isa.add(factor, offset));
+                word = isa.push_left(word, factor);
             }
             isa.store(word, to);
         }

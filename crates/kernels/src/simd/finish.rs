@@ -1,4 +1,5 @@
 //! What becomes of a product's sums: activations with their mask, or gradients.
+#![allow(unsafe_code)]
 
 use super::isa::{Isa, LANES, Line};
 use super::product::Sink;
@@ -30,16 +31,36 @@ impl Scaling {
     }
 }
 
-/// Requantises sums to `y`, `[pixels][channels]`, and to the mask, which must be 0.
-pub struct Requantise<'a> {
-    pub scaling: &'a Scaling,
-    pub y: &'a mut [i8],
-    pub mask: Option<&'a mut [u8]>,
+/// Requantises sums to `y`, `[pixels][channels]`, and to the mask.
+pub struct Requantise<'a, I: Isa> {
+    scaling: &'a Scaling,
+    y: &'a mut [i8],
+    mask: Option<&'a mut [u8]>,
+    zero: I::V,
+    bounds: [I::V; 2],
 }
 
-impl<I: Isa> Sink<I> for Requantise<'_> {
+impl<'a, I: Isa> Requantise<'a, I> {
+    /// Clears the mask. `y` must have so many pixels.
     #[inline(always)]
-    fn put(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+    pub fn new(isa: I, scaling: &'a Scaling, pixels: usize, y: &'a mut [i8], mut mask: Option<&'a mut [u8]>) -> Self {
+        assert_eq!(y.len(), pixels * scaling.channels);
+        if let Some(mask) = &mut mask {
+            mask.fill(0);
+        }
+        let bounds = [isa.splat(scaling.lo), isa.splat(scaling.hi)];
+        Self { scaling, y, mask, zero: isa.splat(scaling.zero), bounds }
+    }
+}
+
+impl<I: Isa> Sink<I> for Requantise<'_, I> {
+    #[inline(always)]
+    fn columns(&self) -> usize {
+        self.scaling.channels
+    }
+
+    #[inline(always)]
+    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
         let s = self.scaling;
         let v = if s.shift.is_empty() {
             isa.mul_high_round(sums, isa.load(&s.m[panel]))
@@ -49,14 +70,15 @@ impl<I: Isa> Sink<I> for Requantise<'_> {
             shifted(&s.shift[panel * LANES..], &s.m[panel], &mut line);
             isa.load(&line)
         };
-        let v = isa.add(v, isa.splat(s.zero));
-        let clamped = isa.clamp(v, isa.splat(s.lo), isa.splat(s.hi));
+        let v = isa.add(v, self.zero);
+        let clamped = isa.clamp(v, self.bounds[0], self.bounds[1]);
         let at = row * s.channels + panel * LANES;
-        let width = LANES.min(s.channels - panel * LANES);
-        isa.narrow(clamped, &mut self.y[at..at + width]);
+        let width = if FULL { LANES } else { LANES.min(s.channels - panel * LANES) };
+        debug_assert!(at + width <= self.y.len());
+        // SAFETY: `new` was given as many pixels as there are rows, and `FULL` panels end within the channels.
+        isa.narrow(clamped, unsafe { self.y.get_unchecked_mut(at..at + width) });
         if let Some(mask) = self.mask.as_deref_mut() {
-            let inside = isa.equal(clamped, v) & (u16::MAX >> (LANES - width));
-            set_bits(mask, at, inside);
+            set_bits(mask, at, isa.equal(clamped, v) & (u16::MAX >> (LANES - width)));
         }
     }
 }
@@ -72,9 +94,15 @@ fn shifted(shift: &[u8], m: &Line, line: &mut Line) {
 
 /// Sets, in a mask that is 0 there, the bits from `at` on.
 #[inline(always)]
-fn set_bits(mask: &mut [u8], at: usize, bits: u16) {
-    let wide = (bits as u32) << (at % 8);
+pub fn set_bits(mask: &mut [u8], at: usize, bits: u16) {
     let first = at / 8;
+    if at.is_multiple_of(8)
+        && let Some(two) = mask[first..].first_chunk_mut()
+    {
+        *two = (u16::from_le_bytes(*two) | bits).to_le_bytes();
+        return;
+    }
+    let wide = (bits as u32) << (at % 8);
     mask[first] |= wide as u8;
     for (i, byte) in [(1, (wide >> 8) as u8), (2, (wide >> 16) as u8)] {
         // Bits beyond the mask's end are 0.
@@ -97,12 +125,17 @@ pub struct Round<'a> {
 
 impl<I: Isa> Sink<I> for Round<'_> {
     #[inline(always)]
-    fn put(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+    fn columns(&self) -> usize {
+        self.channels
+    }
+
+    #[inline(always)]
+    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
         let v = rounded(isa, sums, self.shift);
         let clamped = isa.clamp(v, isa.splat(-128), isa.splat(127));
         let pixel = self.places.get(row).map_or(row, |&place| place as usize);
         let at = pixel * self.channels + panel * LANES;
-        let width = LANES.min(self.channels - panel * LANES);
+        let width = if FULL { LANES } else { LANES.min(self.channels - panel * LANES) };
         isa.narrow(clamped, &mut self.gx[at..at + width]);
         let outside = !isa.equal(clamped, v) & (u16::MAX >> (LANES - width));
         self.saturated += outside.count_ones();

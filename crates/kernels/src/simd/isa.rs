@@ -60,10 +60,14 @@ pub trait Isa: Copy {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// Difference; wraps.
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Product; wraps.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// `acc` and the products of the factors of both words, lane by lane; wraps.
     fn dot(self, acc: Self::V, left: Self::V, right: Self::V) -> Self::V;
-    /// Words moved down by one factor, the factor in the lowest bits of `factor` at the top.
-    fn push(self, words: Self::V, factor: Self::V) -> Self::V;
+    /// Words moved down by one factor, with an int8 (sign-extended in its lane) at the top as right factor.
+    fn push(self, words: Self::V, v: Self::V) -> Self::V;
+    /// The same as left factor.
+    fn push_left(self, words: Self::V, v: Self::V) -> Self::V;
     /// `(a * b) >> 32`.
     fn mul_high(self, a: Self::V, b: Self::V) -> Self::V;
     /// `(a * b + 2^31) >> 32`.

@@ -11,6 +11,7 @@ mod avx2;
 mod avx512;
 mod conv;
 mod depthwise;
+mod elementwise;
 mod finish;
 mod frame;
 mod grad;
@@ -31,7 +32,7 @@ use crate::{Scales, Scratch, Update, Weights};
 use conv::Conv;
 use depthwise::Depthwise;
 use tinytrain_spec::arith::Real31;
-use tinytrain_spec::params::{ConvParams, GradScaleParams};
+use tinytrain_spec::params::{AddParams, ConvParams, GradScaleParams};
 use unit::entry;
 
 /// A convolution whose weights are packed for one family of processors. Its trained weights follow [`Layer::weight_step`];
@@ -121,6 +122,11 @@ impl Layer {
 }
 
 entry! {
+    /// See [`crate::reference::add`].
+    pub fn add(
+        p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], mask: Option<&mut [u8]>,
+    ) = elementwise::add;
+
     /// See [`crate::reference::grad_scale`].
     pub fn grad_scale(
         p: &GradScaleParams, m: &[i32], shift: &[u8], mask: Option<&[u8]>, buf: &mut [i8],

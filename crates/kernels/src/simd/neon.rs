@@ -125,18 +125,28 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        unsafe { quarters!(|a, b| vmulq_s32(a, b)) }
+    }
+
+    #[inline(always)]
     fn dot(self, acc: Self::V, left: Self::V, right: Self::V) -> Self::V {
         quarters!(|acc, left, right| sdot(acc, left, right))
     }
 
     #[inline(always)]
-    fn push(self, words: Self::V, factor: Self::V) -> Self::V {
+    fn push(self, words: Self::V, v: Self::V) -> Self::V {
         unsafe {
-            quarters!(|words, factor| {
+            quarters!(|words, v| {
                 let rest = vreinterpretq_s32_u32(vshrq_n_u32::<8>(vreinterpretq_u32_s32(words)));
-                vorrq_s32(rest, vshlq_n_s32::<24>(factor))
+                vorrq_s32(rest, vshlq_n_s32::<24>(v))
             })
         }
+    }
+
+    #[inline(always)]
+    fn push_left(self, words: Self::V, v: Self::V) -> Self::V {
+        self.push(words, v)
     }
 
     #[inline(always)]

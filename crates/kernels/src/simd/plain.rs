@@ -27,7 +27,6 @@ macro_rules! plain {
 }
 
 plain! {
-    add(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
     requantize(p: &RequantizeParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
     average_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
     average_pool_grad(p: &PoolParams, g: &[i8], mask: Option<&[u8]>, gx: &mut [i8]) -> u32;

@@ -1,7 +1,7 @@
 //! The product that all full convolutions, their input gradients and their weight gradients are made of.
 #![allow(unsafe_code)]
 
-use super::isa::{Isa, Line};
+use super::isa::{Isa, LANES, Line};
 
 /// A run of words that each row of a product takes from the left factors: where it begins, counted from the row's own
 /// place, and the first of its lines in a panel of the right factors.
@@ -20,8 +20,11 @@ pub struct Right<'a> {
 
 /// What becomes of a sum: one call for each row and panel.
 pub trait Sink<I: Isa> {
-    /// Takes the sums of one row and sixteen columns.
-    fn put(&mut self, isa: I, row: usize, panel: usize, sums: I::V);
+    /// Columns in all, which must not change.
+    fn columns(&self) -> usize;
+    /// Takes the sums of one row and sixteen columns. `FULL`: all sixteen exist. Rows and panels must be those that the
+    /// sink was made for.
+    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V);
 }
 
 /// The left factors of a product.
@@ -51,24 +54,23 @@ pub fn product<I: Isa>(
     assert!(segments.iter().all(|s| s.left + farthest <= left.factors.len() && s.line + words <= right.panel));
     assert!(right.lines.len() >= panels * right.panel);
     let mut panel = 0;
-    if I::WIDE {
-        while panel + 2 <= panels {
-            strip::<I, 8, 2>(isa, left, segments, words, right, panel, init, sink);
-            panel += 2;
+    while panel < panels {
+        let (two, full) = (I::WIDE && panel + 2 <= panels, |p: usize| (panel + p) * LANES <= sink.columns());
+        match (two, full(1 + two as usize)) {
+            (true, true) => strip::<I, 8, 2, true>(isa, left, segments, words, right, panel, init, sink),
+            (true, false) => strip::<I, 8, 2, false>(isa, left, segments, words, right, panel, init, sink),
+            (false, true) if I::WIDE => strip::<I, 8, 1, true>(isa, left, segments, words, right, panel, init, sink),
+            (false, false) if I::WIDE => strip::<I, 8, 1, false>(isa, left, segments, words, right, panel, init, sink),
+            (false, true) => strip::<I, 4, 1, true>(isa, left, segments, words, right, panel, init, sink),
+            (false, false) => strip::<I, 4, 1, false>(isa, left, segments, words, right, panel, init, sink),
         }
-        if panel < panels {
-            strip::<I, 16, 1>(isa, left, segments, words, right, panel, init, sink);
-        }
-    } else {
-        for panel in 0..panels {
-            strip::<I, 4, 1>(isa, left, segments, words, right, panel, init, sink);
-        }
+        panel += 1 + two as usize;
     }
 }
 
 /// All rows, `R` at a time, by `P` panels from `first` on, the sums in registers.
 #[inline(always)]
-fn strip<I: Isa, const R: usize, const P: usize>(
+fn strip<I: Isa, const R: usize, const P: usize, const FULL: bool>(
     isa: I,
     left: Left<I::Left>,
     segments: &[Segment],
@@ -103,7 +105,7 @@ fn strip<I: Isa, const R: usize, const P: usize>(
         }
         for r in 0..at.len() {
             for p in 0..P {
-                sink.put(isa, t * R + r, first + p, acc[r][p]);
+                sink.put::<FULL>(isa, t * R + r, first + p, acc[r][p]);
             }
         }
     }
