@@ -1,21 +1,20 @@
 //! Full convolutions over packed weights.
 
-use super::finish::{Requantise, Round, Scaling};
+use super::finish::{Biases, Requantise, Round, Scaling};
 use super::frame::{Frame, as_elements, elements};
 use super::isa::{Isa, LANES, Line, lines, ones};
 use super::pack::Pack;
 use super::product::{Left, Right, Segment, Sink, product};
 use super::update::{Change, Rates, step_line};
 use crate::reference::Axis;
-use crate::{Scales, Scratch, Update, Weights};
-use tinytrain_spec::arith::bias_value;
+use crate::{Scales, Scratch, Update, Weights, grown};
 use tinytrain_spec::params::ConvParams;
 
 /// A full convolution: its weights, and where everything stands.
 #[derive(Clone, Debug)]
 pub struct Conv {
     p: ConvParams,
-    base: Vec<i32>,
+    biases: Biases,
     scaling: Scaling,
     channels: Vec<u16>,
     /// The input with its border.
@@ -39,7 +38,6 @@ struct Backward {
 /// Input rows that are fed through the same kernel rows.
 #[derive(Clone, Debug)]
 struct Phase {
-    kernel_rows: Vec<usize>,
     segments: Vec<Segment>,
     at: Vec<u32>,
     /// Their pixels.
@@ -54,7 +52,8 @@ impl Backward {
         let left = (h.kernel as isize - 1).checked_sub(h.pad).filter(|&l| l >= 0)? as usize;
         let pad = usize::try_from(v.pad).ok()?;
         let top = v.kernel.div_ceil(v.stride) - 1;
-        let pack = Pack::new(in_c, v.kernel, h.kernel * out_c, group);
+        let kernel_rows: Vec<Vec<usize>> = (0..v.stride).map(|f| (f..v.kernel).step_by(v.stride).collect()).collect();
+        let pack = Pack::new(in_c, v.kernel, h.kernel * out_c, group, kernel_rows.clone());
         let frame = Frame {
             rows: v.out,
             columns: h.out,
@@ -65,8 +64,7 @@ impl Backward {
             height: (v.input - 1 + pad) / v.stride + top + 1,
             width: h.input + h.kernel - 1,
         };
-        let phases = (0..v.stride).map(|f| {
-            let kernel_rows: Vec<usize> = (f..v.kernel).step_by(v.stride).collect();
+        let phases = kernel_rows.into_iter().enumerate().map(|(f, kernel_rows)| {
             let segments = kernel_rows.iter().enumerate();
             let segments = segments.map(|(j, &ky)| Segment { left: (top - j) * frame.row(), line: pack.line(ky) });
             let rows = (0..v.input).filter(|iy| (iy + pad) % v.stride == f);
@@ -76,7 +74,6 @@ impl Backward {
                 segments: segments.collect(),
                 at: at.collect(),
                 places: pixels.map(|(iy, ix)| (iy * h.input + ix) as u32).collect(),
-                kernel_rows,
             }
         });
         Some(Self { frame, phases: phases.collect(), pack })
@@ -107,14 +104,14 @@ impl Conv {
             height: (v.out - 1) * v.stride + v.kernel,
             width: (h.out - 1) * h.stride + h.kernel,
         };
-        let forward = Pack::new(out_c, v.kernel, h.kernel * in_c, group);
+        let forward = Pack::new(out_c, v.kernel, h.kernel * in_c, group, vec![(0..v.kernel).collect()]);
         let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
         let at = pixels.map(|(oy, ox)| (oy * v.stride * frame.row() + ox * h.stride * in_c) as u32).collect();
         let segments = (0..v.kernel).map(|ky| Segment { left: ky * frame.row(), line: forward.line(ky) }).collect();
         let backward = if input_grad { Some(Backward::new(p, group)?) } else { None };
         let mut conv = Self {
             p: *p,
-            base: base.to_vec(),
+            biases: Biases::new(base),
             scaling: Scaling::new(scales, p.y_zero, p.lo, p.hi),
             channels: w.channels.to_vec(),
             frame,
@@ -167,13 +164,8 @@ impl Conv {
         let p = &self.p;
         let factors = elements::<I::Left>(&mut s.left, self.frame.len());
         self.frame.fill(x, I::left(p.x_zero as i8), factors, I::left);
-        let panels = lines(self.base.len());
-        let sums = self.forward.sums(isa);
-        let init = cleared(&mut s.init, panels);
-        bias_lines(&self.base, offset, init);
-        for sums in sums.chunks_exact(panels) {
-            take_off(init, sums, p.x_zero + I::OFFSET);
-        }
+        let init = grown(&mut s.init, self.forward.beginnings());
+        self.forward.begin(isa, p.x_zero + I::OFFSET, |panel| self.biases.panel(isa, panel, offset), init);
         let left = Left { factors, at: &self.at, step: I::GROUP };
         let mut sink = Requantise::new(isa, &self.scaling, self.at.len(), y, mask);
         product(isa, left, &self.segments, self.forward.words(), self.forward.right(), init, &mut sink);
@@ -186,16 +178,10 @@ impl Conv {
         let Backward { frame, phases, pack } = self.backward.as_mut().expect("a layer packed for its input gradient");
         let factors = elements::<I::Left>(&mut s.left, frame.len());
         frame.fill(g, I::left(0), factors, I::left);
-        let panels = lines(channels);
-        pack.sums(isa);
+        let init = grown(&mut s.init, pack.beginnings());
+        pack.begin(isa, I::OFFSET, |_| isa.splat(0), init);
         let mut saturated = 0;
-        for phase in phases {
-            let init = cleared(&mut s.init, panels);
-            if I::OFFSET != 0 {
-                for &ky in &phase.kernel_rows {
-                    take_off(init, &pack.sums(isa)[ky * panels..][..panels], I::OFFSET);
-                }
-            }
+        for (phase, init) in phases.iter().zip(init.chunks_exact(lines(channels))) {
             let left = Left { factors, at: &phase.at, step: I::GROUP };
             let mut sink = Round { shift, channels, places: &phase.places, gx, saturated: 0 };
             product(isa, left, &phase.segments, pack.words(), pack.right(), init, &mut sink);
@@ -223,7 +209,7 @@ impl Conv {
         let words = self.at.len().div_ceil(I::GROUP);
         // The sum over pixels runs through words: gradients as left factors, `[words][out_c]`, inputs as right ones.
         let row = lines(out_c);
-        let across = cleared(&mut s.left, words * row);
+        let across = grown(&mut s.left, words * row);
         for (k, to) in across.chunks_exact_mut(row).enumerate() {
             gather_words(
                 isa,
@@ -236,7 +222,7 @@ impl Conv {
             );
         }
         // What the input's zero point adds for each output channel.
-        let zeros = cleared(&mut s.sums_of_g, row);
+        let zeros = grown(&mut s.sums_of_g, row);
         for (i, to) in zeros.iter_mut().enumerate() {
             let sum =
                 across[i..].iter().step_by(row).fold(isa.splat(-I::OFFSET * (words * I::GROUP) as i32), |sum, line| {
@@ -261,8 +247,10 @@ impl Conv {
         let all = t == in_c;
         for tap in 0..taps {
             let shift = tap / h.kernel * self.frame.row() + tap % h.kernel * in_c;
-            let inputs = cleared(&mut s.right, panels * words);
-            let whole = cleared(&mut s.whole, lines(in_c));
+            let inputs = grown(&mut s.right, panels * words);
+            // Lanes beyond the last trained channel.
+            inputs[(panels - 1) * words..].fill(Line::default());
+            let whole = grown(&mut s.whole, lines(in_c));
             for k in 0..words {
                 gather_words(
                     isa,
@@ -284,7 +272,8 @@ impl Conv {
                     }
                 }
             }
-            let init = cleared(&mut s.init, panels);
+            let init = grown(&mut s.init, panels);
+            init.fill(Line::default());
             if I::OFFSET != 0 {
                 for (init, inputs) in init.iter_mut().zip(inputs.chunks_exact(words)) {
                     let sum = inputs
@@ -362,34 +351,6 @@ impl<I: Isa> Sink<I> for Step<'_> {
             set(self.p, self.forward, self.backward, at, i, q[lane]);
         }
     }
-}
-
-/// Biases as the forward pass adds them.
-#[inline(always)]
-pub fn bias_lines(base: &[i32], offset: &[i32], to: &mut [Line]) {
-    for (o, &base) in base.iter().enumerate() {
-        to[o / LANES].0[o % LANES] = if offset.is_empty() { base } else { bias_value(base, offset[o]) };
-    }
-}
-
-/// `to -= sums * factor`; wraps.
-#[inline(always)]
-pub fn take_off(to: &mut [Line], sums: &[Line], factor: i32) {
-    for (to, sums) in to.iter_mut().zip(sums) {
-        for (to, &sum) in to.0.iter_mut().zip(&sums.0) {
-            *to = to.wrapping_sub(sum.wrapping_mul(factor));
-        }
-    }
-}
-
-/// The first `n` lines of a scratch buffer, all 0.
-#[inline(always)]
-pub fn cleared(buffer: &mut Vec<Line>, n: usize) -> &mut [Line] {
-    if buffer.len() < n {
-        buffer.resize(n, Line::default());
-    }
-    buffer[..n].fill(Line::default());
-    &mut buffer[..n]
 }
 
 /// Words of left or right factors, for all of `c` channels: factor `i` of each comes from the pixel `pick` names and stands at

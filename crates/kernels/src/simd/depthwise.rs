@@ -1,20 +1,19 @@
 //! Depthwise convolutions over packed weights: sixteen channels at a time, a word the factors of neighbouring columns.
 #![allow(unsafe_code)]
 
-use super::conv::{bias_lines, cleared, take_off};
-use super::finish::{Requantise, Round, Scaling};
+use super::finish::{Biases, Requantise, Round, Scaling};
 use super::isa::{Isa, LANES, Line, lines, ones};
 use super::pack::Pack;
 use super::product::Sink;
 use crate::reference::{Axis, step_weights};
-use crate::{Scales, Scratch, Update, Weights};
+use crate::{Scales, Scratch, Update, Weights, grown};
 use tinytrain_spec::params::ConvParams;
 
 /// A depthwise convolution with as many outputs as inputs.
 #[derive(Clone, Debug)]
 pub struct Depthwise {
     p: ConvParams,
-    base: Vec<i32>,
+    biases: Biases,
     scaling: Scaling,
     channels: Vec<u16>,
     forward: Pack,
@@ -147,23 +146,17 @@ impl Sweep {
         pack: &mut Pack,
         x: &[i8],
         zero: i32,
-        bias: &[Line],
+        start: impl Fn(usize) -> I::V,
         ring: &mut Vec<Line>,
-        inits: &mut Vec<Line>,
+        init: &mut Vec<Line>,
         sink: &mut impl Sink<I>,
     ) {
+        let ring = grown(ring, self.most * self.row());
+        let init = grown(init, pack.beginnings());
+        pack.begin(isa, zero + I::OFFSET, start, init);
         let panels = lines(self.channels);
-        let ring = cleared(ring, self.most * self.row());
-        pack.sums(isa);
         for panel in 0..panels {
-            let init = cleared(inits, self.sets.len());
-            for (init, set) in init.iter_mut().zip(&self.sets) {
-                *init = bias[panel];
-                for tap in set {
-                    let sums = &pack.sums(isa)[tap * panels + panel];
-                    take_off(std::slice::from_mut(init), std::slice::from_ref(sums), zero + I::OFFSET);
-                }
-            }
+            let init = &init[panel..];
             let right = pack.right();
             let weights = &right.lines[panel * right.panel..][..right.panel];
             let full = (panel + 1) * LANES <= self.channels;
@@ -177,7 +170,8 @@ impl Sweep {
         }
     }
 
-    /// All rows of one panel.
+    /// All rows of one panel; `init` has the panel's line for the first set of kernel rows, and as many lines a set as
+    /// there are panels.
     #[inline(always)]
     fn panel<I: Isa, const FULL: bool, const PLAIN: bool>(
         &self,
@@ -202,7 +196,7 @@ impl Sweep {
             debug_assert!(
                 terms.iter().all(|&(at, w)| at + (self.columns - 1) * step < ring.len() && w < weights.len())
             );
-            let init = isa.load(&init[*set]);
+            let init = isa.load(&init[set * lines(self.channels)]);
             let mut first = 0;
             // SAFETY: the last output's last word is the last of its row (`Sweep::row`), and `weights` has so many
             // lines for each kernel row.
@@ -284,20 +278,28 @@ impl Depthwise {
             Some(empty.over(rows))
         };
         let run = sweep(rows, h.out, h.input, h.pad, 1, h.stride)?;
-        let pack = || Pack::new(channels, v.kernel, h.kernel, group);
+        let pack = |sweep: &Sweep| Pack::new(channels, v.kernel, h.kernel, group, sweep.sets.clone());
         let backward = if input_grad {
             let rows = (0..v.input).map(|iy| {
                 let mut rows: Vec<_> = v.fed(iy).each().collect();
                 rows.reverse();
                 rows
             });
-            Some((pack(), sweep(rows.collect(), h.input, h.out, h.kernel as isize - 1 - h.pad, h.stride, 1)?))
+            let sweep = sweep(rows.collect(), h.input, h.out, h.kernel as isize - 1 - h.pad, h.stride, 1)?;
+            Some((pack(&sweep), sweep))
         } else {
             None
         };
         let scaling = Scaling::new(scales, p.y_zero, p.lo, p.hi);
-        let mut layer =
-            Self { p: *p, base: base.to_vec(), scaling, channels: w.channels.to_vec(), forward: pack(), run, backward };
+        let mut layer = Self {
+            p: *p,
+            biases: Biases::new(base),
+            scaling,
+            channels: w.channels.to_vec(),
+            forward: pack(&run),
+            run,
+            backward,
+        };
         let frozen: Vec<u16> = (0..channels as u16).filter(|i| w.channels.binary_search(i).is_err()).collect();
         for tap in 0..v.kernel * h.kernel {
             for (&c, &w) in frozen.iter().zip(&w.frozen[tap * frozen.len()..]) {
@@ -339,10 +341,9 @@ impl Depthwise {
         mask: Option<&mut [u8]>,
         s: &mut Scratch,
     ) {
-        let init = cleared(&mut s.init, lines(self.base.len()));
-        bias_lines(&self.base, offset, init);
         let mut sink = Requantise::new(isa, &self.scaling, (self.p.out_h * self.p.out_w) as usize, y, mask);
-        self.run.run(isa, &mut self.forward, x, self.p.x_zero, init, &mut s.right, &mut s.whole, &mut sink);
+        let start = |panel| self.biases.panel(isa, panel, offset);
+        self.run.run(isa, &mut self.forward, x, self.p.x_zero, start, &mut s.right, &mut s.init, &mut sink);
     }
 
     /// See [`crate::reference::depthwise_input_grad`].
@@ -350,9 +351,8 @@ impl Depthwise {
     pub fn input_grad<I: Isa>(&mut self, isa: I, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
         let (pack, sweep) = self.backward.as_mut().expect("a layer packed for its input gradient");
         let channels = self.p.in_c as usize;
-        let init = cleared(&mut s.init, lines(channels));
         let mut sink = Round { shift, channels, places: &[], gx, saturated: 0 };
-        sweep.run(isa, pack, g, 0, init, &mut s.right, &mut s.whole, &mut sink);
+        sweep.run(isa, pack, g, 0, |_| isa.splat(0), &mut s.right, &mut s.init, &mut sink);
         sink.saturated
     }
 
@@ -418,8 +418,8 @@ fn weight_grad_panel<'s, I: Isa>(
     let (c, first) = (p.out_c as usize, panel * LANES);
     let width = LANES.min(c - first);
     let words = h.out.div_ceil(I::GROUP);
-    let gradients = cleared(gradients, v.out * words);
-    let totals = cleared(rows, v.out);
+    let gradients = grown(gradients, v.out * words);
+    let totals = grown(rows, v.out);
     for (oy, (to, total)) in gradients.chunks_exact_mut(words).zip(totals.iter_mut()).enumerate() {
         let mut sum = isa.splat(0);
         for (b, to) in to.iter_mut().enumerate() {
@@ -436,7 +436,7 @@ fn weight_grad_panel<'s, I: Isa>(
     }
     // Word i of a row begins at column i - pad and goes on in steps of the stride.
     let row = (words * I::GROUP - 1) * h.stride + h.kernel;
-    let inputs = cleared(inputs, v.input * row);
+    let inputs = grown(inputs, v.input * row);
     for (iy, to) in inputs.chunks_exact_mut(row).enumerate() {
         let reach = (I::GROUP - 1) * h.stride;
         for (i, to) in to.iter_mut().enumerate() {
@@ -452,13 +452,15 @@ fn weight_grad_panel<'s, I: Isa>(
             isa.store(word, to);
         }
     }
-    let sums = cleared(sums, v.kernel * h.kernel);
+    let sums = grown(sums, v.kernel * h.kernel);
     for (ky, sums) in sums.chunks_exact_mut(h.kernel).enumerate() {
         let rows = v.outputs(ky);
         // What the input's zero point and the offset add.
         let mut zero = Line::default();
         for total in &totals[rows.clone()] {
-            take_off(std::slice::from_mut(&mut zero), std::slice::from_ref(total), p.x_zero + I::OFFSET);
+            for (zero, total) in zero.0.iter_mut().zip(&total.0) {
+                *zero = zero.wrapping_sub(total.wrapping_mul(p.x_zero + I::OFFSET));
+            }
         }
         for (kx, sum) in sums.iter_mut().enumerate() {
             let mut acc = isa.load(&zero);

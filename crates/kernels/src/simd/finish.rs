@@ -3,7 +3,44 @@
 
 use super::isa::{Isa, LANES, Line};
 use super::product::Sink;
-use tinytrain_spec::arith::{Requant, sat32};
+use tinytrain_spec::arith::{BIAS_RESIDUAL_BITS, Requant, sat32};
+
+/// Biases as imported, laid out for vectors.
+#[derive(Clone, Debug)]
+pub struct Biases(Vec<Line>);
+
+impl Biases {
+    /// One a channel.
+    pub fn new(base: &[i32]) -> Self {
+        Self(in_lines(base))
+    }
+
+    /// One panel's biases as the forward pass adds them ([`tinytrain_spec::arith::bias_value`]), moved by `offset`, which
+    /// is empty if they are frozen.
+    #[inline(always)]
+    pub fn panel<I: Isa>(&self, isa: I, panel: usize, offset: &[i32]) -> I::V {
+        let base = isa.load(&self.0[panel]);
+        let Some(offset) = offset.get(panel * LANES..).filter(|o| !o.is_empty()) else { return base };
+        let mut last = [0; LANES];
+        let offset = isa.load_words(offset.first_chunk().unwrap_or_else(|| {
+            last[..offset.len()].copy_from_slice(offset);
+            &last
+        }));
+        const BITS: i32 = BIAS_RESIDUAL_BITS as i32;
+        let half = isa.and(isa.shift_right(offset, BITS - 1), isa.splat(1));
+        isa.add(base, isa.add(isa.shift_right(offset, BITS), half))
+    }
+}
+
+/// Values in lines, 0 beyond the last.
+fn in_lines(values: &[i32]) -> Vec<Line> {
+    let line = |values: &[i32]| {
+        let mut line = Line::default();
+        line.0[..values.len()].copy_from_slice(values);
+        line
+    };
+    values.chunks(LANES).map(line).collect()
+}
 
 /// How an output is scaled, laid out for vectors.
 #[derive(Clone, Debug)]
@@ -21,13 +58,8 @@ pub struct Scaling {
 impl Scaling {
     /// For `channels` channels: multipliers and shifts ([`crate::Scales`]), zero point and bounds.
     pub fn new(scales: crate::Scales, zero: i32, lo: i32, hi: i32) -> Self {
-        let m = scales.m.chunks(LANES).map(|m| {
-            let mut line = Line::default();
-            line.0[..m.len()].copy_from_slice(m);
-            line
-        });
         let shift = if scales.shift.iter().all(|&s| s == 0) { Vec::new() } else { scales.shift.to_vec() };
-        Self { m: m.collect(), shift, zero, lo, hi, channels: scales.m.len() }
+        Self { m: in_lines(scales.m), shift, zero, lo, hi, channels: scales.m.len() }
     }
 }
 

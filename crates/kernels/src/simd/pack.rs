@@ -10,22 +10,25 @@ pub struct Pack {
     rows: usize,
     words: usize,
     group: usize,
-    /// The sum of each row and column, `[rows][panels]`.
-    sums: Vec<Line>,
-    /// Whether a weight has changed since the sums were taken.
+    /// Sets of rows that are summed over together.
+    sets: Vec<Vec<usize>>,
+    /// The sum of the weights in each set and column, `[sets][panels]`.
+    totals: Vec<Line>,
+    /// Whether a weight has changed since they were taken.
     changed: bool,
 }
 
 impl Pack {
     /// All zero: `columns` columns, `rows` rows of `values` weights each, `group` weights a word.
-    pub fn new(columns: usize, rows: usize, values: usize, group: usize) -> Self {
+    pub fn new(columns: usize, rows: usize, values: usize, group: usize, sets: Vec<Vec<usize>>) -> Self {
         let (panels, words) = (lines(columns), values.div_ceil(group));
         Self {
             lines: vec![Line::default(); panels * rows * words],
             rows,
             words,
             group,
-            sums: vec![Line::default(); panels * rows],
+            totals: vec![Line::default(); panels * sets.len()],
+            sets,
             changed: true,
         }
     }
@@ -57,18 +60,33 @@ impl Pack {
         self.changed = true;
     }
 
-    /// The sum of each row and column, `[rows][panels]`.
+    /// What each column's sums begin at over each set of rows, `[sets][panels]`: `start` of the panel, less what `extra`
+    /// in every left factor adds.
     #[inline(always)]
-    pub fn sums<I: Isa>(&mut self, isa: I) -> &[Line] {
+    pub fn begin<I: Isa>(&mut self, isa: I, extra: i32, start: impl Fn(usize) -> I::V, to: &mut [Line]) {
+        let panels = self.totals.len() / self.sets.len();
         if self.changed {
-            let panels = self.sums.len() / self.rows;
-            for (i, row) in self.lines.chunks_exact(self.words).enumerate() {
-                let sum =
-                    row.iter().fold(isa.splat(0), |sum, line| isa.dot(sum, isa.splat(ones(I::GROUP)), isa.load(line)));
-                isa.store(sum, &mut self.sums[(i % self.rows) * panels + i / self.rows]);
+            for (set, totals) in self.sets.iter().zip(self.totals.chunks_exact_mut(panels)) {
+                for (panel, total) in totals.iter_mut().enumerate() {
+                    let mut sum = isa.splat(0);
+                    for row in set {
+                        for line in &self.lines[(panel * self.rows + row) * self.words..][..self.words] {
+                            sum = isa.dot(sum, isa.splat(ones(I::GROUP)), isa.load(line));
+                        }
+                    }
+                    isa.store(sum, total);
+                }
             }
             self.changed = false;
         }
-        &self.sums
+        let extra = isa.splat(extra);
+        for (i, (to, total)) in to.iter_mut().zip(&self.totals).enumerate() {
+            isa.store(isa.sub(start(i % panels), isa.mul(isa.load(total), extra)), to);
+        }
+    }
+
+    /// Sets of rows, and columns of each in panels: as many lines as [`Pack::begin`] fills.
+    pub fn beginnings(&self) -> usize {
+        self.totals.len()
     }
 }
