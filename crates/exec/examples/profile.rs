@@ -12,7 +12,7 @@ use tinytrain_lower::{Kernel, Options, Program};
 use tinytrain_spec::arith::Real31;
 use tinytrain_spec::random::draw;
 
-const ROUNDS: u64 = 20000;
+const ROUNDS: u64 = 3000;
 
 fn macs(kernel: &Kernel) -> i64 {
     match kernel {

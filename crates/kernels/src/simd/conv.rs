@@ -4,7 +4,7 @@ use super::finish::{Biases, Requantise, Round, Scaling};
 use super::frame::{Frame, as_elements, elements};
 use super::isa::{Isa, LANES, Line, lines, ones};
 use super::pack::Pack;
-use super::product::{Left, Right, Segment, Sink, product};
+use super::product::{Left, Right, Segment, Shared, Sink, product, product_of_pairs};
 use super::update::{Change, Rates, step_line};
 use crate::reference::Axis;
 use crate::{Scales, Scratch, Update, Weights, grown};
@@ -22,6 +22,8 @@ pub struct Conv {
     /// Where each output's window begins in the frame.
     at: Vec<u32>,
     segments: Vec<Segment>,
+    /// The runs that two output rows share, and the places of the upper one; empty where rows are taken alone.
+    shared: Vec<Shared>,
     forward: Pack,
     backward: Option<Backward>,
 }
@@ -108,6 +110,13 @@ impl Conv {
         let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
         let at = pixels.map(|(oy, ox)| (oy * v.stride * frame.row() + ox * h.stride * in_c) as u32).collect();
         let segments = (0..v.kernel).map(|ky| Segment { left: ky * frame.row(), line: forward.line(ky) }).collect();
+        // Worth it for one panel whose kernel rows overlap.
+        let alone = out_c > LANES || v.kernel <= v.stride;
+        let shared = (0..if alone { 0 } else { v.kernel + v.stride }).map(|y| {
+            let line = |ky: Option<usize>| ky.filter(|&ky| ky < v.kernel).map(|ky| forward.line(ky));
+            Shared { left: y * frame.row(), lines: [line(Some(y)), line(y.checked_sub(v.stride))] }
+        });
+        let shared = shared.collect();
         let backward = if input_grad { Some(Backward::new(p, group)?) } else { None };
         let mut conv = Self {
             p: *p,
@@ -117,6 +126,7 @@ impl Conv {
             frame,
             at,
             segments,
+            shared,
             forward,
             backward,
         };
@@ -168,6 +178,20 @@ impl Conv {
         self.forward.begin(isa, p.x_zero + I::OFFSET, |panel| self.biases.panel(isa, panel, offset), init);
         let left = Left { factors, at: &self.at, step: I::GROUP };
         let mut sink = Requantise::new(isa, &self.scaling, self.at.len(), y, mask);
+        if I::WIDE && !self.shared.is_empty() {
+            let (row, words, right) = (p.out_w as usize, self.forward.words(), self.forward.right());
+            let pairs = self.at.chunks(2 * row);
+            for (i, at) in pairs.enumerate() {
+                let mut sink = Below { sink: &mut sink, first: i * 2 * row };
+                if at.len() == 2 * row {
+                    let left = Left { at: &at[..row], ..left };
+                    product_of_pairs(isa, left, &self.shared, words, right, &init[0], row, &mut sink);
+                } else {
+                    product(isa, Left { at, ..left }, &self.segments, words, right, init, &mut sink);
+                }
+            }
+            return;
+        }
         product(isa, left, &self.segments, self.forward.words(), self.forward.right(), init, &mut sink);
     }
 
@@ -299,6 +323,24 @@ impl Conv {
             let segment = [Segment { left: 0, line: 0 }];
             product(isa, left, &segment, words, Right { lines: inputs, panel: words }, init, &mut sink);
         }
+    }
+}
+
+/// Rows of a product counted from another one on.
+struct Below<'a, S> {
+    sink: &'a mut S,
+    first: usize,
+}
+
+impl<I: Isa, S: Sink<I>> Sink<I> for Below<'_, S> {
+    #[inline(always)]
+    fn columns(&self) -> usize {
+        self.sink.columns()
+    }
+
+    #[inline(always)]
+    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+        self.sink.put::<FULL>(isa, self.first + row, panel, sums);
     }
 }
 

@@ -92,10 +92,10 @@ impl Sweep {
         ((self.columns - 1) * self.step + (self.words - 1) * self.group) / self.keep() + 1 + self.ahead()
     }
 
-    /// Makes the words of one source row. `FULL`: the panel has all of its lanes; `PLAIN`: every word is kept, and the
-    /// source's columns lie side by side.
+    /// Makes the words of one source row. `FULL`: the panel has all of its lanes; `KEEP`: every so many words one is kept
+    /// and the source's columns lie side by side, or 0 for whatever [`Sweep::keep`] and `spread` say.
     #[inline(always)]
-    fn build<I: Isa, const FULL: bool, const PLAIN: bool>(
+    fn build<I: Isa, const FULL: bool, const KEEP: usize>(
         &self,
         isa: I,
         row: &[i8],
@@ -104,7 +104,7 @@ impl Sweep {
         to: &mut [Line],
     ) {
         let width = if FULL { LANES } else { self.channels - first };
-        let (keep, spread) = if PLAIN { (1, 1) } else { (self.keep(), self.spread) };
+        let (keep, spread) = if KEEP > 0 { (KEEP, 1) } else { (self.keep(), self.spread) };
         let total = to.len() * keep;
         let left = self.left.min(total);
         let inner = self.source.min((total - left).div_ceil(spread));
@@ -113,7 +113,7 @@ impl Sweep {
         macro_rules! push {
             ($v:expr) => {
                 words = isa.push_left(words, $v);
-                if PLAIN || column % keep == keep - 1 {
+                if column % keep == keep - 1 {
                     // SAFETY: `column` is below `total`.
                     isa.store(words, unsafe { to.get_unchecked_mut(column / keep) });
                 }
@@ -127,7 +127,7 @@ impl Sweep {
             // SAFETY: `i` is below `source`, and the assertion above holds.
             let from = unsafe { row.get_unchecked(i * self.channels + first..).get_unchecked(..width) };
             push!(isa.widen(from));
-            if !PLAIN {
+            if KEEP == 0 {
                 for _ in 1..spread.min(total + 1 - column) {
                     push!(border);
                 }
@@ -160,12 +160,13 @@ impl Sweep {
             let right = pack.right();
             let weights = &right.lines[panel * right.panel..][..right.panel];
             let full = (panel + 1) * LANES <= self.channels;
-            let plain = self.keep() == 1 && self.spread == 1;
-            match (full, plain && self.step == 1) {
-                (true, true) => self.panel::<I, true, true>(isa, panel, x, zero, init, weights, ring, sink),
-                (true, false) => self.panel::<I, true, false>(isa, panel, x, zero, init, weights, ring, sink),
-                (false, true) => self.panel::<I, false, true>(isa, panel, x, zero, init, weights, ring, sink),
-                (false, false) => self.panel::<I, false, false>(isa, panel, x, zero, init, weights, ring, sink),
+            let keep = if self.spread == 1 && self.step == self.keep() { self.step } else { 0 };
+            match (full, keep) {
+                (true, 1) => self.panel::<I, true, 1>(isa, panel, x, zero, init, weights, ring, sink),
+                (true, 2) => self.panel::<I, true, 2>(isa, panel, x, zero, init, weights, ring, sink),
+                (true, _) => self.panel::<I, true, 0>(isa, panel, x, zero, init, weights, ring, sink),
+                (false, 1) => self.panel::<I, false, 1>(isa, panel, x, zero, init, weights, ring, sink),
+                (false, _) => self.panel::<I, false, 0>(isa, panel, x, zero, init, weights, ring, sink),
             }
         }
     }
@@ -173,7 +174,7 @@ impl Sweep {
     /// All rows of one panel; `init` has the panel's line for the first set of kernel rows, and as many lines a set as
     /// there are panels.
     #[inline(always)]
-    fn panel<I: Isa, const FULL: bool, const PLAIN: bool>(
+    fn panel<I: Isa, const FULL: bool, const KEEP: usize>(
         &self,
         isa: I,
         panel: usize,
@@ -185,12 +186,12 @@ impl Sweep {
         sink: &mut impl Sink<I>,
     ) {
         let (row, wide) = (self.row(), self.source * self.channels);
-        let step = if PLAIN { 1 } else { self.step / self.keep() };
+        let step = if KEEP > 0 { 1 } else { self.step / self.keep() };
         let mut built = 0;
         for (o, Row { sources, set, terms }) in self.rows.iter().enumerate() {
             for y in built.max(sources.start)..sources.end {
                 let to = &mut ring[y % self.most * row..][..row];
-                self.build::<I, FULL, PLAIN>(isa, &x[y * wide..][..wide], panel * LANES, zero, to);
+                self.build::<I, FULL, KEEP>(isa, &x[y * wide..][..wide], panel * LANES, zero, to);
             }
             built = built.max(sources.end);
             debug_assert!(

@@ -68,6 +68,72 @@ pub fn product<I: Isa>(
     }
 }
 
+/// A run of words that the outputs of two neighbouring rows share: where it begins, and the first line for the upper and
+/// for the lower output, if they read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared {
+    pub left: usize,
+    pub lines: [Option<usize>; 2],
+}
+
+/// [`product`] for one panel, where a tile is too narrow for the reading of left factors to pay: each row of the product
+/// stands for two, the second `below` rows after it, and what both read is read once.
+#[inline(always)]
+pub fn product_of_pairs<I: Isa>(
+    isa: I,
+    left: Left<I::Left>,
+    shared: &[Shared],
+    words: usize,
+    right: Right,
+    init: &Line,
+    below: usize,
+    sink: &mut impl Sink<I>,
+) {
+    // What is relied on below.
+    let farthest = left.at.iter().max().map_or(0, |&at| at as usize) + words.saturating_sub(1) * left.step + I::GROUP;
+    let inside = |line: &Option<usize>| line.is_none_or(|line| line + words <= right.panel);
+    assert!(shared.iter().all(|s| s.left + farthest <= left.factors.len() && s.lines.iter().all(inside)));
+    let lines = &right.lines[..right.panel];
+    const R: usize = 8;
+    for (t, at) in left.at.chunks(R).enumerate() {
+        let starts: [usize; R] = std::array::from_fn(|r| at[r.min(at.len() - 1)] as usize);
+        let [mut upper, mut lower] = [[[isa.load(init); 1]; R]; 2];
+        for s in shared {
+            // SAFETY: the last word of each run lies inside, as asserted.
+            let rows: [*const I::Left; R] =
+                std::array::from_fn(|r| unsafe { left.factors.as_ptr().add(starts[r] + s.left) });
+            let panel = |line: usize| &lines[line..][..words];
+            match s.lines.map(|line| line.map(panel)) {
+                [Some(a), Some(b)] => {
+                    for k in 0..words {
+                        // SAFETY: both panels and all rows have so many words.
+                        let (a, b) = unsafe { (isa.load(a.get_unchecked(k)), isa.load(b.get_unchecked(k))) };
+                        for r in 0..R {
+                            let left = isa.splat(unsafe { rows[r].add(k * left.step).cast::<i32>().read_unaligned() });
+                            upper[r][0] = isa.dot(upper[r][0], left, a);
+                            lower[r][0] = isa.dot(lower[r][0], left, b);
+                        }
+                    }
+                }
+                // SAFETY: as above.
+                [Some(a), None] => (0..words).for_each(|k| unsafe { word(isa, &rows, &[a], k, left.step, &mut upper) }),
+                [None, Some(b)] => (0..words).for_each(|k| unsafe { word(isa, &rows, &[b], k, left.step, &mut lower) }),
+                [None, None] => {}
+            }
+        }
+        let full = LANES <= sink.columns();
+        for r in 0..at.len() {
+            for (row, acc) in [(t * R + r, &upper), (t * R + r + below, &lower)] {
+                if full {
+                    sink.put::<true>(isa, row, 0, acc[r][0]);
+                } else {
+                    sink.put::<false>(isa, row, 0, acc[r][0]);
+                }
+            }
+        }
+    }
+}
+
 /// All rows, `R` at a time, by `P` panels from `first` on, the sums in registers.
 #[inline(always)]
 fn strip<I: Isa, const R: usize, const P: usize, const FULL: bool>(
@@ -91,22 +157,37 @@ fn strip<I: Isa, const R: usize, const P: usize, const FULL: bool>(
             let rows: [*const I::Left; R] =
                 std::array::from_fn(|r| unsafe { left.factors.as_ptr().add(starts[r] + s.left) });
             for k in 0..words {
-                // SAFETY: each slice has `words` lines.
-                let b: [I::V; P] = std::array::from_fn(|p| isa.load(unsafe { panels[p].get_unchecked(k) }));
-                for r in 0..R {
-                    // SAFETY: as above; a word is read wherever it begins.
-                    let word = unsafe { rows[r].add(k * left.step).cast::<i32>().read_unaligned() };
-                    let a = isa.splat(word);
-                    for p in 0..P {
-                        acc[r][p] = isa.dot(acc[r][p], a, b[p]);
-                    }
-                }
+                // SAFETY: each panel has `words` lines, and `product` has looked after the rows.
+                unsafe { word(isa, &rows, &panels, k, left.step, &mut acc) };
             }
         }
         for r in 0..at.len() {
             for p in 0..P {
                 sink.put::<FULL>(isa, t * R + r, first + p, acc[r][p]);
             }
+        }
+    }
+}
+
+/// Adds the products of word `k` of `R` rows and `P` panels.
+///
+/// # Safety
+/// All of them must have that word.
+#[inline(always)]
+unsafe fn word<I: Isa, const R: usize, const P: usize>(
+    isa: I,
+    rows: &[*const I::Left; R],
+    panels: &[&[Line]; P],
+    k: usize,
+    step: usize,
+    acc: &mut [[I::V; P]; R],
+) {
+    let right: [I::V; P] = std::array::from_fn(|p| isa.load(unsafe { panels[p].get_unchecked(k) }));
+    for r in 0..R {
+        // A word is read wherever it begins.
+        let left = isa.splat(unsafe { rows[r].add(k * step).cast::<i32>().read_unaligned() });
+        for p in 0..P {
+            acc[r][p] = isa.dot(acc[r][p], left, right[p]);
         }
     }
 }
