@@ -56,6 +56,7 @@ export {
   type ModelTotals,
   supportedOperators,
 } from './model/model.js';
+export { type CostTable, costTable, instructionsOfStep, type KindCosts, readCosts, type Work, workOf } from './model/costs.js';
 export { type CompileOptions, Compiler, compile, type Program, type Stage, targets } from './model/program.js';
 export type {
   Argument,

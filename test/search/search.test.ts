@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import {
   loadModel,
@@ -73,6 +75,34 @@ test('a search that is stopped in any phase and resumed finds the same', async t
   t.deepEqual(result, whole);
 });
 
+test('kill -9 in each phase, then resume: the files of a search that was left alone', async t => {
+  const { folder } = await prepared(t);
+  const program = fileURLToPath(new URL('../helpers/killed-search.js', import.meta.url));
+  const run = (phase: string, out: string, how: 'new' | 'resume') =>
+    new Promise<string | number | null>((resolve, reject) => {
+      const child = spawn(process.execPath, [program, phase, join(folder, 'pictures'), out, how], { stdio: 'ignore' });
+      child.once('error', reject);
+      child.once('close', (code, signal) => resolve(signal ?? code));
+    });
+  const [whole, killed] = [join(folder, 'whole'), join(folder, 'killed')];
+  t.is(await run('never', whole, 'new'), 0);
+  const runs = async () => (await fs.readFile(join(killed, 'journal.jsonl'), 'utf8')).split('\n').length;
+  let before = 0;
+  for (const phase of ['analysis', 'evolution', 'proof', 'test']) {
+    t.is(await run(phase, killed, before === 0 ? 'new' : 'resume'), 'SIGKILL', phase);
+    const names = await fs.readdir(killed);
+    t.deepEqual(names, ['journal.jsonl'], phase);
+    const now = await runs();
+    t.true(now >= before, phase);
+    before = now;
+  }
+  t.is(await run('never', killed, 'resume'), 0);
+  for (const name of ['scheme.json', 'search.json']) {
+    const [one, other] = await Promise.all([whole, killed].map(path => fs.readFile(join(path, name), 'utf8')));
+    t.is(other, one, name);
+  }
+});
+
 test('who stops listening stops the search', async t => {
   const { model, data } = await prepared(t);
   for await (const event of search(model, data, small)) if (event.type === 'progress') break;
@@ -135,6 +165,15 @@ test('a search is not overwritten, and not continued with anything else', async 
   t.is(differs?.code, 'SEARCH_DIFFERS');
   t.deepEqual(differs?.details['differing'], ['visits']);
   t.is((await fails({ ...small, out: join(folder, 'none'), resume: true }))?.code, 'SEARCH_MISSING');
+  // Other pictures, although the set says that it is the same: what is held back tells.
+  const order = Array.from(data.train.labels.keys()).reverse();
+  const other = { ...data, train: data.train.subset(order) };
+  const pictures = await t.throwsAsync(finished(search(model, other, { ...small, out, resume: true })), {
+    instanceOf: TinytrainError,
+  });
+  t.is(pictures?.code, 'SEARCH_DIFFERS');
+  t.deepEqual(pictures?.details['differing'], ['held-back pictures']);
+  t.regex(pictures?.message ?? '', /not the same held-back pictures as before/);
 });
 
 test('a time limit holds, and what was left out is said', async t => {

@@ -8,6 +8,7 @@ import { runFirmware } from '../device/run.js';
 import { TinytrainError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { duration, thousands } from '../format.js';
+import { readCosts } from '../model/costs.js';
 import { loadModel, type Model } from '../model/model.js';
 import { compile } from '../model/program.js';
 import { contributionFigure } from '../report/contributions.js';
@@ -17,7 +18,7 @@ import { searchOrigin } from '../search/journal.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { Criterion, SearchEvent, SearchOptions, SearchResult } from '../search/types.js';
 import { openPictures, type ProgramArguments, programOptions } from './inputs.js';
-import { budgets, bytes, commonOptions, normalisationOf, positive, time, whole } from './options.js';
+import { budgets, bytes, commonOptions, instructions, normalisationOf, positive, time, whole } from './options.js';
 import { exitCodes, type Interrupt, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
@@ -31,6 +32,8 @@ interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residu
   lr?: number;
   'cache-memory'?: number;
   time?: number;
+  'max-instructions'?: number;
+  costs?: string;
   'verify-device': boolean;
   out?: string;
   resume?: string;
@@ -65,6 +68,8 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
   const options = {
     budgets: args.budget,
     flash,
+    maxInstructions: args['max-instructions'],
+    costs: args.costs === undefined ? undefined : await readCosts(args.costs),
     target,
     criterion,
     seed,
@@ -87,7 +92,13 @@ async function resumed(out: string, args: Arguments, signal: AbortSignal, line: 
     'drawn' in origin
       ? await defaultPictures(model.input, { ...origin.drawn, ...work })
       : await loadPictures(origin.folder, model.input, { ...origin, ...work });
-  return { model, data, out, options: { ...options, flash: options.flash ?? undefined } };
+  const { flash, maxInstructions, costs, ...plan } = options;
+  const limits = {
+    flash: flash ?? undefined,
+    maxInstructions: maxInstructions ?? undefined,
+    costs: costs ?? undefined,
+  };
+  return { model, data, out, options: { ...plan, ...limits } };
 }
 
 function head({ model, data, options }: Prepared, begin: Extract<SearchEvent, { type: 'begin' }>): string {
@@ -282,6 +293,19 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
           default: '4',
           requiresArg: true,
         },
+        'max-instructions': {
+          describe: 'instructions that a training step may take, as predicted, such as 40M',
+          type: 'string',
+          requiresArg: true,
+          coerce: instructions,
+          defaultDescription: 'any number',
+        },
+        costs: {
+          describe: 'table that instructions are predicted by, of `tinytrain run --calibrate FILE`',
+          type: 'string',
+          requiresArg: true,
+          defaultDescription: 'measured in QEMU',
+        },
         criterion: {
           describe: 'what contributions are counted in; accuracy: as in the paper',
           choices: ['loss', 'accuracy'] as const,
@@ -353,6 +377,8 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
         'input',
         'budget',
         'flash',
+        'max-instructions',
+        'costs',
         'target',
         'seeds',
         'visits',

@@ -11,12 +11,10 @@ import { type FirmwareManifest, openFirmware, rebuild } from './firmware.js';
 import type { Line } from './line.js';
 import { checkLinked, type Linked, measure } from './linked.js';
 import { ProcessLine } from './process.js';
-import { instructionsOf, startQemu } from './qemu.js';
+import { EMULATED, instructionsOf, startQemu } from './qemu.js';
 import { defaultBaud, SerialLine } from './serial.js';
 import { build, requireTool } from './toolchain.js';
 
-/** The board that stands in for one. */
-const EMULATED = 'qemu-mps2-an500';
 const STEPS = 20;
 const PREDICTIONS = 100;
 const RATE = 1.6e-3;

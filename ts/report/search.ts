@@ -59,14 +59,19 @@ export function contributionBars(contributions: Contributions, describe: (layer:
   ].join('\n');
 }
 
+/** Instructions of a training step: `41.3 M`. */
+export function millions(instructions: number): string {
+  return `${(instructions / 1e6).toFixed(1)} M`;
+}
+
 function row(one: Proved, mark: string): (string | number)[] {
-  return [mark, one.name, one.sram, accuracyText(one.accuracy.validation), accuracyText(one.accuracy.test)];
+  return [mark, one.name, one.sram, millions(one.instructions), accuracyText(one.accuracy.validation), accuracyText(one.accuracy.test)];
 }
 
 /** What was trained in earnest, the winner last. */
 export function triedTable(result: SearchResult): string {
   const winner = result.front.at(-1);
-  const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', 'validation', 'test']];
+  const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', 'instructions', 'validation', 'test']];
   for (const baseline of [...result.baselines].sort(
     (a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean,
   )) {

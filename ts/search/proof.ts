@@ -36,7 +36,7 @@ export interface ProofContext {
   readonly stopped: () => boolean;
 }
 
-type Named = Omit<Contestant, 'sram' | 'sum'> & { readonly candidate: Candidate };
+type Named = Omit<Contestant, 'sram' | 'instructions' | 'sum'> & { readonly candidate: Candidate };
 
 function named(kind: Contestant['kind'], name: string, candidate: Candidate): Named {
   return { kind, name, candidate, scheme: textOf(candidate), residualBits: candidate.residualBits };

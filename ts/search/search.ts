@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { PictureSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
+import { instructionsOfStep } from '../model/costs.js';
 import { defaultTarget } from '../model/memory.js';
 import type { Model } from '../model/model.js';
 import type { Compiler, Program } from '../model/program.js';
@@ -13,7 +14,7 @@ import { Channel } from './channel.js';
 import { Costs, type Limits } from './costs.js';
 import { Contribution, evolve, type Scored } from './evolution.js';
 import { writeSearch } from './folder.js';
-import { type SearchPictures, searchPictures } from './heldout.js';
+import { contentHash, type SearchPictures, searchPictures } from './heldout.js';
 import { Journal } from './journal.js';
 import { contestants, estimates, winner } from './proof.js';
 import { estimate, spearman } from './statistics.js';
@@ -64,6 +65,8 @@ function checkPlan(plan: SearchPlan): void {
   check('heldBack', plan.heldBack, plan.heldBack > 0 && plan.heldBack < 1, 'a share between 0 and 1');
   check('budgets', plan.budgets.length, plan.budgets.length > 0, 'at least one budget');
   for (const budget of plan.budgets) check('budget', budget, Number.isSafeInteger(budget) && budget > 0, 'bytes');
+  const most = plan.maxInstructions;
+  if (most !== null) check('maxInstructions', most, most > 0 && Number.isFinite(most), 'a number above 0');
   const bits = plan.residualBits;
   if (bits !== 'any') check('residualBits', bits, allBits.includes(bits), `one of ${allBits.join(', ')}, or any`);
 }
@@ -76,6 +79,8 @@ function planOf(model: Model, pictures: SearchPictures, options: SearchOptions):
   const plan: SearchPlan = {
     budgets: [...new Set(options.budgets)].sort((a, b) => a - b),
     flash: options.flash ?? null,
+    maxInstructions: options.maxInstructions ?? null,
+    costs: options.costs ?? null,
     target: options.target ?? defaultTarget,
     residualBits: options.residualBits ?? ANALYSIS_BITS,
     criterion: options.criterion ?? 'loss',
@@ -145,13 +150,22 @@ class Search {
       data: data.origin ?? null,
       options: plan,
     };
-    const identity = { tinytrain: version, model: model.hash, pictures: data.hash, ...plan };
+    const identity = {
+      tinytrain: version,
+      model: model.hash,
+      pictures: data.hash,
+      'held-back pictures': await contentHash(pictures.validation),
+      ...plan,
+    };
     const journal = out === undefined ? Journal.inMemory() : await Journal.open(out, { identity, origin }, resume);
     try {
       const trials = new Trials(model, data, pictures, { lr: plan.lr, threads, cacheBytes, signal }, journal);
       const compiler = await trials.compiler(plan.seed, 'validation');
-      const costs = new Costs(compiler, plan.target, trials.pixelTables, threads);
+      const { target, costs: table } = plan;
+      const costs = new Costs(compiler, { target, pixelTables: trials.pixelTables, table, threads });
       const limits = await limitsOf(compiler, plan);
+      if (signal?.aborted) throw aborted('the search');
+      await journal.begin();
       emit({ type: 'begin', plan, threads, validation: pictures.validation.size });
       const search = new Search(
         { model, data, pictures, plan },
@@ -193,7 +207,7 @@ class Search {
 
   /** The limits of the largest budget: what fits none is of no interest. */
   #largest(): Limits {
-    return this.#limits.at(-1) ?? { sram: 0, flash: 0 };
+    return this.#limits.at(-1) ?? { sram: 0, flash: 0, instructions: 0 };
   }
 
   async #evolve(
@@ -261,9 +275,11 @@ class Search {
     }
     const result = new Map<string, { contestant: Contestant; program: Program }>();
     for (const { candidate: _, ...one } of named.values()) {
+      this.#stopped();
       const program = await this.#compiler.compile({ scheme: one.scheme, residualBits: one.residualBits });
       const sram = program.memoryOn(this.#plan.target).sram.total;
-      result.set(one.name, { contestant: { ...one, sram }, program });
+      const instructions = instructionsOfStep(program, this.#plan.costs);
+      result.set(one.name, { contestant: { ...one, sram, instructions }, program });
     }
     return result;
   }
@@ -380,6 +396,7 @@ class Search {
       residualBits: best.residualBits,
       budget: budgets.at(-1) ?? 0,
       memory: program.memoryOn(target),
+      instructions: best.instructions,
       accuracy: best.accuracy,
       baselines,
       contributions,
@@ -405,25 +422,28 @@ function unlike(name: string, others: ReadonlyMap<string, { readonly name: strin
   return result;
 }
 
+/** What no scheme takes less of than the head alone. */
+function refuse(name: string, limit: number, least: number, option: string, unit: string): void {
+  if (least <= limit) return;
+  const of = unit === 'instructions' ? `a limit of ${thousands(limit)} instructions` : `a budget of ${thousands(limit)} B of ${name}`;
+  const needs = unit === 'instructions' ? `takes ${thousands(least)} a step` : `needs ${thousands(least)} B`;
+  throw new TinytrainError(
+    'BUDGET_TOO_SMALL',
+    `${of} is below the smallest scheme: training the head alone ${needs}`,
+    { region: name.toLowerCase(), budget: limit, least, help: [`the least is ${option} ${least}`] },
+  );
+}
+
 /** Limits for each budget. Refused where not even the head fits. */
 async function limitsOf(compiler: Compiler, plan: SearchPlan): Promise<Limits[]> {
   const program = await compiler.compile({ scheme: 'head' });
   const memory = program.memoryOn(plan.target);
   const flash = Math.min(plan.flash ?? Number.POSITIVE_INFINITY, memory.flash.available);
-  const [smallest = 0] = plan.budgets;
-  for (const [region, name, limit] of [
-    ['sram', 'SRAM', smallest],
-    ['flash', 'flash', flash],
-  ] as const) {
-    const least = memory[region].total;
-    if (least <= limit) continue;
-    throw new TinytrainError(
-      'BUDGET_TOO_SMALL',
-      `a budget of ${thousands(limit)} B of ${name} is below the smallest scheme: training the head alone needs ${thousands(least)} B`,
-      { region, budget: limit, least, help: [`the least is --${region === 'sram' ? 'budget' : 'flash'} ${least}`] },
-    );
-  }
-  return plan.budgets.map(sram => ({ sram, flash }));
+  const instructions = plan.maxInstructions ?? Number.POSITIVE_INFINITY;
+  refuse('SRAM', plan.budgets[0] ?? 0, memory.sram.total, '--budget', 'B');
+  refuse('flash', flash, memory.flash.total, '--flash', 'B');
+  refuse('instructions', instructions, instructionsOfStep(program, plan.costs), '--max-instructions', 'instructions');
+  return plan.budgets.map(sram => ({ sram, flash, instructions }));
 }
 
 /**

@@ -6,7 +6,7 @@ use napi_derive::napi;
 use serde_json::json;
 use tinytrain_exec::{CALIBRATION_PICTURES, ExecError, Executor, PictureSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
-use tinytrain_lower::Target;
+use tinytrain_lower::{Step, Target};
 use tinytrain_spec::arith::Real31;
 
 use crate::error::Failure;
@@ -127,6 +127,18 @@ impl Program {
     pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
         let table = Target::named(&target).map_err(Failure::from)?.memory(&self.inner, pixel_tables);
         Ok(json!(table).to_string())
+    }
+
+    /// What each step does, for a table of costs, as JSON.
+    #[napi]
+    pub fn work(&self) -> String {
+        json!(self.inner.steps.iter().map(Step::work).collect::<Vec<_>>()).to_string()
+    }
+
+    /// Predicted instructions of a training step by a table of costs as JSON, whose kinds stand in place of the built-in ones.
+    #[napi]
+    pub fn instructions(&self, costs: Option<String>) -> Result<f64> {
+        Ok(crate::search::costs(costs)?.training_step(&self.inner).round())
     }
 
     /// The bytes of a constant, little-endian.
