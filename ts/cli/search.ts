@@ -106,10 +106,11 @@ function head({ model, data, options }: Prepared, begin: Extract<SearchEvent, { 
   const { plan, threads, validation } = begin;
   const held = data.validation ? '' : `, ${thousands(validation)} of them held back`;
   const sram = plan.budgets.map(budget => thousands(budget)).join(', ');
+  const most = plan.maxInstructions === null ? '' : `, at most ${thousands(plan.maxInstructions)} instructions a step`;
   return [
     `model    ${name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} pictures${held}, ${thousands(data.test.size)} for the test)`,
-    `budget   ${sram} B of SRAM, all in   seed ${options.seed ?? 0}   threads ${threads}`,
+    `budget   ${sram} B of SRAM, all in${most}   seed ${options.seed ?? 0}   threads ${threads}`,
     '',
   ].join('\n');
 }
@@ -135,7 +136,7 @@ function again(args: Arguments, result: SearchResult): string {
 
 function report(result: SearchResult, args: Arguments, out: string, seconds: number): string {
   const { front, budget, memory, leftOut, plan } = result;
-  const several = front.length > 1 ? [frontTable(front), ''] : [];
+  const several = front.length > 1 ? [frontTable(front, result.baselines), ''] : [];
   const compared = result.baselines.filter(({ kind }) => kind === 'baseline');
   const judged = [...compared.map(({ name, difference }) => differenceText(name, difference)), predictionText(result)];
   const words = judged.filter(text => text !== '');
@@ -222,12 +223,16 @@ async function follow(
   };
   let where = '';
   let note = '';
+  // Under --time it is over by then.
+  const [began, { time }] = [performance.now(), args];
+  const rest = time === undefined ? undefined : () => time - (performance.now() - began) / 1000;
   try {
     for await (const event of searchSchemes(model, data, all)) {
       if (event.type === 'begin') say(head(prepared, event));
       else if (event.type === 'progress') {
         where = `${event.what}, ${event.done} of ${event.total}`;
-        line.show(event.what, event.done, event.total, note);
+        const left = event.left !== null && rest !== undefined ? Math.min(event.left, Math.max(0, rest())) : event.left;
+        line.show(event.what, event.done, event.total, note, left);
         note = '';
       } else if (event.type === 'analysis') say(`${contributionBars(event.contributions, layerText(model))}\n`);
       else if (event.type === 'generation') {

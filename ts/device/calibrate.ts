@@ -8,8 +8,8 @@ import type { Program } from '../model/program.js';
 import { native } from '../native.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
 import type { Line } from './line.js';
+import { strideOrder } from './order.js';
 import { EMULATED, instructionsOf, QEMU_CLOCK_HZ, startQemu } from './qemu.js';
-import { strideOrder } from './run.js';
 import { build, requireTool } from './toolchain.js';
 
 /** Training steps that are counted; how many instructions a step takes hangs on its picture by very little. */

@@ -1,6 +1,8 @@
-import { promises as fs } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { fileError, messageOf, TinytrainError } from '../errors.js';
+import { makeFolder, readIfThere, replaceFile } from '../files.js';
 import { call, native } from '../native.js';
+import { version } from '../version.js';
 import type { Program } from './program.js';
 
 /** Instructions of a call, of an element brought into order, of an element yielded, and of a product. */
@@ -27,27 +29,38 @@ export function costText(costs: CostTable | null | undefined): string | undefine
   return costs ? JSON.stringify({ costs }) : undefined;
 }
 
-/** Reads a table that `run --calibrate` wrote. */
+function notCosts(path: string, why: string): TinytrainError {
+  const help = ['`npx tinytrain run FIRMWARE --calibrate FILE` writes one'];
+  return new TinytrainError('COSTS_INVALID', `${path}: not a table of costs${why}`, { path, help });
+}
+
+/** The table in a file, as `run --calibrate` writes it; undefined where there is no such file. */
+export async function costsIfThere(path: string): Promise<CostTable | undefined> {
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
+  let costs: CostTable | undefined;
+  try {
+    ({ costs } = JSON.parse(text) as { costs?: CostTable });
+  } catch (error) {
+    throw notCosts(path, `: ${messageOf(error)}`);
+  }
+  if (typeof costs !== 'object' || costs === null) throw notCosts(path, '');
+  call(() => native().checkCosts(text), path);
+  return costs;
+}
+
+/** The table in a file, as `run --calibrate` writes it. */
 export async function readCosts(path: string): Promise<CostTable> {
-  let text: string;
-  try {
-    text = await fs.readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError(error, path, 'the table of costs cannot be read');
-  }
-  try {
-    const { costs } = JSON.parse(text) as { costs?: CostTable };
-    if (typeof costs === 'object' && costs !== null) {
-      call(() => native().checkCosts(text), path);
-      return costs;
-    }
-  } catch (error) {
-    if (error instanceof TinytrainError) throw error;
-    throw new TinytrainError('COSTS_INVALID', `${path}: not a JSON file: ${messageOf(error)}`, { path }, error);
-  }
-  throw new TinytrainError('COSTS_INVALID', `${path}: not a table of costs; \`tinytrain run --calibrate\` writes one`, {
-    path,
-  });
+  const costs = await costsIfThere(path);
+  if (costs) return costs;
+  throw fileError(Object.assign(new Error(), { code: 'ENOENT' }), path, 'cannot be read');
+}
+
+/** Writes a table that `search --costs` takes. */
+export async function writeCosts(path: string, costs: CostTable): Promise<void> {
+  const lines = Object.entries(costs).map(([kind, cost]) => `    ${JSON.stringify(kind)}: ${JSON.stringify(cost)}`);
+  await makeFolder(dirname(resolve(path)));
+  await replaceFile(path, `{\n  "tinytrain": "${version}",\n  "costs": {\n${lines.join(',\n')}\n  }\n}\n`);
 }
 
 /** What each step of a Program does. */

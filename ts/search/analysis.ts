@@ -19,6 +19,8 @@ const BIAS_GRID = 8;
 const BIAS_FINALISTS = 3;
 /** Runs of successive halving: all once, then the better half, then half of those. */
 const RUNGS = 3;
+/** Training runs of the ladder of biases, about, with those of head and base. */
+const LADDER_RUNS = 3 * RUNGS + 2 * BIAS_GRID + 4;
 /** Residual bits for everything but the question of residual bits. */
 export const ANALYSIS_BITS = 4;
 
@@ -32,6 +34,8 @@ export interface AnalysisContext {
   readonly criterion: Criterion;
   readonly seed: number;
   readonly visits: number;
+  /** Told how many training runs the analysis takes in all, as far as is known. */
+  readonly expect: (runs: number) => void;
   /** Told how far the analysis is, in training runs. */
   readonly progress: (what: string, done: number, total: number) => void;
 }
@@ -180,6 +184,11 @@ function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, byt
   return entries.filter(entry => chosen.has(entry));
 }
 
+/** Training runs of successive halving. */
+function layerRuns(entries: number): number {
+  return rungs(RUNGS).reduce((sum, rung) => sum + Math.ceil(entries / 2 ** rung), 0);
+}
+
 /** Each convolution with each share on top of the biases, by successive halving. */
 async function layerGains(
   context: AnalysisContext,
@@ -200,6 +209,7 @@ async function layerGains(
   });
   const prices = await costs.of(candidates);
   const entries = candidates.map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
+  context.expect(LADDER_RUNS + layerRuns(entries.length));
   const own = (await costs.of([base]))[0]?.sram ?? 0;
   await measured.run('single convolutions', [base], rungs(RUNGS));
   let open: readonly Priced[] = entries;
@@ -225,6 +235,7 @@ async function layerGains(
 
 /** Contribution analysis: the head, biases of the last k, single convolutions on top of the best of those. */
 export async function analyse(context: AnalysisContext): Promise<Contributions> {
+  context.expect(LADDER_RUNS + layerRuns(context.count * shares.length));
   const measured = new Measurements(context);
   const { biases, base } = await biasLadder(context, measured);
   const layers = await layerGains(context, measured, base);

@@ -41,6 +41,8 @@ const LEAST_VISITS = 200;
 const LEAST_PROOF = 1000;
 const MAX_CACHE = 2 ** 32;
 const DEFAULT_HELD_BACK = 0.2;
+/** Schemes that are trained in earnest under one budget, about. */
+const CONTESTANTS = 11;
 /** Shares of the time after which a phase must be at its end. */
 const ENDS: Readonly<Record<SearchPhase, number>> = { analysis: 0.5, evolution: 0.58, proof: 0.8, test: 1 };
 
@@ -111,6 +113,8 @@ class Search {
   readonly #signal: AbortSignal | undefined;
   readonly #began: number;
   readonly #seconds: number;
+  /** Training steps of each phase, as far as is known. */
+  readonly #expected: { analysis: number; proof: number; test: number };
 
   private constructor(
     facts: { model: Model; data: PictureSet; pictures: SearchPictures; plan: SearchPlan },
@@ -129,6 +133,9 @@ class Search {
     this.#signal = watch.signal;
     this.#began = watch.began;
     this.#seconds = watch.seconds;
+    const { seeds, proofVisits } = facts.plan;
+    const each = CONTESTANTS * seeds * proofVisits;
+    this.#expected = { analysis: 0, proof: each, test: (each * facts.pictures.all.size) / facts.pictures.train.size };
   }
 
   static async run(
@@ -184,11 +191,16 @@ class Search {
     this.#trials.deadline = this.#began + ENDS[phase] * this.#seconds * 1000;
   }
 
+  #progress(phase: SearchPhase, what: string, done: number, total: number): void {
+    const { analysis, proof, test } = this.#expected;
+    const left = this.#trials.secondsFor(Math.max(0, analysis + proof + test - this.#trials.visits));
+    this.#emit({ type: 'progress', phase, what, done, total, left });
+  }
+
   /** Trains, and tells how far it is. */
-  #train(phase: SearchPhase, keys: readonly TrialKey[]): Promise<(TrialRecord | undefined)[]> {
-    return this.#trials.run(phase, keys, (done, total) =>
-      this.#emit({ type: 'progress', phase, what: phase, done, total }),
-    );
+  #train(phase: 'proof' | 'test', keys: readonly TrialKey[]): Promise<(TrialRecord | undefined)[]> {
+    this.#expected[phase] = keys.reduce((sum, { visits }) => sum + visits, 0);
+    return this.#trials.run(phase, keys, (done, total) => this.#progress(phase, phase, done, total));
   }
 
   #analysisContext(): AnalysisContext {
@@ -201,7 +213,10 @@ class Search {
       criterion,
       seed,
       visits,
-      progress: (what, done, total) => this.#emit({ type: 'progress', phase: 'analysis', what, done, total }),
+      expect: runs => {
+        this.#expected.analysis = runs * visits;
+      },
+      progress: (what, done, total) => this.#progress('analysis', what, done, total),
     };
   }
 
@@ -224,7 +239,7 @@ class Search {
       stopped: () => this.#stopped(),
       progress: (generation, generations, { candidate, sram, sum }) => {
         const what = `evolution, ${thousands(limits.sram)} B`;
-        this.#emit({ type: 'progress', phase: 'evolution', what, done: generation, total: generations });
+        this.#progress('evolution', what, generation, generations);
         const best = { scheme: textOf(candidate), residualBits: candidate.residualBits, sram, sum };
         this.#emit({ type: 'generation', budget: limits.sram, generation, evaluations: this.#costs.evaluations, best });
       },
@@ -269,8 +284,10 @@ class Search {
       for (const one of await contestants(context, scored)) {
         const key = `${one.scheme} ${one.residualBits}`;
         // The same scheme for another budget keeps its first name; names stay unlike each other.
-        if (!named.has(key))
-          named.set(key, { ...one, name: unlike(one.name, named), sum: contribution.sum(one.candidate) });
+        if (named.has(key)) continue;
+        const many = this.#limits.length > 1 && one.kind !== 'baseline';
+        const name = unlike(many ? `${one.name} for ${thousands(limits.sram)} B` : one.name, named);
+        named.set(key, { ...one, name, sum: contribution.sum(one.candidate) });
       }
     }
     const result = new Map<string, { contestant: Contestant; program: Program }>();
@@ -330,6 +347,7 @@ class Search {
   async #result(): Promise<SearchResult> {
     this.#enter('analysis');
     const contributions = await this.#contributions();
+    this.#expected.analysis = this.#trials.visits;
     this.#emit({ type: 'analysis', contributions });
     this.#enter('evolution');
     const entered = await this.#contestants(contributions);

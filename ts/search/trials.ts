@@ -55,6 +55,7 @@ export class Trials {
   readonly #journal: Journal;
   readonly #compilers = new Map<string, Promise<Compiler>>();
   readonly #asked = new Map<string, TrialRecord>();
+  #timed = { visits: 0, began: 0 };
   /** Runs that there was no time for. */
   readonly leftOut = new Map<SearchPhase, number>();
   /** When no further run may go on, in milliseconds of `performance.now()`. */
@@ -71,6 +72,19 @@ export class Trials {
   /** Every run that was asked for and is known, in one order. */
   records(): TrialRecord[] {
     return [...this.#asked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record);
+  }
+
+  /** Training steps of every run that was asked for and is known. */
+  get visits(): number {
+    let sum = 0;
+    for (const { visits } of this.#asked.values()) sum += visits;
+    return sum;
+  }
+
+  /** Seconds for so many further training steps, from what those so far have taken; null before there were any. */
+  secondsFor(visits: number): number | null {
+    const { visits: done, began } = this.#timed;
+    return done === 0 ? null : ((performance.now() - began) / 1000 / done) * visits;
   }
 
   /** The compiler for a seed, calibrated on the pictures that its runs learn from. */
@@ -128,6 +142,7 @@ export class Trials {
     signal?.addEventListener('abort', stop, { once: true });
     const timer = Number.isFinite(rest) ? setTimeout(stop, rest) : undefined;
     left(keys.length);
+    if (this.#timed.began === 0) this.#timed.began = performance.now();
     try {
       const ready = await this.#prepare(keys, () => stopped);
       const levels = await this.#keep(ready, control);
@@ -222,5 +237,7 @@ export class Trials {
       checksum: found.checksum,
     };
     await this.#journal.add(record, (performance.now() - began) / 1000);
+    this.#asked.set(trialKey(key), record);
+    this.#timed.visits += steps;
   }
 }

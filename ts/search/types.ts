@@ -210,6 +210,8 @@ export type SearchEvent =
       readonly what: string;
       readonly done: number;
       readonly total: number;
+      /** Seconds to the end of the whole search, roughly; null where nothing is known yet. */
+      readonly left: number | null;
     }
   | { readonly type: 'analysis'; readonly contributions: Contributions }
   | {

@@ -142,8 +142,9 @@ fn window(p: &tinytrain_spec::params::PoolParams) -> i32 {
 }
 
 /// How a convolution writes its outputs.
-fn output(p: &ConvParams, mask: bool) -> &'static str {
+fn output(p: &ConvParams, shift: bool, mask: bool) -> &'static str {
     match mask {
+        _ if shift => ", one by one",
         false if p.lo == -128 && p.hi == 127 => "",
         true if p.out_c % 8 == 0 => ", masked",
         _ => ", one by one",
@@ -163,8 +164,7 @@ fn conv(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
         (false, false) => "conv",
         (false, true) => "conv, in two parts",
     };
-    let shifted = if shift { ", shifted" } else { "" };
-    let kind = format!("{name}{shifted}{}", output(p, mask));
+    let kind = format!("{name}{}", output(p, shift, mask));
     (kind, pixels * row, pixels * p.out_c, pixels * p.out_c * row)
 }
 
@@ -184,8 +184,7 @@ fn up4(n: i32) -> i32 {
 }
 
 fn depthwise(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
-    let shifted = if shift { ", shifted" } else { "" };
-    let kind = format!("depthwise{}{shifted}{}", strided(p), output(p, mask));
+    let kind = format!("depthwise{}{}", strided(p), output(p, shift, mask));
     let products = met_rows(p) * (p.kw / 2 + 1) * up4(p.out_w) * p.out_c;
     (kind, p.in_h * p.in_w * p.in_c + p.kh * p.kw * p.out_c, p.out_h * up4(p.out_w) * p.out_c, products)
 }
@@ -222,7 +221,7 @@ fn conv_weight_step(p: &ConvParams, bits: i32) -> Amounts {
     let (times, many) = if pixels > PIXELS { (up4(p.out_c) / 4, ", many pixels") } else { (1, "") };
     let gradients = pixels * p.out_c * ((weights + rows - 1) / rows);
     let kind = format!("conv weight step{many}, {bits} residual bits");
-    (kind, pixels * weights * times + gradients / 2, weights * p.out_c, pixels * weights * up4(p.out_c))
+    (kind, pixels * weights * times + gradients / 4, weights * p.out_c, pixels * weights * up4(p.out_c))
 }
 
 fn depthwise_weight_step(p: &ConvParams, bits: i32) -> Amounts {
