@@ -13,7 +13,7 @@ const { kernelFlags } = await import(`${dist}/device/sources.js`);
 
 const output = `${root}/crates/lower/src/costs.json`;
 const TERMS = 4;
-const SWEEPS = 20000;
+const SWEEPS = 10000;
 
 /** Schemes that train every third convolution, with one share after the other and one number of residual bits after the other. */
 function schemes(layers) {
@@ -30,7 +30,8 @@ async function measured(path) {
   const data = await defaultPictures(model.input, { trainPerClass: 3, testPerClass: 1 });
   const compiler = await Compiler.create(model, data);
   const steps = [];
-  const programs = [4, 0, 2, 8].flatMap(bits => schemes(compiler.layers).map(scheme => [scheme, bits]));
+  const all = schemes(compiler.layers);
+  const programs = [...all.map(scheme => [scheme, 4]), ...[0, 2, 8].map((bits, i) => [all[i], bits])];
   for (const [scheme, residualBits] of [['head', 4], ...programs]) {
     const program = await compiler.compile({ scheme, residualBits });
     const own = await measureSteps(program, data, 'qemu-mps2-an500');
@@ -43,9 +44,17 @@ async function measured(path) {
 /** A Program with other steps, for `measureSteps` alone; `works` says what they do. */
 function doctored(program, steps, works, arenaBytes) {
   const record = { ...program.record, steps, arenaBytes };
-  const handle = { work: () => JSON.stringify(works), constant: i => program.handle.constant(i), initialState: () => program.handle.initialState() };
+  const handle = {
+    work: () => JSON.stringify(works),
+    constant: i => program.handle.constant(i),
+    initialState: () => program.handle.initialState(),
+  };
   const memoryOn = target => ({ ...program.memoryOn(target), stack: program.memoryOn(target).stack + 512 });
-  return Object.create(program, { record: { value: record }, handle: { value: handle }, memoryOn: { value: memoryOn } });
+  return Object.create(program, {
+    record: { value: record },
+    handle: { value: handle },
+    memoryOn: { value: memoryOn },
+  });
 }
 
 /** Steps that no model here has, at some sizes, behind those of a Program. */
@@ -53,17 +62,37 @@ function rareSteps(program) {
   const slot = i => ({ region: 'arena', offset: i << 18, bytes: 1 << 18 });
   const [x, y, mask, g] = [{ read: slot(0) }, { write: slot(1) }, { read: slot(2) }, { read: slot(3) }];
   const steps = [];
-  const add = (kind, terms, kernel, args) => steps.push({ work: { kind, terms: [1, ...terms] }, step: { label: `rare ${steps.length}`, kernel, args } });
+  const add = (kind, terms, kernel, args) =>
+    steps.push({ work: { kind, terms: [1, ...terms] }, step: { label: `rare ${steps.length}`, kernel, args } });
   const clamp = { lo: -128, hi: 127 };
   const byChannel = program.record.steps.find(({ kernel, args }) => kernel.name === 'gradScale' && args[2] !== 'none');
-  for (const [side, c] of [[8, 16], [16, 24], [16, 64], [32, 16]]) {
+  for (const [side, c] of [
+    [8, 16],
+    [16, 24],
+    [16, 64],
+    [32, 16],
+  ]) {
     const n = side * side * c;
-    for (const [bits, suffix] of [['none', ''], [mask, ', masked']]) {
+    for (const [bits, suffix] of [
+      ['none', ''],
+      [mask, ', masked'],
+    ]) {
       const writes = bits === 'none' ? 'none' : { write: slot(2) };
-      add(`requantize${suffix}`, [0, n, 0], { name: 'requantize', p: { n, x_zero: 1, y_zero: 2, m: 1 << 30, left: 0, ...clamp } }, [x, y, writes]);
+      add(
+        `requantize${suffix}`,
+        [0, n, 0],
+        { name: 'requantize', p: { n, x_zero: 1, y_zero: 2, m: 1 << 30, left: 0, ...clamp } },
+        [x, y, writes],
+      );
       const scale = { n, channels: c, m: 1 << 30, s: 31, repeat: 1 };
       add(`grad scale${suffix}`, [0, n, 0], { name: 'gradScale', p: scale }, [x, bits, 'none', 'none', y]);
-      add(`grad scale, shifted${suffix}`, [0, n, 0], { name: 'gradScale', p: { ...scale, s: 63 } }, [x, bits, 'none', 'none', y]);
+      add(`grad scale, shifted${suffix}`, [0, n, 0], { name: 'gradScale', p: { ...scale, s: 63 } }, [
+        x,
+        bits,
+        'none',
+        'none',
+        y,
+      ]);
       if (byChannel && bits === 'none') {
         const { channels } = byChannel.kernel.p;
         const p = { ...scale, n: side * side * channels, channels };
@@ -71,7 +100,21 @@ function rareSteps(program) {
       }
       for (const k of [2, 3]) {
         const out = side / 2;
-        const p = { in_h: side, in_w: side, c, out_h: out, out_w: out, kh: k, kw: k, stride_h: 2, stride_w: 2, pad_top: 0, pad_left: 0, ...clamp, shift: 3 };
+        const p = {
+          in_h: side,
+          in_w: side,
+          c,
+          out_h: out,
+          out_w: out,
+          kh: k,
+          kw: k,
+          stride_h: 2,
+          stride_w: 2,
+          pad_top: 0,
+          pad_left: 0,
+          ...clamp,
+          shift: 3,
+        };
         const products = out * out * c * k * k;
         add(`max pool${suffix}`, [0, out * out * c, products], { name: 'maxPool', p }, [x, y, writes]);
         add(`average pool${suffix}`, [0, out * out * c, products], { name: 'averagePool', p }, [x, y, writes]);
@@ -80,9 +123,24 @@ function rareSteps(program) {
         add('average pool grad', [0, n, products], { name: 'averagePoolGrad', p }, [g, mask, y]);
       }
     }
-    add('softmax', [0, n / 16, 0], { name: 'softmax', p: { rows: side, n: n / 16 / side, cap: 200, m: 1 << 30, s: 8 } }, [x, y]);
+    add(
+      'softmax',
+      [0, n / 16, 0],
+      { name: 'softmax', p: { rows: side, n: n / 16 / side, cap: 200, m: 1 << 30, s: 8 } },
+      [x, y],
+    );
     add('fill', [0, n, 0], { name: 'fill', p: { n, value: 3 } }, [y]);
-    const box = { h: side, w: side, c, src_offset: 0, src_row: side * c, src_col: c, dst_offset: 0, dst_row: side * c, dst_col: c };
+    const box = {
+      h: side,
+      w: side,
+      c,
+      src_offset: 0,
+      src_row: side * c,
+      src_col: c,
+      dst_offset: 0,
+      dst_row: side * c,
+      dst_col: c,
+    };
     add('copy', [side * side, n, 0], { name: 'copyBox', p: { ...box, shift: 0 } }, [x, y]);
     add('copy shifted', [side * side, n, 0], { name: 'copyBox', p: { ...box, shift: 1 } }, [x, y]);
   }
@@ -98,16 +156,29 @@ async function measuredRare(path) {
   const works = JSON.parse(program.handle.work());
   const rare = rareSteps(program);
   const { steps } = program.record;
-  const longer = doctored(program, [...steps, ...rare.map(one => one.step)], [...works, ...rare.map(one => one.work)], 1 << 20);
+  const longer = doctored(
+    program,
+    [...steps, ...rare.map(one => one.step)],
+    [...works, ...rare.map(one => one.work)],
+    1 << 20,
+  );
   const found = (await measureSteps(longer, data, 'qemu-mps2-an500')).slice(steps.length, -1);
   const slow = /^(conv|depthwise)/;
   const bounded = steps.map((step, i) =>
-    step.kernel.name === 'conv' && slow.test(works[i].kind) ? { ...step, kernel: { ...step.kernel, p: { ...step.kernel.p, lo: -127 } } } : step,
+    step.kernel.name === 'conv' && slow.test(works[i].kind)
+      ? { ...step, kernel: { ...step.kernel, p: { ...step.kernel.p, lo: -127 } } }
+      : step,
   );
   const head = await compiler.compile({ scheme: 'head' });
   const plain = JSON.parse(head.handle.work());
-  const only = head.record.steps.map((step, i) => bounded[i].kernel.name === 'conv' ? { ...step, kernel: bounded[i].kernel } : step);
-  const byOne = plain.map((work, i) => only[i].kernel.name === 'conv' ? { ...work, kind: `${work.kind.replace(/, (masked|one by one)$/, '')}, one by one` } : work);
+  const only = head.record.steps.map((step, i) =>
+    bounded[i].kernel.name === 'conv' ? { ...step, kernel: bounded[i].kernel } : step,
+  );
+  const byOne = plain.map((work, i) =>
+    only[i].kernel.name === 'conv'
+      ? { ...work, kind: `${work.kind.replace(/, (masked|one by one)$/, '')}, one by one` }
+      : work,
+  );
   const all = await measureSteps(doctored(head, only, byOne, head.record.arenaBytes), data, 'qemu-mps2-an500');
   return [...found, ...all.filter(({ kind }) => kind.endsWith('one by one'))];
 }
@@ -120,7 +191,10 @@ function fitted(steps) {
     const weight = 1 / Math.max(1, instructions) ** 0.75;
     return { x: terms.map(t => t * weight), y: instructions * weight };
   });
-  const scale = Array.from({ length: TERMS }, (_, t) => Math.sqrt(rows.reduce((sum, { x }) => sum + x[t] ** 2, 0)) || 1);
+  const scale = Array.from(
+    { length: TERMS },
+    (_, t) => Math.sqrt(rows.reduce((sum, { x }) => sum + x[t] ** 2, 0)) || 1,
+  );
   const costs = new Array(TERMS).fill(0);
   const left = rows.map(({ y }) => y);
   for (let sweep = 0; sweep < SWEEPS; sweep++) {

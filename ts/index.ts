@@ -38,6 +38,15 @@ export { SerialLine } from './device/serial.js';
 export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
 export {
+  type CostTable,
+  costTable,
+  instructionsOfStep,
+  type KindCosts,
+  readCosts,
+  type Work,
+  workOf,
+} from './model/costs.js';
+export {
   defaultTarget,
   type MemoryItem,
   type MemoryLimits,
@@ -56,7 +65,6 @@ export {
   type ModelTotals,
   supportedOperators,
 } from './model/model.js';
-export { type CostTable, costTable, instructionsOfStep, type KindCosts, readCosts, type Work, workOf } from './model/costs.js';
 export { type CompileOptions, Compiler, compile, type Program, type Stage, targets } from './model/program.js';
 export type {
   Argument,

@@ -234,8 +234,11 @@ async function follow(
         const left = event.left !== null && rest !== undefined ? Math.min(event.left, Math.max(0, rest())) : event.left;
         line.show(event.what, event.done, event.total, note, left);
         note = '';
-      } else if (event.type === 'analysis') say(`${contributionBars(event.contributions, layerText(model))}\n`);
-      else if (event.type === 'generation') {
+      } else if (event.type === 'analysis') {
+        // Under a short --time nothing may have been measured.
+        const { biases, layers } = event.contributions;
+        if (biases.length + layers.length > 0) say(`${contributionBars(event.contributions, layerText(model))}\n`);
+      } else if (event.type === 'generation') {
         note = `${thousands(event.evaluations)} candidates, best sum ${event.best.sum.toFixed(3)} with ${thousands(event.best.sram)} B`;
       } else if (event.type === 'done') return event.result;
     }

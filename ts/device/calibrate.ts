@@ -52,7 +52,8 @@ class Answers {
         this.#chunks = [bytes.subarray(count)];
         return bytes.subarray(0, count);
       }
-      if (this.#ended !== undefined) throw new TinytrainError('DEVICE_GONE', `${this.#line.name} ended: ${this.#ended}`);
+      if (this.#ended !== undefined)
+        throw new TinytrainError('DEVICE_GONE', `${this.#line.name} ended: ${this.#ended}`);
       await new Promise<void>(resolve => {
         this.#wake = resolve;
       });

@@ -80,7 +80,10 @@ function sum(values: Iterable<number>): number {
 }
 
 /** A table scaled, kind by kind, so that it predicts what was measured of some steps in sum. Kinds that were not measured stay as they are. */
-export function calibrated(table: CostTable, measured: readonly (Work & { readonly instructions: number })[]): CostTable {
+export function calibrated(
+  table: CostTable,
+  measured: readonly (Work & { readonly instructions: number })[],
+): CostTable {
   const result: Record<string, KindCosts> = { ...table };
   for (const kind of new Set(measured.map(step => step.kind))) {
     const costs = table[kind];

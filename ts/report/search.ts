@@ -67,7 +67,14 @@ export function millions(instructions: number): string {
 }
 
 function row(one: Proved, mark: string): (string | number)[] {
-  return [mark, one.name, one.sram, millions(one.instructions), accuracyText(one.accuracy.validation), accuracyText(one.accuracy.test)];
+  return [
+    mark,
+    one.name,
+    one.sram,
+    millions(one.instructions),
+    accuracyText(one.accuracy.validation),
+    accuracyText(one.accuracy.test),
+  ];
 }
 
 /** What was trained in earnest, the winner last. */

@@ -172,9 +172,12 @@ async function biasLadder(
 
 /** The better half: by turns the one with the largest gain and the one with the largest gain for a byte. */
 function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, bytes: (p: Priced) => number): Priced[] {
-  const order = (value: (p: Priced) => number) =>
-    [...entries].sort((a, b) => value(b) - value(a) || (keyOf(a.candidate) < keyOf(b.candidate) ? -1 : 1));
-  const lists = [order(gain), order(p => gain(p) / Math.max(1, bytes(p)))];
+  // Each gain is made out once: to compare them two by two would hold the thread.
+  const known = entries.map(entry => ({ entry, key: keyOf(entry.candidate), gain: gain(entry), bytes: bytes(entry) }));
+  type Known = (typeof known)[number];
+  const order = (value: (one: Known) => number) =>
+    [...known].sort((a, b) => value(b) - value(a) || (a.key < b.key ? -1 : 1)).map(({ entry }) => entry);
+  const lists = [order(one => one.gain), order(one => one.gain / Math.max(1, one.bytes))];
   const chosen = new Set<Priced>();
   for (let i = 0; chosen.size < Math.ceil(entries.length / 2); i++) {
     const [list, place] = [lists[i % lists.length] ?? [], Math.floor(i / lists.length)];

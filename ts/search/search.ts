@@ -443,13 +443,17 @@ function unlike(name: string, others: ReadonlyMap<string, { readonly name: strin
 /** What no scheme takes less of than the head alone. */
 function refuse(name: string, limit: number, least: number, option: string, unit: string): void {
   if (least <= limit) return;
-  const of = unit === 'instructions' ? `a limit of ${thousands(limit)} instructions` : `a budget of ${thousands(limit)} B of ${name}`;
+  const of =
+    unit === 'instructions'
+      ? `a limit of ${thousands(limit)} instructions`
+      : `a budget of ${thousands(limit)} B of ${name}`;
   const needs = unit === 'instructions' ? `takes ${thousands(least)} a step` : `needs ${thousands(least)} B`;
-  throw new TinytrainError(
-    'BUDGET_TOO_SMALL',
-    `${of} is below the smallest scheme: training the head alone ${needs}`,
-    { region: name.toLowerCase(), budget: limit, least, help: [`the least is ${option} ${least}`] },
-  );
+  throw new TinytrainError('BUDGET_TOO_SMALL', `${of} is below the smallest scheme: training the head alone ${needs}`, {
+    region: name.toLowerCase(),
+    budget: limit,
+    least,
+    help: [`the least is ${option} ${least}`],
+  });
 }
 
 /** Limits for each budget. Refused where not even the head fits. */

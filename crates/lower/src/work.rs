@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 use tinytrain_spec::params::ConvParams;
 
-use crate::{Arg, Kernel, Program, Step};
+use crate::{Arg, Data, Kernel, Program, Step};
 
 const TABLE: &str = include_str!("costs.json");
 /// What a training step does beside the Program's steps: its checks and counters.
@@ -85,22 +85,46 @@ impl Costs {
     /// Predicted instructions of a training step of a Program, the picture being in its place.
     pub fn training_step(&self, program: &Program) -> f64 {
         let rest = Work { kind: REST.into(), terms: [1.0, 0.0, 0.0, 0.0] };
-        program.steps.iter().map(|s| self.of(&s.work())).sum::<f64>() + self.of(&rest)
+        program.work().iter().map(|w| self.of(w)).sum::<f64>() + self.of(&rest)
+    }
+}
+
+impl Program {
+    /// What each step does.
+    pub fn work(&self) -> Vec<Work> {
+        self.steps.iter().map(|s| s.work(self)).collect()
+    }
+
+    /// How many of the numbers of a constant are not 0; all of `of` where there is none.
+    fn alive(&self, arg: Option<&Arg>, of: i32) -> i32 {
+        match arg {
+            Some(Arg::Const(i)) => match self.consts.get(*i).map(|c| &c.data) {
+                Some(Data::U32(v)) => v.iter().filter(|&&x| x != 0).count() as i32,
+                _ => of,
+            },
+            _ => of,
+        }
     }
 }
 
 impl Step {
-    /// What it does.
-    pub fn work(&self) -> Work {
+    fn work(&self, program: &Program) -> Work {
         let has = |i: usize| self.args.get(i).is_some_and(|a| *a != Arg::None);
         let (kind, inputs, outputs, products) = match &self.kernel {
             Kernel::Conv { depthwise: false, p } => conv(p, has(7), has(9)),
             Kernel::Conv { p, .. } => depthwise(p, has(7), has(9)),
             Kernel::ConvInputGrad { depthwise: false, p, .. } => conv_input_grad(p),
             Kernel::ConvInputGrad { p, .. } => depthwise_input_grad(p),
-            Kernel::ConvWeightStep { depthwise: false, p, u } => conv_weight_step(p, u.bits),
-            Kernel::ConvWeightStep { p, u, .. } => depthwise_weight_step(p, u.bits),
-            Kernel::BiasStep { pixels, channels, .. } => ("bias step".into(), pixels * channels, *channels, 0),
+            // Channels that cannot learn are passed over.
+            Kernel::ConvWeightStep { depthwise: false, p, u } => {
+                conv_weight_step(p, u.bits, program.alive(self.args.get(3), p.out_c))
+            }
+            Kernel::ConvWeightStep { p, u, .. } => {
+                depthwise_weight_step(p, u.bits, program.alive(self.args.get(3), p.out_c))
+            }
+            Kernel::BiasStep { pixels, channels, .. } => {
+                ("bias step".into(), pixels * channels, program.alive(self.args.get(1), *channels), 0)
+            }
             Kernel::Add { p } => (masked("add", has(3)), 0, p.n, 0),
             Kernel::Requantize { p } => (masked("requantize", has(2)), 0, p.n, 0),
             Kernel::AveragePool { p } => (masked("average pool", has(2)), 0, p.out_h * p.out_w * p.c, window(p)),
@@ -133,7 +157,13 @@ fn masked(name: &str, mask: bool) -> String {
 }
 
 fn grad_scale(mask: bool, channels: bool, shift: bool) -> String {
-    let of = if shift { ", shifted" } else if channels { ", by channel" } else { "" };
+    let of = if shift {
+        ", shifted"
+    } else if channels {
+        ", by channel"
+    } else {
+        ""
+    };
     masked(&format!("grad scale{of}"), mask)
 }
 
@@ -198,9 +228,13 @@ fn conv_input_grad(p: &ConvParams) -> Amounts {
     let pointwise = taps == 1 && p.stride_h == 1 && p.stride_w == 1;
     let parts = if split(p.trained, p.in_c) { ", in two parts" } else { "" };
     // Every tap is looked at for each input, whether it reaches an output or not.
-    let (kind, inputs) =
-        if pointwise { ("conv 1x1 input grad", p.in_c * p.out_c) } else { ("conv input grad", pixels * taps * up4(p.in_c)) };
-    let products = met_rows(p) * met(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left) * p.out_c * up4(p.in_c);
+    let (kind, inputs) = if pointwise {
+        ("conv 1x1 input grad", p.in_c * p.out_c)
+    } else {
+        ("conv input grad", pixels * taps * up4(p.in_c))
+    };
+    let channels = up4(p.trained) + up4(p.in_c - p.trained);
+    let products = met_rows(p) * met(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left) * p.out_c * channels;
     (format!("{kind}{parts}"), inputs, pixels * p.in_c, products)
 }
 
@@ -214,18 +248,96 @@ fn depthwise_input_grad(p: &ConvParams) -> Amounts {
 const PIXELS: i32 = 256;
 const ROW_BYTES: i32 = 3072;
 
-fn conv_weight_step(p: &ConvParams, bits: i32) -> Amounts {
+fn conv_weight_step(p: &ConvParams, bits: i32, alive: i32) -> Amounts {
     let (weights, pixels) = (p.kh * p.kw * p.trained, p.out_h * p.out_w);
     let rows = (ROW_BYTES / up4(pixels.min(PIXELS))).clamp(1, weights.max(1));
     // Inputs are gathered once, or where not all pixels are taken at once, for every four output channels.
     let (times, many) = if pixels > PIXELS { (up4(p.out_c) / 4, ", many pixels") } else { (1, "") };
     let gradients = pixels * p.out_c * ((weights + rows - 1) / rows);
     let kind = format!("conv weight step{many}, {bits} residual bits");
-    (kind, pixels * weights * times + gradients / 4, weights * p.out_c, pixels * weights * up4(p.out_c))
+    (kind, pixels * weights * times + gradients / 4, weights * alive, pixels * weights * up4(p.out_c))
 }
 
-fn depthwise_weight_step(p: &ConvParams, bits: i32) -> Amounts {
+fn depthwise_weight_step(p: &ConvParams, bits: i32, alive: i32) -> Amounts {
     let kind = format!("depthwise weight step, {bits} residual bits");
-    let inputs = (p.out_h * p.out_w + p.in_h * p.in_w) * p.trained;
-    (kind, inputs, p.kh * p.kw * p.trained, met_rows(p) * p.kw * p.out_w * p.trained)
+    let trained = (p.trained * alive + p.out_c / 2) / p.out_c;
+    let inputs = (p.out_h * p.out_w + p.in_h * p.in_w) * trained;
+    (kind, inputs, p.kh * p.kw * trained, met_rows(p) * p.kw * p.out_w * trained)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kinds that everything else falls back to: at least one for each kernel.
+    const BASES: [&str; 27] = [
+        "conv",
+        "conv 1x1",
+        "depthwise",
+        "conv input grad",
+        "conv 1x1 input grad",
+        "depthwise input grad",
+        "bias step",
+        "add",
+        "requantize",
+        "average pool",
+        "max pool",
+        "average pool grad",
+        "max pool grad",
+        "mean",
+        "softmax",
+        "copy",
+        "copy shifted",
+        "fill",
+        "head logits",
+        "head error",
+        "head input grad",
+        "head update",
+        "grad scale",
+        "grad repeat",
+        "sum",
+        "depthwise, strided",
+        REST,
+    ];
+
+    #[test]
+    fn the_built_in_table_knows_every_kernel() {
+        let table = Costs::built_in();
+        let weight_steps = ["conv weight step", "conv weight step, many pixels", "depthwise weight step"];
+        let bits = [0, 2, 4, 8].into_iter().flat_map(|b| weight_steps.map(|w| format!("{w}, {b} residual bits")));
+        for kind in BASES.into_iter().map(String::from).chain(bits) {
+            let work = Work { kind: kind.clone(), terms: [1.0, 1000.0, 1000.0, 1000.0] };
+            assert!(table.of(&work) > 0.0, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_was_never_measured_counts_as_what_its_name_begins_with() {
+        let table = Costs::parse(r#"{"costs": {"conv": [1, 2, 3, 4]}}"#).unwrap();
+        let work = |kind: &str| Work { kind: kind.into(), terms: [1.0, 10.0, 100.0, 1000.0] };
+        assert_eq!(table.of(&work("conv")), 4321.0);
+        assert_eq!(table.of(&work("conv, unheard of, indeed")), 4321.0);
+        assert_eq!(table.of(&work("unheard of")), 0.0);
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        for text in [
+            "",
+            "[]",
+            r#"{"conv": [1, 2, 3, 4]}"#,
+            r#"{"costs": {"conv": [1, 2, 3]}}"#,
+            r#"{"costs": {"conv": [1, 2, 3, -4]}}"#,
+        ] {
+            assert_eq!(Costs::parse(text).unwrap_err().code(), "COSTS_INVALID", "{text}");
+        }
+    }
+
+    #[test]
+    fn windows_that_meet_the_input_are_counted() {
+        // Rows -1 0 1 | 0 1 2 | 1 2 3 of an input of three rows.
+        assert_eq!(met(3, 3, 3, 1, 1), 7);
+        assert_eq!(met(4, 2, 3, 2, 0), 5);
+        assert_eq!(met(4, 2, 2, 2, 0), 4);
+    }
 }

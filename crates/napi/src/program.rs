@@ -6,7 +6,7 @@ use napi_derive::napi;
 use serde_json::json;
 use tinytrain_exec::{CALIBRATION_PICTURES, ExecError, Executor, PictureSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
-use tinytrain_lower::{Step, Target};
+use tinytrain_lower::Target;
 use tinytrain_spec::arith::Real31;
 
 use crate::error::Failure;
@@ -132,7 +132,7 @@ impl Program {
     /// What each step does, for a table of costs, as JSON.
     #[napi]
     pub fn work(&self) -> String {
-        json!(self.inner.steps.iter().map(Step::work).collect::<Vec<_>>()).to_string()
+        json!(self.inner.work()).to_string()
     }
 
     /// Predicted instructions of a training step by a table of costs as JSON, whose kinds stand in place of the built-in ones.
