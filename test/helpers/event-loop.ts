@@ -16,15 +16,17 @@ function threadMilliseconds(): number {
 export async function longestTask(work: () => Promise<unknown>): Promise<number> {
   let longest = 0;
   let before = threadMilliseconds();
-  const timer = setInterval(() => {
+  const tick = () => {
     const now = threadMilliseconds();
     longest = Math.max(longest, now - before);
     before = now;
-  }, 1);
+  };
+  const timer = setInterval(tick, 1);
   try {
     await work();
   } finally {
     clearInterval(timer);
+    tick();
   }
   return longest;
 }

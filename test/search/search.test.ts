@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { promises as fs } from 'node:fs';
+import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import {
+  costTable,
   loadModel,
   loadPictures,
   type Model,
@@ -123,6 +124,37 @@ test('several budgets share the analysis and give a front', async t => {
   t.is(result.budget, 120_000);
   const scheme = JSON.parse(await fs.readFile(join(out, 'scheme-60000.json'), 'utf8'));
   t.is(scheme.scheme, result.front[0]?.scheme);
+});
+
+test('a limit on instructions holds for everything that is tried; it is part of what a search is', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'limited');
+  const limited = { ...small, maxInstructions: 12_000_000, seeds: 1 };
+  const { result } = await finished(search(model, data, { ...limited, out }));
+  t.true(result.instructions <= 12_000_000);
+  t.true(result.baselines.length > 2);
+  t.true(result.baselines.every(({ instructions }) => instructions <= 12_000_000));
+  // Twice the costs leave room for nothing.
+  const costs = Object.fromEntries(
+    Object.entries(costTable()).map(([kind, [a, b, c, d]]) => [kind, [2 * a, 2 * b, 2 * c, 2 * d] as const]),
+  );
+  const error = await t.throwsAsync(finished(search(model, data, { ...limited, costs })), {
+    instanceOf: TinytrainError,
+  });
+  t.is(error.code, 'BUDGET_TOO_SMALL');
+  t.regex(error.message, /training the head alone takes [\d,]+ a step/);
+  t.true(Number(error.details['least']) > 12_000_000);
+  const other = search(model, data, { ...limited, costs, out, resume: true });
+  const differs = await t.throwsAsync(finished(other), { instanceOf: TinytrainError });
+  t.deepEqual(differs.details['differing'], ['costs']);
+});
+
+test('nothing is left behind by a search that cannot be', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'none', 'deep');
+  await t.throwsAsync(finished(search(model, data, { ...small, budgets: [1000], out })));
+  await t.throwsAsync(finished(search(model, data, { ...small, maxInstructions: 1, out })));
+  t.false(existsSync(join(folder, 'none')));
 });
 
 test('residual bits can be chosen by the search', async t => {

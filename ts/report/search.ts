@@ -61,9 +61,11 @@ export function contributionBars(contributions: Contributions, describe: (layer:
   ].join('\n');
 }
 
-/** Instructions of a training step: `41.3 M`. */
-export function millions(instructions: number): string {
-  return `${(instructions / 1e6).toFixed(1)} M`;
+const INSTRUCTIONS = 'instructions';
+
+/** Instructions of a training step, `41.3 M`, as wide as the head of their column. */
+function millions(instructions: number): string {
+  return `${(instructions / 1e6).toFixed(1)} M`.padStart(INSTRUCTIONS.length);
 }
 
 function row(one: Proved, mark: string): (string | number)[] {
@@ -80,7 +82,7 @@ function row(one: Proved, mark: string): (string | number)[] {
 /** What was trained in earnest, the winner last. */
 export function triedTable(result: SearchResult): string {
   const winner = result.front.at(-1);
-  const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', 'instructions', 'validation', 'test']];
+  const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', INSTRUCTIONS, 'validation', 'test']];
   for (const baseline of [...result.baselines].sort(
     (a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean,
   )) {
@@ -168,7 +170,7 @@ export function frontTable(front: readonly FrontPoint[], others: readonly Proved
     accuracyText(point.accuracy.test),
     point.scheme,
   ]);
-  const heads = ['budget', 'SRAM', 'instructions', 'validation', 'test', 'scheme'];
+  const heads = ['budget', 'SRAM', INSTRUCTIONS, 'validation', 'test', 'scheme'];
   return [table([heads, ...rows]), '', ...plot(front, others)].join('\n');
 }
 
