@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type CostTable, costText } from '../model/costs.js';
 import type { Compiler } from '../model/program.js';
 import { native, wait } from '../native.js';
@@ -41,7 +42,9 @@ export class Costs {
   async of(candidates: readonly Candidate[]): Promise<Cost[]> {
     const open = new Map<string, Candidate>();
     for (const candidate of candidates) if (!this.#known.has(keyOf(candidate))) open.set(keyOf(candidate), candidate);
-    if (open.size > 0) {
+    // Where all is known, others on this thread have their turn all the same.
+    if (open.size === 0) await setImmediate();
+    else {
       const list = [...open.values()];
       const { target, pixelTables, table, threads } = this.#settings;
       const found = await wait(() =>
