@@ -673,19 +673,10 @@ export type KindCosts = readonly [
 ];
 /** Instructions by kind of step; see `costTable()` for the kinds there are. */
 export type CostTable = Readonly<Record<string, KindCosts>>;
-/** What a step does. */
-export interface Work {
-	/** Which loops of its kernel run. */
-	readonly kind: string;
-	/** Calls (one), elements brought into order, elements yielded, products. */
-	readonly terms: KindCosts;
-}
 /** The table that this version was measured with. */
 export declare function costTable(): CostTable;
 /** The table in a file, as `run --calibrate` writes it. */
 export declare function readCosts(path: string): Promise<CostTable>;
-/** What each step of a Program does. */
-export declare function workOf(program: Program): readonly Work[];
 /** Predicted instructions of a training step, with the picture in its place. */
 export declare function instructionsOfStep(program: Program, costs?: CostTable | null): number;
 /** What a run is doing, and how far it is. */

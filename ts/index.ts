@@ -43,8 +43,6 @@ export {
   instructionsOfStep,
   type KindCosts,
   readCosts,
-  type Work,
-  workOf,
 } from './model/costs.js';
 export {
   defaultTarget,

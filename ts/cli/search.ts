@@ -163,6 +163,8 @@ interface Verified {
   readonly planned: number;
   readonly linked: number | null;
   readonly steps: number;
+  /** Instructions of a training step, counted and predicted; null where none are counted. */
+  readonly instructions: { readonly counted: number; readonly predicted: number } | null;
 }
 
 async function verify(
@@ -192,13 +194,20 @@ async function verify(
     planned: program.memory.sram.total,
     linked: found.linked?.sram ?? null,
     steps: found.steps,
+    instructions: found.instructions && {
+      counted: found.instructions.trainStep,
+      predicted: result.instructions,
+    },
   };
 }
 
-function verifiedText({ equal, planned, linked, steps }: Verified): string {
+function verifiedText({ equal, planned, linked, steps, instructions: step }: Verified): string {
   const bits = equal ? `${thousands(steps)} steps, every bit equal` : 'the device differs from the host';
   const bytesText = linked === null ? '' : `${thousands(linked)} B of SRAM linked, ${thousands(planned)} B planned; `;
-  return `device   ${bytesText}${bits}`;
+  const stepText = step
+    ? `${thousands(step.counted)} instructions a step, ${thousands(step.predicted)} predicted; `
+    : '';
+  return `device   ${bytesText}${stepText}${bits}`;
 }
 
 async function follow(
