@@ -41,8 +41,9 @@ const LEAST_VISITS = 200;
 const LEAST_PROOF = 1000;
 const MAX_CACHE = 2 ** 32;
 const DEFAULT_HELD_BACK = 0.2;
-/** Schemes that are trained in earnest under one budget, about. */
-const CONTESTANTS = 11;
+/** Schemes that are trained in earnest, about: baselines, and for each budget those that were found or drawn. */
+const BASELINES = 4;
+const FOR_A_BUDGET = 7;
 /** Shares of the time after which a phase must be at its end. */
 const ENDS: Readonly<Record<SearchPhase, number>> = { analysis: 0.5, evolution: 0.58, proof: 0.8, test: 1 };
 
@@ -133,8 +134,8 @@ class Search {
     this.#signal = watch.signal;
     this.#began = watch.began;
     this.#seconds = watch.seconds;
-    const { seeds, proofVisits } = facts.plan;
-    const each = CONTESTANTS * seeds * proofVisits;
+    const { budgets, seeds, proofVisits } = facts.plan;
+    const each = (BASELINES + FOR_A_BUDGET * budgets.length) * seeds * proofVisits;
     this.#expected = { analysis: 0, proof: each, test: (each * facts.pictures.all.size) / facts.pictures.train.size };
   }
 
