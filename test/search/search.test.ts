@@ -132,7 +132,7 @@ test('a limit on instructions holds for everything that is tried; it is part of 
   const limited = { ...small, maxInstructions: 12_000_000, seeds: 1 };
   const { result } = await finished(search(model, data, { ...limited, out }));
   t.true(result.instructions <= 12_000_000);
-  t.true(result.baselines.length > 2);
+  t.true(result.baselines.some(({ kind }) => kind === 'random'));
   t.true(result.baselines.every(({ instructions }) => instructions <= 12_000_000));
   // Twice the costs leave room for nothing.
   const costs = Object.fromEntries(
