@@ -406,6 +406,8 @@ interface EmitInput {
 	readonly sources: ReadonlyMap<string, string>;
 	/** Options of the compiler for the kernels. */
 	readonly kernelFlags: string;
+	/** Whether the clock is read before each step, to calibrate costs: the project is then no firmware. */
+	readonly marks?: boolean | undefined;
 }
 interface Manifest {
 	readonly format: number;
@@ -628,7 +630,7 @@ export interface FirmwareManifest extends Manifest {
 	readonly origin: FirmwareOrigin & Readonly<Record<string, unknown>>;
 }
 /** A Program as a firmware project: path to content. */
-export declare function firmwareFiles(program: Program, data: PictureSet, target: string): Promise<ReadonlyMap<string, string>>;
+export declare function firmwareFiles(program: Program, data: PictureSet, target: string, { marks }?: Pick<EmitInput, "marks">): Promise<ReadonlyMap<string, string>>;
 /** Writes a firmware project. What lies in `app/` already is left alone; returns the paths written. */
 export declare function writeFirmware(folder: string, files: ReadonlyMap<string, string>): Promise<string[]>;
 /** The manifest of a firmware folder. */
@@ -662,9 +664,24 @@ export interface QemuOptions {
 }
 /** Starts a firmware in QEMU's mps2-an500, with a deterministic count of instructions. */
 export declare function startQemu(elf: string, { line }?: QemuOptions): Promise<ProcessLine>;
+/** Instructions of a call, of an element brought into order, of an element yielded, and of a product. */
+export type KindCosts = readonly [
+	number,
+	number,
+	number,
+	number
+];
+/** Instructions by kind of step; see `costTable()` for the kinds there are. */
+export type CostTable = Readonly<Record<string, KindCosts>>;
+/** The table that this version was measured with. */
+export declare function costTable(): CostTable;
+/** The table in a file, as `run --calibrate` writes it. */
+export declare function readCosts(path: string): Promise<CostTable>;
+/** Predicted instructions of a training step, with the picture in its place. */
+export declare function instructionsOfStep(program: Program, costs?: CostTable | null): number;
 /** What a run is doing, and how far it is. */
 export interface RunProgress {
-	readonly phase: "pictures" | "build" | "training" | "predictions";
+	readonly phase: "pictures" | "build" | "calibration" | "training" | "predictions";
 	readonly done: number;
 	readonly total: number;
 	/** Loss of the last step, natural logarithm. */
@@ -684,6 +701,8 @@ export interface RunFirmwareOptions {
 	readonly baud?: number | undefined;
 	/** How QEMU is connected: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
 	readonly line?: "semihosting" | "uart" | "host" | undefined;
+	/** Counts every step in QEMU and yields a table of costs: this one, or the built-in one, made to fit. */
+	readonly calibrate?: CostTable | true | undefined;
 	readonly signal?: AbortSignal | undefined;
 	readonly onProgress?: ((progress: RunProgress) => void) | undefined;
 }
@@ -735,6 +754,10 @@ export interface RunFirmwareResult {
 		readonly inference: number;
 		readonly trainStep: number;
 	} | null;
+	/** Instructions of a training step as a table of costs predicts them: the one it was run with, or the built-in one. */
+	readonly predictedInstructions: number;
+	/** The table made to fit this firmware; null without `calibrate`. */
+	readonly costs: CostTable | null;
 	readonly seconds: number;
 	/** Version of the Arm compiler. */
 	readonly compiler: string | null;
@@ -776,6 +799,10 @@ export interface SearchOptions {
 	readonly budgets: readonly number[];
 	/** Bytes of flash it may need; those of the board by default. */
 	readonly flash?: number | undefined;
+	/** Instructions that a training step may take, as predicted from a table of costs; any number by default. */
+	readonly maxInstructions?: number | undefined;
+	/** The table, such as `run --calibrate` writes; by default the one that comes with this version. */
+	readonly costs?: CostTable | undefined;
 	/** The board; `stm32f746` by default. */
 	readonly target?: string | undefined;
 	/** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
@@ -879,6 +906,8 @@ export interface Contestant {
 	readonly residualBits: number;
 	/** Bytes of SRAM, all in. */
 	readonly sram: number;
+	/** Instructions of a training step, as predicted. */
+	readonly instructions: number;
 	/** Sum of contributions. */
 	readonly sum: number;
 }
@@ -923,6 +952,8 @@ export interface SearchResult {
 	readonly residualBits: number;
 	readonly budget: number;
 	readonly memory: MemoryTable;
+	/** Instructions of a training step, as predicted. */
+	readonly instructions: number;
 	readonly accuracy: Proved["accuracy"];
 	/** The others that were trained in earnest and fit the largest budget. */
 	readonly baselines: readonly Baseline[];
@@ -945,6 +976,8 @@ export interface SearchResult {
 export interface SearchPlan {
 	readonly budgets: readonly number[];
 	readonly flash: number | null;
+	readonly maxInstructions: number | null;
+	readonly costs: CostTable | null;
 	readonly target: string;
 	readonly residualBits: number | "any";
 	readonly criterion: Criterion;
@@ -967,6 +1000,8 @@ export type SearchEvent = {
 	readonly what: string;
 	readonly done: number;
 	readonly total: number;
+	/** Seconds to the end of the whole search, roughly; null where nothing is known yet. */
+	readonly left: number | null;
 } | {
 	readonly type: "analysis";
 	readonly contributions: Contributions;
@@ -1167,7 +1202,7 @@ export declare function contributionBars(contributions: Contributions, describe:
 /** What was trained in earnest, the winner last. */
 export declare function triedTable(result: SearchResult): string;
 /** Accuracy against SRAM: a table and a plot. */
-export declare function frontTable(front: readonly FrontPoint[]): string;
+export declare function frontTable(front: readonly FrontPoint[], others?: readonly Proved[]): string;
 interface Origin {
 	readonly model: {
 		readonly path: string;

@@ -29,7 +29,8 @@ const threads = availableParallelism();
 const pictures = await searchPictures(data, plan.heldBack, plan.seed);
 const trials = new Trials(model, data, pictures, { lr: plan.lr, threads, cacheBytes: 2 ** 30 }, Journal.inMemory());
 const compiler = await trials.compiler(plan.seed, 'validation');
-const costs = new Costs(compiler, plan.target, trials.pixelTables, threads);
+const settings = { target: plan.target, pixelTables: trials.pixelTables, table: plan.costs, threads };
+const costs = new Costs(compiler, settings);
 const count = compiler.layers;
 const random = new Random(plan.seed, 1234);
 const sums = Object.fromEntries(
@@ -42,7 +43,7 @@ const genes = {
 };
 const found = new Map();
 while (found.size < Number(schemes)) {
-  const limits = { sram: plan.budgets.at(-1), flash: Number.POSITIVE_INFINITY };
+  const limits = { sram: plan.budgets.at(-1), flash: Infinity, instructions: Infinity };
   for (const { candidate, cost } of await repaired(
     [drawn(genes, count, random)],
     genes,

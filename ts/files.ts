@@ -34,6 +34,16 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
+/** The text of a file; undefined where there is none. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await fs.readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw fileError(error, path, 'cannot be read');
+  }
+}
+
 /** Writes a file so that it is there whole or not at all, whenever the process may die. */
 export async function replaceFile(path: string, content: string): Promise<void> {
   const unfinished = `${path}.${randomBytes(6).toString('hex')}`;

@@ -38,6 +38,13 @@ export { SerialLine } from './device/serial.js';
 export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
 export {
+  type CostTable,
+  costTable,
+  instructionsOfStep,
+  type KindCosts,
+  readCosts,
+} from './model/costs.js';
+export {
   defaultTarget,
   type MemoryItem,
   type MemoryLimits,

@@ -81,6 +81,7 @@ test('what a search cannot do is said, with what the least is', async t => {
   const folder = await temporary(t);
   await set(folder);
   await pictures(join(folder, 'few'), { 'train/cat': 5, 'train/dog': 1, 'test/cat': 2, 'test/dog': 2 });
+  await pictures(join(folder, 'one'), { 'train/cat': 5, 'test/cat': 2 });
   const cases: [string[], number, RegExp][] = [
     [[], 2, /needs a budget/],
     [['--budget', '10k'], 1, /below the smallest scheme: training the head alone needs [\d,]+ B/],
@@ -89,12 +90,20 @@ test('what a search cannot do is said, with what the least is', async t => {
     [['--budget', 'much'], 2, /--budget much: expected bytes/],
     [['--budget', '256k', '--time', 'soon'], 2, /--time soon: expected a time/],
     [['--budget', '256k', '--residual-bits', '3'], 2, /residual-bits/],
+    [['--budget', '256k', '--data', 'one'], 1, /only one class, cat/],
+    [['--budget', '256k', '--flash', '10k'], 1, /10,240 B of flash is below the smallest scheme/],
+    [['--budget', '256k', '--max-instructions', '1M'], 1, /1,000,000 instructions is below .* takes [\d,]+ a step/],
+    [['--budget', '256k', '--max-instructions', 'few'], 2, /--max-instructions few: expected instructions/],
+    [['--budget', '256k', '--costs', 'nowhere.json'], 1, /nowhere.json: cannot be read: it does not exist/],
+    [['--budget', '256k', '--target', 'nucleo'], 1, /there is no board 'nucleo'/],
   ];
   for (const [args, expected, message] of cases) {
     const data = args.includes('--data') ? [] : ['--data', 'pictures'];
     const { code, stderr } = await tinytrain(['search', ...data, ...args], folder);
     t.is(code, expected, args.join(' '));
     t.regex(stderr, message);
+    t.true(stderr.split('\n').length <= 4, stderr);
+    t.deepEqual((await fs.readdir(folder)).sort(), ['few', 'one', 'pictures'], args.join(' '));
   }
   const missing = await tinytrain(['search', '--resume', 'nowhere'], folder);
   t.is(missing.code, 1);

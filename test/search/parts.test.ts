@@ -126,6 +126,7 @@ test('the winner: by accuracy, then loss, then bytes; with as many seeds as the 
     scheme: name,
     residualBits: 4,
     sram,
+    instructions: 1,
     sum: 0,
     accuracy: { validation: { mean: accuracy, standardError: null, seeds }, test: null },
     loss: { validation: { mean: loss, standardError: null, seeds }, test: null },

@@ -1,7 +1,10 @@
-import { promises as fs } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import {
+  costTable,
   loadModel,
   loadPictures,
   type Model,
@@ -73,6 +76,34 @@ test('a search that is stopped in any phase and resumed finds the same', async t
   t.deepEqual(result, whole);
 });
 
+test('kill -9 in each phase, then resume: the files of a search that was left alone', async t => {
+  const { folder } = await prepared(t);
+  const program = fileURLToPath(new URL('../helpers/killed-search.js', import.meta.url));
+  const run = (phase: string, out: string, how: 'new' | 'resume') =>
+    new Promise<string | number | null>((resolve, reject) => {
+      const child = spawn(process.execPath, [program, phase, join(folder, 'pictures'), out, how], { stdio: 'ignore' });
+      child.once('error', reject);
+      child.once('close', (code, signal) => resolve(signal ?? code));
+    });
+  const [whole, killed] = [join(folder, 'whole'), join(folder, 'killed')];
+  t.is(await run('never', whole, 'new'), 0);
+  const runs = async () => (await fs.readFile(join(killed, 'journal.jsonl'), 'utf8')).split('\n').length;
+  let before = 0;
+  for (const phase of ['analysis', 'evolution', 'proof', 'test']) {
+    t.is(await run(phase, killed, before === 0 ? 'new' : 'resume'), 'SIGKILL', phase);
+    const names = await fs.readdir(killed);
+    t.deepEqual(names, ['journal.jsonl'], phase);
+    const now = await runs();
+    t.true(now >= before, phase);
+    before = now;
+  }
+  t.is(await run('never', killed, 'resume'), 0);
+  for (const name of ['scheme.json', 'search.json']) {
+    const [one, other] = await Promise.all([whole, killed].map(path => fs.readFile(join(path, name), 'utf8')));
+    t.is(other, one, name);
+  }
+});
+
 test('who stops listening stops the search', async t => {
   const { model, data } = await prepared(t);
   for await (const event of search(model, data, small)) if (event.type === 'progress') break;
@@ -93,6 +124,37 @@ test('several budgets share the analysis and give a front', async t => {
   t.is(result.budget, 120_000);
   const scheme = JSON.parse(await fs.readFile(join(out, 'scheme-60000.json'), 'utf8'));
   t.is(scheme.scheme, result.front[0]?.scheme);
+});
+
+test('a limit on instructions holds for everything that is tried; it is part of what a search is', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'limited');
+  const limited = { ...small, maxInstructions: 12_000_000, seeds: 1 };
+  const { result } = await finished(search(model, data, { ...limited, out }));
+  t.true(result.instructions <= 12_000_000);
+  t.true(result.baselines.some(({ kind }) => kind === 'random'));
+  t.true(result.baselines.every(({ instructions }) => instructions <= 12_000_000));
+  // Twice the costs leave room for nothing.
+  const costs = Object.fromEntries(
+    Object.entries(costTable()).map(([kind, [a, b, c, d]]) => [kind, [2 * a, 2 * b, 2 * c, 2 * d] as const]),
+  );
+  const error = await t.throwsAsync(finished(search(model, data, { ...limited, costs })), {
+    instanceOf: TinytrainError,
+  });
+  t.is(error.code, 'BUDGET_TOO_SMALL');
+  t.regex(error.message, /training the head alone takes [\d,]+ a step/);
+  t.true(Number(error.details['least']) > 12_000_000);
+  const other = search(model, data, { ...limited, costs, out, resume: true });
+  const differs = await t.throwsAsync(finished(other), { instanceOf: TinytrainError });
+  t.deepEqual(differs.details['differing'], ['costs']);
+});
+
+test('nothing is left behind by a search that cannot be', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'none', 'deep');
+  await t.throwsAsync(finished(search(model, data, { ...small, budgets: [1000], out })));
+  await t.throwsAsync(finished(search(model, data, { ...small, maxInstructions: 1, out })));
+  t.false(existsSync(join(folder, 'none')));
 });
 
 test('residual bits can be chosen by the search', async t => {
@@ -135,6 +197,15 @@ test('a search is not overwritten, and not continued with anything else', async 
   t.is(differs?.code, 'SEARCH_DIFFERS');
   t.deepEqual(differs?.details['differing'], ['visits']);
   t.is((await fails({ ...small, out: join(folder, 'none'), resume: true }))?.code, 'SEARCH_MISSING');
+  // Other pictures, although the set says that it is the same: what is held back tells.
+  const order = Array.from(data.train.labels.keys()).reverse();
+  const other = { ...data, train: data.train.subset(order) };
+  const pictures = await t.throwsAsync(finished(search(model, other, { ...small, out, resume: true })), {
+    instanceOf: TinytrainError,
+  });
+  t.is(pictures?.code, 'SEARCH_DIFFERS');
+  t.deepEqual(pictures?.details['differing'], ['held-back pictures']);
+  t.regex(pictures?.message ?? '', /not the same held-back pictures as before/);
 });
 
 test('a time limit holds, and what was left out is said', async t => {

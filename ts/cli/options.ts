@@ -16,6 +16,15 @@ export function bytes(option: string): (text: string) => number {
   };
 }
 
+/** `40M` is 40,000,000 instructions. */
+export function instructions(text: string): number {
+  const found = /^(\d+(?:\.\d+)?)([kKmMgG]?)$/.exec(String(text));
+  const unit = { '': 1, k: 1e3, m: 1e6, g: 1e9 }[found?.[2]?.toLowerCase() ?? ''] ?? 1;
+  const value = Math.round(Number(found?.[1]) * unit);
+  if (!found || value <= 0) throw wrong('max-instructions', String(text), 'instructions, such as 40M or 40000000');
+  return value;
+}
+
 /** `192k,256k` */
 export function budgets(text: string): number[] {
   return String(text).split(',').map(bytes('budget'));

@@ -12,8 +12,8 @@ export class ProgressLine {
   #began = 0;
   #drawn = 0;
 
-  /** Shows how far `what` is. */
-  show(what: string, done: number, total: number, note = ''): void {
+  /** Shows how far `what` is. `inAll`: seconds to the end of the whole, where that is known; otherwise the line says when `what` is done. */
+  show(what: string, done: number, total: number, note = '', inAll?: number | null): void {
     if (!this.#terminal) return;
     const now = performance.now();
     if (what !== this.#what) {
@@ -23,7 +23,8 @@ export class ProgressLine {
     if (now - this.#drawn < INTERVAL_MS && done < total) return;
     this.#drawn = now;
     const elapsed = (now - this.#began) / 1000;
-    const left = done > 0 && elapsed > 1 ? `about ${duration((elapsed / done) * (total - done))} left` : '';
+    const own = done > 0 && elapsed > 1 ? `about ${duration((elapsed / done) * (total - done))} left` : '';
+    const left = inAll === undefined ? own : inAll === null ? '' : `about ${duration(inAll)} left in all`;
     const share = total > 0 ? done / total : 0;
     const drawn = bar(share, BAR) + '░'.repeat(BAR - bar(share, BAR).length);
     const text = [`${done} of ${total}`, note, left].filter(part => part !== '').join('  ');

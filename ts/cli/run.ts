@@ -1,6 +1,9 @@
+import { dirname, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { type RunFirmwareResult, type RunProgress, runFirmware } from '../device/run.js';
+import { checkWritable } from '../files.js';
 import { percent, thousands } from '../format.js';
+import { costsIfThere, writeCosts } from '../model/costs.js';
 import { commonOptions, positive, whole } from './options.js';
 import { exitCodes, type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
@@ -13,6 +16,7 @@ interface Arguments {
   port?: string;
   baud?: number;
   line: 'semihosting' | 'uart' | 'host';
+  calibrate?: string;
   json: boolean;
 }
 
@@ -20,13 +24,13 @@ function show(line: ProgressLine, { phase, done, total, loss }: RunProgress): vo
   line.show(phase, done, total, loss === undefined ? '' : `loss ${loss.toFixed(3)}, device = host`);
 }
 
-function figures({ instructions, cycles }: RunFirmwareResult): string[] {
+function figures({ instructions, cycles, predictedInstructions }: RunFirmwareResult): string[] {
   const found = instructions ?? cycles;
   if (!found) return [];
   const unit = instructions ? 'instructions' : 'cycles';
   return [
     `inference  ${thousands(found.inference)} ${unit}`,
-    `training   ${thousands(found.trainStep)} ${unit} a step`,
+    `training   ${thousands(found.trainStep)} ${unit} a step${instructions ? `, ${thousands(predictedInstructions)} predicted` : ''}`,
   ];
 }
 
@@ -56,11 +60,15 @@ function report(result: RunFirmwareResult): string {
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
-    const { folder, json, ...options } = args;
-    const result = await runFirmware(folder, { ...options, signal, onProgress: progress => show(line, progress) });
+    const { folder, json, calibrate: path, ...options } = args;
+    if (path !== undefined) await checkWritable(dirname(resolve(path)));
+    const calibrate = path === undefined ? undefined : ((await costsIfThere(path)) ?? true);
+    const onProgress = (progress: RunProgress) => show(line, progress);
+    const result = await runFirmware(folder, { ...options, calibrate, signal, onProgress });
     line.clear();
+    if (path !== undefined && result.costs) await writeCosts(path, result.costs);
     if (json) printJson(result);
-    else print(report(result));
+    else print(report(result), ...(path === undefined ? [] : [`wrote ${path}: npx tinytrain search --costs ${path}`]));
     if (!result.equal) process.exitCode = exitCodes.failure;
   } finally {
     line.clear();
@@ -113,6 +121,11 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
           describe: 'how QEMU is connected; host: the same sources on this computer, under sanitizers',
           choices: ['semihosting', 'uart', 'host'] as const,
           default: 'semihosting' as const,
+          requiresArg: true,
+        },
+        calibrate: {
+          describe: 'counts every step in QEMU, and makes the table of costs in this file fit',
+          type: 'string',
           requiresArg: true,
         },
         ...commonOptions,

@@ -8,6 +8,7 @@ import { runFirmware } from '../device/run.js';
 import { TinytrainError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { duration, thousands } from '../format.js';
+import { readCosts } from '../model/costs.js';
 import { loadModel, type Model } from '../model/model.js';
 import { compile } from '../model/program.js';
 import { contributionFigure } from '../report/contributions.js';
@@ -17,7 +18,7 @@ import { searchOrigin } from '../search/journal.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { Criterion, SearchEvent, SearchOptions, SearchResult } from '../search/types.js';
 import { openPictures, type ProgramArguments, programOptions } from './inputs.js';
-import { budgets, bytes, commonOptions, normalisationOf, positive, time, whole } from './options.js';
+import { budgets, bytes, commonOptions, instructions, normalisationOf, positive, time, whole } from './options.js';
 import { exitCodes, type Interrupt, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
@@ -31,6 +32,8 @@ interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residu
   lr?: number;
   'cache-memory'?: number;
   time?: number;
+  'max-instructions'?: number;
+  costs?: string;
   'verify-device': boolean;
   out?: string;
   resume?: string;
@@ -65,6 +68,8 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
   const options = {
     budgets: args.budget,
     flash,
+    maxInstructions: args['max-instructions'],
+    costs: args.costs === undefined ? undefined : await readCosts(args.costs),
     target,
     criterion,
     seed,
@@ -87,7 +92,13 @@ async function resumed(out: string, args: Arguments, signal: AbortSignal, line: 
     'drawn' in origin
       ? await defaultPictures(model.input, { ...origin.drawn, ...work })
       : await loadPictures(origin.folder, model.input, { ...origin, ...work });
-  return { model, data, out, options: { ...options, flash: options.flash ?? undefined } };
+  const { flash, maxInstructions, costs, ...plan } = options;
+  const limits = {
+    flash: flash ?? undefined,
+    maxInstructions: maxInstructions ?? undefined,
+    costs: costs ?? undefined,
+  };
+  return { model, data, out, options: { ...plan, ...limits } };
 }
 
 function head({ model, data, options }: Prepared, begin: Extract<SearchEvent, { type: 'begin' }>): string {
@@ -95,10 +106,11 @@ function head({ model, data, options }: Prepared, begin: Extract<SearchEvent, { 
   const { plan, threads, validation } = begin;
   const held = data.validation ? '' : `, ${thousands(validation)} of them held back`;
   const sram = plan.budgets.map(budget => thousands(budget)).join(', ');
+  const most = plan.maxInstructions === null ? '' : `, at most ${thousands(plan.maxInstructions)} instructions a step`;
   return [
     `model    ${name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} pictures${held}, ${thousands(data.test.size)} for the test)`,
-    `budget   ${sram} B of SRAM, all in   seed ${options.seed ?? 0}   threads ${threads}`,
+    `budget   ${sram} B of SRAM, all in${most}   seed ${options.seed ?? 0}   threads ${threads}`,
     '',
   ].join('\n');
 }
@@ -124,7 +136,7 @@ function again(args: Arguments, result: SearchResult): string {
 
 function report(result: SearchResult, args: Arguments, out: string, seconds: number): string {
   const { front, budget, memory, leftOut, plan } = result;
-  const several = front.length > 1 ? [frontTable(front), ''] : [];
+  const several = front.length > 1 ? [frontTable(front, result.baselines), ''] : [];
   const compared = result.baselines.filter(({ kind }) => kind === 'baseline');
   const judged = [...compared.map(({ name, difference }) => differenceText(name, difference)), predictionText(result)];
   const words = judged.filter(text => text !== '');
@@ -151,6 +163,8 @@ interface Verified {
   readonly planned: number;
   readonly linked: number | null;
   readonly steps: number;
+  /** Instructions of a training step, counted and predicted; null where none are counted. */
+  readonly instructions: { readonly counted: number; readonly predicted: number } | null;
 }
 
 async function verify(
@@ -180,13 +194,20 @@ async function verify(
     planned: program.memory.sram.total,
     linked: found.linked?.sram ?? null,
     steps: found.steps,
+    instructions: found.instructions && {
+      counted: found.instructions.trainStep,
+      predicted: result.instructions,
+    },
   };
 }
 
-function verifiedText({ equal, planned, linked, steps }: Verified): string {
+function verifiedText({ equal, planned, linked, steps, instructions: step }: Verified): string {
   const bits = equal ? `${thousands(steps)} steps, every bit equal` : 'the device differs from the host';
   const bytesText = linked === null ? '' : `${thousands(linked)} B of SRAM linked, ${thousands(planned)} B planned; `;
-  return `device   ${bytesText}${bits}`;
+  const stepText = step
+    ? `${thousands(step.counted)} instructions a step, ${thousands(step.predicted)} predicted; `
+    : '';
+  return `device   ${bytesText}${stepText}${bits}`;
 }
 
 async function follow(
@@ -211,15 +232,22 @@ async function follow(
   };
   let where = '';
   let note = '';
+  // Under --time it is over by then.
+  const [began, { time }] = [performance.now(), args];
+  const rest = time === undefined ? undefined : () => time - (performance.now() - began) / 1000;
   try {
     for await (const event of searchSchemes(model, data, all)) {
       if (event.type === 'begin') say(head(prepared, event));
       else if (event.type === 'progress') {
         where = `${event.what}, ${event.done} of ${event.total}`;
-        line.show(event.what, event.done, event.total, note);
+        const left = event.left !== null && rest !== undefined ? Math.min(event.left, Math.max(0, rest())) : event.left;
+        line.show(event.what, event.done, event.total, note, left);
         note = '';
-      } else if (event.type === 'analysis') say(`${contributionBars(event.contributions, layerText(model))}\n`);
-      else if (event.type === 'generation') {
+      } else if (event.type === 'analysis') {
+        // Under a short --time nothing may have been measured.
+        const { biases, layers } = event.contributions;
+        if (biases.length + layers.length > 0) say(`${contributionBars(event.contributions, layerText(model))}\n`);
+      } else if (event.type === 'generation') {
         note = `${thousands(event.evaluations)} candidates, best sum ${event.best.sum.toFixed(3)} with ${thousands(event.best.sram)} B`;
       } else if (event.type === 'done') return event.result;
     }
@@ -281,6 +309,19 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
           choices: ['0', '2', '4', '8', 'any'],
           default: '4',
           requiresArg: true,
+        },
+        'max-instructions': {
+          describe: 'instructions that a training step may take, as predicted, such as 40M',
+          type: 'string',
+          requiresArg: true,
+          coerce: instructions,
+          defaultDescription: 'any number',
+        },
+        costs: {
+          describe: 'table that instructions are predicted by, of `tinytrain run --calibrate FILE`',
+          type: 'string',
+          requiresArg: true,
+          defaultDescription: 'measured in QEMU',
         },
         criterion: {
           describe: 'what contributions are counted in; accuracy: as in the paper',
@@ -353,6 +394,8 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
         'input',
         'budget',
         'flash',
+        'max-instructions',
+        'costs',
         'target',
         'seeds',
         'visits',

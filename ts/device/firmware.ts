@@ -5,6 +5,7 @@ import { defaultPictures } from '../data/default.js';
 import { loadPictures } from '../data/pictures.js';
 import type { WorkOptions } from '../data/pool.js';
 import { emit } from '../emit/emit.js';
+import type { EmitInput } from '../emit/input.js';
 import { type Manifest, manifestFormat } from '../emit/manifest.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { makeFolder } from '../files.js';
@@ -68,6 +69,7 @@ export async function firmwareFiles(
   program: Program,
   data: PictureSet,
   target: string,
+  { marks }: Pick<EmitInput, 'marks'> = {},
 ): Promise<ReadonlyMap<string, string>> {
   const { record, model } = program;
   const memory = program.memoryOn(target);
@@ -86,6 +88,7 @@ export async function firmwareFiles(
     version,
     sources: await deviceSources(),
     kernelFlags,
+    marks,
   });
 }
 

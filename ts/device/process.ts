@@ -10,6 +10,7 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /** Processes that are running: none may outlive this one. */
 const running = new Set<Child>();
+let watching = false;
 
 function endAll(): void {
   for (const child of running) child.kill('SIGKILL');
@@ -50,7 +51,8 @@ export class ProcessLine implements Line {
   /** Starts a process. */
   static async start(name: string, command: string, args: readonly string[]): Promise<ProcessLine> {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    if (running.size === 0) process.once('exit', endAll);
+    if (!watching) process.once('exit', endAll);
+    watching = true;
     running.add(child);
     const line = new ProcessLine(name, child);
     try {

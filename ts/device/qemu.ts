@@ -1,5 +1,9 @@
 import { ProcessLine } from './process.js';
 
+/** The board that stands in for one. */
+export const EMULATED = 'qemu-mps2-an500';
+/** Its clock. */
+export const QEMU_CLOCK_HZ = 25_000_000;
 /** Nanoseconds of virtual time that an instruction takes, as a power of two: at 25 MHz the clock ticks several times an instruction. */
 const ICOUNT_SHIFT = 8;
 /** Where the board looks whether semihosting is there (board/qemu-mps2-an500/board.c). */

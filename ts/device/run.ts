@@ -3,20 +3,21 @@ import { promises as fs } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { Dataset, PictureSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
+import { type CostTable, calibrated, costTable, instructionsOfStep } from '../model/costs.js';
 import type { Program } from '../model/program.js';
 import { call, native, type Session } from '../native.js';
+import { measureSteps } from './calibrate.js';
 import { Device, type Identity } from './device.js';
 import { readElf } from './elf.js';
 import { type FirmwareManifest, openFirmware, rebuild } from './firmware.js';
 import type { Line } from './line.js';
 import { checkLinked, type Linked, measure } from './linked.js';
+import { strideOrder } from './order.js';
 import { ProcessLine } from './process.js';
-import { instructionsOf, startQemu } from './qemu.js';
+import { EMULATED, instructionsOf, startQemu } from './qemu.js';
 import { defaultBaud, SerialLine } from './serial.js';
 import { build, requireTool } from './toolchain.js';
 
-/** The board that stands in for one. */
-const EMULATED = 'qemu-mps2-an500';
 const STEPS = 20;
 const PREDICTIONS = 100;
 const RATE = 1.6e-3;
@@ -25,7 +26,7 @@ const STACK_GUARD = 8;
 
 /** What a run is doing, and how far it is. */
 export interface RunProgress {
-  readonly phase: 'pictures' | 'build' | 'training' | 'predictions';
+  readonly phase: 'pictures' | 'build' | 'calibration' | 'training' | 'predictions';
   readonly done: number;
   readonly total: number;
   /** Loss of the last step, natural logarithm. */
@@ -46,6 +47,8 @@ export interface RunFirmwareOptions {
   readonly baud?: number | undefined;
   /** How QEMU is connected: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
   readonly line?: 'semihosting' | 'uart' | 'host' | undefined;
+  /** Counts every step in QEMU and yields a table of costs: this one, or the built-in one, made to fit. */
+  readonly calibrate?: CostTable | true | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
 }
@@ -86,17 +89,13 @@ export interface RunFirmwareResult {
   readonly instructions: { readonly inference: number; readonly trainStep: number } | null;
   /** Clock cycles on a board; null in QEMU. */
   readonly cycles: { readonly inference: number; readonly trainStep: number } | null;
+  /** Instructions of a training step as a table of costs predicts them: the one it was run with, or the built-in one. */
+  readonly predictedInstructions: number;
+  /** The table made to fit this firmware; null without `calibrate`. */
+  readonly costs: CostTable | null;
   readonly seconds: number;
   /** Version of the Arm compiler. */
   readonly compiler: string | null;
-}
-
-/** An order of pictures that goes through all of them with a fixed stride. */
-export function strideOrder(count: number, n: number): number[] {
-  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
-  let stride = Math.max(1, Math.round(count * 0.618));
-  while (gcd(stride, count) !== 1) stride++;
-  return Array.from({ length: n }, (_, i) => (i * stride) % count);
 }
 
 interface Bench {
@@ -260,6 +259,19 @@ async function exercise(bench: Bench, steps: number, predictions: number): Promi
   };
 }
 
+async function costsOf(
+  program: Program,
+  data: PictureSet,
+  target: string,
+  table: CostTable | undefined,
+  { signal, onProgress }: RunFirmwareOptions,
+): Promise<CostTable> {
+  onProgress?.({ phase: 'calibration', done: 0, total: 1 });
+  const measured = await measureSteps(program, data, target, signal);
+  onProgress?.({ phase: 'calibration', done: 1, total: 1 });
+  return calibrated({ ...costTable(), ...table }, measured);
+}
+
 /**
  * Runs a firmware folder in QEMU or on a board: builds it, compares what was linked with the plan, trains on real pictures and predicts, and compares
  * everything with the host, step by step. Whatever was started is ended, whatever happens.
@@ -276,6 +288,9 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   onProgress?.({ phase: 'build', done: 0, total: 2 });
   const linked = await link(folder, manifest, signal);
   onProgress?.({ phase: 'build', done: 1, total: 2 });
+  const { calibrate } = options;
+  const table = calibrate === true ? undefined : calibrate;
+  const costs = calibrate ? await costsOf(program, data, manifest.target, table, options) : null;
   const steps = options.steps ?? STEPS;
   const predictions = Math.min(options.predictions ?? PREDICTIONS, data.test.size);
   const device = new Device(await connect(folder, options), { signal });
@@ -290,6 +305,8 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
       steps,
       planned: { sram: manifest.memory.sram.total, flash: manifest.memory.flash.total },
       linked,
+      predictedInstructions: instructionsOfStep(program, table),
+      costs,
       seconds: (performance.now() - began) / 1000,
       compiler,
     };

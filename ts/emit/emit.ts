@@ -9,6 +9,9 @@ import { kernelFiles } from './sources.js';
 import { stateFile } from './state.js';
 import { weightsFile, weightsHeader } from './weights.js';
 
+/** Sources that no firmware holds. */
+const CALIBRATE = 'calibrate/';
+
 /** C functions of the kernels that a Program calls. */
 function usedFunctions({ record }: EmitInput): Set<string> {
   const names = record.steps.map(step => cKernel(step.kernel as KernelFields).name);
@@ -24,11 +27,21 @@ function lists(files: ReadonlyMap<string, string>): SourceLists {
   };
 }
 
+/** What stands in for an application where costs are calibrated. */
+function markFiles({ record, sources }: EmitInput): [string, string][] {
+  const count = record.steps.length;
+  const header = `#include "model.h"\n\n#define TT_STEPS ${count}\n\nvoid tt_mark(uint32_t step);\n`;
+  return [
+    ['model/marks.h', header],
+    ['app/main.c', sources.get(`${CALIBRATE}main.c`) ?? ''],
+  ];
+}
+
 /** A Program as a firmware project: path to content. Pure: the same input gives the same bytes. */
 export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
-    if (!path.startsWith('kernels/')) files.set(path, text);
+    if (!path.startsWith('kernels/') && !path.startsWith(CALIBRATE)) files.set(path, text);
   }
   for (const path of kernelFiles(input.sources, usedFunctions(input))) files.set(path, input.sources.get(path) ?? '');
   files.set('model/model.h', modelHeader(input));
@@ -37,6 +50,7 @@ export function emit(input: EmitInput): Map<string, string> {
   files.set('model/weights.c', weightsFile(input));
   files.set('model/state.c', stateFile(input));
   files.set('model/memory.ld', memoryScript(input));
+  if (input.marks) for (const [path, text] of markFiles(input)) files.set(path, text);
   const sources = lists(files);
   files.set('Makefile', makefile(input, sources));
   files.set('CMakeLists.txt', cmakeLists(input, sources));

@@ -28,6 +28,8 @@ export interface EmitInput {
   readonly sources: ReadonlyMap<string, string>;
   /** Options of the compiler for the kernels. */
   readonly kernelFlags: string;
+  /** Whether the clock is read before each step, to calibrate costs: the project is then no firmware. */
+  readonly marks?: boolean | undefined;
 }
 
 /** Numbers of a kernel's parameters by name. */

@@ -94,8 +94,14 @@ function stepText(record: ProgramRecord, index: number, parameters: Parameters):
   return `${comment}\n${stepCall(record, step, parameters.of(step, index))}`;
 }
 
-function steps(record: ProgramRecord, from: number, to: number, parameters: Parameters): string {
-  return Array.from({ length: to - from }, (_, i) => stepText(record, from + i, parameters)).join('\n\n');
+/** Steps `from` up to `to`; with marks, one before each and one behind the last. */
+function steps({ record, marks }: EmitInput, from: number, to: number, parameters: Parameters): string {
+  const mark = (step: number) => (marks ? [`    tt_mark(${step});`] : []);
+  const texts = Array.from({ length: to - from }, (_, i) => [
+    ...mark(from + i),
+    stepText(record, from + i, parameters),
+  ]);
+  return [...texts.map(lines => lines.join('\n')), ...mark(to)].join('\n\n');
 }
 
 function headScale(kernel: KernelFields): string {
@@ -147,8 +153,9 @@ function locals(body: string): string {
 }
 
 /** The backward pass of a program: at least the head learns. */
-function backward(record: ProgramRecord, parameters: Parameters): string {
-  const body = steps(record, record.forward, record.steps.length, parameters);
+function backward(input: EmitInput, parameters: Parameters): string {
+  const { record } = input;
+  const body = steps(input, record.forward, record.steps.length, parameters);
   const update = /&u\b/.test(body)
     ? '    tt_update u;\n    u.lr = rate;\n    u.k = k;\n    u.step = tt->counters.steps;\n    u.seed = TT_SEED;\n'
     : '';
@@ -168,8 +175,8 @@ export function modelFile(input: EmitInput): string {
   const { record, version } = input;
   const parameters = new Parameters(input.sources.get('kernels/tt_kernels.h') ?? '');
   const { logits, error, kernel } = headPlaces(record);
-  const forwardBody = steps(record, 0, record.forward - 1, parameters);
-  const backwardText = backward(record, parameters);
+  const forwardBody = steps(input, 0, record.forward - 1, parameters);
+  const backwardText = backward(input, parameters);
   return `${banner(
     `The steps of ${record.name}, in order of execution: forward, head, backward and update.
  * Numbers behind \`a +\` are bytes of the arena, as planned; \`s->\` is the trainable state.`,
@@ -177,7 +184,7 @@ export function modelFile(input: EmitInput): string {
   )}
 #include "tt_kernels.h"
 #include "steps.h"
-#include "weights.h"
+${input.marks ? '#include "marks.h"\n' : ''}#include "weights.h"
 
 const uint8_t tt_program_hash[32] = {
 ${hashBytes(record.hash)}

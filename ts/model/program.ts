@@ -123,8 +123,8 @@ export class Program {
     this.seed = seed;
     this.residualBits = residualBits;
     this.scheme = handle.scheme;
-    this.hash = handle.hash;
     this.record = JSON.parse(handle.describe()) as ProgramRecord;
+    this.hash = this.record.hash;
     this.memory = this.memoryOn(limits.target ?? defaultTarget);
     this.limits = limits;
   }

@@ -2,8 +2,10 @@ import { bar, percent, table, thousands } from '../format.js';
 import type { Contributions, Estimate, FrontPoint, Gain, Proved, SearchResult } from '../search/types.js';
 
 const BAR = 24;
-const PLOT_ROWS = 8;
-const PLOT_COLUMN = 8;
+const PLOT_ROWS = 13;
+const PLOT_COLUMNS = 64;
+const PLOT_LABEL = 9;
+const MARKS = { chosen: '●', found: '+', baseline: '○', random: '·' } as const;
 
 /** A share with its standard error, in points: `81.4 +- 0.6 %`. */
 export function accuracyText(found: Estimate | null): string {
@@ -59,14 +61,28 @@ export function contributionBars(contributions: Contributions, describe: (layer:
   ].join('\n');
 }
 
+const INSTRUCTIONS = 'instructions';
+
+/** Instructions of a training step, `41.3 M`, as wide as the head of their column. */
+function millions(instructions: number): string {
+  return `${(instructions / 1e6).toFixed(1)} M`.padStart(INSTRUCTIONS.length);
+}
+
 function row(one: Proved, mark: string): (string | number)[] {
-  return [mark, one.name, one.sram, accuracyText(one.accuracy.validation), accuracyText(one.accuracy.test)];
+  return [
+    mark,
+    one.name,
+    one.sram,
+    millions(one.instructions),
+    accuracyText(one.accuracy.validation),
+    accuracyText(one.accuracy.test),
+  ];
 }
 
 /** What was trained in earnest, the winner last. */
 export function triedTable(result: SearchResult): string {
   const winner = result.front.at(-1);
-  const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', 'validation', 'test']];
+  const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', INSTRUCTIONS, 'validation', 'test']];
   for (const baseline of [...result.baselines].sort(
     (a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean,
   )) {
@@ -76,31 +92,86 @@ export function triedTable(result: SearchResult): string {
   return table(rows);
 }
 
-function plot(front: readonly FrontPoint[]): string[] {
-  const values = front.map(({ accuracy }) => (accuracy.test ?? accuracy.validation).mean);
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const span = Math.max(0.01, high - low);
-  const lines = Array.from({ length: PLOT_ROWS }, (_, i) => {
-    const level = high - (span * i) / (PLOT_ROWS - 1);
-    const cells = values.map(value =>
-      (Math.round(((high - value) / span) * (PLOT_ROWS - 1)) === i ? '●' : '').padStart(PLOT_COLUMN),
-    );
-    return `${percent(level).padStart(9)} ${cells.join('')}`;
-  });
-  const axis = front.map(({ sram }) => `${(sram / 1024).toFixed(0)}k`.padStart(PLOT_COLUMN)).join('');
-  return [...lines, `${' '.repeat(10)}${axis}  SRAM`];
+/** `256k`, or bytes where they are no whole number of those. */
+function kilobytes(bytes: number): string {
+  return bytes % 1024 === 0 ? `${bytes / 1024}k` : `${(bytes / 1024).toFixed(1)}k`;
+}
+
+function measured({ accuracy }: Proved): number {
+  return (accuracy.test ?? accuracy.validation).mean;
+}
+
+/** A picture of rows and columns of characters; what is put later lies above. */
+class Grid {
+  readonly #cells = Array.from({ length: PLOT_ROWS }, () => new Array<string>(PLOT_COLUMNS).fill(' '));
+  readonly #low: readonly [number, number];
+  readonly #span: readonly [number, number];
+
+  constructor(x: readonly number[], y: readonly number[], least: readonly [number, number]) {
+    this.#low = [Math.min(...x), Math.min(...y)];
+    this.#span = [Math.max(least[0], Math.max(...x) - this.#low[0]), Math.max(least[1], Math.max(...y) - this.#low[1])];
+  }
+
+  column(x: number): number {
+    return Math.round(((x - this.#low[0]) / this.#span[0]) * (PLOT_COLUMNS - 1));
+  }
+
+  put(x: number, y: number, mark: string): void {
+    const row = PLOT_ROWS - 1 - Math.round(((y - this.#low[1]) / this.#span[1]) * (PLOT_ROWS - 1));
+    const cells = this.#cells[row];
+    if (cells) cells[this.column(x)] = mark;
+  }
+
+  /** Rows with their level in front. */
+  rows(): string[] {
+    return this.#cells.map((cells, i) => {
+      const level = this.#low[1] + this.#span[1] * (1 - i / (PLOT_ROWS - 1));
+      const label = i % 3 === 0 ? percent(level) : '';
+      return `${label.padStart(PLOT_LABEL)} ${label === '' ? '│' : '┤'}${cells.join('').trimEnd()}`;
+    });
+  }
+}
+
+/** Accuracy of everything that was tried against its SRAM; budgets stand below. */
+function plot(front: readonly FrontPoint[], others: readonly Proved[]): string[] {
+  const all = [...others, ...front];
+  const budgets = front.map(({ budget }) => budget);
+  const grid = new Grid([...all.map(({ sram }) => sram), ...budgets], all.map(measured), [1, 0.01]);
+  for (const kind of ['random', 'baseline', 'found'] as const) {
+    for (const one of others.filter(other => other.kind === kind)) grid.put(one.sram, measured(one), MARKS[kind]);
+  }
+  for (const one of front) grid.put(one.sram, measured(one), MARKS.chosen);
+  const axis = new Array<string>(PLOT_COLUMNS).fill('─');
+  let names = '';
+  for (const budget of budgets) {
+    const at = grid.column(budget);
+    axis[at] = '┴';
+    const name = kilobytes(budget);
+    const from = at - name.length + 1;
+    // A name that would run into the one before is left out.
+    if (from > names.length) names = names.padEnd(from) + name;
+  }
+  const legend = `${MARKS.chosen} chosen for a budget  ${MARKS.found} found  ${MARKS.baseline} baseline  ${MARKS.random} random`;
+  return [
+    `accuracy ${front.every(({ accuracy }) => accuracy.test) ? 'on the test split' : 'on held-back pictures'} against SRAM    ${legend}`,
+    ...grid.rows(),
+    `${''.padEnd(PLOT_LABEL)} └${axis.join('')}`,
+    `${''.padEnd(PLOT_LABEL)}  ${names}  budget`,
+  ];
 }
 
 /** Accuracy against SRAM: a table and a plot. */
-export function frontTable(front: readonly FrontPoint[]): string {
+export function frontTable(front: readonly FrontPoint[], others: readonly Proved[] = []): string {
   const rows = front.map(point => [
     point.budget,
     point.sram,
+    millions(point.instructions),
     accuracyText(point.accuracy.validation),
     accuracyText(point.accuracy.test),
     point.scheme,
   ]);
-  return [table([['budget', 'SRAM', 'validation', 'test', 'scheme'], ...rows]), '', ...plot(front)].join('\n');
+  const heads = ['budget', 'SRAM', INSTRUCTIONS, 'validation', 'test', 'scheme'];
+  return [table([heads, ...rows]), '', ...plot(front, others)].join('\n');
 }
 
 /** One line on how well the sum of contributions ordered what was then trained. */

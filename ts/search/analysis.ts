@@ -19,6 +19,8 @@ const BIAS_GRID = 8;
 const BIAS_FINALISTS = 3;
 /** Runs of successive halving: all once, then the better half, then half of those. */
 const RUNGS = 3;
+/** Training runs of the ladder of biases, about, with those of head and base. */
+const LADDER_RUNS = 3 * RUNGS + 2 * BIAS_GRID + 4;
 /** Residual bits for everything but the question of residual bits. */
 export const ANALYSIS_BITS = 4;
 
@@ -32,6 +34,8 @@ export interface AnalysisContext {
   readonly criterion: Criterion;
   readonly seed: number;
   readonly visits: number;
+  /** Told how many training runs the analysis takes in all, as far as is known. */
+  readonly expect: (runs: number) => void;
   /** Told how far the analysis is, in training runs. */
   readonly progress: (what: string, done: number, total: number) => void;
 }
@@ -168,9 +172,12 @@ async function biasLadder(
 
 /** The better half: by turns the one with the largest gain and the one with the largest gain for a byte. */
 function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, bytes: (p: Priced) => number): Priced[] {
-  const order = (value: (p: Priced) => number) =>
-    [...entries].sort((a, b) => value(b) - value(a) || (keyOf(a.candidate) < keyOf(b.candidate) ? -1 : 1));
-  const lists = [order(gain), order(p => gain(p) / Math.max(1, bytes(p)))];
+  // Each gain is made out once: to compare them two by two would hold the thread.
+  const known = entries.map(entry => ({ entry, key: keyOf(entry.candidate), gain: gain(entry), bytes: bytes(entry) }));
+  type Known = (typeof known)[number];
+  const order = (value: (one: Known) => number) =>
+    [...known].sort((a, b) => value(b) - value(a) || (a.key < b.key ? -1 : 1)).map(({ entry }) => entry);
+  const lists = [order(one => one.gain), order(one => one.gain / Math.max(1, one.bytes))];
   const chosen = new Set<Priced>();
   for (let i = 0; chosen.size < Math.ceil(entries.length / 2); i++) {
     const [list, place] = [lists[i % lists.length] ?? [], Math.floor(i / lists.length)];
@@ -178,6 +185,11 @@ function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, byt
     if (next) chosen.add(next);
   }
   return entries.filter(entry => chosen.has(entry));
+}
+
+/** Training runs of successive halving. */
+function layerRuns(entries: number): number {
+  return rungs(RUNGS).reduce((sum, rung) => sum + Math.ceil(entries / 2 ** rung), 0);
 }
 
 /** Each convolution with each share on top of the biases, by successive halving. */
@@ -200,6 +212,7 @@ async function layerGains(
   });
   const prices = await costs.of(candidates);
   const entries = candidates.map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
+  context.expect(LADDER_RUNS + layerRuns(entries.length));
   const own = (await costs.of([base]))[0]?.sram ?? 0;
   await measured.run('single convolutions', [base], rungs(RUNGS));
   let open: readonly Priced[] = entries;
@@ -225,6 +238,7 @@ async function layerGains(
 
 /** Contribution analysis: the head, biases of the last k, single convolutions on top of the best of those. */
 export async function analyse(context: AnalysisContext): Promise<Contributions> {
+  context.expect(LADDER_RUNS + layerRuns(context.count * shares.length));
   const measured = new Measurements(context);
   const { biases, base } = await biasLadder(context, measured);
   const layers = await layerGains(context, measured, base);

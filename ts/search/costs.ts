@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises';
+import { type CostTable, costText } from '../model/costs.js';
 import type { Compiler } from '../model/program.js';
 import { native, wait } from '../native.js';
 import { type Candidate, keyOf, textOf } from './candidate.js';
@@ -5,25 +7,30 @@ import { type Candidate, keyOf, textOf } from './candidate.js';
 /** Rounds of the planner for a candidate. What is handed over is planned with more, and takes no more bytes. */
 const ROUNDS = 8;
 
-/** Bytes of a candidate, all in. */
+/** What a candidate takes: bytes, all in, and instructions of a training step, as predicted. */
 export interface Cost {
   readonly sram: number;
   readonly flash: number;
+  readonly instructions: number;
+}
+
+/** What candidates take on what, and by which table. */
+export interface CostSettings {
+  readonly target: string;
+  readonly pixelTables: number;
+  readonly table: CostTable | null;
+  readonly threads: number;
 }
 
 /** What candidates take on a board: asked of the planner once each. */
 export class Costs {
   readonly #compiler: Compiler;
-  readonly #target: string;
-  readonly #pixelTables: number;
-  readonly #threads: number;
+  readonly #settings: CostSettings;
   readonly #known = new Map<string, Cost>();
 
-  constructor(compiler: Compiler, target: string, pixelTables: number, threads: number) {
+  constructor(compiler: Compiler, settings: CostSettings) {
     this.#compiler = compiler;
-    this.#target = target;
-    this.#pixelTables = pixelTables;
-    this.#threads = threads;
+    this.#settings = settings;
   }
 
   /** Candidates that were planned. */
@@ -35,17 +42,21 @@ export class Costs {
   async of(candidates: readonly Candidate[]): Promise<Cost[]> {
     const open = new Map<string, Candidate>();
     for (const candidate of candidates) if (!this.#known.has(keyOf(candidate))) open.set(keyOf(candidate), candidate);
-    if (open.size > 0) {
+    // Where all is known, others on this thread have their turn all the same.
+    if (open.size === 0) await setImmediate();
+    else {
       const list = [...open.values()];
+      const { target, pixelTables, table, threads } = this.#settings;
       const found = await wait(() =>
         native().candidateCosts(
           this.#compiler.handle,
           list.map(textOf),
           list.map(({ residualBits }) => residualBits),
           ROUNDS,
-          this.#target,
-          this.#pixelTables,
-          this.#threads,
+          target,
+          pixelTables,
+          costText(table),
+          threads,
         ),
       );
       list.forEach((candidate, i) => {
@@ -53,17 +64,16 @@ export class Costs {
         if (cost) this.#known.set(keyOf(candidate), cost);
       });
     }
-    return candidates.map(candidate => this.#known.get(keyOf(candidate)) ?? { sram: Infinity, flash: Infinity });
+    return candidates.map(candidate => this.#known.get(keyOf(candidate)) ?? NONE);
   }
 }
 
 /** What a candidate must stay below. */
-export interface Limits {
-  readonly sram: number;
-  readonly flash: number;
-}
+export type Limits = Cost;
+
+const NONE: Cost = { sram: Infinity, flash: Infinity, instructions: Infinity };
 
 /** Whether it fits. */
 export function fits(cost: Cost, limits: Limits): boolean {
-  return cost.sram <= limits.sram && cost.flash <= limits.flash;
+  return cost.sram <= limits.sram && cost.flash <= limits.flash && cost.instructions <= limits.instructions;
 }

@@ -15,6 +15,8 @@ const REPAIRS = 8;
 /** A candidate that fits. */
 export interface Scored {
   readonly candidate: Candidate;
+  /** `keyOf` it. */
+  readonly key: string;
   readonly sram: number;
   readonly sum: number;
 }
@@ -77,7 +79,7 @@ export class Contribution {
 }
 
 function better(a: Scored, b: Scored): number {
-  return b.sum - a.sum || a.sram - b.sram || (keyOf(a.candidate) < keyOf(b.candidate) ? -1 : 1);
+  return b.sum - a.sum || a.sram - b.sram || (a.key < b.key ? -1 : 1);
 }
 
 /** What evolution is made with. */
@@ -139,7 +141,7 @@ export async function evolve(contribution: Contribution, count: number, context:
     for (const { candidate, cost } of await repaired(candidates, genes, costs, limits, random)) {
       const key = keyOf(candidate);
       if (known.has(key)) continue;
-      const scored = { candidate, sram: cost.sram, sum: contribution.sum(candidate) };
+      const scored = { candidate, key, sram: cost.sram, sum: contribution.sum(candidate) };
       known.set(key, scored);
       admitted.push(scored);
     }

@@ -32,8 +32,24 @@ function heldBackOf(own: readonly number[], share: number): number {
   return Math.min(own.length - 1, Math.max(1, Math.round(share * own.length)));
 }
 
-/** Names that are hashed in one go: some milliseconds. */
+/** Names, and bytes of pictures, that are hashed in one go: some milliseconds. */
 const CHUNK = 500;
+const CHUNK_BYTES = 2 ** 21;
+
+/** SHA-256 over labels and pictures, a few at a time: others on this thread have their turn. */
+export async function contentHash(set: Dataset): Promise<string> {
+  const hash = createHash('sha256').update(set.labels);
+  let bytes = 0;
+  for (let i = 0; i < set.size; i++) {
+    const picture = set.picture(i);
+    hash.update(picture);
+    bytes += picture.length;
+    if (bytes < CHUNK_BYTES) continue;
+    bytes = 0;
+    await setImmediate();
+  }
+  return hash.digest('hex');
+}
 
 async function ranksOf(names: readonly string[], seed: number): Promise<string[]> {
   const folder = folderLength(names);

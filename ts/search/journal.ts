@@ -1,8 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { DataOrigin } from '../data/dataset.js';
-import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { makeFolder } from '../files.js';
+import { fileError, TinytrainError } from '../errors.js';
+import { checkWritable, makeFolder, readIfThere } from '../files.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
 const FILE = 'journal.jsonl';
@@ -52,15 +52,6 @@ function differing(a: Identity, b: Identity): string[] {
   return names.filter(name => JSON.stringify(a[name]) !== JSON.stringify(b[name]));
 }
 
-async function read(path: string): Promise<string | undefined> {
-  try {
-    return await fs.readFile(path, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw fileError(error, path, 'the journal cannot be read');
-  }
-}
-
 function missing(folder: string): TinytrainError {
   return new TinytrainError('SEARCH_MISSING', `${folder}: there is no search here to continue`, {
     path: folder,
@@ -71,7 +62,7 @@ function missing(folder: string): TinytrainError {
 /** How the search in a folder was begun. */
 export async function searchOrigin(folder: string): Promise<Origin> {
   const path = join(folder, FILE);
-  const found = parse((await read(path)) ?? '', path);
+  const found = parse((await readIfThere(path)) ?? '', path);
   if (!found) throw missing(folder);
   return found.head.origin;
 }
@@ -79,6 +70,7 @@ export async function searchOrigin(folder: string): Promise<Origin> {
 /** Every training run that was finished, in a file that survives the process; without a folder in memory alone. */
 export class Journal {
   readonly #known = new Map<string, TrialRecord>();
+  #unwritten: { readonly folder: string; readonly head: Head; readonly bytes: number | undefined } | undefined;
   #file: fs.FileHandle | undefined;
   #last: Promise<void> = Promise.resolve();
   /** Seconds of training behind what is known. */
@@ -89,11 +81,13 @@ export class Journal {
     return new Journal();
   }
 
-  /** The journal in a folder: a new one, or, with `resume`, the one that is there, which must be of the same search. */
+  /**
+   * The journal in a folder: a new one, or, with `resume`, the one that is there, which must be of the same search. Nothing is written before `begin`.
+   */
   static async open(folder: string, head: Head, resume: boolean): Promise<Journal> {
     const path = join(folder, FILE);
     const journal = new Journal();
-    const text = await read(path);
+    const text = await readIfThere(path);
     if (text !== undefined && !resume) {
       throw new TinytrainError('SEARCH_EXISTS', `${folder}: there is a search here already`, {
         path: folder,
@@ -103,15 +97,25 @@ export class Journal {
     if (text === undefined && resume) throw missing(folder);
     const found = text === undefined ? undefined : parse(text, path);
     if (found) journal.#take(found.stored, differing(found.head.identity, head.identity), folder);
+    await checkWritable(folder);
+    journal.#unwritten = { folder, head, bytes: found?.bytes };
+    return journal;
+  }
+
+  /** Makes the folder and the file, or takes off what a process that died left of a line. */
+  async begin(): Promise<void> {
+    if (!this.#unwritten) return;
+    const { folder, head, bytes } = this.#unwritten;
+    const path = join(folder, FILE);
     try {
       await makeFolder(folder);
-      journal.#file = await fs.open(path, 'a');
-      await journal.#file.truncate(found?.bytes ?? 0);
-      if (!found) await journal.#append(head);
+      this.#file = await fs.open(path, 'a');
+      await this.#file.truncate(bytes ?? 0);
+      if (bytes === undefined) await this.#append(head);
     } catch (error) {
       throw fileError(error, path, 'the search cannot be kept here');
     }
-    return journal;
+    this.#unwritten = undefined;
   }
 
   #take(stored: readonly Stored[], differences: readonly string[], folder: string): void {

@@ -36,7 +36,7 @@ export interface ProofContext {
   readonly stopped: () => boolean;
 }
 
-type Named = Omit<Contestant, 'sram' | 'sum'> & { readonly candidate: Candidate };
+type Named = Omit<Contestant, 'sram' | 'instructions' | 'sum'> & { readonly candidate: Candidate };
 
 function named(kind: Contestant['kind'], name: string, candidate: Candidate): Named {
   return { kind, name, candidate, scheme: textOf(candidate), residualBits: candidate.residualBits };
@@ -70,13 +70,15 @@ async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
     layers: Array.from({ length: count }, () => shares.map((_, i) => i + 1)),
     bits: [like.candidate.residualBits],
   };
-  const same = { ...limits, sram: like.sram };
+  const within = { ...limits, sram: like.sram };
   const near = new Map<string, Candidate>();
   for (let round = 0; round < ROUNDS && near.size < RANDOM && !stopped(); round++) {
     const draws = Array.from({ length: DRAWS }, () => drawn(genes, count, random));
-    for (const { candidate, cost } of await repaired(draws, genes, costs, same, random, REPAIRS * count)) {
+    for (const { candidate, cost } of await repaired(draws, genes, costs, within, random, REPAIRS * count)) {
       const key = keyOf(candidate);
-      if (cost.sram >= NEAR * like.sram && key !== keyOf(like.candidate)) near.set(key, candidate);
+      // Where instructions are what is scarce, as many of those count as the same cost.
+      const same = cost.sram >= NEAR * like.sram || cost.instructions >= NEAR * limits.instructions;
+      if (same && key !== keyOf(like.candidate)) near.set(key, candidate);
     }
   }
   return [...near.values()].slice(0, RANDOM).map((candidate, i) => named('random', `random ${i + 1}`, candidate));

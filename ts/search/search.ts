@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { PictureSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
+import { instructionsOfStep } from '../model/costs.js';
 import { defaultTarget } from '../model/memory.js';
 import type { Model } from '../model/model.js';
 import type { Compiler, Program } from '../model/program.js';
@@ -13,7 +14,7 @@ import { Channel } from './channel.js';
 import { Costs, type Limits } from './costs.js';
 import { Contribution, evolve, type Scored } from './evolution.js';
 import { writeSearch } from './folder.js';
-import { type SearchPictures, searchPictures } from './heldout.js';
+import { contentHash, type SearchPictures, searchPictures } from './heldout.js';
 import { Journal } from './journal.js';
 import { contestants, estimates, winner } from './proof.js';
 import { estimate, spearman } from './statistics.js';
@@ -40,6 +41,9 @@ const LEAST_VISITS = 200;
 const LEAST_PROOF = 1000;
 const MAX_CACHE = 2 ** 32;
 const DEFAULT_HELD_BACK = 0.2;
+/** Schemes that are trained in earnest, about: baselines, and for each budget those that were found or drawn. */
+const BASELINES = 4;
+const FOR_A_BUDGET = 7;
 /** Shares of the time after which a phase must be at its end. */
 const ENDS: Readonly<Record<SearchPhase, number>> = { analysis: 0.5, evolution: 0.58, proof: 0.8, test: 1 };
 
@@ -64,6 +68,8 @@ function checkPlan(plan: SearchPlan): void {
   check('heldBack', plan.heldBack, plan.heldBack > 0 && plan.heldBack < 1, 'a share between 0 and 1');
   check('budgets', plan.budgets.length, plan.budgets.length > 0, 'at least one budget');
   for (const budget of plan.budgets) check('budget', budget, Number.isSafeInteger(budget) && budget > 0, 'bytes');
+  const most = plan.maxInstructions;
+  if (most !== null) check('maxInstructions', most, most > 0 && Number.isFinite(most), 'a number above 0');
   const bits = plan.residualBits;
   if (bits !== 'any') check('residualBits', bits, allBits.includes(bits), `one of ${allBits.join(', ')}, or any`);
 }
@@ -76,6 +82,8 @@ function planOf(model: Model, pictures: SearchPictures, options: SearchOptions):
   const plan: SearchPlan = {
     budgets: [...new Set(options.budgets)].sort((a, b) => a - b),
     flash: options.flash ?? null,
+    maxInstructions: options.maxInstructions ?? null,
+    costs: options.costs ?? null,
     target: options.target ?? defaultTarget,
     residualBits: options.residualBits ?? ANALYSIS_BITS,
     criterion: options.criterion ?? 'loss',
@@ -106,6 +114,8 @@ class Search {
   readonly #signal: AbortSignal | undefined;
   readonly #began: number;
   readonly #seconds: number;
+  /** Training steps of each phase, as far as is known. */
+  readonly #expected: { analysis: number; proof: number; test: number };
 
   private constructor(
     facts: { model: Model; data: PictureSet; pictures: SearchPictures; plan: SearchPlan },
@@ -124,6 +134,9 @@ class Search {
     this.#signal = watch.signal;
     this.#began = watch.began;
     this.#seconds = watch.seconds;
+    const { budgets, seeds, proofVisits } = facts.plan;
+    const each = (BASELINES + FOR_A_BUDGET * budgets.length) * seeds * proofVisits;
+    this.#expected = { analysis: 0, proof: each, test: (each * facts.pictures.all.size) / facts.pictures.train.size };
   }
 
   static async run(
@@ -145,13 +158,22 @@ class Search {
       data: data.origin ?? null,
       options: plan,
     };
-    const identity = { tinytrain: version, model: model.hash, pictures: data.hash, ...plan };
+    const identity = {
+      tinytrain: version,
+      model: model.hash,
+      pictures: data.hash,
+      'held-back pictures': await contentHash(pictures.validation),
+      ...plan,
+    };
     const journal = out === undefined ? Journal.inMemory() : await Journal.open(out, { identity, origin }, resume);
     try {
       const trials = new Trials(model, data, pictures, { lr: plan.lr, threads, cacheBytes, signal }, journal);
       const compiler = await trials.compiler(plan.seed, 'validation');
-      const costs = new Costs(compiler, plan.target, trials.pixelTables, threads);
+      const { target, costs: table } = plan;
+      const costs = new Costs(compiler, { target, pixelTables: trials.pixelTables, table, threads });
       const limits = await limitsOf(compiler, plan);
+      if (signal?.aborted) throw aborted('the search');
+      await journal.begin();
       emit({ type: 'begin', plan, threads, validation: pictures.validation.size });
       const search = new Search(
         { model, data, pictures, plan },
@@ -170,11 +192,16 @@ class Search {
     this.#trials.deadline = this.#began + ENDS[phase] * this.#seconds * 1000;
   }
 
+  #progress(phase: SearchPhase, what: string, done: number, total: number): void {
+    const { analysis, proof, test } = this.#expected;
+    const left = this.#trials.secondsFor(Math.max(0, analysis + proof + test - this.#trials.visits));
+    this.#emit({ type: 'progress', phase, what, done, total, left });
+  }
+
   /** Trains, and tells how far it is. */
-  #train(phase: SearchPhase, keys: readonly TrialKey[]): Promise<(TrialRecord | undefined)[]> {
-    return this.#trials.run(phase, keys, (done, total) =>
-      this.#emit({ type: 'progress', phase, what: phase, done, total }),
-    );
+  #train(phase: 'proof' | 'test', keys: readonly TrialKey[]): Promise<(TrialRecord | undefined)[]> {
+    this.#expected[phase] = keys.reduce((sum, { visits }) => sum + visits, 0);
+    return this.#trials.run(phase, keys, (done, total) => this.#progress(phase, phase, done, total));
   }
 
   #analysisContext(): AnalysisContext {
@@ -187,13 +214,16 @@ class Search {
       criterion,
       seed,
       visits,
-      progress: (what, done, total) => this.#emit({ type: 'progress', phase: 'analysis', what, done, total }),
+      expect: runs => {
+        this.#expected.analysis = runs * visits;
+      },
+      progress: (what, done, total) => this.#progress('analysis', what, done, total),
     };
   }
 
   /** The limits of the largest budget: what fits none is of no interest. */
   #largest(): Limits {
-    return this.#limits.at(-1) ?? { sram: 0, flash: 0 };
+    return this.#limits.at(-1) ?? { sram: 0, flash: 0, instructions: 0 };
   }
 
   async #evolve(
@@ -210,7 +240,7 @@ class Search {
       stopped: () => this.#stopped(),
       progress: (generation, generations, { candidate, sram, sum }) => {
         const what = `evolution, ${thousands(limits.sram)} B`;
-        this.#emit({ type: 'progress', phase: 'evolution', what, done: generation, total: generations });
+        this.#progress('evolution', what, generation, generations);
         const best = { scheme: textOf(candidate), residualBits: candidate.residualBits, sram, sum };
         this.#emit({ type: 'generation', budget: limits.sram, generation, evaluations: this.#costs.evaluations, best });
       },
@@ -255,15 +285,19 @@ class Search {
       for (const one of await contestants(context, scored)) {
         const key = `${one.scheme} ${one.residualBits}`;
         // The same scheme for another budget keeps its first name; names stay unlike each other.
-        if (!named.has(key))
-          named.set(key, { ...one, name: unlike(one.name, named), sum: contribution.sum(one.candidate) });
+        if (named.has(key)) continue;
+        const many = this.#limits.length > 1 && one.kind !== 'baseline';
+        const name = unlike(many ? `${one.name} for ${thousands(limits.sram)} B` : one.name, named);
+        named.set(key, { ...one, name, sum: contribution.sum(one.candidate) });
       }
     }
     const result = new Map<string, { contestant: Contestant; program: Program }>();
     for (const { candidate: _, ...one } of named.values()) {
+      this.#stopped();
       const program = await this.#compiler.compile({ scheme: one.scheme, residualBits: one.residualBits });
       const sram = program.memoryOn(this.#plan.target).sram.total;
-      result.set(one.name, { contestant: { ...one, sram }, program });
+      const instructions = instructionsOfStep(program, this.#plan.costs);
+      result.set(one.name, { contestant: { ...one, sram, instructions }, program });
     }
     return result;
   }
@@ -314,6 +348,7 @@ class Search {
   async #result(): Promise<SearchResult> {
     this.#enter('analysis');
     const contributions = await this.#contributions();
+    this.#expected.analysis = this.#trials.visits;
     this.#emit({ type: 'analysis', contributions });
     this.#enter('evolution');
     const entered = await this.#contestants(contributions);
@@ -380,6 +415,7 @@ class Search {
       residualBits: best.residualBits,
       budget: budgets.at(-1) ?? 0,
       memory: program.memoryOn(target),
+      instructions: best.instructions,
       accuracy: best.accuracy,
       baselines,
       contributions,
@@ -405,25 +441,32 @@ function unlike(name: string, others: ReadonlyMap<string, { readonly name: strin
   return result;
 }
 
+/** What no scheme takes less of than the head alone. */
+function refuse(name: string, limit: number, least: number, option: string, unit: string): void {
+  if (least <= limit) return;
+  const of =
+    unit === 'instructions'
+      ? `a limit of ${thousands(limit)} instructions`
+      : `a budget of ${thousands(limit)} B of ${name}`;
+  const needs = unit === 'instructions' ? `takes ${thousands(least)} a step` : `needs ${thousands(least)} B`;
+  throw new TinytrainError('BUDGET_TOO_SMALL', `${of} is below the smallest scheme: training the head alone ${needs}`, {
+    region: name.toLowerCase(),
+    budget: limit,
+    least,
+    help: [`the least is ${option} ${least}`],
+  });
+}
+
 /** Limits for each budget. Refused where not even the head fits. */
 async function limitsOf(compiler: Compiler, plan: SearchPlan): Promise<Limits[]> {
   const program = await compiler.compile({ scheme: 'head' });
   const memory = program.memoryOn(plan.target);
   const flash = Math.min(plan.flash ?? Number.POSITIVE_INFINITY, memory.flash.available);
-  const [smallest = 0] = plan.budgets;
-  for (const [region, name, limit] of [
-    ['sram', 'SRAM', smallest],
-    ['flash', 'flash', flash],
-  ] as const) {
-    const least = memory[region].total;
-    if (least <= limit) continue;
-    throw new TinytrainError(
-      'BUDGET_TOO_SMALL',
-      `a budget of ${thousands(limit)} B of ${name} is below the smallest scheme: training the head alone needs ${thousands(least)} B`,
-      { region, budget: limit, least, help: [`the least is --${region === 'sram' ? 'budget' : 'flash'} ${least}`] },
-    );
-  }
-  return plan.budgets.map(sram => ({ sram, flash }));
+  const instructions = plan.maxInstructions ?? Number.POSITIVE_INFINITY;
+  refuse('SRAM', plan.budgets[0] ?? 0, memory.sram.total, '--budget', 'B');
+  refuse('flash', flash, memory.flash.total, '--flash', 'B');
+  refuse('instructions', instructions, instructionsOfStep(program, plan.costs), '--max-instructions', 'instructions');
+  return plan.budgets.map(sram => ({ sram, flash, instructions }));
 }
 
 /**

@@ -55,6 +55,8 @@ export class Trials {
   readonly #journal: Journal;
   readonly #compilers = new Map<string, Promise<Compiler>>();
   readonly #asked = new Map<string, TrialRecord>();
+  /** Training steps made here, the seconds of whole rounds of runs behind them, and when the round that is going on began. */
+  readonly #timed = { visits: 0, seconds: 0, began: Number.NaN };
   /** Runs that there was no time for. */
   readonly leftOut = new Map<SearchPhase, number>();
   /** When no further run may go on, in milliseconds of `performance.now()`. */
@@ -71,6 +73,20 @@ export class Trials {
   /** Every run that was asked for and is known, in one order. */
   records(): TrialRecord[] {
     return [...this.#asked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record);
+  }
+
+  /** Training steps of every run that was asked for and is known. */
+  get visits(): number {
+    let sum = 0;
+    for (const { visits } of this.#asked.values()) sum += visits;
+    return sum;
+  }
+
+  /** Seconds for so many further training steps, from what those so far have taken; null before there were any. */
+  secondsFor(visits: number): number | null {
+    const { visits: done, seconds, began } = this.#timed;
+    const now = Number.isNaN(began) ? 0 : (performance.now() - began) / 1000;
+    return done === 0 ? null : ((seconds + now) / done) * visits;
   }
 
   /** The compiler for a seed, calibrated on the pictures that its runs learn from. */
@@ -128,6 +144,7 @@ export class Trials {
     signal?.addEventListener('abort', stop, { once: true });
     const timer = Number.isFinite(rest) ? setTimeout(stop, rest) : undefined;
     left(keys.length);
+    this.#timed.began = performance.now();
     try {
       const ready = await this.#prepare(keys, () => stopped);
       const levels = await this.#keep(ready, control);
@@ -136,6 +153,8 @@ export class Trials {
       if (!(error instanceof TinytrainError) || error.code !== 'ABORTED') throw error;
       if (signal?.aborted) throw aborted('the search');
     } finally {
+      this.#timed.seconds += (performance.now() - this.#timed.began) / 1000;
+      this.#timed.began = Number.NaN;
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
     }
@@ -222,5 +241,7 @@ export class Trials {
       checksum: found.checksum,
     };
     await this.#journal.add(record, (performance.now() - began) / 1000);
+    this.#asked.set(trialKey(key), record);
+    this.#timed.visits += steps;
   }
 }

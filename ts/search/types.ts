@@ -1,3 +1,4 @@
+import type { CostTable } from '../model/costs.js';
 import type { MemoryTable } from '../model/memory.js';
 
 /** What a search is about to find out, in this order. */
@@ -12,6 +13,10 @@ export interface SearchOptions {
   readonly budgets: readonly number[];
   /** Bytes of flash it may need; those of the board by default. */
   readonly flash?: number | undefined;
+  /** Instructions that a training step may take, as predicted from a table of costs; any number by default. */
+  readonly maxInstructions?: number | undefined;
+  /** The table, such as `run --calibrate` writes; by default the one that comes with this version. */
+  readonly costs?: CostTable | undefined;
   /** The board; `stm32f746` by default. */
   readonly target?: string | undefined;
   /** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
@@ -121,6 +126,8 @@ export interface Contestant {
   readonly residualBits: number;
   /** Bytes of SRAM, all in. */
   readonly sram: number;
+  /** Instructions of a training step, as predicted. */
+  readonly instructions: number;
   /** Sum of contributions. */
   readonly sum: number;
 }
@@ -159,6 +166,8 @@ export interface SearchResult {
   readonly residualBits: number;
   readonly budget: number;
   readonly memory: MemoryTable;
+  /** Instructions of a training step, as predicted. */
+  readonly instructions: number;
   readonly accuracy: Proved['accuracy'];
   /** The others that were trained in earnest and fit the largest budget. */
   readonly baselines: readonly Baseline[];
@@ -179,6 +188,8 @@ export interface SearchResult {
 export interface SearchPlan {
   readonly budgets: readonly number[];
   readonly flash: number | null;
+  readonly maxInstructions: number | null;
+  readonly costs: CostTable | null;
   readonly target: string;
   readonly residualBits: number | 'any';
   readonly criterion: Criterion;
@@ -199,6 +210,8 @@ export type SearchEvent =
       readonly what: string;
       readonly done: number;
       readonly total: number;
+      /** Seconds to the end of the whole search, roughly; null where nothing is known yet. */
+      readonly left: number | null;
     }
   | { readonly type: 'analysis'; readonly contributions: Contributions }
   | {

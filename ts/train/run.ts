@@ -4,8 +4,8 @@ import type { DataOrigin, PictureSet } from '../data/dataset.js';
 import { defaultPictures } from '../data/default.js';
 import { loadPictures } from '../data/pictures.js';
 import type { WorkOptions } from '../data/pool.js';
-import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { checkWritable, makeFolder, replaceFile } from '../files.js';
+import { fileError, TinytrainError } from '../errors.js';
+import { checkWritable, makeFolder, readIfThere, replaceFile } from '../files.js';
 import type { MemoryLimits } from '../model/memory.js';
 import { loadModel, type Model } from '../model/model.js';
 import { compile, type Program } from '../model/program.js';
@@ -45,13 +45,11 @@ interface StoredState extends Omit<RunState, 'checkpoint'> {
 }
 
 async function readJson<T>(path: string): Promise<T | undefined> {
+  const text = await readIfThere(path);
   try {
-    return JSON.parse(await fs.readFile(path, 'utf8')) as T;
+    return text === undefined ? undefined : (JSON.parse(text) as T);
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    if (error instanceof SyntaxError)
-      throw new TinytrainError('RUN_BROKEN', `${path}: not a JSON file`, { path }, error);
-    throw fileError(error, path, 'cannot be read');
+    throw new TinytrainError('RUN_BROKEN', `${path}: not a JSON file`, { path }, error);
   }
 }
 

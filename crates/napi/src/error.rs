@@ -3,7 +3,7 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 use tinytrain_exec::ExecError;
 use tinytrain_ir::IrError;
-use tinytrain_lower::{LowerError, TargetError};
+use tinytrain_lower::{CostError, LowerError, TargetError};
 
 /// An error on its way to JavaScript.
 #[derive(Debug)]
@@ -51,6 +51,12 @@ impl From<IrError> for Failure {
 
 impl From<LowerError> for Failure {
     fn from(e: LowerError) -> Self {
+        Self::new(e.code(), e)
+    }
+}
+
+impl From<CostError> for Failure {
+    fn from(e: CostError) -> Self {
         Self::new(e.code(), e)
     }
 }

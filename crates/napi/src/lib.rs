@@ -19,6 +19,6 @@ mod trainer;
 pub use model::{KernelsFound, Model, kernels, supported_operators};
 pub use pictures::{Dataset, PictureStore};
 pub use program::{Compiler, Program, Session, learning_rate, target_names};
-pub use search::{Kept, candidate_costs, frozen_steps, trial};
+pub use search::{Kept, built_in_costs, candidate_costs, check_costs, frozen_steps, trial};
 pub use task::Control;
 pub use trainer::Trainer;

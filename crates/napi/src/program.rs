@@ -129,6 +129,18 @@ impl Program {
         Ok(json!(table).to_string())
     }
 
+    /// What each step does, for a table of costs, as JSON.
+    #[napi]
+    pub fn work(&self) -> String {
+        json!(self.inner.work()).to_string()
+    }
+
+    /// Predicted instructions of a training step by a table of costs as JSON, whose kinds stand in place of the built-in ones.
+    #[napi]
+    pub fn instructions(&self, costs: Option<String>) -> Result<f64> {
+        Ok(crate::search::costs(costs)?.training_step(&self.inner).round())
+    }
+
     /// The bytes of a constant, little-endian.
     #[napi]
     pub fn constant(&self, index: u32) -> Result<Uint8Array> {

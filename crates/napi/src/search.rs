@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
+use serde_json::json;
 use tinytrain_exec::{ExecError, Executor, Known, Schedule};
-use tinytrain_lower::Target;
+use tinytrain_lower::{Costs, Target};
 
 use crate::error::Failure;
 use crate::pictures::Dataset;
@@ -102,16 +103,36 @@ pub fn trial<'e>(
     })
 }
 
-/// Bytes of a candidate on a board, all in.
+/// What a candidate takes on a board, all in.
 #[napi(object)]
 pub struct CandidateCost {
-    /// SRAM.
+    /// Bytes of SRAM.
     pub sram: u32,
-    /// Flash, at most.
+    /// Bytes of flash, at most.
     pub flash: u32,
+    /// Instructions of a training step, as predicted.
+    pub instructions: f64,
 }
 
-/// What schemes take on a board: the sums of the memory table of each one's Program, compiled on several threads.
+/// A table of costs from JSON, or the built-in one.
+pub(crate) fn costs(text: Option<String>) -> std::result::Result<Costs, Failure> {
+    Ok(text.map_or_else(|| Ok(Costs::built_in().clone()), |t| Costs::parse(&t))?)
+}
+
+/// Refuses what is no table of costs.
+#[napi]
+pub fn check_costs(text: String) -> Result<()> {
+    costs(Some(text))?;
+    Ok(())
+}
+
+/// The built-in table of costs as JSON: for each kind the instructions of a call, of an element brought into order, of one yielded, of a product.
+#[napi]
+pub fn built_in_costs() -> String {
+    json!(Costs::built_in()).to_string()
+}
+
+/// What schemes take on a board: the sums of the memory table of each one's Program, compiled on several threads, and its instructions.
 #[napi(ts_return_type = "Promise<Array<CandidateCost>>")]
 pub fn candidate_costs<'e>(
     env: &'e Env,
@@ -121,11 +142,13 @@ pub fn candidate_costs<'e>(
     rounds: u32,
     target: String,
     pixel_tables: u32,
+    costs_json: Option<String>,
     threads: u32,
 ) -> Result<Object<'e>> {
     let schemes = schemes.iter().map(|s| compiler.scheme(s)).collect::<std::result::Result<Vec<_>, _>>()?;
     let asked: Vec<_> = schemes.into_iter().zip(residual_bits).collect();
     let compiler = compiler.inner.clone();
+    let costs = costs(costs_json)?;
     on_thread(env, move || {
         let target = Target::named(&target)?;
         let next = AtomicUsize::new(0);
@@ -134,8 +157,10 @@ pub fn candidate_costs<'e>(
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 let Some((scheme, bits)) = asked.get(i) else { return Ok(found) };
-                let memory = target.memory(&compiler.compile(scheme, *bits, rounds)?, pixel_tables);
-                found.push((i, CandidateCost { sram: memory.sram.total, flash: memory.flash.total }));
+                let program = compiler.compile(scheme, *bits, rounds)?;
+                let memory = target.memory(&program, pixel_tables);
+                let instructions = costs.training_step(&program).round();
+                found.push((i, CandidateCost { sram: memory.sram.total, flash: memory.flash.total, instructions }));
             }
         };
         let parts: Vec<_> = std::thread::scope(|scope| {

@@ -1,0 +1,43 @@
+/* Counts what each step of a program costs. Over the board's line come a label, a learning rate and a picture; it trains and answers with the clock
+ * before each step. `tinytrain run --calibrate` builds this in the place of app/main.c, in a folder of its own; no firmware holds it. */
+#include "marks.h"
+#include "tt_board.h"
+
+static tt_context model;
+
+/* Before each step; at the end of the last one; before and after the whole; and once more at once, which tells what a mark takes. */
+static uint32_t marks[TT_STEPS + 4];
+
+void tt_mark(uint32_t step)
+{
+    marks[step] = tt_board_clock();
+}
+
+static void take(void *to, uint32_t count)
+{
+    uint8_t *at = to;
+    while (count > 0) {
+        uint32_t n = tt_board_read(at, count);
+        at += n;
+        count -= n;
+    }
+}
+
+int main(void)
+{
+    tt_board_init();
+    tt_init(&model);
+    for (;;) {
+        uint32_t label;
+        tt_real31 rate;
+        tt_step_result found;
+        take(&label, sizeof label);
+        take(&rate, sizeof rate);
+        take(tt_input(&model), TT_INPUT_BYTES);
+        tt_mark(TT_STEPS + 1);
+        tt_train_step(&model, tt_input(&model), TT_INT8, label, rate, &found);
+        tt_mark(TT_STEPS + 2);
+        tt_mark(TT_STEPS + 3);
+        tt_board_write((const uint8_t *)marks, sizeof marks);
+    }
+}

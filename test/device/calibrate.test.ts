@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { costTable, instructionsOfStep, TinytrainError } from '#tinytrain';
+import { measureSteps } from '#tinytrain/device/calibrate.js';
+import { runFirmware } from '#tinytrain/device/run.js';
+import { calibrated, costsIfThere, readCosts, workOf, writeCosts } from '#tinytrain/model/costs.js';
+import { has, testFirmware } from '../helpers/firmware.js';
+import { temporary, write } from '../helpers/folder.js';
+
+const inQemu = has('make', 'arm-none-eabi-gcc', 'qemu-system-arm') ? test : test.skip;
+
+inQemu('steps counted one by one are the training step; a calibrated table predicts it', async t => {
+  t.timeout(180_000);
+  const { folder, program, data } = await testFirmware(t, { scheme: 'bias:8,18:1/2,15:1/8,7:1' });
+  const measured = await measureSteps(program, data, 'stm32f746');
+  t.is(measured.length, program.record.steps.length + 1);
+  t.true(measured.every(({ instructions }) => instructions > 0));
+  const { instructions, costs, predictedInstructions } = await runFirmware(folder, {
+    steps: 2,
+    predictions: 1,
+    calibrate: true,
+  });
+  const step = instructions?.trainStep ?? 0;
+  const off = (found: number) => Math.abs(found / step - 1);
+  t.true(off(measured.reduce((sum, one) => sum + one.instructions, 0)) < 0.01);
+  t.is(predictedInstructions, instructionsOfStep(program));
+  t.true(off(predictedInstructions) < 0.1, `${predictedInstructions} predicted, ${step} measured`);
+  t.truthy(costs);
+  t.true(off(instructionsOfStep(program, costs)) < 0.01);
+});
+
+test('the clock is read before each step only where costs are calibrated', async t => {
+  const { files } = await testFirmware(t);
+  t.false([...files.values()].some(text => text.includes('tt_mark(')));
+  t.false([...files.keys()].some(path => path.includes('calibrate') || path.includes('marks')));
+});
+
+test('a table is scaled kind by kind, and keeps what was not measured', async t => {
+  const { program } = await testFirmware(t);
+  const table = costTable();
+  const work = workOf(program);
+  const cost = (kind: string, terms: readonly number[]) =>
+    terms.reduce((sum, term, i) => sum + term * (table[kind]?.[i] ?? 0), 0);
+  const kinds = new Set(work.map(({ kind }) => kind));
+  t.true(
+    [...kinds].every(kind => kind in table),
+    [...kinds].join('; '),
+  );
+  const measured = work.map(one => ({ ...one, instructions: 2 * cost(one.kind, one.terms) }));
+  const twice = calibrated(table, measured);
+  for (const [kind, costs] of Object.entries(table)) {
+    const factor = kinds.has(kind) ? 2 : 1;
+    costs.forEach((each, i) => {
+      const found = twice[kind]?.[i] ?? -1;
+      t.true(Math.abs(found - factor * each) <= 1e-5 * factor * each, kind);
+    });
+  }
+  const own = (kind: string) => [{ kind, terms: [1, 2, 3, 4] as const, instructions: 7 }];
+  t.deepEqual(calibrated({}, own('new')), { new: [7, 0, 0, 0] });
+  const [one, two] = [instructionsOfStep(program), instructionsOfStep(program, twice)];
+  t.true(Math.abs(two / one - 2) < 0.01);
+});
+
+test('tables of costs are written, read, and refused', async t => {
+  const folder = await temporary(t);
+  const path = join(folder, 'new', 'costs.json');
+  t.is(await costsIfThere(path), undefined);
+  await writeCosts(path, costTable());
+  t.deepEqual(await readCosts(path), costTable());
+  await write(folder, { 'a.json': '{', 'b.json': '{"costs": 3}', 'c.json': '{"costs": {"add": [1]}}', 'd.json': '7' });
+  for (const name of ['a.json', 'b.json', 'c.json', 'd.json']) {
+    const error = await t.throwsAsync(readCosts(join(folder, name)), { instanceOf: TinytrainError });
+    t.is(error.code, 'COSTS_INVALID', name);
+    t.regex(error.message, new RegExp(name));
+  }
+  const missing = await t.throwsAsync(readCosts(join(folder, 'e.json')), { instanceOf: TinytrainError });
+  t.is(missing.code, 'FILE_ERROR');
+});

@@ -1,0 +1,121 @@
+import { promises as fs } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { PictureSet } from '../data/dataset.js';
+import { aborted, TinytrainError } from '../errors.js';
+import { type Work, workOf } from '../model/costs.js';
+import type { Program } from '../model/program.js';
+import { native } from '../native.js';
+import { firmwareFiles, writeFirmware } from './firmware.js';
+import type { Line } from './line.js';
+import { strideOrder } from './order.js';
+import { EMULATED, instructionsOf, QEMU_CLOCK_HZ, startQemu } from './qemu.js';
+import { build, requireTool } from './toolchain.js';
+
+/** Training steps that are counted; how many instructions a step takes hangs on its picture by very little. */
+const PICTURES = 2;
+/** What a training step does beside the Program's steps. */
+const REST = 'rest of a step';
+const RATE = 1.6e-3;
+
+/** A step of a Program, and the instructions it took. */
+export interface MeasuredStep extends Work {
+  readonly label: string;
+  readonly instructions: number;
+}
+
+/** Answers of a process, one after the other. */
+class Answers {
+  readonly #line: Line;
+  #chunks: Buffer[] = [];
+  #wake: () => void = () => {};
+  #ended: string | undefined;
+
+  constructor(line: Line, signal: AbortSignal | undefined) {
+    this.#line = line;
+    line.onData(bytes => {
+      this.#chunks.push(bytes);
+      this.#wake();
+    });
+    line.onEnd(why => {
+      this.#ended = why;
+      this.#wake();
+    });
+    signal?.addEventListener('abort', () => this.#wake(), { once: true });
+  }
+
+  async read(count: number, signal: AbortSignal | undefined): Promise<Buffer> {
+    for (;;) {
+      if (signal?.aborted) throw aborted('the calibration');
+      const bytes = Buffer.concat(this.#chunks);
+      if (bytes.length >= count) {
+        this.#chunks = [bytes.subarray(count)];
+        return bytes.subarray(0, count);
+      }
+      if (this.#ended !== undefined)
+        throw new TinytrainError('DEVICE_GONE', `${this.#line.name} ended: ${this.#ended}`);
+      await new Promise<void>(resolve => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+/** Instructions between marks, without what the marks themselves take. */
+function between(answer: Buffer, steps: number): { steps: number[]; rest: number } {
+  const mark = (i: number) => answer.readUInt32LE(4 * i);
+  const ticks = (from: number, to: number) => (mark(to) - mark(from)) >>> 0;
+  const own = instructionsOf(ticks(steps + 2, steps + 3), QEMU_CLOCK_HZ);
+  const each = Array.from({ length: steps }, (_, i) => instructionsOf(ticks(i, i + 1), QEMU_CLOCK_HZ) - own);
+  const before = instructionsOf(ticks(steps + 1, 0), QEMU_CLOCK_HZ) - own;
+  const after = instructionsOf(ticks(steps, steps + 2), QEMU_CLOCK_HZ) - own;
+  return { steps: each, rest: before + after };
+}
+
+async function exchange(line: Line, program: Program, data: PictureSet, signal: AbortSignal | undefined) {
+  const answers = new Answers(line, signal);
+  const steps = program.record.steps.length;
+  const order = strideOrder(data.train.size, Math.min(PICTURES, data.train.size));
+  const found: ReturnType<typeof between>[] = [];
+  for (const [step, index] of order.entries()) {
+    const { mantissa, exponent } = native().learningRate(RATE, order.length, step);
+    const head = Buffer.alloc(12);
+    head.writeUInt32LE(data.train.labels[index] ?? 0, 0);
+    head.writeUInt32LE(mantissa, 4);
+    head.writeInt32LE(exponent, 8);
+    const picture = data.train.picture(index);
+    await line.write(Buffer.concat([head, Buffer.from(picture.buffer, picture.byteOffset, picture.byteLength)]));
+    found.push(between(await answers.read(4 * (steps + 4), signal), steps));
+  }
+  return found;
+}
+
+/** Counts the guest instructions of each step of a Program in QEMU, in a project that is gone afterwards. The last entry is what belongs to no step. */
+export async function measureSteps(
+  program: Program,
+  data: PictureSet,
+  target: string,
+  signal?: AbortSignal,
+): Promise<readonly MeasuredStep[]> {
+  await requireTool('qemu');
+  const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-calibrate-'));
+  try {
+    await writeFirmware(folder, await firmwareFiles(program, data, target, { marks: true }));
+    const line = await startQemu(await build(folder, EMULATED, signal));
+    try {
+      const found = await exchange(line, program, data, signal);
+      const mean = (value: (one: ReturnType<typeof between>) => number) =>
+        found.reduce((sum, one) => sum + value(one), 0) / found.length;
+      const steps = workOf(program).map((work, i) => ({
+        ...work,
+        label: program.record.steps[i]?.label ?? '',
+        instructions: mean(one => one.steps[i] ?? 0),
+      }));
+      return [...steps, { kind: REST, terms: [1, 0, 0, 0], label: REST, instructions: mean(({ rest }) => rest) }];
+    } finally {
+      await line.close();
+    }
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true });
+  }
+}
