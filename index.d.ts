@@ -537,6 +537,14 @@ export declare class Model {
 }
 /** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. */
 export declare function loadModel(path?: string, options?: ModelOptions): Promise<Model>;
+/**
+ * The kernels that simulate here (`chosen`: the fastest, or what the environment variable `TINYTRAIN_KERNELS` names) and all that this processor could
+ * run (`available`). All give the same bits. Throws `KERNELS_UNAVAILABLE` if the variable names others.
+ */
+export declare function kernels(): {
+	readonly chosen: string;
+	readonly available: readonly string[];
+};
 /** The operators that models may hold, by the names of their file format. */
 export declare function supportedOperators(): readonly string[];
 /** What a Program is compiled for. */

@@ -35,8 +35,8 @@ import type {
 } from './types.js';
 
 /** Multiply-accumulates of the forward passes of a run, at most, where nothing else is asked for. */
-const ANALYSIS_MACS = 6e9;
-const PROOF_MACS = 3.5e10;
+const ANALYSIS_MACS = 3.5e10;
+const PROOF_MACS = 1.4e11;
 const LEAST_VISITS = 200;
 const LEAST_PROOF = 1000;
 const MAX_CACHE = 2 ** 32;
