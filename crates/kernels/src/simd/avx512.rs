@@ -166,6 +166,36 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn widen_nibbles(self, from: &[u8]) -> __m512i {
+        let mut eight = [0; LANES / 2];
+        let eight = from.first_chunk().unwrap_or_else(|| {
+            eight[..from.len()].copy_from_slice(from);
+            &eight
+        });
+        unsafe {
+            // A byte in each 64 bits: its upper half slides into the upper 32.
+            let bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(eight.as_ptr().cast()));
+            let pairs = _mm512_or_si512(bytes, _mm512_slli_epi64::<28>(bytes));
+            _mm512_srai_epi32::<28>(_mm512_slli_epi32::<28>(pairs))
+        }
+    }
+
+    #[inline(always)]
+    fn narrow_nibbles(self, v: __m512i, to: &mut [u8]) {
+        unsafe {
+            let v = _mm512_and_si512(v, _mm512_set1_epi32(15));
+            let bytes = _mm512_cvtepi64_epi8(_mm512_or_si512(v, _mm512_srli_epi64::<28>(v)));
+            match to.first_chunk_mut::<8>() {
+                Some(to) => _mm_storel_epi64(to.as_mut_ptr().cast(), bytes),
+                None => {
+                    let all = _mm_cvtsi128_si64(bytes).to_le_bytes();
+                    to.copy_from_slice(&all[..to.len()]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
     fn equal(self, a: __m512i, b: __m512i) -> u16 {
         unsafe { _mm512_cmpeq_epi32_mask(a, b) }
     }

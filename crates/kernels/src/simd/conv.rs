@@ -348,7 +348,8 @@ impl<I: Isa, S: Sink<I>> Sink<I> for Below<'_, S> {
 #[inline(always)]
 fn set(p: &ConvParams, forward: &mut Pack, backward: &mut Option<Backward>, at: usize, i: usize, w: i8) {
     let (kh, kw) = (p.kh as usize, p.kw as usize);
-    let (o, ky, kx) = (at / (kh * kw), at / kw % kh, at % kw);
+    // Divisions take longer than all the rest.
+    let (o, ky, kx) = if kh * kw == 1 { (at, 0, 0) } else { (at / (kh * kw), at / kw % kh, at % kw) };
     forward.set(o, ky, kx * p.in_c as usize + i, w);
     if let Some(backward) = backward {
         backward.pack.set(i, ky, (kw - 1 - kx) * p.out_c as usize + o, w);

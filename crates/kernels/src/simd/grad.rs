@@ -19,30 +19,48 @@ pub fn grad_scale<I: Isa>(
     if !(8..=62).contains(&p.s) || shift.iter().any(|&left| left != 0) {
         return reference::grad_scale(p, m, shift, mask, buf);
     }
-    let row = if m.is_empty() { buf.len() } else { p.channels as usize };
-    let one = [p.m; LANES];
+    let row = if m.is_empty() { buf.len() } else { p.channels as usize }.max(1);
+    if p.s <= 32 {
+        let up = 32 - p.s;
+        scale(isa, row, p.m, m, mask, buf, |g, m| isa.mul_high_round(isa.shift_left(g, up), m))
+    } else {
+        let (half, down) = (isa.splat(1 << (p.s - 33)), p.s - 32);
+        scale(isa, row, p.m, m, mask, buf, |g, m| isa.shift_right(isa.add(isa.mul_high(g, m), half), down))
+    }
+}
+
+/// Scales rows of a gradient by `by`, given a line of it and one of multipliers.
+#[inline(always)]
+fn scale<I: Isa>(
+    isa: I,
+    row: usize,
+    one: i32,
+    m: &[i32],
+    mask: Option<&[u8]>,
+    buf: &mut [i8],
+    by: impl Fn(I::V, I::V) -> I::V,
+) -> u32 {
+    let (least, most) = (isa.splat(-128), isa.splat(127));
     let mut saturated = 0;
-    for (r, buf) in buf.chunks_exact_mut(row.max(1)).enumerate() {
+    for (r, buf) in buf.chunks_exact_mut(row).enumerate() {
         for (panel, buf) in buf.chunks_mut(LANES).enumerate() {
-            let mut last = [0; LANES];
             let m = match m.get(panel * LANES..) {
-                None | Some([]) => &one,
-                Some(m) => m.first_chunk().unwrap_or_else(|| {
-                    last[..m.len()].copy_from_slice(m);
-                    &last
-                }),
+                None | Some([]) => isa.splat(one),
+                Some(m) => match m.first_chunk() {
+                    Some(m) => isa.load_words(m),
+                    None => {
+                        let mut last = [0; LANES];
+                        last[..m.len()].copy_from_slice(m);
+                        isa.load_words(&last)
+                    }
+                },
             };
-            let (g, m) = (isa.widen(buf), isa.load_words(m));
-            let v = if p.s <= 32 {
-                isa.mul_high_round(isa.shift_left(g, 32 - p.s), m)
-            } else {
-                isa.shift_right(isa.add(isa.mul_high(g, m), isa.splat(1 << (p.s - 33))), p.s - 32)
-            };
+            let v = by(isa.widen(buf), m);
             let v = match mask {
                 Some(mask) => isa.select(bits(mask, r * row + panel * LANES), v),
                 None => v,
             };
-            let clamped = isa.clamp(v, isa.splat(-128), isa.splat(127));
+            let clamped = isa.clamp(v, least, most);
             let outside = !isa.equal(clamped, v) & (u16::MAX >> (LANES - buf.len()));
             isa.narrow(clamped, buf);
             saturated += outside.count_ones();

@@ -82,6 +82,25 @@ pub trait Isa: Copy {
     fn clamp(self, a: Self::V, lo: Self::V, hi: Self::V) -> Self::V;
     /// The lanes whose bit is set, 0 in the others.
     fn select(self, bits: u16, a: Self::V) -> Self::V;
+    /// Signed nibbles, two a byte, the first in the lower half; lanes beyond the last hold anything.
+    #[inline(always)]
+    fn widen_nibbles(self, from: &[u8]) -> Self::V {
+        let mut line = Line::default();
+        for (pair, &byte) in line.0.chunks_exact_mut(2).zip(from) {
+            pair[0] = (byte as i32) << 28 >> 28;
+            pair[1] = (byte as i32) << 24 >> 28;
+        }
+        self.load(&line)
+    }
+    /// The reverse.
+    #[inline(always)]
+    fn narrow_nibbles(self, v: Self::V, to: &mut [u8]) {
+        let mut line = Line::default();
+        self.store(v, &mut line);
+        for (pair, byte) in line.0.chunks_exact(2).zip(to) {
+            *byte = (pair[0] & 15 | pair[1] << 4) as u8;
+        }
+    }
     /// A bit for each lane that is equal.
     fn equal(self, a: Self::V, b: Self::V) -> u16;
 }

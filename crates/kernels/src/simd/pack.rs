@@ -9,7 +9,8 @@ pub struct Pack {
     lines: Vec<Line>,
     rows: usize,
     words: usize,
-    group: usize,
+    /// Logarithm of the weights in a word.
+    group: u32,
     /// Sets of rows that are summed over together.
     sets: Vec<Vec<usize>>,
     /// The sum of the weights in each set and column, `[sets][panels]`.
@@ -26,7 +27,7 @@ impl Pack {
             lines: vec![Line::default(); panels * rows * words],
             rows,
             words,
-            group,
+            group: group.ilog2(),
             totals: vec![Line::default(); panels * sets.len()],
             sets,
             changed: true,
@@ -51,9 +52,9 @@ impl Pack {
     /// Sets one weight.
     #[inline(always)]
     pub fn set(&mut self, column: usize, row: usize, value: usize, weight: i8) {
-        let at = ((column / LANES) * self.rows + row) * self.words + value / self.group;
-        let bits = 32 / self.group as u32;
-        let shift = (value % self.group) as u32 * bits;
+        let at = ((column / LANES) * self.rows + row) * self.words + (value >> self.group);
+        let bits = 32 >> self.group;
+        let shift = (value & ((1 << self.group) - 1)) as u32 * bits;
         let mask = ((1u32 << bits) - 1) << shift;
         let word = &mut self.lines[at].0[column % LANES];
         *word = ((*word as u32 & !mask) | ((weight as u32) << shift & mask)) as i32;

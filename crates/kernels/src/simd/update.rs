@@ -54,15 +54,9 @@ pub fn step_line<I: Isa>(
     match (u.bits, quick) {
         (4, true) if first.is_multiple_of(2) && width.is_multiple_of(2) => {
             let plane = &mut lo[first / 2..][..width / 2];
-            let mut old = Line::default();
-            for (old, &byte) in old.0.chunks_exact_mut(2).zip(plane.iter()) {
-                old[0] = (byte as i32) << 28 >> 28;
-                old[1] = (byte as i32) << 24 >> 28;
-            }
+            let old = isa.widen_nibbles(plane);
             let (change, new) = step_quickly::<I, 4>(isa, rate, acc, old, &mut q[own]);
-            for (new, byte) in new.0.chunks_exact(2).zip(plane) {
-                *byte = (new[0] & 15 | new[1] << 4) as u8;
-            }
+            isa.narrow_nibbles(new, plane);
             change
         }
         (8, true) => {
@@ -71,8 +65,9 @@ pub fn step_line<I: Isa>(
             for (old, &byte) in old.0.iter_mut().zip(plane.iter()) {
                 *old = byte as i8 as i32;
             }
-            let (change, new) = step_quickly::<I, 8>(isa, rate, acc, old, &mut q[own]);
-            for (&new, byte) in new.0.iter().zip(plane) {
+            let (change, new) = step_quickly::<I, 8>(isa, rate, acc, isa.load(&old), &mut q[own]);
+            isa.store(new, &mut old);
+            for (&new, byte) in old.0.iter().zip(plane) {
                 *byte = new as u8;
             }
             change
@@ -88,21 +83,21 @@ pub fn step_line<I: Isa>(
 /// [`Rate::delta`] and [`apply_weight`] for `33 <= rate.s <= 62`, where the upper half of the product is all that
 /// counts; returns the new residuals.
 #[inline(always)]
-fn step_quickly<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: Line, q: &mut [i8]) -> (Change, Line) {
+fn step_quickly<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: I::V, q: &mut [i8]) -> (Change, I::V) {
     let limit = 127 << BITS;
     let half = isa.splat(1 << (rate.s - 33));
     let delta = isa.shift_right(isa.add(isa.mul_high(acc, isa.splat(rate.p as i32)), half), rate.s - 32);
     let old = isa.widen(q);
-    let w = isa.sub(isa.add(isa.shift_left(old, BITS), isa.load(&lo)), delta);
+    let w = isa.sub(isa.add(isa.shift_left(old, BITS), lo), delta);
     let w = isa.clamp(w, isa.splat(-limit), isa.splat(limit));
     let new = isa.shift_right(isa.add(w, isa.splat(1 << (BITS - 1))), BITS);
-    let mut residuals = lo;
-    isa.store(isa.sub(w, isa.shift_left(new, BITS)), &mut residuals);
     isa.narrow(new, q);
     let lanes = !isa.equal(old, new) & (u16::MAX >> (LANES - q.len()));
     let mut change = Change { lanes: lanes as u32, q: [0; LANES] };
-    change.q[..q.len()].copy_from_slice(q);
-    (change, residuals)
+    if lanes != 0 {
+        isa.narrow(new, &mut change.q);
+    }
+    (change, isa.sub(w, isa.shift_left(new, BITS)))
 }
 
 /// [`step_line`], whatever the rate.

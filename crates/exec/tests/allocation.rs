@@ -1,0 +1,62 @@
+//! After its first steps an executor allocates nothing.
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use common::{network, pictures};
+use tinytrain_exec::{Compiler, Executor};
+use tinytrain_ir::Scheme;
+use tinytrain_kernels::simd::Kernels;
+use tinytrain_spec::arith::Real31;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is the system's own allocator, with a count beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn a_step_allocates_nothing() {
+    for seed in 1..=4 {
+        let graph = network(seed);
+        let data = pictures(&graph, 10, 5, seed);
+        let compiler = Compiler::new(&graph, 5, seed, &data, 1).unwrap();
+        for scheme in ["full", "bias:3,2:1/2,4:1/4"] {
+            let scheme = Scheme::parse(scheme, compiler.layers()).unwrap();
+            let program = Arc::new(compiler.compile(&scheme, 4, 0).unwrap());
+            for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
+                let mut executor = Executor::with_kernels(program.clone(), kernels).unwrap();
+                let mut steps = || {
+                    for (picture, label) in &data {
+                        executor.train_step(picture, *label, Real31::from_f64(0.01)).unwrap();
+                        executor.predict(picture).unwrap();
+                    }
+                };
+                steps();
+                let before = ALLOCATIONS.get();
+                assert!(before > 0);
+                steps();
+                assert_eq!(ALLOCATIONS.get(), before, "seed {seed}, {}", kernels.name());
+            }
+        }
+    }
+}
