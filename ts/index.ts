@@ -86,6 +86,7 @@ export type {
   Baseline,
   BiasContribution,
   BitsContribution,
+  Comparison,
   Contestant,
   Contributions,
   Criterion,

@@ -84,8 +84,11 @@ export class Bench {
   }
 }
 
-const versionsOf = ({ litert, onnxruntime, torch }) =>
-  Object.fromEntries(Object.entries({ litert, onnxruntime, torch }).filter(([, version]) => version !== undefined));
+/** Of all that was used; the reference kernels are an opponent. */
+const versionsOf = ({ litert, onnxruntime, torch, kernels }) => {
+  const used = { litert, onnxruntime, torch, kernels: kernels === 'reference' ? undefined : kernels };
+  return Object.fromEntries(Object.entries(used).filter(([, version]) => version !== undefined));
+};
 
 const missingShared = path => (existsSync(path) ? undefined : `${path} is not there`);
 

@@ -1,4 +1,4 @@
-/** Where our time goes: each step of a Program alone, on what the steps before it left in the arena. */
+/** Where our time goes: each step of a Program, the least of many visits. */
 import { median } from './statistics.mjs';
 
 const CALLS = 100;

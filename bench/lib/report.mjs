@@ -79,7 +79,7 @@ export class Report {
     });
     const widths = head.map((cell, i) => Math.max(cell.length, ...body.map(row => row[i].length)));
     if (body.length > 0) console.log(`\n${[head, ...body].map(cells => pad(cells, widths)).join('\n')}\n`);
-    const names = { litert: 'LiteRT', onnxruntime: 'ONNX Runtime', torch: 'PyTorch' };
+    const names = { litert: 'LiteRT', onnxruntime: 'ONNX Runtime', torch: 'PyTorch', kernels: 'our kernels' };
     const used = Object.entries(versions).map(([name, version]) => `${names[name]} ${version}`);
     if (used.length > 0) console.log(used.join(', '));
     if (this.rows.some(({ quiet }) => !quiet)) {

@@ -13,7 +13,7 @@ import { loadModel, type Model } from '../model/model.js';
 import { compile } from '../model/program.js';
 import { contributionFigure } from '../report/contributions.js';
 import { memoryTable } from '../report/memory.js';
-import { contributionBars, differenceText, frontTable, predictionText, triedTable } from '../report/search.js';
+import { comparisonTable, contributionBars, frontTable, predictionText, triedTable } from '../report/search.js';
 import { searchOrigin } from '../search/journal.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { Criterion, SearchEvent, SearchOptions, SearchResult } from '../search/types.js';
@@ -137,9 +137,8 @@ function again(args: Arguments, result: SearchResult): string {
 function report(result: SearchResult, args: Arguments, out: string, seconds: number): string {
   const { front, budget, memory, leftOut, plan } = result;
   const several = front.length > 1 ? [frontTable(front, result.baselines), ''] : [];
-  const compared = result.baselines.filter(({ kind }) => kind === 'baseline');
-  const judged = [...compared.map(({ name, difference }) => differenceText(name, difference)), predictionText(result)];
-  const words = judged.filter(text => text !== '');
+  const judged = front.flatMap(point => [comparisonTable(point), '']);
+  const words = [...judged, predictionText(result)].filter((text, i, all) => text !== '' || all[i - 1]);
   const left = leftOut.length > 0 ? ['left out for want of time', ...leftOut.map(line => `  ${line}`), ''] : [];
   return [
     triedTable(result),

@@ -182,9 +182,17 @@ export function predictionText({ prediction }: SearchResult): string {
     : `sum of contributions against trained accuracy: rank correlation ${spearman.toFixed(2)} over ${schemes} schemes`;
 }
 
-/** How a scheme compares with another over the same seeds. */
-export function differenceText(name: string, difference: Estimate | null): string {
-  if (!difference) return '';
-  const error = difference.standardError === null ? '' : ` +- ${(difference.standardError * 100).toFixed(1)}`;
-  return `${signed(difference.mean * 100, 1)}${error} points of test accuracy over ${name}, ${thousands(difference.seeds)} paired seed${difference.seeds === 1 ? '' : 's'}`;
+/** What was found for a budget beside the baselines and random schemes that fit it, over the same seeds. */
+export function comparisonTable({ name, budget, comparisons }: FrontPoint): string {
+  const others = comparisons.filter(({ kind }) => kind !== 'found');
+  if (others.length === 0) return '';
+  const rows = others.map(({ name: other, difference: { mean, standardError, seeds } }) => {
+    const error = standardError === null ? '' : ` +- ${(standardError * 100).toFixed(1)}`;
+    return [
+      `over ${other}`,
+      `${signed(mean * 100, 1)}${error}`,
+      `${thousands(seeds)} paired seed${seeds === 1 ? '' : 's'}`,
+    ];
+  });
+  return [`${name}, within ${thousands(budget)} B: points of test accuracy`, table(rows)].join('\n');
 }

@@ -21,8 +21,10 @@ import { estimate, spearman } from './statistics.js';
 import { Trials } from './trials.js';
 import type {
   Baseline,
+  Comparison,
   Contestant,
   Contributions,
+  Estimate,
   FrontPoint,
   Proved,
   SearchEvent,
@@ -383,19 +385,28 @@ class Search {
     const { contributions, found, winners, proved, named, records, program } = all;
     const { budgets, target } = this.#plan;
     const best = named.get(found.name) ?? found;
-    const own = records.get(found.name) ?? [];
-    const baselines = proved
-      .filter(({ name }) => name !== found.name)
-      .map((one): Baseline => {
-        const pairs = (records.get(one.name) ?? []).flatMap(record => {
-          const other = own.find(({ seed }) => seed === record.seed);
-          return other ? [other.accuracy - record.accuracy] : [];
-        });
-        return { ...(named.get(one.name) ?? one), difference: pairs.length > 0 ? estimate(pairs) : null };
+    const difference = (one: Proved, other: Proved): Estimate | null => {
+      const own = records.get(one.name) ?? [];
+      const pairs = (records.get(other.name) ?? []).flatMap(record => {
+        const same = own.find(({ seed }) => seed === record.seed);
+        return same ? [same.accuracy - record.accuracy] : [];
       });
+      return pairs.length > 0 ? estimate(pairs) : null;
+    };
+    const besides = (one: Proved) => proved.filter(({ name }) => name !== one.name);
+    const baselines = besides(found).map(
+      (one): Baseline => ({ ...(named.get(one.name) ?? one), difference: difference(found, one) }),
+    );
     const front = budgets.flatMap((budget, i): FrontPoint[] => {
       const one = winners[i];
-      return one ? [{ budget, ...(named.get(one.name) ?? one) }] : [];
+      if (!one) return [];
+      const comparisons = besides(one)
+        .filter(({ sram }) => sram <= budget)
+        .flatMap((other): Comparison[] => {
+          const found = difference(one, other);
+          return found ? [{ name: other.name, kind: other.kind, difference: found }] : [];
+        });
+      return [{ budget, ...(named.get(one.name) ?? one), comparisons }];
     });
     const judged = proved.filter(({ accuracy }) => accuracy.validation.seeds > 0);
     const { train, validation, test } = this.#pictures;

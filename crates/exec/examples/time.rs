@@ -20,7 +20,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tinytrain_exec::{
-    CALIBRATION_PICTURES, Compiler, Control, ExecError, Executor, PictureSource, checksum, evaluate, forward_program,
+    CALIBRATION_PICTURES, Compiler, Control, ExecError, Executor, Kernels, PictureSource, checksum, chosen_kernels,
+    evaluate, forward_program,
 };
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_lower::{Kernel, Options, Program};
@@ -109,7 +110,8 @@ impl Timed {
 
     fn about(&self) -> Value {
         let program = self.plain.executor.program();
-        json!({ "model": program.name, "steps": program.steps.len(), "forward": program.forward, "prefix": program.prefix })
+        let kernels = chosen_kernels().map_or("none", Kernels::name);
+        json!({ "kernels": kernels, "model": program.name, "steps": program.steps.len(), "forward": program.forward, "prefix": program.prefix })
     }
 
     fn answer(&mut self, name: &str, numbers: &[usize]) -> Result<Value, Failed> {
@@ -152,28 +154,22 @@ impl Timed {
         })
     }
 
-    /// Step `i` is the last one of a Program of its own, and all before it is its frozen prefix, of which nothing need be loaded again.
+    /// Of `n` visits, the least time of each step.
     fn layers(&self, n: usize) -> Result<Value, ExecError> {
-        let program = self.plain.executor.program();
-        let (picture, label) = &self.pictures[0];
-        let rate = Real31::from_f64(RATE);
-        let alone = |from: usize, to: usize| {
-            let mut cut = Program::clone(program);
-            cut.steps.truncate(to);
-            (cut.forward, cut.classes) = (to, cut.classes.max(1));
-            (cut.prefix, cut.frontiers) = (from, vec![Vec::new(); from + 1]);
-            let mut executor = Executor::new(Arc::new(cut))?;
-            executor.train_step(picture, *label, rate)?;
-            timed(n, |_| executor.train_step_kept(from, &[], *label, rate))
-        };
-        let nothing = median(alone(0, 0)?);
-        let mut found = Vec::new();
-        for (i, step) in program.steps.iter().enumerate() {
-            let ns = median(alone(i, i + 1)?).saturating_sub(nothing);
-            let (shape, macs) = work(&step.kernel);
-            found.push(json!({ "label": step.label, "shape": shape, "macs": macs, "ns": ns }));
+        let mut executor = self.plain.executor.clone();
+        let program = executor.program().clone();
+        executor.profile();
+        for (picture, label) in self.pictures.iter().cycle().take(n) {
+            match program.classes {
+                0 => executor.forward(picture)?,
+                _ => executor.train_step(picture, *label, Real31::from_f64(RATE)).map(|_| ())?,
+            }
         }
-        Ok(json!(found))
+        let found = program.steps.iter().zip(executor.take_profile()).map(|(step, ns)| {
+            let (shape, macs) = work(&step.kernel);
+            json!({ "label": step.label, "shape": shape, "macs": macs, "ns": ns })
+        });
+        Ok(found.collect())
     }
 
     fn keep(&mut self) -> Result<(), ExecError> {
@@ -200,24 +196,15 @@ impl Run {
     }
 }
 
-fn spans<T>(n: usize, call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Value, ExecError> {
-    Ok(json!(timed(n, call)?))
-}
-
 /// Nanoseconds of each call.
-fn timed<T>(n: usize, mut call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Vec<u64>, ExecError> {
+fn spans<T>(n: usize, mut call: impl FnMut(usize) -> Result<T, ExecError>) -> Result<Value, ExecError> {
     let mut found = Vec::with_capacity(n);
     for i in 0..n {
         let start = Instant::now();
         black_box(call(i)?);
         found.push(start.elapsed().as_nanos() as u64);
     }
-    Ok(found)
-}
-
-fn median(mut times: Vec<u64>) -> u64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or(0)
+    Ok(json!(found))
 }
 
 /// A convolution's shape, and the multiply-accumulates of its step.

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use common::{Source, with_scratch};
@@ -23,6 +24,9 @@ fn units() -> &'static [Unit] {
         here.into_iter().filter_map(Kernels::unit).collect()
     })
 }
+
+/// What fills an output and its mask.
+type Masked<'a> = dyn Fn(&mut [i8], Option<&mut [u8]>) + 'a;
 
 /// Input, output, kernel, stride and padding along one axis.
 fn axis(s: &mut Source, largest: i64, kernels: &[i32]) -> [i32; 5] {
@@ -111,18 +115,19 @@ impl Case {
 
     /// Forward pass and mask, by the reference and by a layer.
     fn forward(&self, layer: &mut Layer, x: &[i8], masked: bool) {
-        let run = |of: &mut dyn FnMut(&mut [i8], Option<&mut [u8]>)| {
+        let run = |of: &Masked| {
             let (mut y, mut mask) = (vec![99; self.outputs()], vec![0xa5; self.outputs().div_ceil(8)]);
             of(&mut y, masked.then_some(&mut mask));
             (y, mask)
         };
         let (p, bias) = (&self.p, Bias { base: &self.base, offset: &self.offset });
         let scales = Scales { m: &self.m, shift: &self.shift };
-        let expected = run(&mut |y, mask| {
+        let expected = run(&|y, mask| {
             let kernel = if self.depthwise { reference::depthwise } else { reference::conv };
             with_scratch(|s| kernel(p, x, self.weights(), bias, scales, y, mask, s));
         });
-        let found = run(&mut |y, mask| with_scratch(|s| layer.run(x, &self.offset, y, mask, s)));
+        let layer = RefCell::new(layer);
+        let found = run(&|y, mask| with_scratch(|s| layer.borrow_mut().run(x, &self.offset, y, mask, s)));
         assert_eq!(expected, found, "forward {p:?}, depthwise {}", self.depthwise);
     }
 
@@ -217,7 +222,7 @@ fn single_elements() {
         let n = s.within(1, 300) as usize;
         let (a, b, (lo, hi)) = (s.activations(n), s.activations(n), s.bounds());
         let masked = s.within(0, 1) == 1;
-        let out = |of: &dyn Fn(&mut [i8], Option<&mut [u8]>)| {
+        let out = |of: &Masked| {
             let (mut y, mut mask) = (vec![1; n], vec![0xa5; n.div_ceil(8)]);
             of(&mut y, masked.then_some(&mut mask));
             (y, mask)
@@ -315,7 +320,7 @@ fn pools(s: &mut Source) {
     };
     let (inputs, outputs) = ((in_h * in_w * c) as usize, (out_h * out_w * c) as usize);
     let (x, g, mask) = (s.activations(inputs), s.activations(outputs), s.mask(outputs));
-    let forward = |of: &dyn Fn(&mut [i8], Option<&mut [u8]>)| {
+    let forward = |of: &Masked| {
         let (mut y, mut mask) = (vec![1; outputs], vec![0xa5; outputs.div_ceil(8)]);
         of(&mut y, Some(&mut mask));
         (y, mask)
@@ -348,7 +353,7 @@ fn pools(s: &mut Source) {
         lo,
         hi,
     };
-    let mean = |of: &dyn Fn(&mut [i8], Option<&mut [u8]>)| {
+    let mean = |of: &Masked| {
         let (mut y, mut mask) = (vec![1; c as usize], vec![0xa5; (c as usize).div_ceil(8)]);
         of(&mut y, Some(&mut mask));
         (y, mask)

@@ -133,7 +133,7 @@ impl Sweep {
                 }
             }
         }
-        for _ in column..total {
+        while column < total {
             push!(border);
         }
     }
@@ -203,7 +203,7 @@ impl Sweep {
             // lines for each kernel row.
             macro_rules! spans {
                 ($($r:literal)*) => {$(
-                    while first + $r <= self.columns {
+                    while self.columns - first >= $r {
                         let acc = unsafe { span::<I, $r>(isa, init, ring, weights, terms, first * step, step) };
                         for r in 0..$r {
                             sink.put::<FULL>(isa, o * self.columns + first + r, panel, acc[r]);
