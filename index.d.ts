@@ -935,9 +935,18 @@ export interface Baseline extends Proved {
 	/** Test accuracy of the scheme that was found less this one's, over the same seeds. */
 	readonly difference: Estimate | null;
 }
+/** A scheme beside another: its test accuracy less the other's, over the same seeds. */
+export interface Comparison {
+	/** The other's name. */
+	readonly name: string;
+	readonly kind: Contestant["kind"];
+	readonly difference: Estimate;
+}
 /** What was found for a budget. */
 export interface FrontPoint extends Proved {
 	readonly budget: number;
+	/** With all others that were trained in earnest and fit the budget. */
+	readonly comparisons: readonly Comparison[];
 }
 /** What a search found. The same for the same seed, however many threads, interrupted or not. */
 export interface SearchResult {
