@@ -17,10 +17,12 @@ import type {
 const BIAS_GRID = 8;
 /** How many of the best depths get a further seed. */
 const BIAS_FINALISTS = 3;
-/** Runs of successive halving: all once, then the better half, then half of those. */
+/** Rounds of successive halving: all, then the better half, then half of those. */
 const RUNGS = 3;
+/** Seeds of a round. With one, what the seed does to the run without the convolution would be part of every gain, and a sum of gains holds it many times. */
+const SEEDS = 2;
 /** Training runs of the ladder of biases, about, with those of head and base. */
-const LADDER_RUNS = 3 * RUNGS + 2 * BIAS_GRID + 4;
+const LADDER_RUNS = 2 * RUNGS * SEEDS + 2 * BIAS_GRID + 4 + BIAS_FINALISTS;
 /** Residual bits for everything but the question of residual bits. */
 export const ANALYSIS_BITS = 4;
 
@@ -79,15 +81,15 @@ class Measurements {
     this.#context = context;
   }
 
-  /** Trains each candidate once with the `rung`-th seed. */
-  async run(what: string, candidates: readonly Candidate[], rungs: readonly number[]): Promise<void> {
+  /** Trains each candidate with these seeds, counted from the search's. */
+  async run(what: string, candidates: readonly Candidate[], seeds: readonly number[]): Promise<void> {
     const { trials, visits, seed, progress } = this.#context;
     const keys = candidates.flatMap(candidate =>
-      rungs.map(
-        (rung): TrialKey => ({
+      seeds.map(
+        (further): TrialKey => ({
           scheme: textOf(candidate),
           residualBits: candidate.residualBits,
-          seed: seed + rung,
+          seed: seed + further,
           visits,
           on: 'validation',
         }),
@@ -95,7 +97,7 @@ class Measurements {
     );
     const records = await trials.run('analysis', keys, (done, total) => progress(what, done, total));
     candidates.forEach((candidate, i) => {
-      const own = records.slice(i * rungs.length, (i + 1) * rungs.length).filter(record => record !== undefined);
+      const own = records.slice(i * seeds.length, (i + 1) * seeds.length).filter(record => record !== undefined);
       const known = this.of(candidate).filter(record => !own.some(({ seed }) => seed === record.seed));
       this.#found.set(keyOf(candidate), [...known, ...own]);
     });
@@ -110,7 +112,8 @@ class Measurements {
   }
 }
 
-const rungs = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+/** The first so many whole numbers. */
+const first = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** Numbers of biases from `from` to `to` in so many steps. */
 function grid(from: number, to: number, points: number): number[] {
@@ -137,7 +140,7 @@ async function biasLadder(
   const head = biasesAlone(0, count);
   const all = await affordable(
     context,
-    rungs(count + 1).map(k => biasesAlone(k, count)),
+    first(count + 1).map(k => biasesAlone(k, count)),
   );
   const deepest = Math.max(0, ...all.map(({ candidate }) => candidate.bias));
   const gain = (k: number) => measured.gain(biasesAlone(k, count), head)[criterion];
@@ -146,7 +149,7 @@ async function biasLadder(
   const run = (list: Iterable<number>, which: readonly number[]) =>
     measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
   // The head is what everything is compared with, for every seed.
-  await run([], rungs(RUNGS));
+  await run([], first(RUNGS * SEEDS));
   await run(asked, [0, 1]);
   const [top = 0] = best();
   const sorted = [...asked].sort((a, b) => a - b);
@@ -189,7 +192,7 @@ function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, byt
 
 /** Training runs of successive halving. */
 function layerRuns(entries: number): number {
-  return rungs(RUNGS).reduce((sum, rung) => sum + Math.ceil(entries / 2 ** rung), 0);
+  return first(RUNGS).reduce((sum, rung) => sum + SEEDS * Math.ceil(entries / 2 ** rung), 0);
 }
 
 /** Each convolution with each share on top of the biases, by successive halving. */
@@ -199,7 +202,7 @@ async function layerGains(
   base: Candidate,
 ): Promise<LayerContribution[]> {
   const { count, criterion, costs } = context;
-  const pairs = rungs(count).flatMap(layer => shares.map((_, share) => ({ layer, share: share + 1 })));
+  const pairs = first(count).flatMap(layer => shares.map((_, share) => ({ layer, share: share + 1 })));
   // What fits with no bias at all may be part of what is found; what does not is never asked.
   const possible = await affordable(
     context,
@@ -214,13 +217,13 @@ async function layerGains(
   const entries = candidates.map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
   context.expect(LADDER_RUNS + layerRuns(entries.length));
   const own = (await costs.of([base]))[0]?.sram ?? 0;
-  await measured.run('single convolutions', [base], rungs(RUNGS));
+  await measured.run('single convolutions', [base], first(RUNGS * SEEDS));
   let open: readonly Priced[] = entries;
-  for (const rung of rungs(RUNGS)) {
+  for (const rung of first(RUNGS)) {
     await measured.run(
-      `single convolutions, seed ${rung + 1} of ${RUNGS}`,
+      `single convolutions, round ${rung + 1} of ${RUNGS}`,
       open.map(({ candidate }) => candidate),
-      [rung],
+      first(SEEDS).map(seed => rung * SEEDS + seed),
     );
     open = betterHalf(
       open,
@@ -265,6 +268,6 @@ export async function bitsGains(
   const measured = new Measurements(context);
   const usual = { ...scheme, residualBits: ANALYSIS_BITS };
   const candidates = others.map(residualBits => ({ ...scheme, residualBits }));
-  await measured.run('residual bits', [usual, ...candidates], rungs(RUNGS));
+  await measured.run('residual bits', [usual, ...candidates], first(RUNGS));
   return candidates.map(candidate => ({ residualBits: candidate.residualBits, ...measured.gain(candidate, usual) }));
 }

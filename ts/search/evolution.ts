@@ -1,6 +1,7 @@
 import { Random } from '../data/drawn/random.js';
 import { type Candidate, crossed, distance, type Genes, keyOf, lighter, mutated, shares } from './candidate.js';
 import { type Cost, type Costs, fits, type Limits } from './costs.js';
+import { pooledVariance, shrunk } from './statistics.js';
 import type { Contributions } from './types.js';
 
 const POPULATION = 64;
@@ -34,9 +35,11 @@ export class Contribution {
     this.#count = count;
     this.#biases = [[0, 0], ...biases.map(({ bias, [criterion]: gain }) => [bias, gain.mean] as const)];
     const table = Array.from({ length: count }, () => new Array<number>(shares.length + 1).fill(0));
+    // The paper sums up accuracies as they were measured.
+    const variance = criterion === 'accuracy' ? 0 : pooledVariance(layers.map(({ [criterion]: gain }) => gain));
     for (const { layer, share, [criterion]: gain } of layers) {
       const row = table[layer];
-      if (row) row[shares.indexOf(share) + 1] = gain.mean;
+      if (row) row[shares.indexOf(share) + 1] = shrunk(gain, variance);
     }
     this.#layers = table;
     this.#bits = new Map(contributions.bits.map(({ residualBits, [criterion]: gain }) => [residualBits, gain.mean]));

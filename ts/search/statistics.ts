@@ -8,6 +8,25 @@ export function estimate(values: readonly number[]): Estimate {
   return { mean, standardError: n > 1 ? Math.sqrt(squares / (n - 1) / n) : null, seeds: n };
 }
 
+/** The variance of single values, from several estimates whose values vary alike; 0 where none has two. */
+export function pooledVariance(estimates: readonly Estimate[]): number {
+  let [squares, freedom] = [0, 0];
+  for (const { standardError, seeds } of estimates) {
+    if (standardError === null) continue;
+    squares += standardError ** 2 * seeds * (seeds - 1);
+    freedom += seeds - 1;
+  }
+  return freedom > 0 ? squares / freedom : 0;
+}
+
+/**
+ * A positive mean, made smaller by what of it may be chance: the positive-part estimator of James and Stein (1961) for one value, `mean (1 - v / (n mean^2))`, not below
+ * 0. Of many noisy gains the largest are those that chance has made larger; who sums up the largest must take that off.
+ */
+export function shrunk({ mean, seeds }: Estimate, variance: number): number {
+  return mean > 0 ? mean * Math.max(0, 1 - variance / (seeds * mean ** 2)) : mean;
+}
+
 /** Ranks from 1 on; equal values share the mean of their ranks. */
 function ranks(values: readonly number[]): number[] {
   const order = values.map((value, index) => ({ value, index })).sort((a, b) => a.value - b.value);

@@ -10,7 +10,7 @@
 //! | `kept N` | the same on a state of its own, from what the frozen prefix made of each picture |
 //! | `evaluate N THREADS` | of one evaluation of N pictures |
 //! | `spin THREADS` | of a fixed number of multiplications, shared out among the threads: how much the machine has to give |
-//! | `layers N` | for each step alone, on what the steps before it left: label, shape, multiply-accumulates, nanoseconds (median of N) |
+//! | `layers N` | of each step, the least of N visits |
 //! | `checksum` | SHA-256 of the states after all `step` and after all `kept` so far |
 
 use std::hint::black_box;

@@ -10,7 +10,7 @@ use tinytrain_spec::params::UpdateParams;
 use tinytrain_spec::softmax::{self, HeadResult};
 
 use crate::ExecError;
-use crate::fast::{Fast, chosen_kernels};
+use crate::fast::{Fast, chosen_kernels, require};
 use crate::memory::{Memory, Views};
 
 /// What one training step found.
@@ -59,8 +59,9 @@ impl Executor {
         Self::with_kernels(program, chosen_kernels()?)
     }
 
-    /// [`Executor::new`] with kernels of one's own choice. All give the same bits. Those that the processor lacks are replaced by the reference.
+    /// [`Executor::new`] with kernels of one's own choice. All give the same bits.
     pub fn with_kernels(program: Arc<Program>, kernels: Kernels) -> Result<Self, ExecError> {
+        require(kernels)?;
         let mut memory = Memory::new(&program)?;
         let fast = kernels.unit().map(|unit| Fast::new(unit, &program, &mut memory));
         let saturated = vec![0; program.steps.len()];
@@ -431,6 +432,10 @@ fn dispatch(unit: Option<Unit>, kernel: &Kernel, v: &Views, c: Context) -> u32 {
         }
         Kernel::GradRepeat { p } => return k!(grad_repeat(p, v.mask(1), v.get(0), v.out(4))),
         Kernel::Sum { .. } => {
+            if v.aliased(0, 2) && v.aliased(1, 2) {
+                let doubled = copied(v.get(0), &mut c.copies[0]);
+                return k!(sum(v.out(2), doubled));
+            }
             // The sum commutes, so it goes into whichever input the output stands on.
             let other = if v.aliased(1, 2) { 0 } else { 1 };
             if !v.aliased(0, 2) && !v.aliased(1, 2) {

@@ -13,19 +13,29 @@ pub const KERNELS_VARIABLE: &str = "TINYTRAIN_KERNELS";
 /// The family that runs in this process: the fastest, or the one that [`KERNELS_VARIABLE`] names.
 pub fn chosen_kernels() -> Result<Kernels, ExecError> {
     static CHOSEN: OnceLock<Result<Kernels, String>> = OnceLock::new();
-    let choose = || match std::env::var(KERNELS_VARIABLE) {
-        Err(_) => Ok(Kernels::best()),
-        Ok(name) => Kernels::named(&name).filter(|k| k.available()).ok_or(name),
+    let choose = || match std::env::var_os(KERNELS_VARIABLE).map(|name| name.to_string_lossy().into_owned()) {
+        None => Ok(Kernels::best()),
+        Some(name) => Kernels::named(&name).filter(|k| k.available()).ok_or(name),
     };
     CHOSEN.get_or_init(choose).clone().map_err(|name| {
-        let here: Vec<_> = Kernels::ALL.into_iter().filter(|k| k.available()).map(Kernels::name).collect();
         let what = if Kernels::named(&name).is_some() {
             "need instructions that this processor lacks"
         } else {
             "do not exist"
         };
-        ExecError::Kernels(format!("{KERNELS_VARIABLE}={name}: these kernels {what} (here: {})", here.join(", ")))
+        unavailable(&format!("{KERNELS_VARIABLE}={name}: these kernels {what}"))
     })
+}
+
+/// An error unless the processor has what kernels need.
+pub fn require(kernels: Kernels) -> Result<(), ExecError> {
+    let missing = || unavailable(&format!("{} kernels need instructions that this processor lacks", kernels.name()));
+    if kernels.available() { Ok(()) } else { Err(missing()) }
+}
+
+fn unavailable(what: &str) -> ExecError {
+    let here: Vec<_> = Kernels::ALL.into_iter().filter(|k| k.available()).map(Kernels::name).collect();
+    ExecError::Kernels(format!("{what} (here: {})", here.join(", ")))
 }
 
 /// A Program's convolutions, packed for the processor.
@@ -52,7 +62,10 @@ impl Fast {
             let w = Weights { frozen: v.i8(1), trained: v.get(2), channels: v.u16(3) };
             let scales = Scales { m: v.i32(6), shift: v.u8(7) };
             if let Some(layer) = Layer::new(unit, p, *depthwise, w, v.i32(4), scales, input_grad) {
-                users.into_iter().for_each(|j| fast.of[j] = Some(fast.layers.len()));
+                for j in users {
+                    debug_assert!(fast.of[j].is_none(), "a step works with one layer");
+                    fast.of[j] = Some(fast.layers.len());
+                }
                 fast.layers.push(layer);
                 fast.trained.push(step.args[2].slot());
             }
@@ -79,12 +92,13 @@ impl Fast {
 fn uses(step: &Step, conv: &Step) -> bool {
     let same = |i: usize, j: usize| match (step.args[i], conv.args[j]) {
         (Arg::Const(a), Arg::Const(b)) => a == b,
-        (a, b) => a.slot() == b.slot(),
+        (Arg::None, Arg::None) => true,
+        (a, b) => a.slot().is_some() && a.slot() == b.slot(),
     };
     match &step.kernel {
         Kernel::Conv { .. } => std::ptr::eq(step, conv),
         Kernel::ConvInputGrad { .. } => same(1, 1) && same(2, 2),
-        Kernel::ConvWeightStep { .. } => step.args[4].slot() == conv.args[2].slot(),
+        Kernel::ConvWeightStep { .. } => step.args[4].slot().is_some() && step.args[4].slot() == conv.args[2].slot(),
         _ => false,
     }
 }

@@ -12,18 +12,22 @@ pub struct Memory {
     state: Vec<u64>,
 }
 
-/// Types without padding or invalid values, for which any bytes are a value.
-pub trait Plain: Copy {}
-impl Plain for i8 {}
-impl Plain for u8 {}
-impl Plain for i16 {}
-impl Plain for u16 {}
-impl Plain for i32 {}
-impl Plain for u32 {}
-impl Plain for i64 {}
+/// Elements of slots.
+///
+/// # Safety
+/// Any bytes are a value, and there is no padding.
+pub unsafe trait Plain: Copy {}
+// SAFETY: plain integers.
+unsafe impl Plain for i8 {}
+unsafe impl Plain for u8 {}
+unsafe impl Plain for i16 {}
+unsafe impl Plain for u16 {}
+unsafe impl Plain for i32 {}
+unsafe impl Plain for u32 {}
+unsafe impl Plain for i64 {}
 
 impl Memory {
-    /// Zeroed memory for a Program, every slot of which is checked here (see [`check`]).
+    /// Zeroed memory for a Program; every slot of its steps is checked here (see [`check`]).
     pub fn new(program: &Program) -> Result<Self, ExecError> {
         check(program)?;
         let words = |bytes: u32| vec![0u64; (bytes as usize).div_ceil(8)];
@@ -44,9 +48,17 @@ impl Memory {
         }
     }
 
+    /// Slots of steps are checked when a Program is loaded; others may come from anywhere.
+    fn assert<T: Plain>(&self, s: Slot) {
+        let words = if s.region == Region::Arena { self.arena.len() } else { self.state.len() };
+        let inside = s.offset as usize + s.bytes as usize <= words * 8;
+        assert!(inside && (s.offset as usize).is_multiple_of(align_of::<T>()), "a slot outside its region");
+    }
+
     /// A slot's content.
     pub fn read<T: Plain>(&self, s: Slot) -> &[T] {
-        // SAFETY: `check` found the slot inside its region and aligned for every type a kernel reads from it; any bytes are a `T`.
+        self.assert::<T>(s);
+        // SAFETY: inside its region and aligned, as asserted; any bytes are a `T`.
         unsafe {
             std::slice::from_raw_parts(
                 self.base(s.region).add(s.offset as usize).cast(),
@@ -58,6 +70,7 @@ impl Memory {
     /// A slot's content, to be changed.
     pub fn write<T: Plain>(&mut self, s: Slot) -> &mut [T] {
         let n = s.bytes as usize / size_of::<T>();
+        self.assert::<T>(s);
         // SAFETY: as in `read`; the borrow of `self` is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.base_mut(s.region).add(s.offset as usize).cast(), n) }
     }

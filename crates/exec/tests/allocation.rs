@@ -42,13 +42,20 @@ fn a_step_allocates_nothing() {
         let compiler = Compiler::new(&graph, 5, seed, &data, 1).unwrap();
         for scheme in ["full", "bias:3,2:1/2,4:1/4"] {
             let scheme = Scheme::parse(scheme, compiler.layers()).unwrap();
-            let program = Arc::new(compiler.compile(&scheme, 4, 0).unwrap());
+            let program = Arc::new(compiler.compile(&scheme, if seed % 2 == 0 { 2 } else { 4 }, 0).unwrap());
             for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
                 let mut executor = Executor::with_kernels(program.clone(), kernels).unwrap();
+                let mut kept = Vec::new();
+                let prefix = program.prefix;
+                executor.prefix(prefix, &data[0].0, &mut kept).unwrap();
                 let mut steps = || {
+                    let rate = Real31::from_f64(0.01);
                     for (picture, label) in &data {
-                        executor.train_step(picture, *label, Real31::from_f64(0.01)).unwrap();
+                        executor.train_step(picture, *label, rate).unwrap();
                         executor.predict(picture).unwrap();
+                        executor.evaluate(picture, *label).unwrap();
+                        executor.train_step_kept(prefix, &kept, *label, rate).unwrap();
+                        executor.evaluate_kept(prefix, &kept, *label).unwrap();
                     }
                 };
                 steps();

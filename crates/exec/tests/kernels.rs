@@ -33,7 +33,7 @@ fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kerne
 fn compare(name: &str, graph: &Graph, schemes: &[&str], steps: usize) {
     let c = Compiler::new(graph, CLASSES, 1, &pictures(graph, 10, CLASSES, 5), 2).unwrap();
     for scheme in schemes {
-        for bits in [0, 4, 8] {
+        for bits in [0, 2, 4, 8] {
             let expected = run(&c, graph, scheme, bits, steps, Kernels::Reference);
             for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
                 let found = run(&c, graph, scheme, bits, steps, kernels);

@@ -1,4 +1,5 @@
-//! Every op of a Program, forward and backward, as plain loops; beside each (in `c/`) its twin for the device.
+//! Every op of a Program, forward and backward: as plain loops ([`reference`]), with what the processor has ([`simd`]), and (in
+//! `c/`) as twin for the device.
 //!
 //! What an op computes is said once, in [`tinytrain_spec::params`]; a kernel here is right when it gives exactly those
 //! integers. This page says what all kernels share; each function adds only what is its own.

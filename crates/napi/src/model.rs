@@ -178,7 +178,7 @@ pub struct KernelsFound {
 
 /// The kernels of this process (`TINYTRAIN_KERNELS`).
 #[napi]
-pub fn kernels() -> napi::Result<KernelsFound> {
+pub fn kernels() -> Result<KernelsFound> {
     let chosen = chosen_kernels().map_err(Failure::from)?.name().into();
     let available = Kernels::ALL.into_iter().filter(|k| k.available()).map(|k| k.name().into()).collect();
     Ok(KernelsFound { chosen, available })

@@ -4,14 +4,15 @@
 use super::isa::{Isa, LANES, Line};
 use std::arch::x86_64::*;
 
-/// Proof of AVX-512 F, BW, VL and VNNI.
+/// Proof of AVX2, and of AVX-512 F, BW, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512(());
 
 impl Avx512 {
     /// Looks for the instructions.
     pub fn found() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
+        let found = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
@@ -21,10 +22,10 @@ impl Avx512 {
 
 /// The upper halves of 64-bit lanes: of `even` in the even 32-bit lanes, of `odd` in the odd ones.
 #[inline(always)]
-fn upper_halves(even: __m512i, odd: __m512i) -> __m512i {
+fn upper_halves(_: Avx512, even: __m512i, odd: __m512i) -> __m512i {
     // a | b & c, so that no mask register is needed.
     const A_OR_B_AND_C: i32 = 0xf8;
-    // SAFETY: only called where `Avx512` is at hand.
+    // SAFETY: the first argument proves the instructions.
     unsafe {
         let upper = _mm512_set1_epi64(0xffff_ffff_0000_0000_u64 as i64);
         _mm512_ternarylogic_epi32::<A_OR_B_AND_C>(_mm512_srli_epi64::<32>(even), odd, upper)
@@ -125,7 +126,7 @@ impl Isa for Avx512 {
         unsafe {
             let even = _mm512_mul_epi32(a, b);
             let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
-            upper_halves(even, odd)
+            upper_halves(self, even, odd)
         }
     }
 
@@ -136,7 +137,7 @@ impl Isa for Avx512 {
             let even = _mm512_add_epi64(_mm512_mul_epi32(a, b), half);
             let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
             let odd = _mm512_add_epi64(odd, half);
-            upper_halves(even, odd)
+            upper_halves(self, even, odd)
         }
     }
 

@@ -1,4 +1,5 @@
 //! Full convolutions over packed weights.
+#![allow(unsafe_code)]
 
 use super::finish::{Biases, Requantise, Round, Scaling};
 use super::frame::{Frame, as_elements, elements};
@@ -66,6 +67,9 @@ impl Backward {
             height: (v.input - 1 + pad) / v.stride + top + 1,
             width: h.input + h.kernel - 1,
         };
+        if !frame.fits() {
+            return None;
+        }
         let phases = kernel_rows.into_iter().enumerate().map(|(f, kernel_rows)| {
             let segments = kernel_rows.iter().enumerate();
             let segments = segments.map(|(j, &ky)| Segment { left: (top - j) * frame.row(), line: pack.line(ky) });
@@ -106,6 +110,9 @@ impl Conv {
             height: (v.out - 1) * v.stride + v.kernel,
             width: (h.out - 1) * h.stride + h.kernel,
         };
+        if !frame.fits() {
+            return None;
+        }
         let forward = Pack::new(out_c, v.kernel, h.kernel * in_c, group, vec![(0..v.kernel).collect()]);
         let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
         let at = pixels.map(|(oy, ox)| (oy * v.stride * frame.row() + ox * h.stride * in_c) as u32).collect();
@@ -130,22 +137,20 @@ impl Conv {
             forward,
             backward,
         };
-        let trained = w.channels.len();
         let frozen: Vec<u16> = (0..in_c as u16).filter(|i| w.channels.binary_search(i).is_err()).collect();
         for at in 0..out_c * v.kernel * h.kernel {
             for (&i, &w) in frozen.iter().zip(&w.frozen[at * frozen.len()..]) {
                 conv.set(at, i as usize, w);
             }
-            for (&i, &w) in w.channels.iter().zip(&w.trained[at * trained..]) {
-                conv.set(at, i as usize, w);
-            }
         }
+        conv.restore(w.trained);
         Some(conv)
     }
 
     /// Takes over all trained weights.
     pub fn restore(&mut self, trained: &[i8]) {
         let channels = std::mem::take(&mut self.channels);
+        assert_eq!(trained.len(), (self.p.out_c * self.p.kh * self.p.kw) as usize * channels.len());
         for (at, row) in trained.chunks_exact(channels.len().max(1)).enumerate() {
             for (&i, &w) in channels.iter().zip(row) {
                 self.set(at, i as usize, w);
@@ -227,6 +232,9 @@ impl Conv {
         lo: &mut [u8],
         s: &mut Scratch,
     ) {
+        if self.channels.is_empty() {
+            return;
+        }
         let p = self.p;
         let [v, h] = Axis::of_conv(&p);
         let (in_c, out_c, t, taps) = (p.in_c as usize, p.out_c as usize, self.channels.len(), v.kernel * h.kernel);
@@ -339,8 +347,9 @@ impl<I: Isa, S: Sink<I>> Sink<I> for Below<'_, S> {
     }
 
     #[inline(always)]
-    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
-        self.sink.put::<FULL>(isa, self.first + row, panel, sums);
+    unsafe fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+        // SAFETY: the caller keeps to the rows from `first` on.
+        unsafe { self.sink.put::<FULL>(isa, self.first + row, panel, sums) };
     }
 }
 
@@ -378,7 +387,7 @@ impl<I: Isa> Sink<I> for Step<'_> {
     }
 
     #[inline(always)]
-    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+    unsafe fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
         let Some(rate) = self.rates.of(row) else { return };
         let zero = self.zeros[row / LANES].0[row % LANES];
         let sums = isa.sub(sums, isa.splat(zero));

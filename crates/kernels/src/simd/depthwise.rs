@@ -17,7 +17,7 @@ pub struct Depthwise {
     scaling: Scaling,
     channels: Vec<u16>,
     forward: Pack,
-    run: Sweep,
+    sweep: Sweep,
     backward: Option<(Pack, Sweep)>,
 }
 
@@ -29,6 +29,8 @@ struct Sweep {
     sets: Vec<Vec<usize>>,
     /// Most source rows of an output row.
     most: usize,
+    /// The farthest lines, of words and of weights, that an output row's terms begin at.
+    farthest: (usize, usize),
     /// Output columns.
     columns: usize,
     /// Source columns.
@@ -70,7 +72,9 @@ impl Sweep {
                 let (most, words) = (self.most, self.words);
                 (0..words).map(move |word| (y % most * row + ahead + word * along, tap * words + word))
             });
-            let terms = terms.collect();
+            let terms: Vec<_> = terms.collect();
+            let farthest = terms.iter().fold(self.farthest, |far, at| (far.0.max(at.0), far.1.max(at.1)));
+            self.farthest = farthest;
             let sources = taps.first().map_or(0..0, |first| first.0..taps[taps.len() - 1].0 + 1);
             self.rows.push(Row { sources, set: at, terms });
         }
@@ -187,6 +191,7 @@ impl Sweep {
     ) {
         let (row, wide) = (self.row(), self.source * self.channels);
         let step = if KEEP > 0 { 1 } else { self.step / self.keep() };
+        assert!(self.farthest.0 + (self.columns - 1) * step < ring.len() && self.farthest.1 < weights.len());
         let mut built = 0;
         for (o, Row { sources, set, terms }) in self.rows.iter().enumerate() {
             for y in built.max(sources.start)..sources.end {
@@ -194,19 +199,15 @@ impl Sweep {
                 self.build::<I, FULL, KEEP>(isa, &x[y * wide..][..wide], panel * LANES, zero, to);
             }
             built = built.max(sources.end);
-            debug_assert!(
-                terms.iter().all(|&(at, w)| at + (self.columns - 1) * step < ring.len() && w < weights.len())
-            );
             let init = isa.load(&init[set * lines(self.channels)]);
             let mut first = 0;
-            // SAFETY: the last output's last word is the last of its row (`Sweep::row`), and `weights` has so many
-            // lines for each kernel row.
+            // SAFETY: the assertion above is about the farthest of all terms; the sink has a place for each output.
             macro_rules! spans {
                 ($($r:literal)*) => {$(
                     while self.columns - first >= $r {
                         let acc = unsafe { span::<I, $r>(isa, init, ring, weights, terms, first * step, step) };
                         for r in 0..$r {
-                            sink.put::<FULL>(isa, o * self.columns + first + r, panel, acc[r]);
+                            unsafe { sink.put::<FULL>(isa, o * self.columns + first + r, panel, acc[r]) };
                         }
                         first += $r;
                     }
@@ -267,6 +268,7 @@ impl Depthwise {
                 rows: Vec::new(),
                 sets: Vec::new(),
                 most: 1,
+                farthest: (0, 0),
                 columns,
                 source,
                 channels,
@@ -278,7 +280,7 @@ impl Depthwise {
             };
             Some(empty.over(rows))
         };
-        let run = sweep(rows, h.out, h.input, h.pad, 1, h.stride)?;
+        let forward_sweep = sweep(rows, h.out, h.input, h.pad, 1, h.stride)?;
         let pack = |sweep: &Sweep| Pack::new(channels, v.kernel, h.kernel, group, sweep.sets.clone());
         let backward = if input_grad {
             let rows = (0..v.input).map(|iy| {
@@ -297,8 +299,8 @@ impl Depthwise {
             biases: Biases::new(base),
             scaling,
             channels: w.channels.to_vec(),
-            forward: pack(&run),
-            run,
+            forward: pack(&forward_sweep),
+            sweep: forward_sweep,
             backward,
         };
         let frozen: Vec<u16> = (0..channels as u16).filter(|i| w.channels.binary_search(i).is_err()).collect();
@@ -314,6 +316,7 @@ impl Depthwise {
     /// Takes over all trained weights.
     pub fn restore(&mut self, trained: &[i8]) {
         let channels = std::mem::take(&mut self.channels);
+        assert_eq!(trained.len(), (self.p.kh * self.p.kw) as usize * channels.len());
         for (tap, row) in trained.chunks_exact(channels.len().max(1)).enumerate() {
             for (&c, &w) in channels.iter().zip(row) {
                 self.set(tap, c as usize, w);
@@ -342,9 +345,9 @@ impl Depthwise {
         mask: Option<&mut [u8]>,
         s: &mut Scratch,
     ) {
-        let mut sink = Requantise::new(isa, &self.scaling, (self.p.out_h * self.p.out_w) as usize, y, mask);
+        let mut sink = Requantise::new(isa, &self.scaling, self.sweep.rows.len() * self.sweep.columns, y, mask);
         let start = |panel| self.biases.panel(isa, panel, offset);
-        self.run.run(isa, &mut self.forward, x, self.p.x_zero, start, &mut s.right, &mut s.init, &mut sink);
+        self.sweep.run(isa, &mut self.forward, x, self.p.x_zero, start, &mut s.right, &mut s.init, &mut sink);
     }
 
     /// See [`crate::reference::depthwise_input_grad`].

@@ -92,7 +92,7 @@ impl<I: Isa> Sink<I> for Requantise<'_, I> {
     }
 
     #[inline(always)]
-    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+    unsafe fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
         let s = self.scaling;
         let v = if s.shift.is_empty() {
             isa.mul_high_round(sums, isa.load(&s.m[panel]))
@@ -107,7 +107,7 @@ impl<I: Isa> Sink<I> for Requantise<'_, I> {
         let at = row * s.channels + panel * LANES;
         let width = if FULL { LANES } else { LANES.min(s.channels - panel * LANES) };
         debug_assert!(at + width <= self.y.len());
-        // SAFETY: `new` was given as many pixels as there are rows, and `FULL` panels end within the channels.
+        // SAFETY: the caller keeps to rows and columns, for which `new` has found room.
         isa.narrow(clamped, unsafe { self.y.get_unchecked_mut(at..at + width) });
         if let Some(mask) = self.mask.as_deref_mut() {
             set_bits(mask, at, isa.equal(clamped, v) & (u16::MAX >> (LANES - width)));
@@ -162,7 +162,7 @@ impl<I: Isa> Sink<I> for Round<'_> {
     }
 
     #[inline(always)]
-    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
+    unsafe fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
         let v = rounded(isa, sums, self.shift);
         let clamped = isa.clamp(v, isa.splat(-128), isa.splat(127));
         let pixel = self.places.get(row).map_or(row, |&place| place as usize);

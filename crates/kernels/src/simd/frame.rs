@@ -1,7 +1,8 @@
-//! Left factors in memory: an activation or a gradient, each element turned into a factor, with room around it.
+//! Factors in memory: an activation or a gradient, each element turned into a factor, with room around it.
 #![allow(unsafe_code)]
 
-use super::isa::{Element, Line};
+use super::isa::{BEYOND, Element, Line};
+use crate::grown;
 
 /// A copy of a tensor `[rows][columns][channels]` within a larger one that products read without a bound to look at.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,13 @@ impl Frame {
 
     /// Elements in all, with some beyond the end that the last word may read.
     pub fn len(&self) -> usize {
-        self.height * self.row() + 4
+        self.height * self.row() + BEYOND
+    }
+
+    /// Whether its places fit 32 bits, with room to count them in.
+    pub fn fits(&self) -> bool {
+        let len = self.width.checked_mul(self.channels).and_then(|row| row.checked_mul(self.height));
+        len.is_some_and(|len| len < 1 << 31)
     }
 
     /// Whether it is the tensor itself, element by element.
@@ -51,7 +58,7 @@ impl Frame {
                 continue;
             };
             let from = &x[y * self.columns * c..][..self.columns * c];
-            let (before, to) = to.split_at_mut(self.left * c);
+            let (before, to) = to.split_at_mut((self.left * c).min(to.len()));
             before.fill(zero);
             if self.spread == 1 {
                 let n = from.len().min(to.len());
@@ -76,10 +83,8 @@ fn turn<T>(from: &[i8], to: &mut [T], factor: impl Fn(i8) -> T) {
 
 /// `n` elements in lines, which hold whatever an earlier use left there.
 pub fn elements<T: Element>(lines: &mut Vec<Line>, n: usize) -> &mut [T] {
-    let needed = (n * size_of::<T>()).div_ceil(size_of::<Line>());
-    if lines.len() < needed {
-        lines.resize(needed, Line::default());
-    }
+    let bytes = n.checked_mul(size_of::<T>()).expect("a size in memory");
+    let lines = grown(lines, bytes.div_ceil(size_of::<Line>()));
     // SAFETY: the lines are initialised, long enough, more strictly aligned, and any bytes are an `Element`.
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), n) }
 }

@@ -1,5 +1,6 @@
 //! The small interface that all fast kernels are written against: sixteen lanes of 32 bits, and a product that adds up
 //! several narrow factors a lane.
+#![allow(unsafe_code)]
 
 /// Lanes of a vector, on every processor: output channels, or weights of one row.
 pub const LANES: usize = 16;
@@ -14,11 +15,18 @@ pub fn lines(n: usize) -> usize {
     n.div_ceil(LANES)
 }
 
-/// Elements of a left factor in memory: plain integers of one or two bytes.
-pub trait Element: Copy + Default {}
-impl Element for u8 {}
-impl Element for i8 {}
-impl Element for i16 {}
+/// Elements of a factor in memory.
+///
+/// # Safety
+/// Any bytes are a value, and there is no padding.
+pub unsafe trait Element: Copy {}
+// SAFETY: plain integers.
+unsafe impl Element for u8 {}
+unsafe impl Element for i8 {}
+unsafe impl Element for i16 {}
+
+/// More factors than any word has: what may be read beyond the last of a run.
+pub const BEYOND: usize = 4;
 
 /// What a family of processors can do. A value of the type is proof that the processor has the instructions: it is made
 /// only where they have been found, and that is why its methods are safe.

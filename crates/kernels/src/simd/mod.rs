@@ -2,7 +2,7 @@
 //!
 //! Everything is written once, against [`isa::Isa`]: sixteen lanes, and a product of narrow factors. A family of
 //! processors is one implementation of it (`avx2`, `avx512`, `neon`); which one runs is chosen once ([`Kernels`]). A
-//! convolution's weights are packed when a Program is loaded ([`Layer`]) and follow each update. What only looks at one
+//! convolution's weights are packed when a Program is loaded ([`Layer`]) and follow each update. Most of what looks at one
 //! element at a time is the reference's own loop, compiled for the processor (`plain`).
 
 #[cfg(target_arch = "x86_64")]
@@ -24,7 +24,7 @@ mod product;
 mod unit;
 mod update;
 
-pub use isa::Line;
+pub(crate) use isa::Line;
 pub use plain::*;
 pub use unit::{Kernels, Unit};
 
@@ -41,6 +41,9 @@ use unit::entry;
 pub struct Layer {
     unit: Unit,
     kind: Kind,
+    /// Elements of input and output.
+    inputs: usize,
+    outputs: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -51,8 +54,9 @@ enum Kind {
 
 impl Layer {
     /// Packs a layer, also for its input gradient if `input_grad`. None for what only the reference kernels do: a
-    /// depthwise convolution with more outputs than inputs (unless it has one input and nothing of it is trained, which
-    /// makes it a full one), or padding beyond the kernel.
+    /// depthwise convolution with more outputs than inputs (unless it has one input, nothing of it is trained and no input
+    /// gradient is asked for, which makes it a full one), an input gradient whose columns are padded beyond the kernel, and
+    /// sizes beyond 2^31. Panics where lengths and sizes contradict each other.
     pub fn new(
         unit: Unit,
         p: &ConvParams,
@@ -62,11 +66,18 @@ impl Layer {
         scales: Scales,
         input_grad: bool,
     ) -> Option<Self> {
+        let sizes = [p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.kh, p.kw, p.stride_h, p.stride_w];
+        assert!(sizes.iter().all(|&n| n >= 1), "sizes are at least 1");
+        let elements = |h: i32, w: i32, c: i32| [w, c].iter().try_fold(h as u32, |n, &by| n.checked_mul(by as u32));
+        let inputs = elements(p.in_h, p.in_w, p.in_c)? as usize;
+        let outputs = elements(p.out_h, p.out_w, p.out_c)? as usize;
+        let n = p.out_c as usize;
+        assert!(base.len() == n && scales.m.len() == n && (scales.shift.is_empty() || scales.shift.len() == n));
         let group = unit.group();
         let one_input = depthwise && p.in_c == 1 && p.out_c > 1;
         let kind = if one_input && w.channels.is_empty() && !input_grad {
             // [kh][kw][out_c] becomes [out_c][kh][kw].
-            let (taps, n) = ((p.kh * p.kw) as usize, p.out_c as usize);
+            let taps = (p.kh * p.kw) as usize;
             let turned: Vec<i8> = (0..n * taps).map(|i| w.frozen[i % taps * n + i / taps]).collect();
             let w = Weights { frozen: &turned, ..w };
             Kind::Full(Box::new(Conv::new(p, w, base, scales, false, group)?))
@@ -75,7 +86,7 @@ impl Layer {
         } else {
             Kind::Full(Box::new(Conv::new(p, w, base, scales, input_grad, group)?))
         };
-        Some(Self { unit, kind })
+        Some(Self { unit, kind, inputs, outputs })
     }
 
     /// Takes over all trained weights, laid out as in [`Weights`].
@@ -89,6 +100,8 @@ impl Layer {
     /// The forward pass ([`crate::reference::conv`], [`crate::reference::depthwise`]), with biases moved by `offset`
     /// ([`crate::Bias`]).
     pub fn run(&mut self, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch) {
+        assert!(x.len() == self.inputs && y.len() == self.outputs);
+        assert!(mask.as_ref().is_none_or(|mask| mask.len() == self.outputs.div_ceil(8)));
         match &mut self.kind {
             Kind::Full(conv) => full_run(self.unit, conv, x, offset, y, mask, s),
             Kind::Depthwise(layer) => depthwise_run(self.unit, layer, x, offset, y, mask, s),
@@ -97,6 +110,7 @@ impl Layer {
 
     /// The input gradient ([`crate::reference::conv_input_grad`], [`crate::reference::depthwise_input_grad`]).
     pub fn input_grad(&mut self, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
+        assert!(g.len() == self.outputs && gx.len() == self.inputs);
         match &mut self.kind {
             Kind::Full(conv) => full_input_grad(self.unit, conv, shift, g, gx, s),
             Kind::Depthwise(layer) => depthwise_input_grad(self.unit, layer, shift, g, gx, s),
@@ -114,6 +128,7 @@ impl Layer {
         lo: &mut [u8],
         s: &mut Scratch,
     ) {
+        assert!(g.len() == self.outputs && x.len() == self.inputs);
         match &mut self.kind {
             Kind::Full(conv) => full_weight_step(self.unit, conv, u, g, x, qas, q, lo, s),
             Kind::Depthwise(layer) => depthwise_weight_step(self.unit, layer, u, g, x, qas, q, lo, s),

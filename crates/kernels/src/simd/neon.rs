@@ -12,7 +12,11 @@ pub struct Neon(());
 impl Neon {
     /// Looks for the instructions.
     pub fn found() -> Option<Self> {
-        (is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod")).then_some(Self(()))
+        // Words are read as they lie in memory, the first factor lowest.
+        let found = cfg!(target_endian = "little")
+            && is_aarch64_feature_detected!("neon")
+            && is_aarch64_feature_detected!("dotprod");
+        found.then_some(Self(()))
     }
 }
 
@@ -37,8 +41,8 @@ const LANE: [u32; 4] = [1, 2, 4, 8];
 
 /// `SDOT`, for which there is no stable intrinsic.
 #[inline(always)]
-fn sdot(mut acc: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
-    // SAFETY: called with a `Neon` at hand only, so the instruction exists; it touches registers alone.
+fn sdot(_: Neon, mut acc: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+    // SAFETY: the first argument proves the instruction; it touches registers alone.
     unsafe {
         asm!(
             ".arch_extension dotprod",
@@ -131,7 +135,7 @@ impl Isa for Neon {
 
     #[inline(always)]
     fn dot(self, acc: Self::V, left: Self::V, right: Self::V) -> Self::V {
-        quarters!(|acc, left, right| sdot(acc, left, right))
+        quarters!(|acc, left, right| sdot(self, acc, left, right))
     }
 
     #[inline(always)]

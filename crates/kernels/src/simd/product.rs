@@ -22,9 +22,11 @@ pub struct Right<'a> {
 pub trait Sink<I: Isa> {
     /// Columns in all, which must not change.
     fn columns(&self) -> usize;
-    /// Takes the sums of one row and sixteen columns. `FULL`: all sixteen exist. Rows and panels must be those that the
-    /// sink was made for.
-    fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V);
+    /// Takes the sums of one row and sixteen columns.
+    ///
+    /// # Safety
+    /// The row must be one that the sink was made for, and the panel begin (`FULL`: lie) within its columns.
+    unsafe fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V);
 }
 
 /// The left factors of a product.
@@ -48,11 +50,11 @@ pub fn product<I: Isa>(
     init: &[Line],
     sink: &mut impl Sink<I>,
 ) {
+    const { assert!(I::GROUP * size_of::<I::Left>() == 4, "a word has 32 bits") };
     // What `strip` relies on.
     let farthest = left.at.iter().max().map_or(0, |&at| at as usize) + words.saturating_sub(1) * left.step + I::GROUP;
     let panels = init.len();
     assert!(segments.iter().all(|s| s.left + farthest <= left.factors.len() && s.line + words <= right.panel));
-    assert!(right.lines.len() >= panels * right.panel);
     let mut panel = 0;
     while panel < panels {
         let (two, full) = (I::WIDE && panel + 2 <= panels, |p: usize| (panel + p) * LANES <= sink.columns());
@@ -118,16 +120,19 @@ pub fn product_of_pairs<I: Isa>(
                 // SAFETY: as above.
                 [Some(a), None] => (0..words).for_each(|k| unsafe { word(isa, &rows, &[a], k, left.step, &mut upper) }),
                 [None, Some(b)] => (0..words).for_each(|k| unsafe { word(isa, &rows, &[b], k, left.step, &mut lower) }),
-                [None, None] => {}
+                [None, None] => unreachable!("rows between two kernels are not shared"),
             }
         }
         let full = LANES <= sink.columns();
         for r in 0..at.len() {
             for (row, acc) in [(t * R + r, &upper), (t * R + r + below, &lower)] {
-                if full {
-                    sink.put::<true>(isa, row, 0, acc[r][0]);
-                } else {
-                    sink.put::<false>(isa, row, 0, acc[r][0]);
+                // SAFETY: the caller's rows, and the only panel.
+                unsafe {
+                    if full {
+                        sink.put::<true>(isa, row, 0, acc[r][0]);
+                    } else {
+                        sink.put::<false>(isa, row, 0, acc[r][0]);
+                    }
                 }
             }
         }
@@ -163,7 +168,8 @@ fn strip<I: Isa, const R: usize, const P: usize, const FULL: bool>(
         }
         for r in 0..at.len() {
             for p in 0..P {
-                sink.put::<FULL>(isa, t * R + r, first + p, acc[r][p]);
+                // SAFETY: the caller's rows, and `product` has compared panels with columns.
+                unsafe { sink.put::<FULL>(isa, t * R + r, first + p, acc[r][p]) };
             }
         }
     }

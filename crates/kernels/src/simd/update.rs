@@ -48,7 +48,7 @@ pub fn step_line<I: Isa>(
     q: &mut [i8],
     lo: &mut [u8],
 ) -> Change {
-    // Where no product's lower half matters, and no residual lies astride two bytes.
+    // Where no product's lower half matters, and no byte of residuals is shared with another line.
     let quick = (33..=62).contains(&rate.s);
     let own = first..first + width;
     match (u.bits, quick) {
