@@ -69,7 +69,9 @@ export function translated(error: unknown, place?: string): unknown {
       message: string;
       details: ErrorDetails;
     };
-    return new TinytrainError(code, place === undefined ? message : `${place}: ${message}`, details, error);
+    // Which kernels run is no matter of the file at hand.
+    const placed = place === undefined || code === 'KERNELS_UNAVAILABLE' ? message : `${place}: ${message}`;
+    return new TinytrainError(code, placed, details, error);
   } catch {
     return error;
   }

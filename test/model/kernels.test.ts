@@ -25,7 +25,7 @@ test('TINYTRAIN_KERNELS names those that run; all train to the same bits', async
 test('kernels that cannot run are an error that names those that can', async t => {
   const folder = await temporary(t);
   for (const [name, message] of [
-    ['sse9', /TINYTRAIN_KERNELS=sse9: these kernels do not exist \(here: reference/],
+    ['sse9', /^error: TINYTRAIN_KERNELS=sse9: these kernels do not exist \(here: reference/],
     [process.arch === 'arm64' ? 'avx2' : 'neon', /need instructions that this processor lacks \(here: reference/],
   ] as const) {
     const { code, stderr } = await tinytrain(['train', '--steps', '1'], folder, { TINYTRAIN_KERNELS: name });
