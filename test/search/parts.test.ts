@@ -14,7 +14,7 @@ import { Channel } from '#tinytrain/search/channel.js';
 import { Contribution } from '#tinytrain/search/evolution.js';
 import { heldBack } from '#tinytrain/search/heldout.js';
 import { winner } from '#tinytrain/search/proof.js';
-import { estimate, spearman } from '#tinytrain/search/statistics.js';
+import { estimate, pooledVariance, shrunk, spearman } from '#tinytrain/search/statistics.js';
 
 test('estimates', t => {
   t.deepEqual(estimate([]), { mean: 0, standardError: null, seeds: 0 });
@@ -23,6 +23,17 @@ test('estimates', t => {
   const { mean, standardError } = estimate([1, 2, 3]);
   t.is(mean, 2);
   t.true(Math.abs((standardError ?? 0) - 1 / Math.sqrt(3)) < 1e-12);
+});
+
+test('gains are made smaller by what may be chance', t => {
+  // Squares about the means: 2 of 1, 2, 3; 0.5 of 4, 5; three degrees of freedom. A single value says nothing.
+  const variance = pooledVariance([estimate([1, 2, 3]), estimate([4, 5]), estimate([9])]);
+  t.true(Math.abs(variance - 2.5 / 3) < 1e-12);
+  t.is(pooledVariance([estimate([1]), estimate([])]), 0);
+  // 4 (1 - 8 / (2 * 16)) = 3; what chance may have made is nothing; a loss stays one.
+  t.is(shrunk(estimate([3, 5]), 8), 3);
+  t.is(shrunk(estimate([1, 1]), 8), 0);
+  t.is(shrunk(estimate([-2, -4]), 8), -3);
 });
 
 test('rank correlation: by hand, with ties, and where it says nothing', t => {
