@@ -930,11 +930,6 @@ export interface Proved extends Contestant {
 		readonly test: Estimate | null;
 	};
 }
-/** A scheme to compare with. */
-export interface Baseline extends Proved {
-	/** Test accuracy of the scheme that was found less this one's, over the same seeds. */
-	readonly difference: Estimate | null;
-}
 /** A scheme beside another: its test accuracy less the other's, over the same seeds. */
 export interface Comparison {
 	/** The other's name. */
@@ -973,7 +968,7 @@ export interface SearchResult {
 	readonly instructions: number;
 	readonly accuracy: Proved["accuracy"];
 	/** The others that were trained in earnest and fit the largest budget. */
-	readonly baselines: readonly Baseline[];
+	readonly baselines: readonly Proved[];
 	readonly contributions: Contributions;
 	/** What was found for each budget. */
 	readonly front: readonly FrontPoint[];

@@ -14,6 +14,8 @@ const { kernelFlags } = await import(`${dist}/device/sources.js`);
 const output = `${root}/crates/lower/src/costs.json`;
 const TERMS = 4;
 const SWEEPS = 10000;
+/** A cost below this, in instructions, is the rounding of the fit. */
+const NOTHING = 1e-9;
 
 /** Schemes that train every third convolution, with one share after the other and one number of residual bits after the other. */
 function schemes(layers) {
@@ -207,7 +209,7 @@ function fitted(steps) {
       for (const [i, { x }] of rows.entries()) left[i] -= (change * x[t]) / scale[t];
     }
   }
-  return costs.map((cost, t) => Number((cost / scale[t]).toPrecision(4)));
+  return costs.map((cost, t) => (cost / scale[t] < NOTHING ? 0 : Number((cost / scale[t]).toPrecision(4))));
 }
 
 const models = process.argv.slice(2).filter(arg => !arg.startsWith('--'));

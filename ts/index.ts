@@ -83,7 +83,6 @@ export { contributionBars, frontTable, triedTable } from './report/search.js';
 export { searchOrigin } from './search/journal.js';
 export { search } from './search/search.js';
 export type {
-  Baseline,
   BiasContribution,
   BitsContribution,
   Comparison,

@@ -20,7 +20,6 @@ import { contestants, estimates, winner } from './proof.js';
 import { estimate, spearman } from './statistics.js';
 import { Trials } from './trials.js';
 import type {
-  Baseline,
   Comparison,
   Contestant,
   Contributions,
@@ -394,9 +393,7 @@ class Search {
       return pairs.length > 0 ? estimate(pairs) : null;
     };
     const besides = (one: Proved) => proved.filter(({ name }) => name !== one.name);
-    const baselines = besides(found).map(
-      (one): Baseline => ({ ...(named.get(one.name) ?? one), difference: difference(found, one) }),
-    );
+    const baselines = besides(found).map(one => named.get(one.name) ?? one);
     const front = budgets.flatMap((budget, i): FrontPoint[] => {
       const one = winners[i];
       if (!one) return [];

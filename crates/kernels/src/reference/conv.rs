@@ -15,7 +15,7 @@ use tinytrain_spec::params::ConvParams;
 const PIXELS: usize = 32;
 
 /// Natural channels in the order in which the weights come: the frozen ones, then the trained ones.
-pub(super) fn weight_order<'s>(c: usize, channels: &[u16], order: &'s mut Vec<u16>) -> &'s [u16] {
+pub(crate) fn weight_order<'s>(c: usize, channels: &[u16], order: &'s mut Vec<u16>) -> &'s [u16] {
     order.clear();
     let mut trained = channels.iter().copied().peekable();
     order.extend((0..c as u16).filter(|&i| trained.next_if_eq(&i).is_none()));

@@ -16,6 +16,7 @@ mod panels;
 mod pool;
 mod update;
 
+pub(crate) use conv::weight_order;
 pub use conv::{conv, conv_input_grad, conv_weight_grad, conv_weight_step};
 pub use depthwise::{depthwise, depthwise_input_grad, depthwise_weight_grad, depthwise_weight_step};
 pub use elementwise::{add, copy_box, fill, requantize, softmax};

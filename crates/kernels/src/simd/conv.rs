@@ -4,10 +4,10 @@
 use super::finish::{Biases, Requantise, Round, Scaling};
 use super::frame::{Frame, as_elements, elements};
 use super::isa::{Isa, LANES, Line, lines, ones};
-use super::pack::Pack;
+use super::pack::{Pack, each};
 use super::product::{Left, Right, Segment, Shared, Sink, product, product_of_pairs};
 use super::update::{Change, Rates, step_line};
-use crate::reference::Axis;
+use crate::reference::{Axis, weight_order};
 use crate::{Scales, Scratch, Update, Weights, grown};
 use tinytrain_spec::params::ConvParams;
 
@@ -137,12 +137,10 @@ impl Conv {
             forward,
             backward,
         };
-        let frozen: Vec<u16> = (0..in_c as u16).filter(|i| w.channels.binary_search(i).is_err()).collect();
-        for at in 0..out_c * v.kernel * h.kernel {
-            for (&i, &w) in frozen.iter().zip(&w.frozen[at * frozen.len()..]) {
-                conv.set(at, i as usize, w);
-            }
-        }
+        let mut order = Vec::new();
+        let frozen = &weight_order(in_c, w.channels, &mut order)[..in_c - w.channels.len()];
+        assert_eq!(w.frozen.len(), out_c * v.kernel * h.kernel * frozen.len());
+        each(w.frozen, frozen).for_each(|(at, i, w)| conv.set(at, i, w));
         conv.restore(w.trained);
         Some(conv)
     }
@@ -151,11 +149,7 @@ impl Conv {
     pub fn restore(&mut self, trained: &[i8]) {
         let channels = std::mem::take(&mut self.channels);
         assert_eq!(trained.len(), (self.p.out_c * self.p.kh * self.p.kw) as usize * channels.len());
-        for (at, row) in trained.chunks_exact(channels.len().max(1)).enumerate() {
-            for (&i, &w) in channels.iter().zip(row) {
-                self.set(at, i as usize, w);
-            }
-        }
+        each(trained, &channels).for_each(|(at, i, w)| self.set(at, i, w));
         self.channels = channels;
     }
 

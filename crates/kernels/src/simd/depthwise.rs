@@ -3,9 +3,9 @@
 
 use super::finish::{Biases, Requantise, Round, Scaling};
 use super::isa::{Isa, LANES, Line, lines, ones};
-use super::pack::Pack;
+use super::pack::{Pack, each};
 use super::product::Sink;
-use crate::reference::{Axis, step_weights};
+use crate::reference::{Axis, step_weights, weight_order};
 use crate::{Scales, Scratch, Update, Weights, grown};
 use tinytrain_spec::params::ConvParams;
 
@@ -303,12 +303,10 @@ impl Depthwise {
             sweep: forward_sweep,
             backward,
         };
-        let frozen: Vec<u16> = (0..channels as u16).filter(|i| w.channels.binary_search(i).is_err()).collect();
-        for tap in 0..v.kernel * h.kernel {
-            for (&c, &w) in frozen.iter().zip(&w.frozen[tap * frozen.len()..]) {
-                layer.set(tap, c as usize, w);
-            }
-        }
+        let mut order = Vec::new();
+        let frozen = &weight_order(channels, w.channels, &mut order)[..channels - w.channels.len()];
+        assert_eq!(w.frozen.len(), v.kernel * h.kernel * frozen.len());
+        each(w.frozen, frozen).for_each(|(tap, c, w)| layer.set(tap, c, w));
         layer.restore(w.trained);
         Some(layer)
     }
@@ -317,11 +315,7 @@ impl Depthwise {
     pub fn restore(&mut self, trained: &[i8]) {
         let channels = std::mem::take(&mut self.channels);
         assert_eq!(trained.len(), (self.p.kh * self.p.kw) as usize * channels.len());
-        for (tap, row) in trained.chunks_exact(channels.len().max(1)).enumerate() {
-            for (&c, &w) in channels.iter().zip(row) {
-                self.set(tap, c as usize, w);
-            }
-        }
+        each(trained, &channels).for_each(|(tap, c, w)| self.set(tap, c, w));
         self.channels = channels;
     }
 

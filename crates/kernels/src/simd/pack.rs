@@ -3,6 +3,12 @@
 use super::isa::{Isa, LANES, Line, lines, ones};
 use super::product::Right;
 
+/// Weights laid out `[rows][channels]`, each with its row and its channel.
+pub fn each<'w>(weights: &'w [i8], channels: &'w [u16]) -> impl Iterator<Item = (usize, usize, i8)> + 'w {
+    let rows = weights.chunks_exact(channels.len().max(1)).enumerate();
+    rows.flat_map(move |(at, row)| channels.iter().zip(row).map(move |(&i, &w)| (at, i as usize, w)))
+}
+
 /// A matrix of weights, cut into panels of sixteen columns; a panel has `rows` rows of `words` words, a line a word.
 #[derive(Clone, Debug)]
 pub struct Pack {

@@ -95,8 +95,8 @@ impl Unit {
     }
 }
 
-/// Defines functions that run another one, `body`, compiled for the family that their first argument proves. `method`
-/// takes the family's token behind its receiver; what it calls must be `#[inline(always)]` to share in the instructions.
+/// Defines functions that run another one, the *method*, compiled for the family that their first argument proves. The
+/// method takes the family's token behind its own first argument; what it calls must be `#[inline(always)]` to share in the instructions.
 macro_rules! entry {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident($first:ident: $first_ty:ty $(, $arg:ident: $ty:ty)* $(,)?) $(-> $ret:ty)? = $method:path;)*) => {$(
         $(#[$meta])*
