@@ -5,14 +5,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { defaultPictures, loadModel, loadPictures, search } from '../dist/index.js';
+import { defaultImages, loadImages, loadModel, search } from '../dist/index.js';
 
 const cpu = () => Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e6;
 const [visits, path, folder] = process.argv.slice(2);
 const steps = visits === undefined ? {} : { visits: Number(visits), proofVisits: Number(visits) };
 
 const model = await loadModel(path);
-const data = folder === undefined ? await defaultPictures(model.input) : await loadPictures(folder, model.input);
+const data = folder === undefined ? await defaultImages(model.input) : await loadImages(folder, model.input);
 const out = mkdtempSync(join(tmpdir(), 'tinytrain-event-loop-'));
 const longest = [];
 let [before, wall, what, ticks] = [cpu(), performance.now(), 'begin', 0];

@@ -3,15 +3,15 @@
 //
 //   node bench/prediction.mjs SEARCH_FOLDER [SCHEMES] [SEEDS]
 //
-// SEARCH_FOLDER is what `npx tinytrain search --out` wrote; model and pictures are read again from where they came from.
+// SEARCH_FOLDER is what `npx tinytrain search --out` wrote; model and samples are read again from where they came from.
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Random } from '../dist/data/drawn/random.js';
-import { defaultPictures, loadModel, loadPictures } from '../dist/index.js';
+import { defaultImages, loadImages, loadModel } from '../dist/index.js';
 import { keyOf, shares, textOf } from '../dist/search/candidate.js';
 import { Costs } from '../dist/search/costs.js';
 import { Contribution, drawn, repaired } from '../dist/search/evolution.js';
-import { searchPictures } from '../dist/search/heldout.js';
+import { searchSamples } from '../dist/search/heldout.js';
 import { Journal, searchOrigin } from '../dist/search/journal.js';
 import { estimate, spearman } from '../dist/search/statistics.js';
 import { Trials } from '../dist/search/trials.js';
@@ -23,11 +23,11 @@ const { model: of, normalisation } = origin;
 const model = await loadModel(of.path, { input: of.input, normalisation });
 const data =
   'drawn' in origin.data
-    ? await defaultPictures(model.input, origin.data.drawn)
-    : await loadPictures(origin.data.folder, model.input, origin.data);
+    ? await defaultImages(model.input, origin.data.drawn)
+    : await loadImages(origin.data.folder, model.input, origin.data);
 const threads = availableParallelism();
-const pictures = await searchPictures(data, plan.heldBack, plan.seed);
-const trials = new Trials(model, data, pictures, { lr: plan.lr, threads, cacheBytes: 2 ** 30 }, Journal.inMemory());
+const samples = await searchSamples(data, plan.heldBack, plan.seed);
+const trials = new Trials(model, data, samples, { lr: plan.lr, threads, cacheBytes: 2 ** 30 }, Journal.inMemory());
 const compiler = await trials.compiler(plan.seed, 'validation');
 const settings = { target: plan.target, pixelTables: trials.pixelTables, table: plan.costs, threads };
 const costs = new Costs(compiler, settings);

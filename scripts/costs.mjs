@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { read, root } from './lib/shell.mjs';
 
 const dist = process.env.TINYTRAIN_DIST ?? `${root}/dist`;
-const { Compiler, defaultPictures, loadModel } = await import(`${dist}/index.js`);
+const { Compiler, defaultImages, loadModel } = await import(`${dist}/index.js`);
 const { measureSteps } = await import(`${dist}/device/calibrate.js`);
 const { kernelFlags } = await import(`${dist}/device/sources.js`);
 
@@ -29,7 +29,7 @@ function schemes(layers) {
 /** Steps of Programs of a model, measured. */
 async function measured(path) {
   const model = await loadModel(path);
-  const data = await defaultPictures(model.input, { trainPerClass: 3, testPerClass: 1 });
+  const data = await defaultImages(model.input, { trainPerClass: 3, testPerClass: 1 });
   const compiler = await Compiler.create(model, data);
   const steps = [];
   const all = schemes(compiler.layers);
@@ -152,7 +152,7 @@ function rareSteps(program) {
 /** Rare steps behind those of a Program, and its convolutions with bounds that let no four outputs be written at once. */
 async function measuredRare(path) {
   const model = await loadModel(path);
-  const data = await defaultPictures(model.input, { trainPerClass: 3, testPerClass: 1 });
+  const data = await defaultImages(model.input, { trainPerClass: 3, testPerClass: 1 });
   const compiler = await Compiler.create(model, data);
   const program = await compiler.compile({ scheme: 'bias:4' });
   const works = JSON.parse(program.handle.work());

@@ -16,11 +16,11 @@ async function blocks(language: string): Promise<readonly string[]> {
   return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].filter(m => m[1] === language).map(m => m[2] ?? '');
 }
 
-/** What a reader has beside the commands: a model of their own, pictures, a photo. */
+/** What a reader has beside the commands: a model of their own, images, a photo. */
 async function readersFolder(folder: string): Promise<void> {
   await fs.copyFile(defaultModelPath, join(folder, 'mynet.tflite'));
-  await smallSet(join(folder, 'pictures'));
-  await fs.copyFile(join(folder, 'pictures/test/cat/000.png'), join(folder, 'photo.jpg'));
+  await smallSet(join(folder, 'images'));
+  await fs.copyFile(join(folder, 'images/test/cat/000.png'), join(folder, 'photo.jpg'));
 }
 
 test('every command of the README does what it says', async t => {

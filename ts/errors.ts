@@ -6,7 +6,7 @@ export interface ErrorDetails {
 
 /** Every error that the package raises on purpose: `code` is stable, `message` one sentence that says what and where. */
 export class TinytrainError extends Error {
-  /** Stable, in capitals, such as `PICTURE_CORRUPT`. */
+  /** Stable, in capitals, such as `IMAGE_CORRUPT`. */
   readonly code: string;
   /** Facts: paths, indices, sizes. */
   readonly details: ErrorDetails;

@@ -1,8 +1,8 @@
-export { type BadPicture, type DataOrigin, Dataset, type PictureSet } from './data/dataset.js';
-export { decodePicture, type PictureSource } from './data/decode.js';
-export { type DefaultPictureOptions, defaultPictures } from './data/default.js';
+export { type BadSample, type DataOrigin, Dataset, type SampleSet } from './data/dataset.js';
+export { decodeImage, type SampleSource } from './data/decode.js';
+export { type DefaultImageOptions, defaultImages } from './data/default.js';
+export { type ImageOptions, loadImages } from './data/images.js';
 export { type InputFormat, type ResizePolicy, resizePolicies } from './data/input.js';
-export { loadPictures, type PictureOptions } from './data/pictures.js';
 export type { Progress, WorkOptions } from './data/pool.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
 export {
@@ -13,8 +13,8 @@ export {
   type DeviceStep,
   encodeSaved,
   type Identity,
-  type PictureFormat,
   parseSaved,
+  type SampleFormat,
   type SavedState,
 } from './device/device.js';
 export {

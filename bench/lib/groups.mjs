@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { profile } from './layers.mjs';
-import { pictureFile, root } from './ours.mjs';
+import { imageFile, root } from './ours.mjs';
 import { inferenceRuntimes, torch } from './python.mjs';
 import { alternate, ratio } from './rounds.mjs';
 import { mean } from './statistics.mjs';
@@ -37,8 +37,8 @@ export class Bench {
     return Worker.start(name, [this.timed, ...args], { cores, env });
   }
 
-  async trained(name, { path, side }, scheme, pictures, options) {
-    return this.ours(name, [path, scheme, pictures, String(side)], options);
+  async trained(name, { path, side }, scheme, samples, options) {
+    return this.ours(name, [path, scheme, samples, String(side)], options);
   }
 
   /** Starts processes, times them in turns, ends them, whatever happens. */
@@ -120,16 +120,16 @@ export async function layers(bench) {
     for (const model of MODELS) {
       await run(model, () => bench.ours('tinytrain', [join(shared, 'models', `${model}.tflite`)]), 'inference');
     }
-    const pictures = await pictureFile(bench.folder, 'mcunet', MCUNET);
+    const samples = await imageFile(bench.folder, 'mcunet', MCUNET);
     for (const [title, scheme] of Object.entries(SCHEMES)) {
-      const start = () => bench.trained('tinytrain', MCUNET, scheme, pictures);
+      const start = () => bench.trained('tinytrain', MCUNET, scheme, samples);
       await run(`training step of MCUNet-5FPS, ${title}`, start, 'step');
     }
   }
-  const pictures = await pictureFile(bench.folder, 'default', DEFAULT);
+  const samples = await imageFile(bench.folder, 'default', DEFAULT);
   await run(
     `training step of the default, ${SPARSE}`,
-    () => bench.trained('tinytrain', DEFAULT, SPARSE, pictures),
+    () => bench.trained('tinytrain', DEFAULT, SPARSE, samples),
     'step',
   );
 }
@@ -163,13 +163,13 @@ export const groups = {
     const absent = missingShared(MCUNET.path) ?? missingShared(tool);
     const { python, missing } = absent ? { missing: absent } : torch();
     if (missing) return bench.report.left('training', missing);
-    const pictures = await pictureFile(bench.folder, 'mcunet', MCUNET);
+    const samples = await imageFile(bench.folder, 'mcunet', MCUNET);
     for (const [title, scheme] of Object.entries(SCHEMES)) {
-      const simulation = [python, opponent('pytorch.py'), tool, MCUNET.path, scheme, pictures, String(MCUNET.side)];
+      const simulation = [python, opponent('pytorch.py'), tool, MCUNET.path, scheme, samples, String(MCUNET.side)];
       const set = await bench.set(
         `MCUNet-5FPS, ${title}`,
         [
-          () => bench.trained('tinytrain', MCUNET, scheme, pictures),
+          () => bench.trained('tinytrain', MCUNET, scheme, samples),
           () => Worker.start('torch', simulation, { cores: bench.core }),
         ],
         ([ours, theirs]) => [
@@ -189,14 +189,14 @@ export const groups = {
 
   /** A training step of the embedded default: the kernels of this processor against the reference, and what a sparse scheme saves. */
   async kernels(bench) {
-    const pictures = await pictureFile(bench.folder, 'default', DEFAULT);
+    const samples = await imageFile(bench.folder, 'default', DEFAULT);
     const reference = { env: { TINYTRAIN_KERNELS: 'reference' } };
     const set = await bench.set(
       'embedded default',
       [
-        () => bench.trained('chosen', DEFAULT, SPARSE, pictures),
-        () => bench.trained('reference', DEFAULT, SPARSE, pictures, reference),
-        () => bench.trained('full', DEFAULT, 'full', pictures),
+        () => bench.trained('chosen', DEFAULT, SPARSE, samples),
+        () => bench.trained('reference', DEFAULT, SPARSE, samples, reference),
+        () => bench.trained('full', DEFAULT, 'full', samples),
       ],
       ([chosen, plain, full]) => [
         { name: 'chosen', worker: chosen, line: calls('step') },
@@ -214,11 +214,11 @@ export const groups = {
 
   /** What a training step costs when the package is asked for it from Node. */
   async node(bench) {
-    const pictures = await pictureFile(bench.folder, 'default', DEFAULT);
+    const samples = await imageFile(bench.folder, 'default', DEFAULT);
     const set = await bench.set(
       'from Node',
       [
-        () => bench.trained('rust', DEFAULT, SPARSE, pictures),
+        () => bench.trained('rust', DEFAULT, SPARSE, samples),
         () => Worker.start('node', [process.execPath, opponent('package.mjs'), SPARSE], { cores: bench.core }),
       ],
       ([rust, node]) => [
@@ -230,7 +230,7 @@ export const groups = {
     bench.row('training step', `default, ${SPARSE}`, set, { ours: 'rust', against: 'node', label });
   },
 
-  /** Evaluating pictures on two threads against one, and what the machine gives two threads that share nothing. */
+  /** Evaluating samples on two threads against one, and what the machine gives two threads that share nothing. */
   async threads(bench) {
     if (bench.pair === undefined) return bench.report.left('threads', 'there is one core');
     const models = [['default', DEFAULT, SPARSE]];
@@ -238,10 +238,10 @@ export const groups = {
     if (missing) bench.report.left('threads, MCUNet-5FPS', missing);
     else models.push(['MCUNet-5FPS 128x128', MCUNET, SCHEMES['49 KB']]);
     for (const [work, model, scheme] of models) {
-      const pictures = await pictureFile(bench.folder, 'threads', model);
+      const samples = await imageFile(bench.folder, 'threads', model);
       const set = await bench.set(
         `${work}, threads`,
-        [() => bench.trained('tinytrain', model, scheme, pictures, { cores: bench.pair })],
+        [() => bench.trained('tinytrain', model, scheme, samples, { cores: bench.pair })],
         ([worker]) =>
           ['evaluate', 'spin'].flatMap(word =>
             [1, 2].map(threads => ({
@@ -253,7 +253,7 @@ export const groups = {
           ),
         { rounds: 9 },
       );
-      const title = `evaluate ${EVALUATED} pictures, ${work}`;
+      const title = `evaluate ${EVALUATED} samples, ${work}`;
       bench.row('two threads', title, set, {
         ours: 'evaluate 2',
         against: 'evaluate 1',

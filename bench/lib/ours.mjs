@@ -1,9 +1,9 @@
-/** Our side: the program that is timed, and the pictures that all training takes. */
+/** Our side: the program that is timed, and the samples that all training takes. */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { defaultPictures, loadModel } from '../../dist/index.js';
+import { defaultImages, loadModel } from '../../dist/index.js';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -33,18 +33,18 @@ export function buildTimed() {
   return found.executable;
 }
 
-/** Drawn pictures at a model's input size, as a file of records: a byte of label, then the int8 pixels. */
-export async function pictureFile(folder, name, { path, side, perClass }) {
+/** Drawn samples at a model's input size, as a file of records: a byte of label, then the int8 pixels. */
+export async function imageFile(folder, name, { path, side, perClass }) {
   const { input } = await loadModel(path, side === undefined ? {} : { input: { height: side, width: side } });
-  const { train } = await defaultPictures(input, { trainPerClass: perClass, testPerClass: 1 });
+  const { train } = await defaultImages(input, { trainPerClass: perClass, testPerClass: 1 });
   const records = Array.from({ length: train.size }, (_, i) => {
-    const picture = train.picture(i);
+    const sample = train.sample(i);
     return Buffer.concat([
       Uint8Array.of(train.labels[i]),
-      new Uint8Array(picture.buffer, picture.byteOffset, picture.length),
+      new Uint8Array(sample.buffer, sample.byteOffset, sample.length),
     ]);
   });
-  const file = join(folder, `${name}.pictures`);
+  const file = join(folder, `${name}.samples`);
   writeFileSync(file, Buffer.concat(records));
   return file;
 }

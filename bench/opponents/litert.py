@@ -18,24 +18,24 @@ class LiteRt:
         (given,), (yielded,) = self.interpreter.get_input_details(), self.interpreter.get_output_details()
         self.shape, self.given, self.yielded = tuple(given["shape"]), given["index"], yielded["index"]
 
-    def set(self, picture):
-        self.interpreter.set_tensor(self.given, picture)
+    def set(self, sample):
+        self.interpreter.set_tensor(self.given, sample)
 
-    def run(self, picture):
-        self.set(picture)
+    def run(self, sample):
+        self.set(sample)
         self.interpreter.invoke()
         return self.interpreter.get_tensor(self.yielded)
 
 
-def random_pictures(shape, n=16):
+def random_samples(shape, n=16):
     return np.random.default_rng(1).integers(-128, 128, (n, *shape), dtype=np.int8)
 
 
 def main():
     with open(sys.argv[1], "rb") as file:
         model = LiteRt(edited(file.read()))
-    # What the picture shows makes no difference to the time; handing it over is not timed.
-    model.set(random_pictures(model.shape)[0])
+    # What the sample shows makes no difference to the time; handing it over is not timed.
+    model.set(random_samples(model.shape)[0])
     invoke = model.interpreter.invoke
     serve({"litert": version("ai-edge-litert")}, {"inference": lambda n: spans(lambda _: invoke(), n)})
 

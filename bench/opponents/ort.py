@@ -11,11 +11,11 @@ import numpy as np
 import onnxruntime
 from edited import edited
 from lines import serve, spans
-from litert import LiteRt, random_pictures
+from litert import LiteRt, random_samples
 from onnx import TensorProto, helper
 from to_onnx import FORMS, convert
 
-PICTURES = 32
+SAMPLES = 32
 # The two round differently after each layer, as LiteRT's own kernels do among each other.
 MEAN_APART, CLASS_APART = 2, 2
 
@@ -30,16 +30,16 @@ class Session:
         self.binding = self.session.io_binding()
         self.binding.bind_output("output")
 
-    def set(self, picture):
+    def set(self, sample):
         # Not to be freed: the binding holds its memory.
-        self.picture = (picture ^ -128).view(np.uint8) if self.unsigned else picture
-        self.binding.bind_cpu_input("input", self.picture)
+        self.sample = (sample ^ -128).view(np.uint8) if self.unsigned else sample
+        self.binding.bind_cpu_input("input", self.sample)
 
     def invoke(self):
         self.session.run_with_iobinding(self.binding)
 
-    def run(self, picture):
-        self.set(picture)
+    def run(self, sample):
+        self.set(sample)
         self.invoke()
         found = self.binding.copy_outputs_to_cpu()[0]
         return (found ^ 128).view(np.int8) if self.unsigned else found
@@ -55,15 +55,15 @@ def differences(content, form):
     saturate at 16 bits: then it is not the model."""
     known, ours = LiteRt(content), session(content, form)
     apart, wrong = [], None
-    for picture in random_pictures(known.shape, PICTURES):
-        want, got = known.run(picture).astype(int).ravel(), ours.run(picture).astype(int).ravel()
+    for sample in random_samples(known.shape, SAMPLES):
+        want, got = known.run(sample).astype(int).ravel(), ours.run(sample).astype(int).ravel()
         apart.append(int(np.abs(want - got).max()))
         if want.max() - want[got.argmax()] > CLASS_APART:
             wrong = f"another class than LiteRT: {want} and {got}"
     mean = statistics.mean(apart)
     if mean > MEAN_APART:
         wrong = f"outputs {mean} units from LiteRT's on average"
-    return {"pictures": PICTURES, "mean": mean, "largest": max(apart)}, wrong
+    return {"samples": SAMPLES, "mean": mean, "largest": max(apart)}, wrong
 
 
 def empty_call():
@@ -85,10 +85,10 @@ def main():
     sessions = {form: session(whole, form) for form, (_, wrong) in found.items() if wrong is None}
     if not sessions:
         sys.exit(f"error: no converted model is the model: {found}")
-    picture = random_pictures(next(iter(sessions.values())).session.get_inputs()[0].shape)[0]
+    sample = random_samples(next(iter(sessions.values())).session.get_inputs()[0].shape)[0]
     medians = {}
     for form, model in sessions.items():
-        model.set(picture)
+        model.set(sample)
         medians[form] = statistics.median(spans(lambda _: model.invoke(), 200)[50:])
     best = min(medians, key=medians.get)
     overhead = empty_call()

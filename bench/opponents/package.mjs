@@ -1,9 +1,9 @@
 // Training through the package, `package.mjs SCHEME`: answers `train N` with the nanoseconds of a step in a run of N.
 import { createInterface } from 'node:readline';
-import { compile, defaultPictures, loadModel, train } from '../../dist/index.js';
+import { compile, defaultImages, loadModel, train } from '../../dist/index.js';
 
 const model = await loadModel();
-const data = await defaultPictures(model.input, { trainPerClass: 20, testPerClass: 1 });
+const data = await defaultImages(model.input, { trainPerClass: 20, testPerClass: 1 });
 const program = await compile(model, data, { scheme: process.argv[2] });
 console.log('{}');
 for await (const line of createInterface({ input: process.stdin })) {

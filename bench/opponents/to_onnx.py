@@ -3,7 +3,7 @@
 The forms differ in what ONNX Runtime does fastest, which depends on processor and version; the caller times all:
   u8, s8   type of the activations (values, scales and zero points are the same, 128 apart); weights are int8, one scale a channel.
 
-The picture stays in rows, columns, channels, as an application has it; transposes at the ends cancel with those that ONNX Runtime puts in for its
+The sample stays in rows, columns, channels, as an application has it; transposes at the ends cancel with those that ONNX Runtime puts in for its
 channels-last kernels. PAD goes into the convolution behind it.
 """
 
@@ -174,8 +174,8 @@ class Converter:
         byte = TensorProto.UINT8 if self.unsigned else TensorProto.INT8
         given = helper.make_tensor_value_info("input", byte, self.shape(first))
         yielded = helper.make_tensor_value_info("output", byte, self.shape(last))
-        self.node("DequantizeLinear", ["input", *self.scale_and_zero(first)], "picture")
-        self.quantise(self.node("Transpose", ["picture"], "planes", perm=[0, 3, 1, 2]), first)
+        self.node("DequantizeLinear", ["input", *self.scale_and_zero(first)], "sample")
+        self.quantise(self.node("Transpose", ["sample"], "planes", perm=[0, 3, 1, 2]), first)
         while ops:
             op = ops.pop(0)
             name = self.name(op)
@@ -192,7 +192,7 @@ class Converter:
                 assert self.shape(y)[1:3] == [1, 1], "only a mean over the whole map is known"
                 self.mean(x, y)
             elif name == "TRANSPOSE":
-                # A mean over the picture, written as a transpose and two means of one axis.
+                # A mean over the sample, written as a transpose and two means of one axis.
                 tail = [ops.pop(0) for _ in range(2)]
                 assert [self.name(t) for t in tail] == ["MEAN", "MEAN"]
                 self.mean(x, int(tail[1].OutputsAsNumpy()[0]), flat=True)

@@ -1,4 +1,4 @@
-/* Counts what each step of a program costs. Over the board's line come a label, a learning rate and a picture; it trains and answers with the clock
+/* Counts what each step of a program costs. Over the board's line come a label, a learning rate and a sample; it trains and answers with the clock
  * before each step. `tinytrain run --calibrate` builds this in the place of app/main.c, in a folder of its own; no firmware holds it. */
 #include "marks.h"
 #include "tt_board.h"

@@ -1,4 +1,4 @@
-/* The interface of model.h: checks, pictures, counters, saving and restoring. The same for every program. */
+/* The interface of model.h: checks, samples, counters, saving and restoring. The same for every program. */
 #include <string.h>
 
 #include "steps.h"
@@ -44,7 +44,7 @@ uint32_t tt_score(const tt_context *tt, uint32_t index)
     return (uint32_t)v;
 }
 
-/* The network's value of value `i` of a picture. */
+/* The network's value of value `i` of a sample. */
 static int8_t quantise(uint8_t pixel, size_t i)
 {
 #if TT_PIXEL_TABLES
@@ -55,28 +55,28 @@ static int8_t quantise(uint8_t pixel, size_t i)
 #endif
 }
 
-/* Brings the picture to its place. It may be there already. */
-TT_PART static tt_status take(tt_context *tt, const void *picture, tt_format format)
+/* Brings the sample to its place. It may be there already. */
+TT_PART static tt_status take(tt_context *tt, const void *sample, tt_format format)
 {
     int8_t *to = tt_input(tt);
     if (format == TT_INT8) {
-        if (picture != (const void *)to)
-            memcpy(to, picture, TT_INPUT_BYTES);
+        if (sample != (const void *)to)
+            memcpy(to, sample, TT_INPUT_BYTES);
         return TT_OK;
     }
     if (format != TT_RGB888)
         return TT_E_FORMAT;
-    const uint8_t *from = picture;
+    const uint8_t *from = sample;
     for (size_t i = 0; i < TT_INPUT_BYTES; i++)
         to[i] = quantise(from[i], i);
     return TT_OK;
 }
 
-tt_status tt_predict(tt_context *tt, const void *picture, tt_format format, uint32_t *predicted)
+tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint32_t *predicted)
 {
-    if (!tt || !picture || !predicted)
+    if (!tt || !sample || !predicted)
         return TT_E_ARGUMENT;
-    tt_status status = take(tt, picture, format);
+    tt_status status = take(tt, sample, format);
     if (status != TT_OK)
         return status;
     tt_head_result result;
@@ -94,15 +94,15 @@ static int is_rate(tt_real31 rate)
     return rate.m >> 30 == 1 && rate.e >= -TT_RATE_EXPONENT && rate.e <= TT_RATE_EXPONENT;
 }
 
-tt_status tt_train_step(tt_context *tt, const void *picture, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *out)
+tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *out)
 {
-    if (!tt || !picture || !out)
+    if (!tt || !sample || !out)
         return TT_E_ARGUMENT;
     if (label >= TT_CLASSES)
         return TT_E_LABEL;
     if (!is_rate(rate))
         return TT_E_RATE;
-    tt_status status = take(tt, picture, format);
+    tt_status status = take(tt, sample, format);
     if (status != TT_OK)
         return status;
     tt_head_result result;

@@ -7,7 +7,7 @@
 /* A frame of its own for each part of the program: the plan counts them one by one. */
 #define TT_PART __attribute__((noinline))
 
-/* The picture in the arena to logits. */
+/* The sample in the arena to logits. */
 void tt_forward(tt_context *tt);
 /* Logits to probabilities. */
 void tt_scores(tt_context *tt, tt_head_result *result);

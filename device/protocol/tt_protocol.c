@@ -1,4 +1,4 @@
-/* Framing, then one function a request. A payload goes where it is needed, the picture into the arena and a state into the arena to be checked;
+/* Framing, then one function a request. A payload goes where it is needed, the sample into the arena and a state into the arena to be checked;
  * there is no buffer for frames. */
 #include "tt_protocol.h"
 

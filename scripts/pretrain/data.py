@@ -1,4 +1,4 @@
-"""Pictures in class folders, and their augmentation in batches."""
+"""Images in class folders, and their augmentation in batches."""
 import math
 import tarfile
 from pathlib import Path
@@ -15,19 +15,19 @@ def decode(file):
     return np.asarray(Image.open(file).convert("RGB").resize((SIDE, SIDE), Image.BILINEAR))
 
 
-def pack(pictures, names):
+def pack(images, names):
     """uint8 N x 3 x 32 x 32, labels, class names."""
     classes = sorted(set(names))
-    x = torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())
+    x = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
     return x, torch.tensor([classes.index(n) for n in names]), classes
 
 
 def read_tar(path):
-    """Pictures of an archive `.../<class>/*.jpg`, in order of their names."""
+    """Images of an archive `.../<class>/*.jpg`, in order of their names."""
     with tarfile.open(path) as tar:
         files = sorted((m for m in tar.getmembers() if m.isfile()), key=lambda m: m.name)
-        pictures = [decode(tar.extractfile(m)) for m in files]
-    return pack(pictures, [Path(m.name).parent.name for m in files])
+        images = [decode(tar.extractfile(m)) for m in files]
+    return pack(images, [Path(m.name).parent.name for m in files])
 
 
 def read_folder(path):
@@ -40,7 +40,7 @@ def thumbs(x):
 
 
 def copies(train, test, limit=6.0):
-    """Indices of training pictures that lie within `limit` levels (root mean square, at 8x8) of a test picture."""
+    """Indices of training images that lie within `limit` levels (root mean square, at 8x8) of a test image."""
     a, b = thumbs(train), thumbs(test)
     near = torch.zeros(len(a), dtype=torch.bool)
     for lo in range(0, len(a), 2000):
@@ -50,7 +50,7 @@ def copies(train, test, limit=6.0):
 
 
 def hold_out(y, per_class):
-    """Masks (kept, held): the last `per_class` pictures of each class are held out."""
+    """Masks (kept, held): the last `per_class` images of each class are held out."""
     held = torch.zeros(len(y), dtype=torch.bool)
     for c in y.unique():
         held[(y == c).nonzero().flatten()[-per_class:]] = True
@@ -95,7 +95,7 @@ def warp(x, size, gen):
 
 
 def erase(x, share, gen):
-    """Covers a square of a random colour in a share of the pictures."""
+    """Covers a square of a random colour in a share of the images."""
     size = x.shape[-1]
     for i in (torch.rand(len(x), generator=gen) < share).nonzero().flatten().tolist():
         side = int(torch.randint(size // 6, size // 2, (1,), generator=gen))

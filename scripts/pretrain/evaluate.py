@@ -25,11 +25,11 @@ def main():
     x, y, _ = data.read_folder(a.test)
     x = (data.upsample(x, 64) * 255 - 128).round().permute(0, 2, 3, 1).numpy().astype(np.int8)
     hits = 0
-    for picture, label in zip(x, y.tolist()):
-        run.set_tensor(source["index"], picture[None])
+    for image, label in zip(x, y.tolist()):
+        run.set_tensor(source["index"], image[None])
         run.invoke()
         hits += int(run.get_tensor(sink)[0].argmax() == label)
-    print(json.dumps({"int8": round(100 * hits / len(y), 2), "pictures": len(y)}))
+    print(json.dumps({"int8": round(100 * hits / len(y), 2), "images": len(y)}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""tinytrain-xs: a small inverted-residual network for 64x64 RGB pictures. Its input is pixel / 255."""
+"""tinytrain-xs: a small inverted-residual network for 64x64 RGB images. Its input is pixel / 255."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -71,7 +71,7 @@ class Net(nn.Module):
 
 
 def count(net, size=64):
-    """Multiply-accumulates of one picture, and weights (biases and norms left out)."""
+    """Multiply-accumulates of one image, and weights (biases and norms left out)."""
     total = [0, 0]
 
     def visit(layer, _, y):

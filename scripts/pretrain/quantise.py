@@ -34,7 +34,7 @@ def conv_step(name, layer, src):
 
 
 def steps(net):
-    """The network as a flat list; `src` are indices into it, -1 the picture."""
+    """The network as a flat list; `src` are indices into it, -1 the image."""
     out = [conv_step("stem", net.stem, -1)]
     for i, block in enumerate(net.blocks):
         first = len(out) - 1
@@ -85,7 +85,7 @@ def run(step, x):
 
 
 def forward(plan, x):
-    """What every step yields for a batch of bytes, by index; -1 is the picture."""
+    """What every step yields for a batch of bytes, by index; -1 is the image."""
     vals = {-1: data.upsample(x, 64)}
     for i, step in enumerate(plan):
         vals[i] = run(step, [vals[s] for s in step["src"]])
@@ -185,7 +185,7 @@ def build(plan, ranges):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--checkpoint", required=True)
-    p.add_argument("--train", required=True, help="the training tar: its held-out pictures calibrate")
+    p.add_argument("--train", required=True, help="the training tar: its held-out images calibrate")
     p.add_argument("--out", required=True)
     p.add_argument("--share", type=float, default=1e-4, help="share of values left out at each end of a range")
     p.add_argument("--ridge", type=float, default=0.003, help="of the whitening, a share of the mean variance")

@@ -46,8 +46,8 @@ def epoch(net, opt, x, y, size, gen, at, steps, a):
     for idx in batches:
         for g in opt.param_groups:
             g["lr"] = rate(at, steps, a.lr)
-        pictures = data.augment(x[idx], size, gen).contiguous(memory_format=torch.channels_last)
-        out = net(pictures)
+        images = data.augment(x[idx], size, gen).contiguous(memory_format=torch.channels_last)
+        out = net(images)
         loss = F.cross_entropy(out, y[idx])
         opt.zero_grad(set_to_none=True)
         loss.backward()
@@ -59,7 +59,7 @@ def epoch(net, opt, x, y, size, gen, at, steps, a):
 
 
 def load(a):
-    """Training and held-out pictures, none of them a copy of a test picture, and the test pictures."""
+    """Training and held-out images, none of them a copy of a test image, and the test images."""
     x, y, classes = data.read_tar(a.train)
     test_x, test_y, test_classes = data.read_folder(a.test)
     assert classes == test_classes

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { command, tinytrain } from '../helpers/cli.js';
-import { pictures, temporary } from '../helpers/folder.js';
+import { images, temporary } from '../helpers/folder.js';
 
-const quick = ['--data', 'pictures', '--budget', '100k', '--visits', '4', '--proof-visits', '6', '--seeds', '2'];
+const quick = ['--data', 'images', '--budget', '100k', '--visits', '4', '--proof-visits', '6', '--seeds', '2'];
 
 async function set(folder: string): Promise<void> {
-  await pictures(join(folder, 'pictures'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
+  await images(join(folder, 'images'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
 }
 
 test('search prints its stable fields as one object; train takes what it found', async t => {
@@ -33,7 +33,7 @@ test('search prints its stable fields as one object; train takes what it found',
   const files = (await fs.readdir(join(folder, 'found'))).sort();
   t.deepEqual(files, ['contributions.svg', 'journal.jsonl', 'scheme.json', 'search.json']);
   const trained = await tinytrain(
-    ['train', '--data', 'pictures', '--steps', '2', '--scheme', 'found/scheme.json', '--budget', '100k', '--json'],
+    ['train', '--data', 'images', '--steps', '2', '--scheme', 'found/scheme.json', '--budget', '100k', '--json'],
     folder,
   );
   t.is(trained.code, 0, trained.stderr);
@@ -80,13 +80,13 @@ test('kill -9 in the middle, Ctrl-C later, then resume: the files of a search th
 test('what a search cannot do is said, with what the least is', async t => {
   const folder = await temporary(t);
   await set(folder);
-  await pictures(join(folder, 'few'), { 'train/cat': 5, 'train/dog': 1, 'test/cat': 2, 'test/dog': 2 });
-  await pictures(join(folder, 'one'), { 'train/cat': 5, 'test/cat': 2 });
+  await images(join(folder, 'few'), { 'train/cat': 5, 'train/dog': 1, 'test/cat': 2, 'test/dog': 2 });
+  await images(join(folder, 'one'), { 'train/cat': 5, 'test/cat': 2 });
   const cases: [string[], number, RegExp][] = [
     [[], 2, /needs a budget/],
     [['--budget', '10k'], 1, /below the smallest scheme: training the head alone needs [\d,]+ B/],
     [['--budget', '1k,256k'], 1, /below the smallest scheme/],
-    [['--budget', '256k', '--data', 'few'], 1, /class dog has 1 picture/],
+    [['--budget', '256k', '--data', 'few'], 1, /class dog has 1 image/],
     [['--budget', 'much'], 2, /--budget much: expected bytes/],
     [['--budget', '256k', '--time', 'soon'], 2, /--time soon: expected a time/],
     [['--budget', '256k', '--residual-bits', '3'], 2, /residual-bits/],
@@ -98,12 +98,12 @@ test('what a search cannot do is said, with what the least is', async t => {
     [['--budget', '256k', '--target', 'nucleo'], 1, /there is no board 'nucleo'/],
   ];
   for (const [args, expected, message] of cases) {
-    const data = args.includes('--data') ? [] : ['--data', 'pictures'];
+    const data = args.includes('--data') ? [] : ['--data', 'images'];
     const { code, stderr } = await tinytrain(['search', ...data, ...args], folder);
     t.is(code, expected, args.join(' '));
     t.regex(stderr, message);
     t.true(stderr.split('\n').length <= 4, stderr);
-    t.deepEqual((await fs.readdir(folder)).sort(), ['few', 'one', 'pictures'], args.join(' '));
+    t.deepEqual((await fs.readdir(folder)).sort(), ['few', 'images', 'one'], args.join(' '));
   }
   const missing = await tinytrain(['search', '--resume', 'nowhere'], folder);
   t.is(missing.code, 1);

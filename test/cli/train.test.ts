@@ -6,7 +6,7 @@ import test from 'ava';
 import { command, tinytrain } from '../helpers/cli.js';
 import { smallSet, temporary } from '../helpers/folder.js';
 
-const options = ['train', '--data', 'pictures', '--scheme', 'bias:6', '--seed', '5', '--json'];
+const options = ['train', '--data', 'images', '--scheme', 'bias:6', '--seed', '5', '--json'];
 
 /** Starts a long training run and hands its process over once there is a checkpoint. */
 async function begun(
@@ -40,7 +40,7 @@ async function begun(
 
 test('kill -9 in the middle, then resume: the checksum of the uninterrupted run', async t => {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'), 8, 4);
+  await smallSet(join(folder, 'images'), 8, 4);
   const whole = await tinytrain([...options, '--steps', '1500', '--out', 'whole'], folder);
   t.is(whole.code, 0, whole.stderr);
   const { end } = await begun(folder, 1500);
@@ -57,7 +57,7 @@ test('kill -9 in the middle, then resume: the checksum of the uninterrupted run'
 
 test('Ctrl-C stops within a step, says how to go on, and ends with 130', async t => {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'), 8, 4);
+  await smallSet(join(folder, 'images'), 8, 4);
   const { end } = await begun(folder, 4_000_000);
   const began = performance.now();
   const { code, stderr } = await end('SIGINT');
@@ -69,7 +69,7 @@ test('Ctrl-C stops within a step, says how to go on, and ends with 130', async t
 
 test('train prints its stable fields as one object, and keeps the run', async t => {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'));
+  await smallSet(join(folder, 'images'));
   const { code, stdout, stderr } = await tinytrain([...options, '--steps', '5'], folder);
   t.is(code, 0, stderr);
   t.is(stderr, '');
@@ -88,9 +88,9 @@ test('train prints its stable fields as one object, and keeps the run', async t 
 
 test('train prints curve, table and map; predict uses what was learned', async t => {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'));
+  await smallSet(join(folder, 'images'));
   const { code, stdout, stderr } = await tinytrain(
-    ['train', '--data', 'pictures', '--steps', '20', '--out', 'run'],
+    ['train', '--data', 'images', '--steps', '20', '--out', 'run'],
     folder,
   );
   t.is(code, 0, stderr);
@@ -103,10 +103,7 @@ test('train prints curve, table and map; predict uses what was learned', async t
   ]) {
     t.regex(stdout, part);
   }
-  const predicted = await tinytrain(
-    ['predict', 'run', 'pictures/test/cat', 'pictures/test/dog/000.png', '--json'],
-    folder,
-  );
+  const predicted = await tinytrain(['predict', 'run', 'images/test/cat', 'images/test/dog/000.png', '--json'], folder);
   t.is(predicted.code, 0, predicted.stderr);
   const { classes, predictions } = JSON.parse(predicted.stdout);
   t.deepEqual(classes, ['cat', 'dog']);
@@ -116,12 +113,12 @@ test('train prints curve, table and map; predict uses what was learned', async t
 
 test('--skip-bad goes on and lists what it left out', async t => {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'));
-  await fs.writeFile(join(folder, 'pictures', 'train', 'cat', '000.png'), 'broken');
+  await smallSet(join(folder, 'images'));
+  await fs.writeFile(join(folder, 'images', 'train', 'cat', '000.png'), 'broken');
   const { code, stdout, stderr } = await tinytrain([...options, '--steps', '1', '--skip-bad', '--out', 'run'], folder);
   t.is(code, 0, stderr);
   t.deepEqual(
     JSON.parse(stdout).data.skipped.map((path: string) => path.replaceAll('\\', '/')),
-    ['pictures/train/cat/000.png'],
+    ['images/train/cat/000.png'],
   );
 });

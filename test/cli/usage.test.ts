@@ -32,24 +32,24 @@ test('wrong usage ends with 2 and says what was wrong', async t => {
 
 test('what the user can mend ends with 1, in one sentence, with nothing half-written', async t => {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'));
+  await smallSet(join(folder, 'images'));
   await smallSet(join(folder, 'broken'));
   await write(folder, {
     'noise.tflite': Uint8Array.from({ length: 10000 }, (_, i) => (i * i * 31) & 255),
-    'broken/train/cat/001.png': 'no picture',
+    'broken/train/cat/001.png': 'no image',
   });
   const cases: [string[], RegExp][] = [
     [['inspect', 'none.tflite'], /none\.tflite: the model cannot be read: it does not exist/],
     [['inspect', 'noise.tflite'], /noise\.tflite: not a \.tflite/],
     [['train', '--data', 'nowhere'], /nowhere: cannot be read: it does not exist/],
-    [['train', '--data', 'broken'], /001\.png: not a picture/],
-    [['train', '--data', 'pictures', '--scheme', '99:1'], /convolution 99 does not exist/],
-    [['train', '--data', 'pictures', '--scheme', 'none.json'], /none\.json: the scheme cannot be read/],
-    [['train', '--data', 'pictures', '--budget', '10k'], /more than the budget of 10,240 B/],
-    [['train', '--data', 'pictures', '--target', 'toaster'], /there is no board 'toaster'; there are: .*stm32f746/],
-    [['train', '--data', 'pictures', '--input', '40x40'], /fixed size/],
-    [['train', '--resume', 'pictures'], /there is no training run here/],
-    [['predict', 'pictures', 'x.png'], /there is no training run here|x\.png: cannot be read/],
+    [['train', '--data', 'broken'], /001\.png: not an image/],
+    [['train', '--data', 'images', '--scheme', '99:1'], /convolution 99 does not exist/],
+    [['train', '--data', 'images', '--scheme', 'none.json'], /none\.json: the scheme cannot be read/],
+    [['train', '--data', 'images', '--budget', '10k'], /more than the budget of 10,240 B/],
+    [['train', '--data', 'images', '--target', 'toaster'], /there is no board 'toaster'; there are: .*stm32f746/],
+    [['train', '--data', 'images', '--input', '40x40'], /fixed size/],
+    [['train', '--resume', 'images'], /there is no training run here/],
+    [['predict', 'images', 'x.png'], /there is no training run here|x\.png: cannot be read/],
   ];
   const before = (await fs.readdir(folder)).sort();
   for (const [args, message] of cases) {
@@ -64,13 +64,10 @@ test('what the user can mend ends with 1, in one sentence, with nothing half-wri
 
 test('an output folder that cannot be written is an error before any work', async t => {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'));
+  await smallSet(join(folder, 'images'));
   // A file where the folder's parent should be: permissions do not stop root.
   await write(folder, { file: '' });
-  const { code, stderr } = await tinytrain(
-    ['train', '--data', 'pictures', '--steps', '1', '--out', 'file/run'],
-    folder,
-  );
+  const { code, stderr } = await tinytrain(['train', '--data', 'images', '--steps', '1', '--out', 'file/run'], folder);
   t.is(code, 1, stderr);
   t.regex(stderr, /file\/run/);
 });

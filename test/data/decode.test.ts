@@ -1,7 +1,7 @@
 import { deflateSync } from 'node:zlib';
 import test from 'ava';
 import sharp, { type Sharp } from 'sharp';
-import { decodePicture } from '#tinytrain';
+import { decodeImage } from '#tinytrain';
 import { pixels, plainInput } from '../helpers/input.js';
 
 /** Left half red, right half blue, `width` x `height`. */
@@ -13,25 +13,24 @@ function halves(width: number, height: number): Sharp {
 
 test('red, green and blue stay in this order and become int8 by the table', async t => {
   const png = await halves(4, 2).png().toBuffer();
-  const picture = await decodePicture(png, plainInput(2, 4));
-  t.deepEqual(pixels(picture).slice(0, 12), [255, 0, 0, 255, 0, 0, 0, 0, 255, 0, 0, 255]);
+  const image = await decodeImage(png, plainInput(2, 4));
+  t.deepEqual(pixels(image).slice(0, 12), [255, 0, 0, 255, 0, 0, 0, 0, 255, 0, 0, 255]);
 });
 
 test('each channel has its own table', async t => {
   const tables = [1, 2, 3].map(value => new Int8Array(256).fill(value));
-  const picture = await decodePicture(await halves(2, 1).png().toBuffer(), { ...plainInput(1, 2), tables });
-  t.deepEqual([...picture], [1, 2, 3, 1, 2, 3]);
+  const image = await decodeImage(await halves(2, 1).png().toBuffer(), { ...plainInput(1, 2), tables });
+  t.deepEqual([...image], [1, 2, 3, 1, 2, 3]);
 });
 
-test('EXIF orientation turns the picture upright', async t => {
+test('EXIF orientation turns the image upright', async t => {
   // Orientation 6: to be shown turned by a quarter clockwise, so what is left in the file ends up at the top.
   const jpeg = await halves(32, 16)
     .withMetadata({ orientation: 6 })
     .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
     .toBuffer();
-  const picture = pixels(await decodePicture(jpeg, plainInput(32, 16)));
-  const at = (y: number, x: number) =>
-    picture.slice((y * 16 + x) * 3, (y * 16 + x) * 3 + 3).map(v => (v > 128 ? 1 : 0));
+  const image = pixels(await decodeImage(jpeg, plainInput(32, 16)));
+  const at = (y: number, x: number) => image.slice((y * 16 + x) * 3, (y * 16 + x) * 3 + 3).map(v => (v > 128 ? 1 : 0));
   t.deepEqual(
     [at(2, 3), at(2, 12), at(29, 3), at(29, 12)],
     [
@@ -43,44 +42,44 @@ test('EXIF orientation turns the picture upright', async t => {
   );
 });
 
-test('a grey picture feeds three equal channels', async t => {
+test('a grey image feeds three equal channels', async t => {
   const png = await sharp(Buffer.from([10, 200]), { raw: { width: 2, height: 1, channels: 1 } })
     .png()
     .toBuffer();
-  t.deepEqual(pixels(await decodePicture(png, plainInput(1, 2))), [10, 10, 10, 200, 200, 200]);
+  t.deepEqual(pixels(await decodeImage(png, plainInput(1, 2))), [10, 10, 10, 200, 200, 200]);
 });
 
-test('a colour picture feeds one channel by its luma', async t => {
+test('a colour image feeds one channel by its luma', async t => {
   const data = Buffer.from([255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 10, 10, 10]);
   const png = await sharp(data, { raw: { width: 5, height: 1, channels: 3 } })
     .png()
     .toBuffer();
-  t.deepEqual(pixels(await decodePicture(png, plainInput(1, 5, 1))), [76, 150, 29, 255, 10]);
+  t.deepEqual(pixels(await decodeImage(png, plainInput(1, 5, 1))), [76, 150, 29, 255, 10]);
 });
 
 test('grey with alpha, and colour with alpha, are laid on white', async t => {
   const color = await sharp(Buffer.from([255, 0, 0, 255, 255, 0, 0, 0]), { raw: { width: 2, height: 1, channels: 4 } })
     .png()
     .toBuffer();
-  t.deepEqual(pixels(await decodePicture(color, plainInput(1, 2))), [255, 0, 0, 255, 255, 255]);
+  t.deepEqual(pixels(await decodeImage(color, plainInput(1, 2))), [255, 0, 0, 255, 255, 255]);
   const grey = await sharp(Buffer.from([50, 255, 50, 0]), { raw: { width: 2, height: 1, channels: 2 } })
     .png()
     .toBuffer();
-  t.deepEqual(pixels(await decodePicture(grey, plainInput(1, 2))), [50, 50, 50, 255, 255, 255]);
+  t.deepEqual(pixels(await decodeImage(grey, plainInput(1, 2))), [50, 50, 50, 255, 255, 255]);
 });
 
 test('16 bits a channel become 8', async t => {
   const png = png16([0, 0x8080, 0xffff]);
   t.is((await sharp(png).metadata()).depth, 'ushort');
-  t.deepEqual(pixels(await decodePicture(png, plainInput(1, 3))), [0, 0, 0, 128, 128, 128, 255, 255, 255]);
+  t.deepEqual(pixels(await decodeImage(png, plainInput(1, 3))), [0, 0, 0, 128, 128, 128, 255, 255, 255]);
 });
 
 test('CMYK becomes RGB', async t => {
   const jpeg = await halves(16, 16).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer();
   t.is((await sharp(jpeg).metadata()).space, 'cmyk');
-  const picture = pixels(await decodePicture(jpeg, plainInput(16)));
-  const [left, right] = [picture.slice(3 * 3, 3 * 4), picture.slice(12 * 3, 13 * 3)];
-  t.is(picture.length, 16 * 16 * 3);
+  const image = pixels(await decodeImage(jpeg, plainInput(16)));
+  const [left, right] = [image.slice(3 * 3, 3 * 4), image.slice(12 * 3, 13 * 3)];
+  t.is(image.length, 16 * 16 * 3);
   t.true((left[0] ?? 0) > 180 && (left[2] ?? 255) < 90, `red: ${left}`);
   t.true((right[2] ?? 0) > 100 && (right[0] ?? 255) < 100, `blue: ${right}`);
 });
@@ -91,7 +90,7 @@ test('of an animation the first frame is taken', async t => {
     .gif()
     .toBuffer();
   t.is((await sharp(gif).metadata()).pages, 2);
-  t.true(pixels(await decodePicture(gif, plainInput(4))).every(value => value === 255));
+  t.true(pixels(await decodeImage(gif, plainInput(4))).every(value => value === 255));
 });
 
 test('JPEG, PNG, WebP, GIF, TIFF, AVIF and SVG are decoded', async t => {
@@ -103,8 +102,8 @@ test('JPEG, PNG, WebP, GIF, TIFF, AVIF and SVG are decoded', async t => {
     '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16"><rect width="8" height="16" fill="#f00"/><rect x="8" width="8" height="16" fill="#00f"/></svg>',
   );
   for (const bytes of [...encoded, svg]) {
-    const picture = pixels(await decodePicture(bytes, plainInput(16)));
-    t.true((picture[6] ?? 0) > 200 && (picture[13 * 3 + 2] ?? 0) > 200);
+    const image = pixels(await decodeImage(bytes, plainInput(16)));
+    t.true((image[6] ?? 0) > 200 && (image[13 * 3 + 2] ?? 0) > 200);
   }
 });
 
@@ -113,14 +112,14 @@ test('stretch reduces and enlarges bilinearly, pixel centres aligned', async t =
   const png = await sharp(line, { raw: { width: 8, height: 1, channels: 1 } })
     .png()
     .toBuffer();
-  const wide = await decodePicture(png, plainInput(1, 32, 1));
+  const wide = await decodeImage(png, plainInput(1, 32, 1));
   // What Pillow 12 gives for BILINEAR.
   t.deepEqual(pixels(wide).slice(12, 26), [0, 0, 25, 75, 125, 175, 175, 125, 75, 25, 0, 0, 0, 0]);
   const ramp = Buffer.from(Array.from({ length: 64 }, (_, i) => i * 4));
   const long = await sharp(ramp, { raw: { width: 64, height: 1, channels: 1 } })
     .png()
     .toBuffer();
-  const small = pixels(await decodePicture(long, plainInput(1, 8, 1)));
+  const small = pixels(await decodeImage(long, plainInput(1, 8, 1)));
   // Antialiased: a mean over the pixels that fall together, not one of them.
   t.true(
     small.slice(1, 7).every((value, i) => Math.abs(value - ((i + 1) * 32 + 14)) <= 1),
@@ -130,7 +129,7 @@ test('stretch reduces and enlarges bilinearly, pixel centres aligned', async t =
 
 test('cover cuts off what stands out, contain adds bars', async t => {
   const png = await halves(32, 16).png().toBuffer();
-  const covered = pixels(await decodePicture(png, plainInput(16), 'cover'));
+  const covered = pixels(await decodeImage(png, plainInput(16), 'cover'));
   t.deepEqual(
     [covered.slice(0, 3), covered.slice(45, 48)],
     [
@@ -138,7 +137,7 @@ test('cover cuts off what stands out, contain adds bars', async t => {
       [0, 0, 255],
     ],
   );
-  const contained = pixels(await decodePicture(png, plainInput(16), 'contain'));
+  const contained = pixels(await decodeImage(png, plainInput(16), 'contain'));
   const row = (y: number) => contained.slice(y * 48, y * 48 + 3);
   t.deepEqual(
     [row(3), row(4), row(11), row(12)],
@@ -151,24 +150,24 @@ test('cover cuts off what stands out, contain adds bars', async t => {
   );
 });
 
-test('a picture of one pixel fills the input', async t => {
+test('an image of one pixel fills the input', async t => {
   const png = await sharp({ create: { width: 1, height: 1, channels: 3, background: '#102030' } })
     .png()
     .toBuffer();
   for (const policy of ['stretch', 'cover', 'contain'] as const) {
-    t.deepEqual(pixels(await decodePicture(png, plainInput(3), policy)).slice(0, 3), [16, 32, 48]);
+    t.deepEqual(pixels(await decodeImage(png, plainInput(3), policy)).slice(0, 3), [16, 32, 48]);
   }
 });
 
-test('a corrupt picture is an error that names it', async t => {
+test('a corrupt image is an error that names it', async t => {
   const noise = Buffer.from(Array.from({ length: 48 * 48 * 3 }, (_, i) => (i * 7919) % 251));
   const jpeg = await sharp(noise, { raw: { width: 48, height: 48, channels: 3 } })
     .jpeg()
     .toBuffer();
   const cut = jpeg.subarray(0, jpeg.length >> 1);
-  for (const bytes of [cut, Buffer.from('no picture'), Buffer.alloc(0)]) {
-    const error = await t.throwsAsync(decodePicture(bytes, plainInput(8), 'stretch', 'holiday.jpg'));
-    t.is((error as { code?: string }).code, 'PICTURE_CORRUPT');
+  for (const bytes of [cut, Buffer.from('no image'), Buffer.alloc(0)]) {
+    const error = await t.throwsAsync(decodeImage(bytes, plainInput(8), 'stretch', 'holiday.jpg'));
+    t.is((error as { code?: string }).code, 'IMAGE_CORRUPT');
     t.regex(error.message, /^holiday\.jpg: /);
   }
 });

@@ -13,7 +13,7 @@ function noise(next: (below: number) => number, length: number): Buffer {
   return Buffer.from(Array.from({ length }, () => next(256)));
 }
 
-/** A request as it should be, of any kind; pictures and states are noise. */
+/** A request as it should be, of any kind; samples and states are noise. */
 function request(next: (below: number) => number, inputBytes: number, savedBytes: number): Buffer {
   // All but `reset`, which would be obeyed where noise comes before it.
   const type = 1 + next(6);

@@ -49,28 +49,28 @@ test('frames come through whatever stands between them', t => {
 
 onHost('wrong requests are refused, change nothing, and the next frame works', async t => {
   const { device, data, line } = await bench(t);
-  const picture = data.train.picture(0);
-  await device.train(picture, 1, rate);
+  const sample = data.train.sample(0);
+  await device.train(sample, 1, rate);
   const before = await device.counters();
 
-  t.is(await status(t, device.train(picture, 10, rate)), 3);
-  t.is(await status(t, device.train(picture, 0, { mantissa: 5, exponent: 0 })), 4);
-  t.is(await status(t, device.train(picture, 0, { mantissa: 1 << 30, exponent: 5000 })), 4);
+  t.is(await status(t, device.train(sample, 10, rate)), 3);
+  t.is(await status(t, device.train(sample, 0, { mantissa: 5, exponent: 0 })), 4);
+  t.is(await status(t, device.train(sample, 0, { mantissa: 1 << 30, exponent: 5000 })), 4);
   t.is(
-    await status(t, device.request(requests.predict, Buffer.concat([Buffer.from([9, 0, 0, 0]), Buffer.from(picture)]))),
+    await status(t, device.request(requests.predict, Buffer.concat([Buffer.from([9, 0, 0, 0]), Buffer.from(sample)]))),
     2,
   );
   t.is(await status(t, device.request(requests.predict, new Uint8Array(10))), 69);
   t.is(await status(t, device.request(200)), 68);
   t.is(await status(t, device.raw(encode(requests.identify, 900, new Uint8Array(), 2), requests.identify, 900)), 67);
-  const spoiled = encode(requests.predict, 901, new Uint8Array(4 + picture.length));
+  const spoiled = encode(requests.predict, 901, new Uint8Array(4 + sample.length));
   spoiled.writeUInt8(1, 100);
   t.is(await status(t, device.raw(spoiled, requests.predict, 901)), 66);
   t.is(
     await status(
       t,
       device.raw(
-        encode(requests.train, 902, new Uint8Array(4 + 16 + picture.length)).subarray(0, 999),
+        encode(requests.train, 902, new Uint8Array(4 + 16 + sample.length)).subarray(0, 999),
         requests.train,
         902,
       ),
@@ -82,7 +82,7 @@ onHost('wrong requests are refused, change nothing, and the next frame works', a
     await status(
       t,
       device.raw(
-        encode(requests.predict, 903, new Uint8Array(4 + picture.length)).subarray(0, 999),
+        encode(requests.predict, 903, new Uint8Array(4 + sample.length)).subarray(0, 999),
         requests.predict,
         903,
       ),
@@ -102,7 +102,7 @@ onHost('wrong requests are refused, change nothing, and the next frame works', a
 onHost('a state is restored whole or not at all', async t => {
   const { device, data } = await bench(t);
   const first = await device.save();
-  await device.train(data.train.picture(0), 1, rate);
+  await device.train(data.train.sample(0), 1, rate);
   const second = await device.save();
   t.notDeepEqual(first.state, second.state);
 
@@ -135,9 +135,9 @@ onHost('10,000 random and spoiled frames change nothing', async t => {
   const { device, line, program, data } = await bench(t);
   const session = new Session(program);
   const step = async (index: number) => {
-    const [picture, label] = [data.train.picture(index), data.train.labels[index] ?? 0];
-    const { loss, predicted, checksum } = await device.train(picture, label, rate);
-    const host = session.trainStep(picture, label, rate);
+    const [sample, label] = [data.train.sample(index), data.train.labels[index] ?? 0];
+    const { loss, predicted, checksum } = await device.train(sample, label, rate);
+    const host = session.trainStep(sample, label, rate);
     t.deepEqual(
       { loss, predicted, checksum },
       { loss: host.loss, predicted: host.predicted, checksum: crc32(session.state()) },

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { compile, defaultPictures, loadModel, type PictureSet, type Program } from '#tinytrain';
+import { compile, defaultImages, loadModel, type Program, type SampleSet } from '#tinytrain';
 import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { temporary } from './folder.js';
 
@@ -14,7 +14,7 @@ export function has(...commands: readonly string[]): boolean {
 export interface TestFirmware {
   readonly folder: string;
   readonly program: Program;
-  readonly data: PictureSet;
+  readonly data: SampleSet;
   readonly files: ReadonlyMap<string, string>;
 }
 
@@ -24,7 +24,7 @@ export async function testFirmware(
   { scheme = 'bias:4,18:1/4,15:1/8', residualBits = 4, target = 'stm32f746' } = {},
 ): Promise<TestFirmware> {
   const model = await loadModel();
-  const data = await defaultPictures(model.input, { trainPerClass: 3, testPerClass: 1 });
+  const data = await defaultImages(model.input, { trainPerClass: 3, testPerClass: 1 });
   const program = await compile(model, data, { scheme, residualBits, target });
   const files = await firmwareFiles(program, data, target);
   const folder = join(await temporary(t), 'firmware');

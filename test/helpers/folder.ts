@@ -27,8 +27,8 @@ export function plain(color: string, width = 8, height = 8): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Folders of plain pictures: so many of each path, each a little different. */
-export async function pictures(folder: string, counts: Readonly<Record<string, number>>): Promise<void> {
+/** Folders of plain images: so many of each path, each a little different. */
+export async function images(folder: string, counts: Readonly<Record<string, number>>): Promise<void> {
   let hue = 0;
   for (const [path, count] of Object.entries(counts)) {
     await fs.mkdir(join(folder, path), { recursive: true });
@@ -42,7 +42,7 @@ export async function pictures(folder: string, counts: Readonly<Record<string, n
   }
 }
 
-/** Two classes with pictures to train and to test on. */
+/** Two classes with images to train and to test on. */
 export function smallSet(folder: string, train = 6, test = 3): Promise<void> {
-  return pictures(folder, { 'train/cat': train, 'train/dog': train, 'test/cat': test, 'test/dog': test });
+  return images(folder, { 'train/cat': train, 'train/dog': train, 'test/cat': test, 'test/dog': test });
 }

@@ -7,6 +7,6 @@ export function plainInput(height: number, width = height, channels = 3): InputF
 }
 
 /** The pixels behind int8 values. */
-export function pixels(picture: Int8Array): number[] {
-  return Array.from(picture, value => value + 128);
+export function pixels(image: Int8Array): number[] {
+  return Array.from(image, value => value + 128);
 }

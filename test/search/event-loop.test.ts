@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import test from 'ava';
-import { loadModel, loadPictures, search } from '#tinytrain';
+import { loadImages, loadModel, search } from '#tinytrain';
 import { countsThreadTime, longestTask } from '../helpers/event-loop.js';
-import { pictures, temporary } from '../helpers/folder.js';
+import { images, temporary } from '../helpers/folder.js';
 
 // In a file of its own: ava gives it a thread of its own, on which nothing else runs.
 (countsThreadTime ? test : test.skip)('a search holds the event loop for less than 50 ms at a time', async t => {
   const folder = await temporary(t);
-  await pictures(join(folder, 'pictures'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
+  await images(join(folder, 'samples'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
   const model = await loadModel();
-  const data = await loadPictures(join(folder, 'pictures'), model.input);
+  const data = await loadImages(join(folder, 'samples'), model.input);
   const options = { budgets: [60_000, 200_000], visits: 4, proofVisits: 6, seeds: 2, out: join(folder, 'search') };
   let generations = 0;
   const longest = await longestTask(async () => {

@@ -112,9 +112,9 @@ test('the sum of contributions, by hand', t => {
   t.is(contribution.sum({ bias: 2, layers: [0, 0, 0, 0], residualBits: 0 }), 0.2);
 });
 
-test('held-back pictures: of every class the same share, by seed and name', async t => {
+test('held-back samples: of every class the same share, by seed and name', async t => {
   const labels = Uint16Array.from({ length: 50 }, (_, i) => (i < 20 ? 0 : 1));
-  const names = Array.from(labels, (_, i) => `picture ${i}`);
+  const names = Array.from(labels, (_, i) => `sample ${i}`);
   const data = { classes: ['a', 'b'], train: { labels, names } } as unknown as Parameters<typeof heldBack>[0];
   const held = await heldBack(data, 0.2, 1);
   t.is([...held].filter(i => i < 20).length, 4);

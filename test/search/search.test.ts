@@ -5,25 +5,25 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import {
   costTable,
+  loadImages,
   loadModel,
-  loadPictures,
   type Model,
-  type PictureSet,
+  type SampleSet,
   type SearchEvent,
   type SearchOptions,
   type SearchResult,
   search,
   TinytrainError,
 } from '#tinytrain';
-import { pictures, temporary } from '../helpers/folder.js';
+import { images, temporary } from '../helpers/folder.js';
 
 const small = { budgets: [100_000], visits: 4, proofVisits: 6, seeds: 2, seed: 3 } satisfies SearchOptions;
 
-async function prepared(t: ExecutionContext): Promise<{ folder: string; model: Model; data: PictureSet }> {
+async function prepared(t: ExecutionContext): Promise<{ folder: string; model: Model; data: SampleSet }> {
   const folder = await temporary(t);
-  await pictures(join(folder, 'pictures'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
+  await images(join(folder, 'samples'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
   const model = await loadModel();
-  return { folder, model, data: await loadPictures(join(folder, 'pictures'), model.input) };
+  return { folder, model, data: await loadImages(join(folder, 'samples'), model.input) };
 }
 
 async function finished(events: AsyncIterable<SearchEvent>): Promise<{ result: SearchResult; types: string[] }> {
@@ -83,7 +83,7 @@ test('kill -9 in each phase, then resume: the files of a search that was left al
   const program = fileURLToPath(new URL('../helpers/killed-search.js', import.meta.url));
   const run = (phase: string, out: string, how: 'new' | 'resume') =>
     new Promise<string | number | null>((resolve, reject) => {
-      const child = spawn(process.execPath, [program, phase, join(folder, 'pictures'), out, how], { stdio: 'ignore' });
+      const child = spawn(process.execPath, [program, phase, join(folder, 'samples'), out, how], { stdio: 'ignore' });
       child.once('error', reject);
       child.once('close', (code, signal) => resolve(signal ?? code));
     });
@@ -180,9 +180,9 @@ test('what cannot be searched is refused, with what the least is', async t => {
   t.is(flash.code, 'BUDGET_TOO_SMALL');
   t.is((await code({ ...small, seeds: 0 })).code, 'OPTION_INVALID');
   t.is((await code({ ...small, budgets: [] })).code, 'OPTION_INVALID');
-  await pictures(join(folder, 'few'), { 'train/cat': 5, 'train/dog': 1, 'test/cat': 2, 'test/dog': 2 });
-  const few = await code(small, await loadPictures(join(folder, 'few'), model.input));
-  t.is(few.code, 'PICTURES_TOO_FEW');
+  await images(join(folder, 'few'), { 'train/cat': 5, 'train/dog': 1, 'test/cat': 2, 'test/dog': 2 });
+  const few = await code(small, await loadImages(join(folder, 'few'), model.input));
+  t.is(few.code, 'SAMPLES_TOO_FEW');
   t.is(few.details['least'], 2);
   const one = { ...data, classes: ['cat'], train: data.train.subset([0, 1]) };
   t.is((await code(small, one)).code, 'CLASSES_TOO_FEW');
@@ -199,15 +199,15 @@ test('a search is not overwritten, and not continued with anything else', async 
   t.is(differs?.code, 'SEARCH_DIFFERS');
   t.deepEqual(differs?.details['differing'], ['visits']);
   t.is((await fails({ ...small, out: join(folder, 'none'), resume: true }))?.code, 'SEARCH_MISSING');
-  // Other pictures, although the set says that it is the same: what is held back tells.
+  // Other samples, although the set says that it is the same: what is held back tells.
   const order = Array.from(data.train.labels.keys()).reverse();
   const other = { ...data, train: data.train.subset(order) };
-  const pictures = await t.throwsAsync(finished(search(model, other, { ...small, out, resume: true })), {
+  const samples = await t.throwsAsync(finished(search(model, other, { ...small, out, resume: true })), {
     instanceOf: TinytrainError,
   });
-  t.is(pictures?.code, 'SEARCH_DIFFERS');
-  t.deepEqual(pictures?.details['differing'], ['held-back pictures']);
-  t.regex(pictures?.message ?? '', /not the same held-back pictures as before/);
+  t.is(samples?.code, 'SEARCH_DIFFERS');
+  t.deepEqual(samples?.details['differing'], ['held-back samples']);
+  t.regex(samples?.message ?? '', /not the same held-back samples as before/);
 });
 
 test('a time limit holds, and what was left out is said', async t => {

@@ -5,12 +5,12 @@ import {
   type CompileOptions,
   compile,
   createRun,
+  loadImages,
   loadModel,
-  loadPictures,
   openRun,
-  type PictureSet,
   Predictor,
   type Program,
+  type SampleSet,
   TinytrainError,
   train,
 } from '#tinytrain';
@@ -19,11 +19,11 @@ import { smallSet, temporary } from '../helpers/folder.js';
 async function prepared(
   t: ExecutionContext,
   options: CompileOptions = { scheme: 'bias:4,19:1/2' },
-): Promise<{ folder: string; data: PictureSet; program: Program }> {
+): Promise<{ folder: string; data: SampleSet; program: Program }> {
   const folder = await temporary(t);
-  await smallSet(join(folder, 'pictures'), 8, 4);
+  await smallSet(join(folder, 'samples'), 8, 4);
   const model = await loadModel();
-  const data = await loadPictures(join(folder, 'pictures'), model.input);
+  const data = await loadImages(join(folder, 'samples'), model.input);
   return { folder, data, program: await compile(model, data, options) };
 }
 
@@ -43,7 +43,7 @@ test('a result holds what a user asks for', async t => {
   t.is(result.steps, 48);
   t.is(result.curve.at(-1)?.step, 48);
   t.true(result.accuracy.after >= 0 && result.accuracy.after <= 1);
-  t.is(result.accuracy.pictures, 8);
+  t.is(result.accuracy.samples, 8);
   t.regex(result.checksum, /^[0-9a-f]{64}$/);
   const sram = result.memory.items.filter(item => item.region === 'sram').reduce((sum, item) => sum + item.bytes, 0);
   t.is(sram, result.memory.sram.total);
@@ -69,9 +69,9 @@ test('a run that is stopped and resumed ends with the bits of one that was not',
   const at = JSON.parse(await fs.readFile(join(path, 'state.json'), 'utf8')).checkpoint.steps;
   t.true(at > 5 && at < 60, `stopped after ${at}`);
   const model = await run.model();
-  const pictures = await run.pictures(model);
+  const samples = await run.samples(model);
   const { plan } = await run.record();
-  const resumed = await train(await run.program(model, pictures), pictures, { ...plan, run });
+  const resumed = await train(await run.program(model, samples), samples, { ...plan, run });
   t.is(resumed.checksum, whole.checksum);
   t.deepEqual(resumed.curve, whole.curve);
   t.deepEqual(resumed.accuracy, whole.accuracy);
@@ -89,7 +89,7 @@ test('a run is not overwritten, and not continued with anything else', async t =
   t.deepEqual(error.details['differing'], ['plan']);
 });
 
-test('a trained run predicts what it said of its test pictures', async t => {
+test('a trained run predicts what it said of its test samples', async t => {
   const { folder, data, program } = await prepared(t);
   const path = join(folder, 'run');
   const result = await train(program, data, { steps: 40, run: await createRun(path) });

@@ -13,7 +13,7 @@ import { train } from './train.js';
 
 /** Runs the command line; sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
-  // One thread a picture, many pictures at a time; and nothing is read twice.
+  // One thread an image, many images at a time; and nothing is read twice.
   sharp.concurrency(1);
   sharp.cache(false);
   const json = args.includes('--json');

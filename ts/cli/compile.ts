@@ -63,8 +63,8 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
         ...commonOptions,
       })
       .example(
-        'npx tinytrain compile --data pictures --scheme bias:10 --out firmware',
-        'the default model for own pictures',
+        'npx tinytrain compile --data images --scheme bias:10 --out firmware',
+        'the default model for own images',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

@@ -86,7 +86,7 @@ async function cache(): Promise<Finding> {
   return {
     what: 'cache',
     found: true,
-    detail: `${thousands(bytes)} B of decoded pictures in ${folder}; may be deleted`,
+    detail: `${thousands(bytes)} B of decoded images in ${folder}; may be deleted`,
     needed: false,
   };
 }

@@ -1,7 +1,7 @@
-import type { PictureSet } from '../data/dataset.js';
-import { defaultPictures } from '../data/default.js';
+import type { SampleSet } from '../data/dataset.js';
+import { defaultImages } from '../data/default.js';
+import { loadImages } from '../data/images.js';
 import { type ResizePolicy, resizePolicies } from '../data/input.js';
-import { loadPictures } from '../data/pictures.js';
 import { defaultTarget } from '../model/memory.js';
 import { loadModel, type Model } from '../model/model.js';
 import { compile, type Program } from '../model/program.js';
@@ -81,36 +81,36 @@ export const programOptions = {
     defaultDescription: 'all cores',
   },
   resize: {
-    describe: 'what happens to pictures of another shape',
+    describe: 'what happens to images of another shape',
     choices: resizePolicies,
     default: 'stretch' as const,
     requiresArg: true,
   },
-  'skip-bad': { describe: 'go on without pictures that cannot be decoded', type: 'boolean', default: false },
+  'skip-bad': { describe: 'go on without images that cannot be decoded', type: 'boolean', default: false },
 } as const;
 
-/** Reads the pictures. */
-export function openPictures(
+/** Reads the images. */
+export function openImages(
   args: Pick<ProgramArguments, 'data' | 'threads' | 'resize' | 'seed' | 'skip-bad'>,
   model: Model,
   signal: AbortSignal,
   line: ProgressLine,
-): Promise<PictureSet> {
-  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('pictures', done, total);
+): Promise<SampleSet> {
+  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('images', done, total);
   const options = { threads: args.threads, signal, onProgress };
-  if (args.data === undefined) return defaultPictures(model.input, options);
+  if (args.data === undefined) return defaultImages(model.input, options);
   const { resize, seed } = args;
-  return loadPictures(args.data, model.input, { ...options, resize, skipBad: args['skip-bad'], seed });
+  return loadImages(args.data, model.input, { ...options, resize, skipBad: args['skip-bad'], seed });
 }
 
-/** Opens the model, reads the pictures, compiles the Program. */
+/** Opens the model, reads the images, compiles the Program. */
 export async function openProgram(
   args: ProgramArguments,
   signal: AbortSignal,
   line: ProgressLine,
-): Promise<{ model: Model; data: PictureSet; program: Program }> {
+): Promise<{ model: Model; data: SampleSet; program: Program }> {
   const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
-  const data = await openPictures(args, model, signal, line);
+  const data = await openImages(args, model, signal, line);
   const { scheme, seed, budget, flash, target, threads } = args;
   const residualBits = args['residual-bits'];
   const program = await compile(model, data, { scheme, seed, budget, flash, target, threads, residualBits });

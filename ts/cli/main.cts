@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// CommonJS, since Node's pool of threads, which decodes pictures, takes its size from the environment when it is first used - and loading an ES
+// CommonJS, since Node's pool of threads, which decodes images, takes its size from the environment when it is first used - and loading an ES
 // module may already use it.
 import os = require('node:os');
 

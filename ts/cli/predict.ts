@@ -11,7 +11,7 @@ import { ProgressLine } from './progress.js';
 
 interface Arguments {
   run: string;
-  pictures: string[];
+  images: string[];
   top: number;
   json: boolean;
 }
@@ -39,11 +39,11 @@ function best(prediction: Prediction, classes: readonly string[], count: number)
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
-    const files = (await Promise.all(args.pictures.map(expand))).flat();
+    const files = (await Promise.all(args.images.map(expand))).flat();
     const predictor = await Predictor.open(await openRun(args.run));
     const predictions = await predictor.predict(files, {
       signal,
-      onProgress: ({ done, total }) => line.show('pictures', done, total),
+      onProgress: ({ done, total }) => line.show('images', done, total),
     });
     line.clear();
     if (args.json) printJson({ classes: predictor.classes, predictions });
@@ -59,26 +59,26 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** `predict RUN PICTURE...` */
+/** `predict RUN IMAGE...` */
 export const predict = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
-  command: 'predict <run> <pictures..>',
-  describe: 'classifies pictures with what a run has learned',
+  command: 'predict <run> <images..>',
+  describe: 'classifies images with what a run has learned',
   builder: (args: Argv<object>) =>
     args
       .positional('run', { describe: 'folder of a run of `train`', type: 'string', demandOption: true })
-      .positional('pictures', {
-        describe: 'pictures, or folders of pictures',
+      .positional('images', {
+        describe: 'images, or folders of images',
         type: 'string',
         array: true,
         demandOption: true,
       })
       .options({
-        top: { describe: 'classes to show for a picture', type: 'number', default: 3, requiresArg: true },
+        top: { describe: 'classes to show for an image', type: 'number', default: 3, requiresArg: true },
         ...commonOptions,
       })
       .example(
         'npx tinytrain predict runs/train-20260101-120000 cat.jpg',
-        'the likeliest classes of a picture',
+        'the likeliest classes of an image',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

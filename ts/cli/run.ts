@@ -51,7 +51,7 @@ function report(result: RunFirmwareResult): string {
     ...memory,
     `board      ${result.board}`,
     ...figures(result),
-    `accuracy   ${percent(accuracy.device)} on ${thousands(accuracy.pictures)} pictures never trained on; on the host ${percent(accuracy.host)}`,
+    `accuracy   ${percent(accuracy.device)} on ${thousands(accuracy.samples)} images never trained on; on the host ${percent(accuracy.host)}`,
     `checksum   ${result.checksum}`,
     outcome,
   ].join('\n');
@@ -84,14 +84,14 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
       .positional('folder', { describe: 'what `compile` wrote', type: 'string', demandOption: true })
       .options({
         steps: {
-          describe: 'training steps, a picture each',
+          describe: 'training steps, an image each',
           type: 'string',
           requiresArg: true,
           coerce: whole('steps', 0, 2 ** 32 - 1),
           defaultDescription: '20',
         },
         predictions: {
-          describe: 'test pictures to predict afterwards',
+          describe: 'test images to predict afterwards',
           type: 'string',
           requiresArg: true,
           coerce: whole('predictions', 0),

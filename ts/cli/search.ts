@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import type { PictureSet } from '../data/dataset.js';
-import { defaultPictures } from '../data/default.js';
-import { loadPictures } from '../data/pictures.js';
+import type { SampleSet } from '../data/dataset.js';
+import { defaultImages } from '../data/default.js';
+import { loadImages } from '../data/images.js';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { runFirmware } from '../device/run.js';
 import { TinytrainError } from '../errors.js';
@@ -17,7 +17,7 @@ import { comparisonTable, contributionBars, frontTable, predictionText, triedTab
 import { searchOrigin } from '../search/journal.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { Criterion, SearchEvent, SearchOptions, SearchResult } from '../search/types.js';
-import { openPictures, type ProgramArguments, programOptions } from './inputs.js';
+import { openImages, type ProgramArguments, programOptions } from './inputs.js';
 import { budgets, bytes, commonOptions, instructions, normalisationOf, positive, time, whole } from './options.js';
 import { exitCodes, type Interrupt, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
@@ -43,7 +43,7 @@ interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residu
 /** A search with what it is about, opened. */
 interface Prepared {
   readonly model: Model;
-  readonly data: PictureSet;
+  readonly data: SampleSet;
   readonly options: SearchOptions;
   readonly out: string;
 }
@@ -60,7 +60,7 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
     });
   }
   const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
-  const data = await openPictures(args, model, signal, line);
+  const data = await openImages(args, model, signal, line);
   const { flash, target, criterion, seed, seeds, visits, lr } = args;
   const bits = args['residual-bits'];
   const residualBits = bits === 'any' ? ('any' as const) : Number(bits);
@@ -85,13 +85,13 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
 async function resumed(out: string, args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
   const { model: of, normalisation, data: origin, options } = await searchOrigin(out);
   const model = await loadModel(of.path, { input: of.input, normalisation });
-  if (!origin) throw new TinytrainError('SEARCH_NO_DATA', `${out}: the search's pictures came from a program`);
-  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('pictures', done, total);
+  if (!origin) throw new TinytrainError('SEARCH_NO_DATA', `${out}: the search's images came from a program`);
+  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('images', done, total);
   const work = { threads: args.threads, signal, onProgress };
   const data =
     'drawn' in origin
-      ? await defaultPictures(model.input, { ...origin.drawn, ...work })
-      : await loadPictures(origin.folder, model.input, { ...origin, ...work });
+      ? await defaultImages(model.input, { ...origin.drawn, ...work })
+      : await loadImages(origin.folder, model.input, { ...origin, ...work });
   const { flash, maxInstructions, costs, ...plan } = options;
   const limits = {
     flash: flash ?? undefined,
@@ -109,7 +109,7 @@ function head({ model, data, options }: Prepared, begin: Extract<SearchEvent, { 
   const most = plan.maxInstructions === null ? '' : `, at most ${thousands(plan.maxInstructions)} instructions a step`;
   return [
     `model    ${name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`,
-    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} pictures${held}, ${thousands(data.test.size)} for the test)`,
+    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} images${held}, ${thousands(data.test.size)} for the test)`,
     `budget   ${sram} B of SRAM, all in${most}   seed ${options.seed ?? 0}   threads ${threads}`,
     '',
   ].join('\n');
@@ -340,14 +340,14 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
           type: 'string',
           requiresArg: true,
           coerce: whole('visits', 1, 2 ** 32 - 1),
-          defaultDescription: 'by pictures and model',
+          defaultDescription: 'by images and model',
         },
         'proof-visits': {
           describe: 'training steps of a run of the proof',
           type: 'string',
           requiresArg: true,
           coerce: whole('proof-visits', 1, 2 ** 32 - 1),
-          defaultDescription: 'by pictures and model',
+          defaultDescription: 'by images and model',
         },
         lr: {
           describe: 'highest learning rate',
@@ -363,7 +363,7 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
           coerce: time('time'),
         },
         'cache-memory': {
-          describe: 'memory for what frozen layers make of the pictures',
+          describe: 'memory for what frozen layers make of the images',
           type: 'string',
           requiresArg: true,
           coerce: bytes('cache-memory'),
@@ -402,9 +402,9 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
         'lr',
         'out',
       ])
-      .example('npx tinytrain search --budget 256k', 'the default model on the default pictures')
+      .example('npx tinytrain search --budget 256k', 'the default model on the default images')
       .example(
-        'npx tinytrain search --data pictures --budget 192k,224k,256k --time 10m',
+        'npx tinytrain search --data images --budget 192k,224k,256k --time 10m',
         'a front of accuracy against SRAM',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),

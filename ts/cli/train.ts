@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import type { PictureSet } from '../data/dataset.js';
+import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import { duration, percent, thousands } from '../format.js';
 import type { Model } from '../model/model.js';
@@ -34,7 +34,7 @@ interface Arguments extends ProgramArguments {
 /** Everything a run needs, opened. */
 interface Prepared {
   readonly model: Model;
-  readonly data: PictureSet;
+  readonly data: SampleSet;
   readonly program: Program;
   readonly run: RunFolder;
   readonly plan: Partial<TrainPlan> & { readonly epochs?: number | undefined };
@@ -64,8 +64,8 @@ async function resume(path: string, args: Arguments, signal: AbortSignal, line: 
   const run = await openRun(path);
   const { plan } = await run.record();
   const model = await run.model();
-  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('pictures', done, total);
-  const data = await run.pictures(model, { threads: args.threads, signal, onProgress });
+  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('images', done, total);
+  const data = await run.samples(model, { threads: args.threads, signal, onProgress });
   return { model, data, program: await run.program(model, data, args.threads), run, plan };
 }
 
@@ -74,7 +74,7 @@ function head({ model, data, program, run }: Prepared): string {
   const skipped = data.skipped.length > 0 ? `, ${data.skipped.length} skipped` : '';
   return [
     `model    ${model.description.name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`,
-    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} pictures${skipped})`,
+    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} images${skipped})`,
     `scheme   ${program.scheme}, ${program.residualBits} residual bits, seed ${program.seed}`,
     `run      ${shown(run.path)}`,
   ].join('\n');
@@ -92,7 +92,7 @@ function report({ program, data }: Prepared, result: TrainResult, args: Argument
     memoryMap(program.record),
     '',
     ...(skipped.length > 0 ? ['skipped, not decodable', ...skipped, ''] : []),
-    `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.pictures)} pictures never trained on`,
+    `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.samples)} images never trained on`,
     `steps       ${thousands(steps)} in ${duration(seconds)} (${(steps / seconds).toFixed(1)} a second)`,
     `saturated   ${thousands(saturation.total)} gradient elements`,
     `checksum    ${result.checksum}`,
@@ -132,7 +132,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         report(prepared, result, args),
         '',
         `wrote ${shown(run.path)}`,
-        `next: npx tinytrain predict ${shown(run.path)} PICTURE...`,
+        `next: npx tinytrain predict ${shown(run.path)} IMAGE...`,
       );
   } catch (error) {
     line.clear();
@@ -147,20 +147,20 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
 /** `train` */
 export const train = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'train',
-  describe: 'trains a model on pictures in the device’s own integers',
+  describe: 'trains a model on images in the device’s own integers',
   builder: (args: Argv<object>) =>
     args
       .options({
         ...programOptions,
         epochs: {
-          describe: 'visits of every training picture',
+          describe: 'visits of every training image',
           type: 'string',
           requiresArg: true,
           coerce: positive('epochs'),
           defaultDescription: '2',
         },
         steps: {
-          describe: 'training steps, a picture each',
+          describe: 'training steps, an image each',
           type: 'string',
           requiresArg: true,
           coerce: whole('steps', 1, 2 ** 32 - 1),
@@ -208,7 +208,7 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         'augment',
         'out',
       ])
-      .example('npx tinytrain train --data pictures --scheme bias:10 --epochs 3', 'the default model on own pictures')
+      .example('npx tinytrain train --data images --scheme bias:10 --epochs 3', 'the default model on own images')
       .example(
         'npx tinytrain train --resume runs/train-20260101-120000',
         'goes on after a stop',

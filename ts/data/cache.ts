@@ -5,8 +5,8 @@ import { join, relative } from 'node:path';
 import sharp from 'sharp';
 import { fileError, systemCode } from '../errors.js';
 import { makeFolder, replaceFile } from '../files.js';
-import { call, native, type PictureStore } from '../native.js';
-import type { BadPicture } from './dataset.js';
+import { call, native, type SampleStore } from '../native.js';
+import type { BadSample } from './dataset.js';
 import { type InputFormat, inputLength, type ResizePolicy } from './input.js';
 import type { LabelledFile } from './layout.js';
 import { eachParallel, type WorkOptions } from './pool.js';
@@ -20,8 +20,8 @@ export function cacheFolder(): string {
   return TINYTRAIN_CACHE || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'tinytrain');
 }
 
-/** A hash over everything that decoded pictures hang on: names, sizes and times of the files, the input, the policy, the decoder. */
-export async function pictureKey(
+/** A hash over everything that decoded images hang on: names, sizes and times of the files, the input, the policy, the decoder. */
+export async function imageKey(
   folder: string,
   files: readonly LabelledFile[],
   input: InputFormat,
@@ -50,62 +50,62 @@ export async function pictureKey(
   return hash.digest('hex');
 }
 
-/** Where decoded pictures go, by their place in the list of files. */
+/** Where decoded images go, by their place in the list of files. */
 export interface Sink {
-  put(index: number, picture: Int8Array): Promise<void>;
-  /** The pictures, to be read; nothing may be put any more. */
-  finish(bad: readonly BadPicture[]): Promise<PictureStore>;
+  put(index: number, image: Int8Array): Promise<void>;
+  /** The images, to be read; nothing may be put any more. */
+  finish(bad: readonly BadSample[]): Promise<SampleStore>;
   /** Throws everything away. */
   discard(): Promise<void>;
 }
 
-/** Keeps the pictures in memory, once. */
+/** Keeps the images in memory, once. */
 export function memorySink(count: number, input: InputFormat): Sink {
-  const store = native().PictureStore.inMemory(count, inputLength(input));
+  const store = native().SampleStore.inMemory(count, inputLength(input));
   return {
-    put: async (index, picture) => store.put(index, picture),
+    put: async (index, image) => store.put(index, image),
     finish: async () => store,
     discard: async () => {},
   };
 }
 
 interface CachePaths {
-  readonly pictures: string;
+  readonly images: string;
   readonly record: string;
 }
 
 function pathsOf(folder: string, key: string): CachePaths {
   const base = join(folder, key.slice(0, 32));
-  return { pictures: `${base}.pictures`, record: `${base}.json` };
+  return { images: `${base}.images`, record: `${base}.json` };
 }
 
-/** Keeps the pictures in a file, one after the other. The record beside it is written last: without it the file does not count. */
+/** Keeps the images in a file, one after the other. The record beside it is written last: without it the file does not count. */
 export async function fileSink(folder: string, key: string, count: number, input: InputFormat): Promise<Sink> {
-  const { pictures, record } = pathsOf(folder, key);
+  const { images, record } = pathsOf(folder, key);
   const length = inputLength(input);
-  const unfinished = `${pictures}.${randomBytes(6).toString('hex')}`;
+  const unfinished = `${images}.${randomBytes(6).toString('hex')}`;
   let file: fs.FileHandle;
   try {
     await makeFolder(folder);
     file = await fs.open(unfinished, 'wx');
     await file.truncate(count * length);
   } catch (error) {
-    throw fileError(error, unfinished, 'the decoded pictures cannot be kept');
+    throw fileError(error, unfinished, 'the decoded images cannot be kept');
   }
   return {
-    async put(index, picture) {
+    async put(index, image) {
       try {
-        await file.write(picture, 0, length, index * length);
+        await file.write(image, 0, length, index * length);
       } catch (error) {
-        throw fileError(error, unfinished, 'the decoded pictures cannot be kept');
+        throw fileError(error, unfinished, 'the decoded images cannot be kept');
       }
     },
     async finish(bad) {
       await file.sync();
       await file.close();
-      await fs.rename(unfinished, pictures);
+      await fs.rename(unfinished, images);
       await replaceFile(record, JSON.stringify({ key, count, bad }));
-      return call(() => native().PictureStore.fromFile(pictures, count, length));
+      return call(() => native().SampleStore.fromFile(images, count, length));
     },
     async discard() {
       await file.close();
@@ -120,15 +120,15 @@ export async function openCached(
   key: string,
   count: number,
   input: InputFormat,
-): Promise<{ store: PictureStore; bad: readonly BadPicture[] } | undefined> {
-  const { pictures, record } = pathsOf(folder, key);
+): Promise<{ store: SampleStore; bad: readonly BadSample[] } | undefined> {
+  const { images, record } = pathsOf(folder, key);
   try {
-    const found = JSON.parse(await fs.readFile(record, 'utf8')) as { key: string; count: number; bad: BadPicture[] };
-    const { size } = await fs.stat(pictures);
+    const found = JSON.parse(await fs.readFile(record, 'utf8')) as { key: string; count: number; bad: BadSample[] };
+    const { size } = await fs.stat(images);
     if (found.key !== key || found.count !== count || size !== count * inputLength(input)) return undefined;
-    return { store: call(() => native().PictureStore.fromFile(pictures, count, inputLength(input))), bad: found.bad };
+    return { store: call(() => native().SampleStore.fromFile(images, count, inputLength(input))), bad: found.bad };
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw fileError(error, pictures, 'the decoded pictures cannot be read');
+    throw fileError(error, images, 'the decoded images cannot be read');
   }
 }

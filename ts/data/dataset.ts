@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { TinytrainError } from '../errors.js';
-import { call, type Dataset as Handle, native, type PictureStore } from '../native.js';
+import { call, type Dataset as Handle, native, type SampleStore } from '../native.js';
 import { type InputFormat, inputLength, type ResizePolicy } from './input.js';
 import type { SplitShares } from './split.js';
 
-/** Pictures with labels as a model takes them, held by the native side: in memory once, or in a file. */
+/** Images with labels as a model takes them, held by the native side: in memory once, or in a file. */
 export class Dataset {
-  /** Class of each picture. */
+  /** Class of each image. */
   readonly labels: Uint16Array;
-  /** What each picture is called: its path, where it has one. */
+  /** What each image is called: its path, where it has one. */
   readonly names: readonly string[];
   /** @internal */
   readonly handle: Handle;
@@ -19,8 +19,8 @@ export class Dataset {
     this.names = names;
   }
 
-  /** @internal The pictures in `slots` of a store. */
-  static of(store: PictureStore, slots: Uint32Array, labels: Uint16Array, names: readonly string[]): Dataset {
+  /** @internal The images in `slots` of a store. */
+  static of(store: SampleStore, slots: Uint32Array, labels: Uint16Array, names: readonly string[]): Dataset {
     return new Dataset(
       call(() => store.subset(slots, labels)),
       labels,
@@ -28,23 +28,23 @@ export class Dataset {
     );
   }
 
-  /** A set from int8 pictures that lie one after the other, rows of interleaved channels each. */
-  static from(pictures: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset {
+  /** A set from int8 images that lie one after the other, rows of interleaved channels each. */
+  static from(images: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset {
     const length = inputLength(input);
-    if (pictures.length !== labels.length * length) {
+    if (images.length !== labels.length * length) {
       throw new TinytrainError(
         'SIZE_MISMATCH',
-        `${pictures.length} bytes of pictures for ${labels.length} labels of ${length} bytes each`,
-        { found: pictures.length, expected: labels.length * length },
+        `${images.length} bytes of images for ${labels.length} labels of ${length} bytes each`,
+        { found: images.length, expected: labels.length * length },
       );
     }
-    const store = native().PictureStore.inMemory(labels.length, length);
-    for (let i = 0; i < labels.length; i++) store.put(i, pictures.subarray(i * length, (i + 1) * length));
+    const store = native().SampleStore.inMemory(labels.length, length);
+    for (let i = 0; i < labels.length; i++) store.put(i, images.subarray(i * length, (i + 1) * length));
     const slots = Uint32Array.from({ length: labels.length }, (_, i) => i);
-    return Dataset.of(store, slots, Uint16Array.from(labels), names ?? Array.from(slots, i => `picture ${i}`));
+    return Dataset.of(store, slots, Uint16Array.from(labels), names ?? Array.from(slots, i => `image ${i}`));
   }
 
-  /** The pictures in `places` alone, in this order. They are not copied. */
+  /** The images in `places` alone, in this order. They are not copied. */
   subset(places: ArrayLike<number>): Dataset {
     const handle = call(() => this.handle.subset(Uint32Array.from(places)));
     const list = Array.from(places);
@@ -55,20 +55,20 @@ export class Dataset {
     );
   }
 
-  /** Number of pictures. */
+  /** Number of images. */
   get size(): number {
     return this.labels.length;
   }
 
-  /** A copy of one picture. */
-  picture(index: number): Int8Array {
-    return call(() => this.handle.picture(index));
+  /** A copy of one image. */
+  sample(index: number): Int8Array {
+    return call(() => this.handle.sample(index));
   }
 
-  /** SHA-256 over labels and pictures, in hexadecimal. */
+  /** SHA-256 over labels and images, in hexadecimal. */
   hash(): string {
     const hash = createHash('sha256').update(this.labels);
-    for (let i = 0; i < this.size; i++) hash.update(this.picture(i));
+    for (let i = 0; i < this.size; i++) hash.update(this.sample(i));
     return hash.digest('hex');
   }
 }
@@ -85,7 +85,7 @@ export type DataOrigin =
   | { readonly drawn: { readonly seed: number; readonly trainPerClass: number; readonly testPerClass: number } };
 
 /** A data set with classes and splits. */
-export interface PictureSet {
+export interface SampleSet {
   /** Names of the classes; a label is an index into them. */
   readonly classes: readonly string[];
   /** What is learned from. */
@@ -94,18 +94,18 @@ export interface PictureSet {
   readonly validation?: Dataset;
   /** What is measured on: training never sees it. */
   readonly test: Dataset;
-  /** Pictures that were left out because they could not be decoded. */
-  readonly skipped: readonly BadPicture[];
+  /** Images that were left out because they could not be decoded. */
+  readonly skipped: readonly BadSample[];
   /** For people: where it comes from and how it was split. */
   readonly source: string;
   /** How it can be read again; absent for a set that a program made itself. */
   readonly origin?: DataOrigin;
-  /** Changes when anything about the pictures does. */
+  /** Changes when anything about the images does. */
   readonly hash: string;
 }
 
-/** A picture that could not be decoded. */
-export interface BadPicture {
+/** An image that could not be decoded. */
+export interface BadSample {
   readonly path: string;
   readonly message: string;
 }

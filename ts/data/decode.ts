@@ -3,21 +3,21 @@ import { messageOf, TinytrainError } from '../errors.js';
 import { type InputFormat, quantised, type ResizePolicy } from './input.js';
 import { center, enlarge, greyOf, type Raster } from './resample.js';
 
-/** What a transparent picture is laid on: white, as most of them are drawn for. */
+/** What a transparent image is laid on: white, as most of them are drawn for. */
 const UNDER_ALPHA = { r: 255, g: 255, b: 255 };
 /** What `contain` fills its bars with: mid grey, close to the zero point of an input. */
 const BARS = 128;
 
-/** Where a picture comes from: a file, or its bytes. */
-export type PictureSource = string | Uint8Array;
+/** Where an image comes from: a file, or its bytes. */
+export type SampleSource = string | Uint8Array;
 
-function open(source: PictureSource): Sharp {
+function open(source: SampleSource): Sharp {
   // The first page of an animation or a document, turned upright as EXIF says; any sign of damage is an error.
   return sharp(source, { pages: 1, failOn: 'warning' }).autoOrient();
 }
 
-/** The size to scale a picture to before it is cut or gets bars; never less than 1. */
-async function scaledSize(source: PictureSource, input: InputFormat, policy: ResizePolicy): Promise<[number, number]> {
+/** The size to scale an image to before it is cut or gets bars; never less than 1. */
+async function scaledSize(source: SampleSource, input: InputFormat, policy: ResizePolicy): Promise<[number, number]> {
   if (policy === 'stretch') return [input.width, input.height];
   const { autoOrient } = await open(source).metadata();
   const [x, y] = [input.width / autoOrient.width, input.height / autoOrient.height];
@@ -26,7 +26,7 @@ async function scaledSize(source: PictureSource, input: InputFormat, policy: Res
 }
 
 /** sRGB with 8 bits a channel, without alpha, both sides at most as long as asked for: what has to shrink is shrunk, nothing is enlarged. */
-async function reduced(source: PictureSource, width: number, height: number): Promise<Raster> {
+async function reduced(source: SampleSource, width: number, height: number): Promise<Raster> {
   const { data, info } = await open(source)
     .flatten({ background: UNDER_ALPHA })
     .resize(width, height, { fit: 'fill', kernel: 'linear', withoutEnlargement: true, fastShrinkOnLoad: false })
@@ -36,7 +36,7 @@ async function reduced(source: PictureSource, width: number, height: number): Pr
   return { width: info.width, height: info.height, channels: info.channels, data };
 }
 
-async function raster(source: PictureSource, input: InputFormat, policy: ResizePolicy): Promise<Raster> {
+async function raster(source: SampleSource, input: InputFormat, policy: ResizePolicy): Promise<Raster> {
   const [width, height] = await scaledSize(source, input, policy);
   const scaled = enlarge(await reduced(source, width, height), width, height);
   const shaped = center(scaled, input.width, input.height, BARS);
@@ -48,23 +48,23 @@ function complaint(error: unknown): string {
   return messageOf(error).trim().split('\n').at(-1) ?? 'unknown';
 }
 
-/** Decodes a picture into the model's input. `name` is what an error calls it. */
-export async function decodePicture(
-  source: PictureSource,
+/** Decodes an image into the model's input. `name` is what an error calls it. */
+export async function decodeImage(
+  source: SampleSource,
   input: InputFormat,
   policy: ResizePolicy = 'stretch',
-  name: string = typeof source === 'string' ? source : 'picture',
+  name: string = typeof source === 'string' ? source : 'image',
 ): Promise<Int8Array> {
-  let picture: Raster;
+  let image: Raster;
   try {
-    picture = await raster(source, input, policy);
+    image = await raster(source, input, policy);
   } catch (error) {
     throw new TinytrainError(
-      'PICTURE_CORRUPT',
-      `${name}: not a picture that can be decoded: ${complaint(error)}`,
-      { path: name, help: ['remove or replace it, or pass --skip-bad to go on without such pictures'] },
+      'IMAGE_CORRUPT',
+      `${name}: not an image that can be decoded: ${complaint(error)}`,
+      { path: name, help: ['remove or replace it, or pass --skip-bad to go on without such images'] },
       error,
     );
   }
-  return quantised(picture.data, input);
+  return quantised(image.data, input);
 }

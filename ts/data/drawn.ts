@@ -1,5 +1,5 @@
 /**
- * The default data set: ten kinds of tools and machine parts, drawn by our own code. Every picture is a function of
+ * The default data set: ten kinds of tools and machine parts, drawn by our own code. Every image is a function of
  * (seed, split, class, index), so any of them can be drawn alone and in any order.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -26,11 +26,11 @@ export const drawnClasses: readonly string[] = tools.map(([name]) => name);
 
 const splits: readonly DrawnSplit[] = ['train', 'validation', 'test'];
 
-/** Pictures in work at a time: librsvg renders on sharp's threads while JavaScript photographs others. */
+/** Images in work at a time: librsvg renders on sharp's threads while JavaScript photographs others. */
 const CONCURRENT = 8;
 
-/** One picture: raw RGB bytes, size * size * 3, deterministic in (seed, split, class, index). */
-export async function drawPicture(
+/** One image: raw RGB bytes, size * size * 3, deterministic in (seed, split, class, index). */
+export async function drawImage(
   cls: number,
   split: DrawnSplit,
   index: number,
@@ -56,7 +56,7 @@ export async function writeDrawn(dir: string, options: DrawnOptions = {}): Promi
     await eachParallel(perClass * drawnClasses.length, CONCURRENT, async i => {
       const [cls, index] = [Math.floor(i / perClass), i % perClass];
       const raw = { width: all.size, height: all.size, channels: 3 } as const;
-      const png = await sharp(await drawPicture(cls, split, index, all), { raw })
+      const png = await sharp(await drawImage(cls, split, index, all), { raw })
         .png()
         .toBuffer();
       await writeFile(join(dir, split, drawnClasses[cls] ?? '', `${String(index).padStart(4, '0')}.png`), png);

@@ -1,6 +1,6 @@
 import { TinytrainError } from '../errors.js';
 
-/** How a picture becomes a model's input. */
+/** How an image becomes a model's input. */
 export interface InputFormat {
   /** Rows. */
   readonly height: number;
@@ -12,7 +12,7 @@ export interface InputFormat {
   readonly tables: readonly Int8Array[];
 }
 
-/** What happens to a picture that has not the input's size. */
+/** What happens to an image that has not the input's size. */
 export type ResizePolicy = 'stretch' | 'cover' | 'contain';
 
 /** All resize policies: the shape is filled by stretching, by cutting off what stands out, or by adding bars. */
@@ -40,12 +40,12 @@ export function pixelTableCount(tables: readonly Int8Array[]): number {
   return tables.every(table => table.every((q, pixel) => q === first[pixel])) ? 1 : tables.length;
 }
 
-/** Refuses an input that no picture can be turned into. */
-export function checkPictureInput(input: InputFormat): void {
+/** Refuses an input that no image can be turned into. */
+export function checkImageInput(input: InputFormat): void {
   if (input.channels !== 1 && input.channels !== 3) {
     throw new TinytrainError(
-      'INPUT_NO_PICTURE',
-      `the model takes ${input.channels} channels; a picture has 3 (colour) or 1 (grey)`,
+      'INPUT_NO_IMAGE',
+      `the model takes ${input.channels} channels; an image has 3 (colour) or 1 (grey)`,
       { channels: input.channels },
     );
   }

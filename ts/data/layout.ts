@@ -3,22 +3,22 @@ import { basename, extname, join } from 'node:path';
 import { fileError, TinytrainError } from '../errors.js';
 import { type Split, splitOf, splits } from './split.js';
 
-/** A picture on disk and its class. */
+/** An image on disk and its class. */
 export interface LabelledFile {
   readonly path: string;
   /** Index into the classes. */
   readonly label: number;
 }
 
-/** A folder of pictures as it stands on disk. */
+/** A folder of images as it stands on disk. */
 export interface Layout {
   /** Sorted by name, bytewise. */
   readonly classes: readonly string[];
-  /** The pictures of each split, in order of class and name; only `all` where the folder is not split. */
+  /** The images of each split, in order of class and name; only `all` where the folder is not split. */
   readonly files: Readonly<Partial<Record<Split | 'all', readonly LabelledFile[]>>>;
 }
 
-/** What lies beside pictures without being one. */
+/** What lies beside images without being one. */
 const SIDECARS = new Set(['.txt', '.md', '.json', '.csv', '.tsv', '.xml', '.yaml', '.yml', '.html', '.db', '.ini']);
 const MAX_CLASSES = 1000;
 
@@ -35,7 +35,7 @@ async function isFolder(entry: Dirent, path: string): Promise<boolean> {
   return entry.isSymbolicLink() ? (await fs.stat(path)).isDirectory() : entry.isDirectory();
 }
 
-/** Folders and possible pictures in a folder, sorted; hidden files and sidecars are passed over. */
+/** Folders and possible images in a folder, sorted; hidden files and sidecars are passed over. */
 async function entriesOf(folder: string): Promise<Entries> {
   try {
     const found = (await fs.readdir(folder, { withFileTypes: true })).filter(entry => !entry.name.startsWith('.'));
@@ -54,9 +54,9 @@ function mixedUp(folder: string, what: string, help: string): TinytrainError {
   return new TinytrainError('DATA_LAYOUT', `${folder}: ${what}`, { path: folder, help: [help] });
 }
 
-const LAYOUT = 'one folder a class with pictures in it, or train/ (and test/, validation/) with such folders in each';
+const LAYOUT = 'one folder a class with images in it, or train/ (and test/, validation/) with such folders in each';
 
-/** Picture folders of one class each, as a map from class to paths. */
+/** Image folders of one class each, as a map from class to paths. */
 async function classFolders(folder: string, entries: Entries): Promise<Map<string, string[]>> {
   if (entries.files[0] !== undefined) {
     throw mixedUp(folder, `${entries.files[0]} lies beside the class folders, in no class`, `expected: ${LAYOUT}`);
@@ -69,10 +69,10 @@ async function classFolders(folder: string, entries: Entries): Promise<Map<strin
       throw mixedUp(path, `the class folder holds a folder, ${folders[0]}`, `expected: ${LAYOUT}`);
     }
     if (files.length === 0) {
-      throw new TinytrainError('CLASS_EMPTY', `${path}: the class has no pictures`, {
+      throw new TinytrainError('CLASS_EMPTY', `${path}: the class has no images`, {
         path,
         class: name,
-        help: ['add pictures or remove the folder'],
+        help: ['add images or remove the folder'],
       });
     }
     classes.set(
@@ -112,7 +112,7 @@ function labelled(folder: string, found: Map<string, string[]>, classes: readonl
   return classes.flatMap((name, label) => (found.get(name) ?? []).map(path => ({ path, label })));
 }
 
-/** A folder named `train` that holds folders is a split; one that holds pictures is a class, of trains. */
+/** A folder named `train` that holds folders is a split; one that holds images is a class, of trains. */
 async function isSplit(folder: string, entries: Entries): Promise<boolean> {
   const found = entries.folders.find(name => splitOf(name) === 'train');
   if (found === undefined) return false;
@@ -150,11 +150,11 @@ async function splitLayout(folder: string, entries: Entries): Promise<Layout> {
   return { classes, files };
 }
 
-/** Finds the classes and pictures of a folder. */
+/** Finds the classes and images of a folder. */
 export async function readLayout(folder: string): Promise<Layout> {
   const entries = await entriesOf(folder);
   if (await isSplit(folder, entries)) return splitLayout(folder, entries);
-  // Class folders under `test` alone would be taken for pictures of a class `test`; say what is missing instead.
+  // Class folders under `test` alone would be taken for images of a class `test`; say what is missing instead.
   const split = entries.folders.find(name => splitOf(name) !== undefined && splitOf(name) !== 'train');
   if (split !== undefined && (await entriesOf(join(folder, split))).folders.length > 0) {
     throw mixedUp(folder, `there is ${split}/ but no train/`, `expected: ${LAYOUT}`);

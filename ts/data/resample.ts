@@ -29,15 +29,15 @@ function blend(a: number, b: number, weight: number): number {
   return (a * (2 ** FRACTION - weight) + b * weight + 2 ** (FRACTION - 1)) >> FRACTION;
 }
 
-function widen(picture: Raster, width: number): Raster {
-  const { height, channels } = picture;
+function widen(image: Raster, width: number): Raster {
+  const { height, channels } = image;
   const data = new Uint8Array(width * height * channels);
-  for (const [x, tap] of taps(picture.width, width).entries()) {
+  for (const [x, tap] of taps(image.width, width).entries()) {
     for (let y = 0; y < height; y++) {
-      const row = y * picture.width * channels;
+      const row = y * image.width * channels;
       for (let c = 0; c < channels; c++) {
-        const a = picture.data[row + tap.first * channels + c] ?? 0;
-        const b = picture.data[row + tap.second * channels + c] ?? 0;
+        const a = image.data[row + tap.first * channels + c] ?? 0;
+        const b = image.data[row + tap.second * channels + c] ?? 0;
         data[(y * width + x) * channels + c] = blend(a, b, tap.weight);
       }
     }
@@ -45,48 +45,48 @@ function widen(picture: Raster, width: number): Raster {
   return { width, height, channels, data };
 }
 
-function heighten(picture: Raster, height: number): Raster {
-  const row = picture.width * picture.channels;
+function heighten(image: Raster, height: number): Raster {
+  const row = image.width * image.channels;
   const data = new Uint8Array(row * height);
-  for (const [y, tap] of taps(picture.height, height).entries()) {
+  for (const [y, tap] of taps(image.height, height).entries()) {
     for (let i = 0; i < row; i++) {
-      const a = picture.data[tap.first * row + i] ?? 0;
-      const b = picture.data[tap.second * row + i] ?? 0;
+      const a = image.data[tap.first * row + i] ?? 0;
+      const b = image.data[tap.second * row + i] ?? 0;
       data[y * row + i] = blend(a, b, tap.weight);
     }
   }
-  return { ...picture, height, data };
+  return { ...image, height, data };
 }
 
 /**
- * Enlarges a picture bilinearly, the columns first. sharp reduces with pixel centres aligned but enlarges with the corners aligned, half a source
+ * Enlarges an image bilinearly, the columns first. sharp reduces with pixel centres aligned but enlarges with the corners aligned, half a source
  * pixel off; the two must not differ, so enlarging is done here. The result equals Pillow's BILINEAR bit for bit.
  */
-export function enlarge(picture: Raster, width: number, height: number): Raster {
-  const wide = picture.width < width ? widen(picture, width) : picture;
+export function enlarge(image: Raster, width: number, height: number): Raster {
+  const wide = image.width < width ? widen(image, width) : image;
   return wide.height < height ? heighten(wide, height) : wide;
 }
 
-/** A `width` x `height` window on the middle of a picture; what lies outside the picture is `fill`. */
-export function center(picture: Raster, width: number, height: number, fill: number): Raster {
-  if (picture.width === width && picture.height === height) return picture;
-  const { channels } = picture;
+/** A `width` x `height` window on the middle of an image; what lies outside the image is `fill`. */
+export function center(image: Raster, width: number, height: number, fill: number): Raster {
+  if (image.width === width && image.height === height) return image;
+  const { channels } = image;
   const data = new Uint8Array(width * height * channels).fill(fill);
-  const left = Math.floor((picture.width - width) / 2);
-  const top = Math.floor((picture.height - height) / 2);
+  const left = Math.floor((image.width - width) / 2);
+  const top = Math.floor((image.height - height) / 2);
   const from = Math.max(0, left);
-  const to = Math.min(picture.width, left + width);
-  for (let y = Math.max(0, top); y < Math.min(picture.height, top + height); y++) {
-    const start = (y * picture.width + from) * channels;
-    const row = picture.data.subarray(start, start + (to - from) * channels);
+  const to = Math.min(image.width, left + width);
+  for (let y = Math.max(0, top); y < Math.min(image.height, top + height); y++) {
+    const start = (y * image.width + from) * channels;
+    const row = image.data.subarray(start, start + (to - from) * channels);
     data.set(row, ((y - top) * width + from - left) * channels);
   }
   return { width, height, channels, data };
 }
 
 /** One grey channel from red, green and blue, by the weights of ITU-R BT.601 on the stored values, rounded to nearest. */
-export function greyOf(picture: Raster): Raster {
-  const { width, height, channels, data } = picture;
+export function greyOf(image: Raster): Raster {
+  const { width, height, channels, data } = image;
   const grey = new Uint8Array(width * height);
   for (let i = 0; i < grey.length; i++) {
     const [r, g, b] = [data[i * channels] ?? 0, data[i * channels + 1] ?? 0, data[i * channels + 2] ?? 0];

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { TinytrainError } from '../errors.js';
 
-/** What a picture is for: to learn from, to choose by, to measure on. */
+/** What an image is for: to learn from, to choose by, to measure on. */
 export type Split = 'train' | 'validation' | 'test';
 
 /** All splits. */
@@ -45,7 +45,7 @@ function count(share: number, of: number): number {
 }
 
 /**
- * Splits every class by the same shares. Which picture goes where hangs on the seed and the picture's name alone, so that adding one moves few
+ * Splits every class by the same shares. Which image goes where hangs on the seed and the image's name alone, so that adding one moves few
  * others. `nameOf` gives the name relative to the data folder: a folder may be moved.
  */
 export function stratify<T extends Splittable>(
@@ -67,8 +67,8 @@ export function stratify<T extends Splittable>(
     if (test + validation >= own.length) {
       throw new TinytrainError(
         'CLASS_TOO_SMALL',
-        `class ${name} has ${own.length} picture${own.length === 1 ? '' : 's'}, too few to keep some for a test`,
-        { class: name, pictures: own.length, help: ['add pictures, or split them yourself into train/ and test/'] },
+        `class ${name} has ${own.length} image${own.length === 1 ? '' : 's'}, too few to keep some for a test`,
+        { class: name, images: own.length, help: ['add images, or split them yourself into train/ and test/'] },
       );
     }
     const chosen = new Map<T, Split>([

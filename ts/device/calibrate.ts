@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { PictureSet } from '../data/dataset.js';
+import type { SampleSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { type Work, workOf } from '../model/costs.js';
 import type { Program } from '../model/program.js';
@@ -12,8 +12,8 @@ import { strideOrder } from './order.js';
 import { EMULATED, instructionsOf, QEMU_CLOCK_HZ, startQemu } from './qemu.js';
 import { build, requireTool } from './toolchain.js';
 
-/** Training steps that are counted; how many instructions a step takes hangs on its picture by very little. */
-const PICTURES = 2;
+/** Training steps that are counted; how many instructions a step takes hangs on its sample by very little. */
+const SAMPLES = 2;
 /** What a training step does beside the Program's steps. */
 const REST = 'rest of a step';
 const RATE = 1.6e-3;
@@ -72,10 +72,10 @@ function between(answer: Buffer, steps: number): { steps: number[]; rest: number
   return { steps: each, rest: before + after };
 }
 
-async function exchange(line: Line, program: Program, data: PictureSet, signal: AbortSignal | undefined) {
+async function exchange(line: Line, program: Program, data: SampleSet, signal: AbortSignal | undefined) {
   const answers = new Answers(line, signal);
   const steps = program.record.steps.length;
-  const order = strideOrder(data.train.size, Math.min(PICTURES, data.train.size));
+  const order = strideOrder(data.train.size, Math.min(SAMPLES, data.train.size));
   const found: ReturnType<typeof between>[] = [];
   for (const [step, index] of order.entries()) {
     const { mantissa, exponent } = native().learningRate(RATE, order.length, step);
@@ -83,8 +83,8 @@ async function exchange(line: Line, program: Program, data: PictureSet, signal: 
     head.writeUInt32LE(data.train.labels[index] ?? 0, 0);
     head.writeUInt32LE(mantissa, 4);
     head.writeInt32LE(exponent, 8);
-    const picture = data.train.picture(index);
-    await line.write(Buffer.concat([head, Buffer.from(picture.buffer, picture.byteOffset, picture.byteLength)]));
+    const sample = data.train.sample(index);
+    await line.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
     found.push(between(await answers.read(4 * (steps + 4), signal), steps));
   }
   return found;
@@ -93,7 +93,7 @@ async function exchange(line: Line, program: Program, data: PictureSet, signal: 
 /** Counts the guest instructions of each step of a Program in QEMU, in a project that is gone afterwards. The last entry is what belongs to no step. */
 export async function measureSteps(
   program: Program,
-  data: PictureSet,
+  data: SampleSet,
   target: string,
   signal?: AbortSignal,
 ): Promise<readonly MeasuredStep[]> {

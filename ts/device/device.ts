@@ -61,13 +61,13 @@ export interface DeviceRate {
   readonly exponent: number;
 }
 
-/** Pictures come in as int8 or as bytes from 0 to 255 that the device quantises. */
-export type PictureFormat = 'int8' | 'rgb888';
+/** Samples come in as int8 or as bytes from 0 to 255 that the device quantises. */
+export type SampleFormat = 'int8' | 'rgb888';
 
 /** What a refusal means. */
 const refusals: Readonly<Record<number, string>> = {
   1: 'a null pointer',
-  2: 'no such picture format',
+  2: 'no such sample format',
   3: 'there is no such class',
   4: 'not a learning rate in fixed point',
   5: 'the transfer failed',
@@ -151,31 +151,31 @@ export class Device {
     };
   }
 
-  /** The class of a picture, and every class's probability in Q0.31. */
+  /** The class of a sample, and every class's probability in Q0.31. */
   async predict(
-    picture: Int8Array | Uint8Array,
-    format: PictureFormat = 'int8',
+    sample: Int8Array | Uint8Array,
+    format: SampleFormat = 'int8',
   ): Promise<{ readonly predicted: number; readonly scores: readonly number[] }> {
     const head = Buffer.alloc(4);
     head.writeUInt32LE(formats[format], 0);
-    const p = await this.request(requests.predict, Buffer.concat([head, bytesOf(picture)]));
+    const p = await this.request(requests.predict, Buffer.concat([head, bytesOf(sample)]));
     const scores = Array.from({ length: p.length / 4 - 1 }, (_, i) => p.readUInt32LE(4 + 4 * i));
     return { predicted: p.readUInt32LE(0), scores };
   }
 
-  /** Learns from a picture. */
+  /** Learns from a sample. */
   async train(
-    picture: Int8Array | Uint8Array,
+    sample: Int8Array | Uint8Array,
     label: number,
     rate: DeviceRate,
-    format: PictureFormat = 'int8',
+    format: SampleFormat = 'int8',
   ): Promise<DeviceStep> {
     const head = Buffer.alloc(16);
     head.writeUInt32LE(formats[format], 0);
     head.writeUInt32LE(label, 4);
     head.writeUInt32LE(rate.mantissa, 8);
     head.writeInt32LE(rate.exponent, 12);
-    const p = await this.request(requests.train, Buffer.concat([head, bytesOf(picture)]));
+    const p = await this.request(requests.train, Buffer.concat([head, bytesOf(sample)]));
     return {
       loss: p.readInt32LE(0),
       predicted: p.readUInt32LE(4),
@@ -270,10 +270,10 @@ export class Device {
   }
 }
 
-const formats: Readonly<Record<PictureFormat, number>> = { int8: 0, rgb888: 1 };
+const formats: Readonly<Record<SampleFormat, number>> = { int8: 0, rgb888: 1 };
 
-function bytesOf(picture: Int8Array | Uint8Array): Buffer {
-  return Buffer.from(picture.buffer, picture.byteOffset, picture.byteLength);
+function bytesOf(sample: Int8Array | Uint8Array): Buffer {
+  return Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength);
 }
 
 /** A saved state from the bytes that `tt_save` writes. */

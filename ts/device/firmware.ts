@@ -1,8 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { PictureSet } from '../data/dataset.js';
-import { defaultPictures } from '../data/default.js';
-import { loadPictures } from '../data/pictures.js';
+import type { SampleSet } from '../data/dataset.js';
+import { defaultImages } from '../data/default.js';
+import { loadImages } from '../data/images.js';
 import type { WorkOptions } from '../data/pool.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
@@ -28,7 +28,7 @@ export interface FirmwareOrigin {
     readonly input: { readonly height: number; readonly width: number };
     readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
   };
-  readonly data: { readonly source: string; readonly hash: string; readonly origin: PictureSet['origin'] | null };
+  readonly data: { readonly source: string; readonly hash: string; readonly origin: SampleSet['origin'] | null };
   readonly scheme: string;
   readonly residualBits: number;
   readonly seed: number;
@@ -52,7 +52,7 @@ function constantOf(program: Program, { type }: ConstantRecord, index: number): 
   return new arrays[type](bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
 }
 
-function originOf({ model, scheme, residualBits, seed }: Program, data: PictureSet): FirmwareOrigin {
+function originOf({ model, scheme, residualBits, seed }: Program, data: SampleSet): FirmwareOrigin {
   const { height, width } = model.input;
   const { mean, std } = model.description.input;
   return {
@@ -67,7 +67,7 @@ function originOf({ model, scheme, residualBits, seed }: Program, data: PictureS
 /** A Program as a firmware project: path to content. */
 export async function firmwareFiles(
   program: Program,
-  data: PictureSet,
+  data: SampleSet,
   target: string,
   { marks }: Pick<EmitInput, 'marks'> = {},
 ): Promise<ReadonlyMap<string, string>> {
@@ -181,40 +181,40 @@ function otherVersion(folder: string, manifest: Manifest): TinytrainError {
   );
 }
 
-/** A firmware's Program, compiled again, and its pictures. */
+/** A firmware's Program, compiled again, and its samples. */
 export interface Rebuilt {
   readonly model: Model;
-  readonly data: PictureSet;
+  readonly data: SampleSet;
   readonly program: Program;
 }
 
-async function picturesOf(
+async function samplesOf(
   folder: string,
   { data }: FirmwareOrigin,
   model: Model,
   options: WorkOptions,
-): Promise<PictureSet> {
+): Promise<SampleSet> {
   const { origin } = data;
   if (!origin) {
-    throw new TinytrainError('FIRMWARE_NO_DATA', `${folder}: the pictures (${data.source}) came from a program`, {
+    throw new TinytrainError('FIRMWARE_NO_DATA', `${folder}: the samples (${data.source}) came from a program`, {
       path: folder,
     });
   }
-  if ('drawn' in origin) return defaultPictures(model.input, { ...origin.drawn, ...options });
-  return loadPictures(origin.folder, model.input, { ...origin, ...options });
+  if ('drawn' in origin) return defaultImages(model.input, { ...origin.drawn, ...options });
+  return loadImages(origin.folder, model.input, { ...origin, ...options });
 }
 
-/** Compiles a firmware's Program again from its model and pictures; refused if it does not come out the same. */
+/** Compiles a firmware's Program again from its model and samples; refused if it does not come out the same. */
 export async function rebuild(folder: string, manifest: FirmwareManifest, options: WorkOptions = {}): Promise<Rebuilt> {
   const { origin } = manifest;
   const model = await loadModel(origin.model.path, origin.model);
-  const data = await picturesOf(folder, origin, model, options);
+  const data = await samplesOf(folder, origin, model, options);
   const { scheme, residualBits, seed } = origin;
   const program = await compile(model, data, { scheme, residualBits, seed });
   if (program.hash !== manifest.program) {
     const changed = [
       ...(model.hash === origin.model.hash ? [] : [`the model, ${origin.model.path}`]),
-      ...(data.hash === origin.data.hash ? [] : [`the pictures, ${origin.data.source}`]),
+      ...(data.hash === origin.data.hash ? [] : [`the samples, ${origin.data.source}`]),
     ];
     const why = changed.length > 0 ? `these have changed since: ${changed.join('; ')}` : 'tinytrain itself has changed';
     throw new TinytrainError('FIRMWARE_STALE', `${folder}: the program of this firmware cannot be made again; ${why}`, {

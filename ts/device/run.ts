@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import type { Dataset, PictureSet } from '../data/dataset.js';
+import type { Dataset, SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import { type CostTable, calibrated, costTable, instructionsOfStep } from '../model/costs.js';
 import type { Program } from '../model/program.js';
@@ -26,7 +26,7 @@ const STACK_GUARD = 8;
 
 /** What a run is doing, and how far it is. */
 export interface RunProgress {
-  readonly phase: 'pictures' | 'build' | 'calibration' | 'training' | 'predictions';
+  readonly phase: 'samples' | 'build' | 'calibration' | 'training' | 'predictions';
   readonly done: number;
   readonly total: number;
   /** Loss of the last step, natural logarithm. */
@@ -35,9 +35,9 @@ export interface RunProgress {
 
 /** How a firmware is run. */
 export interface RunFirmwareOptions {
-  /** Training steps, a picture each; 20 by default. */
+  /** Training steps, a sample each; 20 by default. */
   readonly steps?: number | undefined;
-  /** Test pictures that are predicted after them; 100 by default, or as many as there are. */
+  /** Test samples that are predicted after them; 100 by default, or as many as there are. */
   readonly predictions?: number | undefined;
   /** The highest learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
@@ -74,7 +74,7 @@ export interface RunFirmwareResult {
   /** SHA-256 over every trainable byte at the end. */
   readonly checksum: string;
   readonly hostChecksum: string;
-  readonly accuracy: { readonly device: number; readonly host: number; readonly pictures: number };
+  readonly accuracy: { readonly device: number; readonly host: number; readonly samples: number };
   readonly planned: { readonly sram: number; readonly flash: number };
   /** The target's ELF. */
   readonly linked: {
@@ -103,7 +103,7 @@ interface Bench {
   readonly identity: Identity;
   readonly session: Session;
   readonly program: Program;
-  readonly data: PictureSet;
+  readonly data: SampleSet;
   readonly options: RunFirmwareOptions;
 }
 
@@ -115,11 +115,11 @@ function compare(where: string, device: unknown, host: unknown): RunDifference |
 async function trainBoth({ device, session, data, options }: Bench, steps: number): Promise<RunDifference | undefined> {
   const order = strideOrder(data.train.size, steps);
   for (const [step, index] of order.entries()) {
-    const picture = data.train.picture(index);
+    const sample = data.train.sample(index);
     const label = data.train.labels[index] ?? 0;
     const rate = native().learningRate(options.lr ?? RATE, steps, step);
-    const { loss, predicted, saturated, checksum } = await device.train(picture, label, rate);
-    const host = call(() => session.trainStep(picture, label, rate));
+    const { loss, predicted, saturated, checksum } = await device.train(sample, label, rate);
+    const host = call(() => session.trainStep(sample, label, rate));
     const wanted = {
       loss: host.loss,
       predicted: host.predicted,
@@ -134,9 +134,9 @@ async function trainBoth({ device, session, data, options }: Bench, steps: numbe
 }
 
 /** The byte of a pixel for each int8 value, by channel: what the device quantises back. */
-function pixelsOf(picture: Int8Array, tables: readonly Int8Array[]): Uint8Array {
+function pixelsOf(sample: Int8Array, tables: readonly Int8Array[]): Uint8Array {
   const inverse = tables.map(table => new Map(Array.from(table, (q, p) => [q, p] as const)));
-  return Uint8Array.from(picture, (q, i) => inverse[i % tables.length]?.get(q) ?? 0);
+  return Uint8Array.from(sample, (q, i) => inverse[i % tables.length]?.get(q) ?? 0);
 }
 
 interface Predicted {
@@ -145,20 +145,20 @@ interface Predicted {
   readonly difference?: RunDifference;
 }
 
-/** Predicts on both sides; every other picture goes over as RGB888, to be quantised on the device. */
-async function predictBoth(bench: Bench, pictures: Dataset, count: number): Promise<Predicted> {
+/** Predicts on both sides; every other sample goes over as RGB888, to be quantised on the device. */
+async function predictBoth(bench: Bench, samples: Dataset, count: number): Promise<Predicted> {
   const { device, session, program, options } = bench;
   const right = { device: 0, host: 0 };
-  for (const [i, index] of strideOrder(pictures.size, count).entries()) {
-    const picture = pictures.picture(index);
+  for (const [i, index] of strideOrder(samples.size, count).entries()) {
+    const sample = samples.sample(index);
     const rgb = i % 2 === 1;
-    const sent = rgb ? pixelsOf(picture, program.model.input.tables) : picture;
+    const sent = rgb ? pixelsOf(sample, program.model.input.tables) : sample;
     const found = await device.predict(sent, rgb ? 'rgb888' : 'int8');
-    const host = { predicted: call(() => session.predict(picture)), scores: call(() => session.scores()) };
-    const label = pictures.labels[index];
+    const host = { predicted: call(() => session.predict(sample)), scores: call(() => session.scores()) };
+    const label = samples.labels[index];
     right.device += found.predicted === label ? 1 : 0;
     right.host += host.predicted === label ? 1 : 0;
-    const difference = compare(`prediction of ${pictures.names[index]}`, found, host);
+    const difference = compare(`prediction of ${samples.names[index]}`, found, host);
     if (difference) return { ...right, difference };
     options.onProgress?.({ phase: 'predictions', done: i + 1, total: count });
   }
@@ -253,7 +253,7 @@ async function exercise(bench: Bench, steps: number, predictions: number): Promi
     checksum,
     hostChecksum,
     predictions: compared ? 0 : predictions,
-    accuracy: { device: share(predicted.device), host: share(predicted.host), pictures: compared ? 0 : predictions },
+    accuracy: { device: share(predicted.device), host: share(predicted.host), samples: compared ? 0 : predictions },
     board: identity.board,
     ...measured,
   };
@@ -261,7 +261,7 @@ async function exercise(bench: Bench, steps: number, predictions: number): Promi
 
 async function costsOf(
   program: Program,
-  data: PictureSet,
+  data: SampleSet,
   target: string,
   table: CostTable | undefined,
   { signal, onProgress }: RunFirmwareOptions,
@@ -273,7 +273,7 @@ async function costsOf(
 }
 
 /**
- * Runs a firmware folder in QEMU or on a board: builds it, compares what was linked with the plan, trains on real pictures and predicts, and compares
+ * Runs a firmware folder in QEMU or on a board: builds it, compares what was linked with the plan, trains on real samples and predicts, and compares
  * everything with the host, step by step. Whatever was started is ended, whatever happens.
  */
 export async function runFirmware(folder: string, options: RunFirmwareOptions = {}): Promise<RunFirmwareResult> {
@@ -283,7 +283,7 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   const compiler = await requireTool('compiler');
   const { data, program } = await rebuild(folder, manifest, {
     signal,
-    onProgress: onProgress && (({ done, total }) => onProgress({ phase: 'pictures', done, total })),
+    onProgress: onProgress && (({ done, total }) => onProgress({ phase: 'samples', done, total })),
   });
   onProgress?.({ phase: 'build', done: 0, total: 2 });
   const linked = await link(folder, manifest, signal);

@@ -22,7 +22,7 @@ function sizes(input: EmitInput): string {
     ['INPUT_HEIGHT', height, 'rows'],
     ['INPUT_WIDTH', width, 'columns'],
     ['INPUT_CHANNELS', channels, 'interleaved'],
-    ['INPUT_BYTES', record.input.bytes, 'of a picture'],
+    ['INPUT_BYTES', record.input.bytes, 'of a sample'],
     ['INPUT_OFFSET', record.input.offset, 'in the arena'],
     ['PIXEL_TABLES', pixelTableCount(input.pixelTables), 'of int8 values of pixels; 0: pixel - 128'],
     ['CLASSES', record.classes, 'of the head'],
@@ -57,7 +57,7 @@ const statuses = `/* What a call came to. */
 typedef enum {
     TT_OK = 0,
     TT_E_ARGUMENT = 1, /* a null pointer */
-    TT_E_FORMAT = 2,   /* no such format of pictures */
+    TT_E_FORMAT = 2,   /* no such format of samples */
     TT_E_LABEL = 3,    /* there is no class of this number */
     TT_E_RATE = 4,     /* not a number of the form that tt_real31 asks for */
     TT_E_IO = 5,       /* the function given to tt_save or tt_load failed */
@@ -66,7 +66,7 @@ typedef enum {
     TT_E_LOST = 8      /* loading failed half way: the state is now the initial one */
 } tt_status;
 
-/* How a picture comes in: TT_INPUT_BYTES values, rows of interleaved channels. */
+/* How a sample comes in: TT_INPUT_BYTES values, rows of interleaved channels. */
 typedef enum {
     TT_INT8 = 0,  /* quantised already */
     TT_RGB888 = 1 /* bytes from 0 to 255, red, green and blue (or grey, for a program with one channel): quantised on the way in */
@@ -75,12 +75,12 @@ typedef enum {
 const functions = `/* Sets the trainable state and the counters to their start. Call it once before anything else. */
 tt_status tt_init(tt_context *tt);
 
-/* Where a picture may be written directly, TT_INPUT_BYTES bytes, to save a copy: pass this pointer to tt_predict or tt_train_step then.
+/* Where a sample may be written directly, TT_INPUT_BYTES bytes, to save a copy: pass this pointer to tt_predict or tt_train_step then.
  * Both overwrite it. */
 int8_t *tt_input(tt_context *tt);
 
-/* Finds the class of a picture. Changes no trainable state. */
-tt_status tt_predict(tt_context *tt, const void *picture, tt_format format, uint32_t *predicted);
+/* Finds the class of a sample. Changes no trainable state. */
+tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint32_t *predicted);
 
 /* The probability of a class after tt_predict or tt_train_step, Q0.31 (2^31 is 1), valid until the next call; 0 for a class there is not. */
 uint32_t tt_score(const tt_context *tt, uint32_t index);
@@ -92,9 +92,9 @@ typedef struct {
     uint32_t saturated; /* gradient elements that met a bound of int8 */
 } tt_step_result;
 
-/* Learns from one picture and its class, in place. \`rate\` is the learning rate, which has no schedule of its own: start at about 0.0016 and
+/* Learns from one sample and its class, in place. \`rate\` is the learning rate, which has no schedule of its own: start at about 0.0016 and
  * let it fall. On any status but TT_OK the state is as before. */
-tt_status tt_train_step(tt_context *tt, const void *picture, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *result);
+tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *result);
 
 /* A learning rate from millionths: 1600 is 0.0016. */
 tt_real31 tt_rate_from_millionths(uint32_t millionths);

@@ -33,8 +33,8 @@ To use the network in an application of your own, include \`model.h\`:
 static tt_context network;
 
 tt_init(&network);
-tt_predict(&network, picture, TT_RGB888, &predicted);
-tt_train_step(&network, picture, TT_RGB888, label, tt_rate_from_millionths(1600), &found);
+tt_predict(&network, sample, TT_RGB888, &predicted);
+tt_train_step(&network, sample, TT_RGB888, label, tt_rate_from_millionths(1600), &found);
 \`\`\`
 
 ## Memory

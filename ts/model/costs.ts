@@ -68,7 +68,7 @@ export function workOf(program: Program): readonly Work[] {
   return JSON.parse(program.handle.work()) as Work[];
 }
 
-/** Predicted instructions of a training step, with the picture in its place. */
+/** Predicted instructions of a training step, with the sample in its place. */
 export function instructionsOfStep(program: Program, costs?: CostTable | null): number {
   return call(() => program.handle.instructions(costText(costs)));
 }

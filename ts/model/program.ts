@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { PictureSet } from '../data/dataset.js';
+import type { SampleSet } from '../data/dataset.js';
 import { pixelTableCount } from '../data/input.js';
 import { type Compiler as CompilerHandle, call, type Program as Handle, native, wait } from '../native.js';
 import { checkLimits, defaultTarget, type MemoryLimits, type MemoryTable } from './memory.js';
@@ -43,12 +43,12 @@ export class Compiler {
   }
 
   /**
-   * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training pictures. Without pictures they are
+   * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
    * not calibrated: that serves to look at the graph and to predict, not to train.
    */
   static async create(
     model: Model,
-    data: Pick<PictureSet, 'classes'> & Partial<Pick<PictureSet, 'train'>>,
+    data: Pick<SampleSet, 'classes'> & Partial<Pick<SampleSet, 'train'>>,
     options: CompileOptions = {},
   ): Promise<Compiler> {
     const seed = options.seed ?? 0;
@@ -151,6 +151,6 @@ export function targets(): readonly string[] {
 }
 
 /** Compiles a model for the classes of a data set. To compile several schemes of one model, make one `Compiler` for all of them. */
-export async function compile(model: Model, data: PictureSet, options: CompileOptions = {}): Promise<Program> {
+export async function compile(model: Model, data: SampleSet, options: CompileOptions = {}): Promise<Program> {
   return (await Compiler.create(model, data, options)).compile(options);
 }

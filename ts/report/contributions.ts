@@ -111,7 +111,7 @@ export function contributionFigure(contributions: Contributions): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    `<text transform="translate(14 ${TOP + HEIGHT / 2}) rotate(-90)" text-anchor="middle">${unit}, held-back pictures</text>`,
+    `<text transform="translate(14 ${TOP + HEIGHT / 2}) rotate(-90)" text-anchor="middle">${unit}, held-back samples</text>`,
     ...biasPanel(contributions, LEFT, bias),
     ...layerPanel(contributions, second),
     '</svg>',

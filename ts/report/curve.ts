@@ -4,7 +4,7 @@ import type { CurvePoint } from '../train/train.js';
 const ROWS = 8;
 const EIGHTHS = ' ▁▂▃▄▅▆▇█';
 
-/** The learning curve: a column a point, its height the share of pictures classified right before their update. */
+/** The learning curve: a column a point, its height the share of samples classified right before their update. */
 export function learningCurve(points: readonly CurvePoint[]): string {
   const last = points.at(-1);
   if (!last) return '';

@@ -101,7 +101,7 @@ function measured({ accuracy }: Proved): number {
   return (accuracy.test ?? accuracy.validation).mean;
 }
 
-/** A picture of rows and columns of characters; what is put later lies above. */
+/** A sample of rows and columns of characters; what is put later lies above. */
 class Grid {
   readonly #cells = Array.from({ length: PLOT_ROWS }, () => new Array<string>(PLOT_COLUMNS).fill(' '));
   readonly #low: readonly [number, number];
@@ -153,7 +153,7 @@ function plot(front: readonly FrontPoint[], others: readonly Proved[]): string[]
   }
   const legend = `${MARKS.chosen} chosen for a budget  ${MARKS.found} found  ${MARKS.baseline} baseline  ${MARKS.random} random`;
   return [
-    `accuracy ${front.every(({ accuracy }) => accuracy.test) ? 'on the test split' : 'on held-back pictures'} against SRAM    ${legend}`,
+    `accuracy ${front.every(({ accuracy }) => accuracy.test) ? 'on the test split' : 'on held-back samples'} against SRAM    ${legend}`,
     ...grid.rows(),
     `${''.padEnd(PLOT_LABEL)} └${axis.join('')}`,
     `${''.padEnd(PLOT_LABEL)}  ${names}  budget`,

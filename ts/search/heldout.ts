@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import type { Dataset, PictureSet } from '../data/dataset.js';
+import type { Dataset, SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 
-/** Pictures as a search uses them. */
-export interface SearchPictures {
+/** Samples as a search uses them. */
+export interface SearchSamples {
   /** What candidates learn from. */
   readonly train: Dataset;
   /** What they are compared on. */
@@ -27,23 +27,23 @@ function rank(seed: number, name: string): string {
   return createHash('sha256').update(`held back\n${seed}\n${name}`).digest('hex');
 }
 
-/** Pictures of a class that are held back: a share, at least one, and one is left to learn from. */
+/** Samples of a class that are held back: a share, at least one, and one is left to learn from. */
 function heldBackOf(own: readonly number[], share: number): number {
   return Math.min(own.length - 1, Math.max(1, Math.round(share * own.length)));
 }
 
-/** Names, and bytes of pictures, that are hashed in one go: some milliseconds. */
+/** Names, and bytes of samples, that are hashed in one go: some milliseconds. */
 const CHUNK = 500;
 const CHUNK_BYTES = 2 ** 21;
 
-/** SHA-256 over labels and pictures, a few at a time: others on this thread have their turn. */
+/** SHA-256 over labels and samples, a few at a time: others on this thread have their turn. */
 export async function contentHash(set: Dataset): Promise<string> {
   const hash = createHash('sha256').update(set.labels);
   let bytes = 0;
   for (let i = 0; i < set.size; i++) {
-    const picture = set.picture(i);
-    hash.update(picture);
-    bytes += picture.length;
+    const sample = set.sample(i);
+    hash.update(sample);
+    bytes += sample.length;
     if (bytes < CHUNK_BYTES) continue;
     bytes = 0;
     await setImmediate();
@@ -64,9 +64,9 @@ async function ranksOf(names: readonly string[], seed: number): Promise<string[]
   return ranks;
 }
 
-/** The places of held-back pictures: of every class the same share, chosen by seed and name. */
+/** The places of held-back samples: of every class the same share, chosen by seed and name. */
 export async function heldBack(
-  data: Pick<PictureSet, 'classes' | 'train'>,
+  data: Pick<SampleSet, 'classes' | 'train'>,
   share: number,
   seed: number,
 ): Promise<Set<number>> {
@@ -79,13 +79,13 @@ export async function heldBack(
     const own = byLabel[label] ?? [];
     if (own.length < 2) {
       throw new TinytrainError(
-        'PICTURES_TOO_FEW',
-        `class ${name} has ${own.length} picture${own.length === 1 ? '' : 's'} to learn from: too few to hold one back to choose a scheme by`,
+        'SAMPLES_TOO_FEW',
+        `class ${name} has ${own.length} sample${own.length === 1 ? '' : 's'} to learn from: too few to hold one back to choose a scheme by`,
         {
           class: name,
-          pictures: own.length,
+          samples: own.length,
           least: 2,
-          help: ['each class needs at least 2 pictures in train, or the data a validation split of its own'],
+          help: ['each class needs at least 2 samples in train, or the data a validation split of its own'],
         },
       );
     }
@@ -96,7 +96,7 @@ export async function heldBack(
 }
 
 /** Holds a validation part back from the training split, unless the data has one. */
-export async function searchPictures(data: PictureSet, share: number, seed: number): Promise<SearchPictures> {
+export async function searchSamples(data: SampleSet, share: number, seed: number): Promise<SearchSamples> {
   const { classes, train, validation, test } = data;
   if (classes.length < 2) {
     throw new TinytrainError('CLASSES_TOO_FEW', `${data.source}: ${classes.length} class; at least two are needed`, {

@@ -118,7 +118,7 @@ export function estimates(records: readonly TrialRecord[]): { accuracy: Estimate
   };
 }
 
-/** The best on held-back pictures: by accuracy, then by loss, then by bytes. Those with fewer seeds than others do not count. */
+/** The best on held-back samples: by accuracy, then by loss, then by bytes. Those with fewer seeds than others do not count. */
 export function winner(proved: readonly Proved[]): Proved | undefined {
   const seeds = Math.max(0, ...proved.map(({ accuracy }) => accuracy.validation.seeds));
   return proved

@@ -1,6 +1,6 @@
 import { availableParallelism, freemem } from 'node:os';
 import { resolve } from 'node:path';
-import type { PictureSet } from '../data/dataset.js';
+import type { SampleSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
 import { instructionsOfStep } from '../model/costs.js';
@@ -14,7 +14,7 @@ import { Channel } from './channel.js';
 import { Costs, type Limits } from './costs.js';
 import { Contribution, evolve, type Scored } from './evolution.js';
 import { writeSearch } from './folder.js';
-import { contentHash, type SearchPictures, searchPictures } from './heldout.js';
+import { contentHash, type SearchSamples, searchSamples } from './heldout.js';
 import { Journal } from './journal.js';
 import { contestants, estimates, winner } from './proof.js';
 import { estimate, spearman } from './statistics.js';
@@ -76,9 +76,9 @@ function checkPlan(plan: SearchPlan): void {
 }
 
 /** Fills in what is left out. */
-function planOf(model: Model, pictures: SearchPictures, options: SearchOptions): SearchPlan {
+function planOf(model: Model, samples: SearchSamples, options: SearchOptions): SearchPlan {
   const macs = model.description.backbone?.macs ?? 1;
-  const size = pictures.train.size;
+  const size = samples.train.size;
   const affordable = (total: number, least: number) => Math.max(least, Math.round(total / macs));
   const plan: SearchPlan = {
     budgets: [...new Set(options.budgets)].sort((a, b) => a - b),
@@ -104,8 +104,8 @@ type Named = Awaited<ReturnType<typeof contestants>>[number];
 
 class Search {
   readonly #model: Model;
-  readonly #data: PictureSet;
-  readonly #pictures: SearchPictures;
+  readonly #data: SampleSet;
+  readonly #samples: SearchSamples;
   readonly #plan: SearchPlan;
   readonly #trials: Trials;
   readonly #compiler: Compiler;
@@ -119,13 +119,13 @@ class Search {
   readonly #expected: { analysis: number; proof: number; test: number };
 
   private constructor(
-    facts: { model: Model; data: PictureSet; pictures: SearchPictures; plan: SearchPlan },
+    facts: { model: Model; data: SampleSet; samples: SearchSamples; plan: SearchPlan },
     tools: { trials: Trials; compiler: Compiler; costs: Costs; limits: readonly Limits[] },
     watch: { emit: (event: SearchEvent) => void; signal: AbortSignal | undefined; began: number; seconds: number },
   ) {
     this.#model = facts.model;
     this.#data = facts.data;
-    this.#pictures = facts.pictures;
+    this.#samples = facts.samples;
     this.#plan = facts.plan;
     this.#trials = tools.trials;
     this.#compiler = tools.compiler;
@@ -137,18 +137,18 @@ class Search {
     this.#seconds = watch.seconds;
     const { budgets, seeds, proofVisits } = facts.plan;
     const each = (BASELINES + FOR_A_BUDGET * budgets.length) * seeds * proofVisits;
-    this.#expected = { analysis: 0, proof: each, test: (each * facts.pictures.all.size) / facts.pictures.train.size };
+    this.#expected = { analysis: 0, proof: each, test: (each * facts.samples.all.size) / facts.samples.train.size };
   }
 
   static async run(
     model: Model,
-    data: PictureSet,
+    data: SampleSet,
     options: SearchOptions,
     emit: (event: SearchEvent) => void,
   ): Promise<void> {
     const began = performance.now();
-    const pictures = await searchPictures(data, options.heldBack ?? DEFAULT_HELD_BACK, options.seed ?? 0);
-    const plan = planOf(model, pictures, options);
+    const samples = await searchSamples(data, options.heldBack ?? DEFAULT_HELD_BACK, options.seed ?? 0);
+    const plan = planOf(model, samples, options);
     const threads = options.threads ?? availableParallelism();
     const cacheBytes = options.cacheBytes ?? Math.min(MAX_CACHE, freemem() / 4);
     const { signal, out, resume = false, seconds = Number.POSITIVE_INFINITY } = options;
@@ -162,22 +162,22 @@ class Search {
     const identity = {
       tinytrain: version,
       model: model.hash,
-      pictures: data.hash,
-      'held-back pictures': await contentHash(pictures.validation),
+      samples: data.hash,
+      'held-back samples': await contentHash(samples.validation),
       ...plan,
     };
     const journal = out === undefined ? Journal.inMemory() : await Journal.open(out, { identity, origin }, resume);
     try {
-      const trials = new Trials(model, data, pictures, { lr: plan.lr, threads, cacheBytes, signal }, journal);
+      const trials = new Trials(model, data, samples, { lr: plan.lr, threads, cacheBytes, signal }, journal);
       const compiler = await trials.compiler(plan.seed, 'validation');
       const { target, costs: table } = plan;
       const costs = new Costs(compiler, { target, pixelTables: trials.pixelTables, table, threads });
       const limits = await limitsOf(compiler, plan);
       if (signal?.aborted) throw aborted('the search');
       await journal.begin();
-      emit({ type: 'begin', plan, threads, validation: pictures.validation.size });
+      emit({ type: 'begin', plan, threads, validation: samples.validation.size });
       const search = new Search(
-        { model, data, pictures, plan },
+        { model, data, samples, plan },
         { trials, compiler, costs, limits },
         { emit, signal, began, seconds },
       );
@@ -305,8 +305,8 @@ class Search {
 
   #keys(of: readonly Contestant[], on: TrialKey['on']): TrialKey[] {
     const { seed, seeds, proofVisits } = this.#plan;
-    const { train, all } = this.#pictures;
-    // As many times every picture, whether some are held back or not.
+    const { train, all } = this.#samples;
+    // As many times every sample, whether some are held back or not.
     const visits = on === 'test' ? Math.round((proofVisits * all.size) / train.size) : proofVisits;
     return Array.from({ length: seeds }, (_, s) =>
       of.map(({ scheme, residualBits }) => ({ scheme, residualBits, seed: seed + s, visits, on })),
@@ -406,7 +406,7 @@ class Search {
       return [{ budget, ...(named.get(one.name) ?? one), comparisons }];
     });
     const judged = proved.filter(({ accuracy }) => accuracy.validation.seeds > 0);
-    const { train, validation, test } = this.#pictures;
+    const { train, validation, test } = this.#samples;
     const { name, input } = this.#model.description;
     return {
       tinytrain: version,
@@ -483,7 +483,7 @@ async function limitsOf(compiler: Compiler, plan: SearchPlan): Promise<Limits[]>
  */
 export async function* search(
   model: Model,
-  data: PictureSet,
+  data: SampleSet,
   options: SearchOptions,
 ): AsyncGenerator<SearchEvent, void, void> {
   const channel = new Channel<SearchEvent>();

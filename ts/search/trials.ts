@@ -1,10 +1,10 @@
-import type { Dataset, PictureSet } from '../data/dataset.js';
+import type { Dataset, SampleSet } from '../data/dataset.js';
 import { pixelTableCount } from '../data/input.js';
 import { aborted, TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { Compiler } from '../model/program.js';
 import { type Control, type Kept, native, type ProgramHandle, wait } from '../native.js';
-import type { SearchPictures } from './heldout.js';
+import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
 
@@ -32,7 +32,7 @@ interface Ready {
   readonly frozen: number;
 }
 
-/** What frozen layers make of the pictures that a run learns from and is measured on. */
+/** What frozen layers make of the samples that a run learns from and is measured on. */
 interface Level {
   readonly steps: number;
   readonly learned: Kept;
@@ -49,8 +49,8 @@ function levelsOf(frozen: readonly number[]): number[] {
 /** Makes training runs: several at a time, each once, whatever is frozen computed once. */
 export class Trials {
   readonly #model: Model;
-  readonly #data: PictureSet;
-  readonly #pictures: SearchPictures;
+  readonly #data: SampleSet;
+  readonly #samples: SearchSamples;
   readonly #settings: TrialSettings;
   readonly #journal: Journal;
   readonly #compilers = new Map<string, Promise<Compiler>>();
@@ -62,10 +62,10 @@ export class Trials {
   /** When no further run may go on, in milliseconds of `performance.now()`. */
   deadline = Number.POSITIVE_INFINITY;
 
-  constructor(model: Model, data: PictureSet, pictures: SearchPictures, settings: TrialSettings, journal: Journal) {
+  constructor(model: Model, data: SampleSet, samples: SearchSamples, settings: TrialSettings, journal: Journal) {
     this.#model = model;
     this.#data = data;
-    this.#pictures = pictures;
+    this.#samples = samples;
     this.#settings = settings;
     this.#journal = journal;
   }
@@ -89,9 +89,9 @@ export class Trials {
     return done === 0 ? null : ((seconds + now) / done) * visits;
   }
 
-  /** The compiler for a seed, calibrated on the pictures that its runs learn from. */
+  /** The compiler for a seed, calibrated on the samples that its runs learn from. */
   compiler(seed: number, on: TrialKey['on']): Promise<Compiler> {
-    const { train, all } = this.#pictures;
+    const { train, all } = this.#samples;
     // Where the data has a validation split of its own, both are the same.
     const name = `${train === all ? '' : on}${seed}`;
     const found = this.#compilers.get(name);
@@ -108,11 +108,11 @@ export class Trials {
   }
 
   #sets(on: TrialKey['on']): { learned: Dataset; measured: Dataset } {
-    const { train, validation, all, test } = this.#pictures;
+    const { train, validation, all, test } = this.#samples;
     return on === 'test' ? { learned: all, measured: test } : { learned: train, measured: validation };
   }
 
-  /** What each run finds, in the order asked; undefined for those that there was no time for. All are measured on the same pictures. */
+  /** What each run finds, in the order asked; undefined for those that there was no time for. All are measured on the same samples. */
   async run(
     phase: SearchPhase,
     keys: readonly TrialKey[],

@@ -4,7 +4,7 @@ import type { MemoryTable } from '../model/memory.js';
 /** What a search is about to find out, in this order. */
 export type SearchPhase = 'analysis' | 'evolution' | 'proof' | 'test';
 
-/** What a gain is counted in: mean loss on held-back pictures, which is less noisy, or the share of them that is classified right, as in the paper. */
+/** What a gain is counted in: mean loss on held-back samples, which is less noisy, or the share of them that is classified right, as in the paper. */
 export type Criterion = 'loss' | 'accuracy';
 
 /** How a search goes. */
@@ -27,17 +27,17 @@ export interface SearchOptions {
   readonly seed?: number | undefined;
   /** Seeds of the proof and of the test: runs of every scheme; 3 by default. */
   readonly seeds?: number | undefined;
-  /** Training steps of a run of the analysis. By default as many as there are pictures to learn from, fewer for a large model. */
+  /** Training steps of a run of the analysis. By default as many as there are samples to learn from, fewer for a large model. */
   readonly visits?: number | undefined;
-  /** Training steps of a run of the proof. By default twice the pictures to learn from, fewer for a large model. */
+  /** Training steps of a run of the proof. By default twice the samples to learn from, fewer for a large model. */
   readonly proofVisits?: number | undefined;
-  /** Share of the training pictures that is held back, where the data has no validation split; a fifth by default. */
+  /** Share of the training samples that is held back, where the data has no validation split; a fifth by default. */
   readonly heldBack?: number | undefined;
   /** The highest learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
   /** Trainings at a time; all cores by default. No result hangs on it. */
   readonly threads?: number | undefined;
-  /** Bytes for what frozen layers make of the pictures; a quarter of the free memory by default. No result hangs on it. */
+  /** Bytes for what frozen layers make of the samples; a quarter of the free memory by default. No result hangs on it. */
   readonly cacheBytes?: number | undefined;
   /** Spends at most so many seconds, and says what was left out. */
   readonly seconds?: number | undefined;
@@ -56,13 +56,13 @@ export interface TrialKey {
   readonly seed: number;
   /** Training steps. */
   readonly visits: number;
-  /** What it is measured on: pictures held back from training, or the test split after training on everything else. */
+  /** What it is measured on: samples held back from training, or the test split after training on everything else. */
   readonly on: 'validation' | 'test';
 }
 
 /** What a training run found. */
 export interface TrialRecord extends TrialKey {
-  /** Share of pictures that are classified right. */
+  /** Share of samples that are classified right. */
   readonly accuracy: number;
   /** Mean loss, natural logarithm. */
   readonly loss: number;
@@ -82,7 +82,7 @@ export interface Estimate {
 export interface Gain {
   /** Mean loss less. */
   readonly loss: Estimate;
-  /** Share of pictures classified right, more. */
+  /** Share of samples classified right, more. */
   readonly accuracy: Estimate;
 }
 
@@ -178,7 +178,7 @@ export interface SearchResult {
   readonly contributions: Contributions;
   /** What was found for each budget. */
   readonly front: readonly FrontPoint[];
-  /** Rank correlation of the sum of contributions with the accuracy on held-back pictures, over all that was trained in earnest. */
+  /** Rank correlation of the sum of contributions with the accuracy on held-back samples, over all that was trained in earnest. */
   readonly prediction: { readonly spearman: number | null; readonly schemes: number };
   /** Candidates whose Program was planned. */
   readonly evaluations: number;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Dataset } from '../data/dataset.js';
-import { decodePicture, type PictureSource } from '../data/decode.js';
-import { checkPictureInput, inputLength, type ResizePolicy } from '../data/input.js';
+import { decodeImage, type SampleSource } from '../data/decode.js';
+import { checkImageInput, inputLength, type ResizePolicy } from '../data/input.js';
 import { eachParallel, type WorkOptions } from '../data/pool.js';
 import { TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
@@ -9,9 +9,9 @@ import { Compiler } from '../model/program.js';
 import { call, native, type Session, watched } from '../native.js';
 import type { RunFolder } from './run.js';
 
-/** What a trained model says of a picture. */
+/** What a trained model says of a sample. */
 export interface Prediction {
-  /** The picture. */
+  /** The sample. */
   readonly name: string;
   /** The class with the largest score. */
   readonly class: string;
@@ -30,7 +30,7 @@ const SCORE_UNIT = 2 ** 31;
 export class Predictor {
   readonly model: Model;
   readonly classes: readonly string[];
-  /** What happens to pictures of another size. */
+  /** What happens to samples of another size. */
   readonly resize: ResizePolicy;
   readonly #session: Session;
 
@@ -52,7 +52,7 @@ export class Predictor {
       });
     }
     const model = await run.model();
-    // The forward pass hangs on no exponent of a gradient, so no picture is needed to calibrate them.
+    // The forward pass hangs on no exponent of a gradient, so no sample is needed to calibrate them.
     const compiler = await Compiler.create(model, { classes: record.data.classes }, { seed: record.program.seed });
     const program = await compiler.compile(record.program);
     const session = call(() => new (native().Session)(program.handle), run.path);
@@ -62,26 +62,26 @@ export class Predictor {
     return new Predictor(model, record.data.classes, origin && 'resize' in origin ? origin.resize : 'stretch', session);
   }
 
-  /** Classifies pictures that are files or bytes of files. */
-  async predict(pictures: readonly PictureSource[], options: WorkOptions = {}): Promise<Prediction[]> {
-    checkPictureInput(this.model.input);
+  /** Classifies samples that are files or bytes of files. */
+  async predict(samples: readonly SampleSource[], options: WorkOptions = {}): Promise<Prediction[]> {
+    checkImageInput(this.model.input);
     const length = inputLength(this.model.input);
-    const inputs = new Int8Array(pictures.length * length);
-    const names = pictures.map((picture, i) => (typeof picture === 'string' ? picture : `picture ${i}`));
+    const inputs = new Int8Array(samples.length * length);
+    const names = samples.map((sample, i) => (typeof sample === 'string' ? sample : `sample ${i}`));
     const decode = async (i: number): Promise<void> => {
-      inputs.set(await decodePicture(pictures[i] ?? '', this.model.input, this.resize, names[i]), i * length);
+      inputs.set(await decodeImage(samples[i] ?? '', this.model.input, this.resize, names[i]), i * length);
     };
-    await eachParallel(pictures.length, availableParallelism(), decode, { signal: options.signal });
-    return this.predictAll(Dataset.from(inputs, new Uint16Array(pictures.length), this.model.input, names), options);
+    await eachParallel(samples.length, availableParallelism(), decode, { signal: options.signal });
+    return this.predictAll(Dataset.from(inputs, new Uint16Array(samples.length), this.model.input, names), options);
   }
 
-  /** Classifies all pictures of a data set. */
+  /** Classifies all samples of a data set. */
   async predictAll(data: Dataset, options: WorkOptions = {}): Promise<Prediction[]> {
     const found = await watched(control => this.#session.predictAll(data.handle, control), options);
     const n = this.classes.length;
     return Array.from(found.predicted, (label, i) => {
       const scores = Array.from(found.scores.subarray(i * n, (i + 1) * n), score => score / SCORE_UNIT);
-      const name = data.names[i] ?? `picture ${i}`;
+      const name = data.names[i] ?? `sample ${i}`;
       return { name, class: this.classes[label] ?? '', label, score: scores[label] ?? 0, scores };
     });
   }

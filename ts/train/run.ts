@@ -1,8 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import type { DataOrigin, PictureSet } from '../data/dataset.js';
-import { defaultPictures } from '../data/default.js';
-import { loadPictures } from '../data/pictures.js';
+import type { DataOrigin, SampleSet } from '../data/dataset.js';
+import { defaultImages } from '../data/default.js';
+import { loadImages } from '../data/images.js';
 import type { WorkOptions } from '../data/pool.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { checkWritable, makeFolder, readIfThere, replaceFile } from '../files.js';
@@ -59,7 +59,7 @@ const files = { record: 'run.json', state: 'state.json', result: 'result.json' }
 function differences(a: RunRecord, b: RunRecord): string[] {
   const facts: [string, (r: RunRecord) => unknown][] = [
     ['model', r => r.model.hash],
-    ['pictures', r => r.data.hash],
+    ['samples', r => r.data.hash],
     ['program', r => r.program.hash],
     ['plan', r => r.plan],
   ];
@@ -105,27 +105,27 @@ export class RunFolder {
     return loadModel(this.#file(model.file), { input: model.input });
   }
 
-  /** The pictures of the run, read again from where they came from. */
-  async pictures(
+  /** The samples of the run, read again from where they came from. */
+  async samples(
     model: Model,
     options: WorkOptions & { readonly threads?: number | undefined } = {},
-  ): Promise<PictureSet> {
+  ): Promise<SampleSet> {
     const { data } = await this.record();
     if (!data.origin) {
-      throw new TinytrainError('RUN_NO_DATA', `${this.path}: the run's pictures (${data.source}) came from a program`);
+      throw new TinytrainError('RUN_NO_DATA', `${this.path}: the run's samples (${data.source}) came from a program`);
     }
-    if ('drawn' in data.origin) return defaultPictures(model.input, { ...data.origin.drawn, ...options });
-    return loadPictures(data.origin.folder, model.input, { ...data.origin, ...options });
+    if ('drawn' in data.origin) return defaultImages(model.input, { ...data.origin.drawn, ...options });
+    return loadImages(data.origin.folder, model.input, { ...data.origin, ...options });
   }
 
   /** The Program of the run. */
-  async program(model: Model, data: PictureSet, threads?: number): Promise<Program> {
+  async program(model: Model, data: SampleSet, threads?: number): Promise<Program> {
     const { program } = await this.record();
     return compile(model, data, { ...program, ...program.limits, threads });
   }
 
   /** @internal Writes down what the run is, or, where that was done before, checks that it is the same. */
-  async begin(program: Program, data: PictureSet, plan: TrainPlan): Promise<void> {
+  async begin(program: Program, data: SampleSet, plan: TrainPlan): Promise<void> {
     const { model } = program;
     // The name of a Program is that of its model's file.
     const file = basename(model.path);

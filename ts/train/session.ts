@@ -22,7 +22,7 @@ export function learningRate(peak: number, steps: number, step: number): Rate {
   return native().learningRate(peak, steps, step);
 }
 
-/** A Program in memory of its own, run a picture at a time on the calling thread: what a device does, step by step. */
+/** A Program in memory of its own, run a sample at a time on the calling thread: what a device does, step by step. */
 export class Session {
   readonly #handle: Handle;
 
@@ -31,19 +31,19 @@ export class Session {
     this.#handle = call(() => new (native().Session)(program.handle));
   }
 
-  /** The class of a picture. */
-  predict(picture: Int8Array): number {
-    return call(() => this.#handle.predict(picture));
+  /** The class of a sample. */
+  predict(sample: Int8Array): number {
+    return call(() => this.#handle.predict(sample));
   }
 
-  /** The probability of each class for the last picture, times 2^31. */
+  /** The probability of each class for the last sample, times 2^31. */
   scores(): readonly number[] {
     return call(() => this.#handle.scores());
   }
 
   /** One training step: forward, loss, backward, update in place. */
-  trainStep(picture: Int8Array, label: number, rate: Rate): StepResult {
-    return call(() => this.#handle.trainStep(picture, label, rate));
+  trainStep(sample: Int8Array, label: number, rate: Rate): StepResult {
+    return call(() => this.#handle.trainStep(sample, label, rate));
   }
 
   /** Every trainable byte. */

@@ -1,14 +1,14 @@
 import { availableParallelism, freemem } from 'node:os';
-import type { PictureSet } from '../data/dataset.js';
+import type { SampleSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import type { MemoryTable } from '../model/memory.js';
 import type { Program } from '../model/program.js';
 import { type Checkpoint, call, native, type StretchFound, type Trainer, wait, watched } from '../native.js';
 import type { RunFolder } from './run.js';
 
-/** Augmentation of training pictures, a function of seed and visit. */
+/** Augmentation of training samples, a function of seed and visit. */
 export interface Augmentation {
-  /** Mirrors every other picture, by chance. */
+  /** Mirrors every other sample, by chance. */
   readonly flip?: boolean | undefined;
   /** Shifts by up to so many pixels either way, filled with the zero point. */
   readonly shift?: number | undefined;
@@ -16,11 +16,11 @@ export interface Augmentation {
 
 /** What a training run hangs on: two runs of the same Program, data and plan give the same bits. */
 export interface TrainPlan {
-  /** Training steps, a picture each. */
+  /** Training steps, a sample each. */
   readonly steps: number;
   /** The highest learning rate: reached after a tenth of the steps, then falling to zero along half a cosine. */
   readonly lr: number;
-  /** Seed of the order of pictures and of augmentation. */
+  /** Seed of the order of samples and of augmentation. */
   readonly seed: number;
   readonly augment: { readonly flip: boolean; readonly shift: number };
 }
@@ -28,7 +28,7 @@ export interface TrainPlan {
 /** What a run is doing, and how far it is. */
 export interface TrainProgress {
   readonly phase: 'before' | 'prefix' | 'training' | 'after';
-  /** Pictures or steps done, of `total`. */
+  /** Samples or steps done, of `total`. */
   readonly done: number;
   readonly total: number;
   /** Mean loss of the last stretch, once there is one. */
@@ -37,18 +37,18 @@ export interface TrainProgress {
 
 /** How a training run goes. */
 export interface TrainOptions {
-  /** Training steps, a picture each; or: */
+  /** Training steps, a sample each; or: */
   readonly steps?: number | undefined;
-  /** so many times the training pictures; 2 by default. */
+  /** so many times the training samples; 2 by default. */
   readonly epochs?: number | undefined;
   /** The highest learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
-  /** Seed of the order of pictures and of augmentation; that of the Program by default. */
+  /** Seed of the order of samples and of augmentation; that of the Program by default. */
   readonly seed?: number | undefined;
   readonly augment?: Augmentation | undefined;
   /** Threads for evaluation; all cores by default. No result hangs on it. */
   readonly threads?: number | undefined;
-  /** Bytes for what the frozen layers make of the pictures; a quarter of the free memory by default. No result hangs on it. */
+  /** Bytes for what the frozen layers make of the samples; a quarter of the free memory by default. No result hangs on it. */
   readonly cacheBytes?: number | undefined;
   /** A folder that keeps the run: checkpoints, the result, the trained state. See `createRun` and `openRun`. */
   readonly run?: RunFolder | undefined;
@@ -64,16 +64,16 @@ export interface CurvePoint {
   readonly step: number;
   /** Mean loss, natural logarithm. */
   readonly loss: number;
-  /** Share of pictures that were classified right. */
+  /** Share of samples that were classified right. */
   readonly accuracy: number;
 }
 
-/** Accuracy on pictures that training never saw, as a share of 1. */
+/** Accuracy on samples that training never saw, as a share of 1. */
 export interface Accuracy {
   readonly before: number;
   readonly after: number;
-  /** Number of pictures it was measured on. */
-  readonly pictures: number;
+  /** Number of samples it was measured on. */
+  readonly samples: number;
 }
 
 /** How often the backward pass met a bound of int8. */
@@ -143,7 +143,7 @@ function checkNumber(name: string, value: number, ok: boolean, expected: string)
 }
 
 /** Fills in what is left out. */
-export function planOf(program: Program, data: PictureSet, options: TrainOptions): TrainPlan {
+export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
   const steps = options.steps ?? Math.round((options.epochs ?? 2) * data.train.size);
   const lr = options.lr ?? 1.6e-3;
   const shift = options.augment?.shift ?? 0;
@@ -155,7 +155,7 @@ export function planOf(program: Program, data: PictureSet, options: TrainOptions
 
 interface Run {
   readonly program: Program;
-  readonly data: PictureSet;
+  readonly data: SampleSet;
   readonly plan: TrainPlan;
   readonly options: TrainOptions;
   readonly trainer: Trainer;
@@ -242,8 +242,8 @@ function saturationOf(program: Program, { saturated }: Checkpoint): Saturation {
   return { total: steps.reduce((sum, { count }) => sum + count, 0), steps };
 }
 
-/** Trains a Program on a data set in the device's own integers, and measures it on pictures that training never saw. */
-export async function train(program: Program, data: PictureSet, options: TrainOptions = {}): Promise<TrainResult> {
+/** Trains a Program on a data set in the device's own integers, and measures it on samples that training never saw. */
+export async function train(program: Program, data: SampleSet, options: TrainOptions = {}): Promise<TrainResult> {
   const plan = planOf(program, data, options);
   const threads = options.threads ?? availableParallelism();
   const cacheBytes = options.cacheBytes ?? Math.min(MAX_CACHE, freemem() / 4);
@@ -280,7 +280,7 @@ export async function train(program: Program, data: PictureSet, options: TrainOp
     residualBits: program.residualBits,
     seed: plan.seed,
     lr: plan.lr,
-    accuracy: { before: state.before.accuracy, after: after.accuracy, pictures: data.test.size },
+    accuracy: { before: state.before.accuracy, after: after.accuracy, samples: data.test.size },
     loss: { before: state.before.loss, after: after.loss },
     curve: state.curve,
     saturation: saturationOf(program, state.checkpoint),

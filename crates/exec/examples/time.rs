@@ -1,14 +1,14 @@
 //! A process that is timed: opens a model, compiles a Program, answers lines on stdin with a line of JSON each. `npm run bench` drives it.
 //!
-//! `time MODEL`: the model as it stands. `time MODEL SCHEME PICTURES SIDE`: a Program that trains, at SIDE x SIDE for a `.pkl`; PICTURES holds records of
+//! `time MODEL`: the model as it stands. `time MODEL SCHEME SAMPLES SIDE`: a Program that trains, at SIDE x SIDE for a `.pkl`; SAMPLES holds records of
 //! a label and the int8 pixels, a byte each.
 //!
 //! | line | answer |
 //! | --- | --- |
 //! | `inference N` | nanoseconds of each of N forward passes |
-//! | `step N` | of each of N training steps, over the pictures in turn |
-//! | `kept N` | the same on a state of its own, from what the frozen prefix made of each picture |
-//! | `evaluate N THREADS` | of one evaluation of N pictures |
+//! | `step N` | of each of N training steps, over the samples in turn |
+//! | `kept N` | the same on a state of its own, from what the frozen prefix made of each sample |
+//! | `evaluate N THREADS` | of one evaluation of N samples |
 //! | `spin THREADS` | of a fixed number of multiplications, shared out among the threads: how much the machine has to give |
 //! | `layers N` | of each step, the least of N visits |
 //! | `checksum` | SHA-256 of the states after all `step` and after all `kept` so far |
@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tinytrain_exec::{
-    CALIBRATION_PICTURES, Compiler, Control, ExecError, Executor, Kernels, PictureSource, checksum, chosen_kernels,
+    CALIBRATION_SAMPLES, Compiler, Control, ExecError, Executor, Kernels, SampleSource, checksum, chosen_kernels,
     evaluate, forward_program,
 };
 use tinytrain_ir::{Graph, Scheme};
@@ -34,25 +34,25 @@ const CLASSES: usize = 10;
 const SEED: u64 = 0;
 const SPINS: u64 = 40_000_000;
 
-/// Pictures and labels.
+/// Samples and labels.
 type Labelled = Vec<(Vec<i8>, usize)>;
 type Failed = Box<dyn std::error::Error>;
 
-/// So many pictures, those at hand over and over.
+/// So many samples, those at hand over and over.
 struct Repeated {
-    pictures: Arc<Labelled>,
+    samples: Arc<Labelled>,
     len: usize,
 }
 
-impl PictureSource for Repeated {
+impl SampleSource for Repeated {
     fn len(&self) -> usize {
         self.len
     }
     fn label(&self, i: usize) -> usize {
-        self.pictures[i % self.pictures.len()].1
+        self.samples[i % self.samples.len()].1
     }
     fn read(&self, i: usize, out: &mut [i8]) -> Result<(), ExecError> {
-        out.copy_from_slice(&self.pictures[i % self.pictures.len()].0);
+        out.copy_from_slice(&self.samples[i % self.samples.len()].0);
         Ok(())
     }
 }
@@ -66,8 +66,8 @@ struct Run {
 struct Timed {
     plain: Run,
     cached: Run,
-    pictures: Arc<Labelled>,
-    /// What the frozen prefix makes of each picture, once it is asked for.
+    samples: Arc<Labelled>,
+    /// What the frozen prefix makes of each sample, once it is asked for.
     kept: Vec<Vec<i8>>,
 }
 
@@ -77,18 +77,18 @@ fn main() -> Result<(), Failed> {
         [model] => {
             let graph = open(model, None)?;
             let len = graph.tensor(graph.input).shape.len();
-            Timed::new(forward_program(&graph, false)?, random_pictures(16, len))?
+            Timed::new(forward_program(&graph, false)?, random_samples(16, len))?
         }
-        [model, scheme, pictures, side] => {
+        [model, scheme, samples, side] => {
             let graph = open(model, Some(side.parse()?))?;
-            let pictures = read_pictures(pictures, graph.tensor(graph.input).shape.len())?;
-            let sample = &pictures[..pictures.len().min(CALIBRATION_PICTURES)];
+            let samples = read_samples(samples, graph.tensor(graph.input).shape.len())?;
+            let sample = &samples[..samples.len().min(CALIBRATION_SAMPLES)];
             let compiler = Compiler::new(&graph, CLASSES, SEED, sample, 1)?;
             let scheme = Scheme::parse(scheme, compiler.layers())?;
             let Options { residual_bits, improvement_rounds, .. } = Options::default();
-            Timed::new(compiler.compile(&scheme, residual_bits, improvement_rounds)?, pictures)?
+            Timed::new(compiler.compile(&scheme, residual_bits, improvement_rounds)?, samples)?
         }
-        _ => return Err("time MODEL [SCHEME PICTURES SIDE]".into()),
+        _ => return Err("time MODEL [SCHEME SAMPLES SIDE]".into()),
     };
     answer(&timed.about())?;
     for line in std::io::stdin().lock().lines() {
@@ -102,10 +102,10 @@ fn main() -> Result<(), Failed> {
 }
 
 impl Timed {
-    fn new(program: Program, pictures: Labelled) -> Result<Self, ExecError> {
+    fn new(program: Program, samples: Labelled) -> Result<Self, ExecError> {
         let run = Run { executor: Executor::new(Arc::new(program))?, visits: 0 };
         let cached = Run { executor: run.executor.clone(), visits: 0 };
-        Ok(Self { plain: run, cached, pictures: Arc::new(pictures), kept: Vec::new() })
+        Ok(Self { plain: run, cached, samples: Arc::new(samples), kept: Vec::new() })
     }
 
     fn about(&self) -> Value {
@@ -117,27 +117,27 @@ impl Timed {
     fn answer(&mut self, name: &str, numbers: &[usize]) -> Result<Value, Failed> {
         Ok(match (name, numbers) {
             ("inference", &[n]) => {
-                let (executor, pictures) = (&mut self.plain.executor, &self.pictures);
-                spans(n, |i| executor.forward(&pictures[i % pictures.len()].0))?
+                let (executor, samples) = (&mut self.plain.executor, &self.samples);
+                spans(n, |i| executor.forward(&samples[i % samples.len()].0))?
             }
             ("step", &[n]) => {
-                let pictures = &self.pictures;
+                let samples = &self.samples;
                 self.plain.times(n, |executor, i| {
-                    let (picture, label) = &pictures[i % pictures.len()];
-                    executor.train_step(picture, *label, Real31::from_f64(RATE))
+                    let (sample, label) = &samples[i % samples.len()];
+                    executor.train_step(sample, *label, Real31::from_f64(RATE))
                 })?
             }
             ("kept", &[n]) => {
                 self.keep()?;
-                let (pictures, kept) = (&self.pictures, &self.kept);
+                let (samples, kept) = (&self.samples, &self.kept);
                 let steps = self.cached.executor.program().prefix;
                 self.cached.times(n, |executor, i| {
-                    let i = i % pictures.len();
-                    executor.train_step_kept(steps, &kept[i], pictures[i].1, Real31::from_f64(RATE))
+                    let i = i % samples.len();
+                    executor.train_step_kept(steps, &kept[i], samples[i].1, Real31::from_f64(RATE))
                 })?
             }
             ("evaluate", &[len, threads]) => {
-                let source: Arc<dyn PictureSource> = Arc::new(Repeated { pictures: self.pictures.clone(), len });
+                let source: Arc<dyn SampleSource> = Arc::new(Repeated { samples: self.samples.clone(), len });
                 let executor = &self.plain.executor;
                 spans(1, |_| evaluate(executor, &source, threads, &Control::default()))?
             }
@@ -159,10 +159,10 @@ impl Timed {
         let mut executor = self.plain.executor.clone();
         let program = executor.program().clone();
         executor.profile();
-        for (picture, label) in self.pictures.iter().cycle().take(n) {
+        for (sample, label) in self.samples.iter().cycle().take(n) {
             match program.classes {
-                0 => executor.forward(picture)?,
-                _ => executor.train_step(picture, *label, Real31::from_f64(RATE)).map(|_| ())?,
+                0 => executor.forward(sample)?,
+                _ => executor.train_step(sample, *label, Real31::from_f64(RATE)).map(|_| ())?,
             }
         }
         let found = program.steps.iter().zip(executor.take_profile()).map(|(step, ns)| {
@@ -175,9 +175,9 @@ impl Timed {
     fn keep(&mut self) -> Result<(), ExecError> {
         let executor = &mut self.cached.executor;
         let steps = executor.program().prefix;
-        for (picture, _) in &self.pictures[self.kept.len()..] {
+        for (sample, _) in &self.samples[self.kept.len()..] {
             let mut kept = Vec::new();
-            executor.prefix(steps, picture, &mut kept)?;
+            executor.prefix(steps, sample, &mut kept)?;
             self.kept.push(kept);
         }
         Ok(())
@@ -255,18 +255,18 @@ fn open(path: &str, side: Option<usize>) -> Result<Graph, Failed> {
     Ok(tinytrain_import::import(path, &std::fs::read(path)?, &options)?.graph)
 }
 
-fn read_pictures(path: &str, len: usize) -> Result<Labelled, Failed> {
+fn read_samples(path: &str, len: usize) -> Result<Labelled, Failed> {
     let bytes = std::fs::read(path)?;
     if bytes.is_empty() || !bytes.len().is_multiple_of(1 + len) {
-        return Err(format!("{path}: {} bytes are not pictures of {len} bytes with a label each", bytes.len()).into());
+        return Err(format!("{path}: {} bytes are not samples of {len} bytes with a label each", bytes.len()).into());
     }
     let record = |r: &[u8]| (r[1..].iter().map(|&b| b as i8).collect(), usize::from(r[0]));
     Ok(bytes.chunks_exact(1 + len).map(record).collect())
 }
 
-fn random_pictures(n: u64, len: usize) -> Labelled {
-    let picture = |p: u64| (0..len as u64).map(|i| mix(p * len as u64 + i + 1) as i8).collect();
-    (0..n).map(|p| (picture(p), 0)).collect()
+fn random_samples(n: u64, len: usize) -> Labelled {
+    let sample = |p: u64| (0..len as u64).map(|i| mix(p * len as u64 + i + 1) as i8).collect();
+    (0..n).map(|p| (sample(p), 0)).collect()
 }
 
 fn answer(value: &Value) -> std::io::Result<()> {

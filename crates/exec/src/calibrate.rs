@@ -1,4 +1,4 @@
-//! Fixes the exponents of gradients from sample pictures.
+//! Fixes the exponents of gradients from a few samples.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,26 +11,22 @@ use tinytrain_spec::arith::ceil_log2;
 use crate::float::{Values, backward, magnitudes};
 use crate::{ExecError, Executor, compile};
 
-/// Pictures that calibration looks at.
-pub const CALIBRATION_PICTURES: usize = 20;
-/// Exponent of a gradient that was zero on every picture.
+/// Samples that calibration looks at.
+pub const CALIBRATION_SAMPLES: usize = 20;
+/// Exponent of a gradient that was zero on every sample.
 pub const DEFAULT_EXPONENT: i32 = 0;
 
-/// Exponent of each gradient relative to the head's error: `ceil(log2(max |g| 2^k / 127)) + 1` over the given pictures with the initial head. The octave
+/// Exponent of each gradient relative to the head's error: `ceil(log2(max |g| 2^k / 127)) + 1` over the given samples with the initial head. The octave
 /// of headroom is used as the head learns. `graph` is the differentiated, unpruned graph; the result does not depend on the number of threads.
-pub fn calibrate(
-    graph: &Graph,
-    pictures: &[(Vec<i8>, usize)],
-    threads: usize,
-) -> Result<BTreeMap<Wrt, i32>, ExecError> {
+pub fn calibrate(graph: &Graph, samples: &[(Vec<i8>, usize)], threads: usize) -> Result<BTreeMap<Wrt, i32>, ExecError> {
     let program = Arc::new(compile::forward_of(graph)?);
     let places: BTreeMap<TensorId, Slot> = program.steps.iter().flat_map(|s| s.finished.iter().copied()).collect();
     let next = AtomicUsize::new(0);
     let worker = || -> Result<BTreeMap<Wrt, f64>, ExecError> {
         let mut executor = Executor::new(program.clone())?;
         let mut largest = BTreeMap::new();
-        while let Some((picture, label)) = pictures.get(next.fetch_add(1, Ordering::Relaxed)) {
-            executor.evaluate(picture, *label)?;
+        while let Some((sample, label)) = samples.get(next.fetch_add(1, Ordering::Relaxed)) {
+            executor.evaluate(sample, *label)?;
             let values = read_values(graph, &program, &places, &executor);
             for (wrt, m) in magnitudes(graph, &backward(graph, &values)) {
                 let l = largest.entry(wrt).or_insert(0.0f64);

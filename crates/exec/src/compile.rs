@@ -16,18 +16,18 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Attaches a head, differentiates, calibrates on `pictures` (int8, with labels).
+    /// Attaches a head, differentiates, calibrates on `samples` (int8, with labels).
     pub fn new(
         graph: &Graph,
         classes: usize,
         seed: u64,
-        pictures: &[(Vec<i8>, usize)],
+        samples: &[(Vec<i8>, usize)],
         threads: usize,
     ) -> Result<Self, ExecError> {
         let mut stages = vec![Stage { name: "import", graph: graph.clone() }];
         stages.extend(differentiate(graph, classes, seed)?);
         let last = stages.last_mut().expect("differentiate yields stages");
-        last.graph.exponents = calibrate(&last.graph, pictures, threads)?;
+        last.graph.exponents = calibrate(&last.graph, samples, threads)?;
         Ok(Self { stages: Arc::new(stages) })
     }
 

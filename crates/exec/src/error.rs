@@ -17,7 +17,7 @@ pub enum ExecError {
         /// The violated rule.
         what: String,
     },
-    /// Input, label, state or pictures of the wrong size.
+    /// Input, label, state or samples of the wrong size.
     #[error("{what}: {found} where {expected} is expected")]
     Size {
         /// Of what.
@@ -36,8 +36,8 @@ pub enum ExecError {
     /// Stopped by the caller.
     #[error("stopped after {0} steps")]
     Aborted(u64),
-    /// Reading pictures failed.
-    #[error("reading pictures: {0}")]
+    /// Reading samples failed.
+    #[error("reading samples: {0}")]
     Io(#[from] std::io::Error),
 }
 

@@ -82,7 +82,7 @@ impl Executor {
         Ok(e)
     }
 
-    /// Debug mode: bytes of the arena are overwritten as their buffer dies, and everything before a picture comes in.
+    /// Debug mode: bytes of the arena are overwritten as their buffer dies, and everything before a sample comes in.
     pub fn poison(&mut self, on: bool) {
         self.poison = on;
     }
@@ -162,7 +162,7 @@ impl Executor {
         Ok(())
     }
 
-    /// The class of a picture; the probabilities are in [`Executor::scores`] until the next call.
+    /// The class of a sample; the probabilities are in [`Executor::scores`] until the next call.
     pub fn predict(&mut self, input: &[i8]) -> Result<u32, ExecError> {
         self.forward(input)?;
         Ok(self.result.predicted)
@@ -194,7 +194,7 @@ impl Executor {
         Ok(self.train_from(0, label, lr))
     }
 
-    /// Keeps what the first `steps` steps make of a picture: the tensors of that frontier, one after the other. At most `program.prefix` steps.
+    /// Keeps what the first `steps` steps make of a sample: the tensors of that frontier, one after the other. At most `program.prefix` steps.
     pub fn prefix(&mut self, steps: usize, input: &[i8], out: &mut Vec<i8>) -> Result<(), ExecError> {
         let program = self.program.clone();
         let frontier = frontier(&program, steps)?;
@@ -266,7 +266,7 @@ impl Executor {
 
     fn load(&mut self, input: &[i8]) -> Result<(), ExecError> {
         let slot = self.program.input;
-        size("picture in bytes", input.len(), slot.bytes as usize)?;
+        size("sample in bytes", input.len(), slot.bytes as usize)?;
         if self.poison {
             self.memory.arena().fill(POISON);
         }

@@ -3,9 +3,9 @@ use std::sync::{Arc, Mutex};
 use tinytrain_ir::TensorId;
 
 use crate::executor::frontier_bytes;
-use crate::{Control, ExecError, Executor, PictureSource, trainer};
+use crate::{Control, ExecError, Executor, SampleSource, trainer};
 
-/// What the frozen steps in front of all training make of a set of pictures, computed once. Serves every Program of the same model that changes nothing
+/// What the frozen steps in front of all training make of a set of samples, computed once. Serves every Program of the same model that changes nothing
 /// before it.
 pub struct Kept {
     steps: usize,
@@ -15,11 +15,11 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Runs the first `steps` steps over as many of the first pictures as fit into `limit` bytes, on several threads. `None` if stopped.
+    /// Runs the first `steps` steps over as many of the first samples as fit into `limit` bytes, on several threads. `None` if stopped.
     pub fn compute(
         executor: &Executor,
         steps: usize,
-        pictures: &Arc<dyn PictureSource>,
+        samples: &Arc<dyn SampleSource>,
         limit: usize,
         threads: usize,
         control: &Control,
@@ -27,20 +27,20 @@ impl Kept {
         let program = executor.program().clone();
         let frontier = program.frontiers.get(steps).ok_or(ExecError::Usage("a prefix longer than what is frozen"))?;
         let bytes = frontier_bytes(frontier);
-        let count = pictures.len().min(limit / bytes.max(1));
+        let count = samples.len().min(limit / bytes.max(1));
         control.start(count as u64);
         let mut data = vec![0i8; count * bytes];
         let places: Mutex<Vec<(usize, &mut [i8])>> =
             Mutex::new(data.chunks_exact_mut(bytes.max(1)).enumerate().rev().collect());
         trainer::parallel(executor, threads, |executor| {
-            let mut picture = vec![0i8; program.input.bytes as usize];
+            let mut sample = vec![0i8; program.input.bytes as usize];
             let mut kept = Vec::with_capacity(bytes);
             while !control.stopped() {
                 let next = places.lock().unwrap_or_else(|e| e.into_inner()).pop();
                 let Some((i, place)) = next else { break };
-                pictures.read(i, &mut picture)?;
+                samples.read(i, &mut sample)?;
                 kept.clear();
-                executor.prefix(steps, &picture, &mut kept)?;
+                executor.prefix(steps, &sample, &mut kept)?;
                 place.copy_from_slice(&kept);
                 control.advance();
             }
@@ -62,8 +62,8 @@ impl Kept {
         frontier.is_some_and(|f| f.iter().map(|(t, _)| t).eq(&self.tensors) && frontier_bytes(f) == self.bytes)
     }
 
-    /// What was kept of picture `i`.
-    pub fn picture(&self, i: usize) -> Option<&[i8]> {
+    /// What was kept of sample `i`.
+    pub fn sample(&self, i: usize) -> Option<&[i8]> {
         self.data.get(i * self.bytes..(i + 1) * self.bytes)
     }
 }

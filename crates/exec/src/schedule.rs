@@ -1,4 +1,4 @@
-//! What a step is given from outside: the learning rate and which picture.
+//! What a step is given from outside: the learning rate and which sample.
 
 use tinytrain_spec::arith::Real31;
 use tinytrain_spec::random;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 use tinytrain_lower::Program;
 
-use crate::{Augment, ExecError, Executor, Kept, PictureSource, Schedule, permutation};
+use crate::{Augment, ExecError, Executor, Kept, SampleSource, Schedule, permutation};
 
 /// Progress of a long run, readable from any thread.
 #[derive(Default)]
@@ -43,11 +43,11 @@ impl Control {
 pub struct TrainOptions {
     /// Learning rate and number of steps of the whole run.
     pub schedule: Schedule,
-    /// Seed of the order of pictures and of augmentation.
+    /// Seed of the order of samples and of augmentation.
     pub seed: u64,
     /// Augmentation.
     pub augment: Augment,
-    /// Memory for what the frozen prefix makes of the pictures, in bytes; what does not fit is computed at every visit. Changes no bit.
+    /// Memory for what the frozen prefix makes of the samples, in bytes; what does not fit is computed at every visit. Changes no bit.
     pub cache_bytes: usize,
     /// Threads for filling that memory.
     pub threads: usize,
@@ -60,14 +60,14 @@ pub struct RunReport {
     pub steps: u64,
     /// Sum of losses before each update, Q.16.
     pub loss: i64,
-    /// How many pictures were classified right before their update.
+    /// How many samples were classified right before their update.
     pub correct: u64,
 }
 
-/// What an evaluation found, picture by picture.
+/// What an evaluation found, sample by sample.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
-    /// Class of each picture, in order.
+    /// Class of each sample, in order.
     pub predicted: Vec<u32>,
     /// How many are right.
     pub correct: usize,
@@ -75,11 +75,11 @@ pub struct Evaluation {
     pub loss: i64,
 }
 
-/// Trains a Program on pictures.
+/// Trains a Program on samples.
 pub struct Trainer {
     executor: Executor,
     options: TrainOptions,
-    pictures: Arc<dyn PictureSource>,
+    samples: Arc<dyn SampleSource>,
     /// Visits so far, which is also the next step of the schedule.
     visit: u64,
     epoch: Option<(u32, Vec<u32>)>,
@@ -90,16 +90,16 @@ impl Trainer {
     /// A run from the Program's initial state.
     pub fn new(
         program: Arc<Program>,
-        pictures: Arc<dyn PictureSource>,
+        samples: Arc<dyn SampleSource>,
         options: TrainOptions,
     ) -> Result<Self, ExecError> {
         if program.classes == 0 {
             return Err(ExecError::Usage("a program without a trainable head cannot be trained"));
         }
-        if pictures.is_empty() {
-            return Err(ExecError::Usage("there is no picture to train on"));
+        if samples.is_empty() {
+            return Err(ExecError::Usage("there is no sample to train on"));
         }
-        Ok(Self { executor: Executor::new(program)?, options, pictures, visit: 0, epoch: None, kept: None })
+        Ok(Self { executor: Executor::new(program)?, options, samples, visit: 0, epoch: None, kept: None })
     }
 
     /// The executor: state, counters.
@@ -128,19 +128,19 @@ impl Trainer {
         control.start(end - self.visit);
         let shape = [program.input_shape.h, program.input_shape.w, program.input_shape.c];
         let zero = program.input_quant.zero as i8;
-        let mut picture = vec![0i8; program.input.bytes as usize];
+        let mut sample = vec![0i8; program.input.bytes as usize];
         let mut report = RunReport::default();
         while self.visit < end && !control.stopped() {
             let index = self.index_of(self.visit);
-            let label = self.pictures.label(index);
+            let label = self.samples.label(index);
             let lr = self.options.schedule.rate(self.visit);
-            let kept = self.kept.as_ref().and_then(|k| Some((k.steps(), k.picture(index)?)));
+            let kept = self.kept.as_ref().and_then(|k| Some((k.steps(), k.sample(index)?)));
             let found = match kept {
                 Some((steps, kept)) => self.executor.train_step_kept(steps, kept, label, lr)?,
                 None => {
-                    self.pictures.read(index, &mut picture)?;
-                    self.options.augment.apply(&mut picture, shape, zero, self.options.seed, self.visit);
-                    self.executor.train_step(&picture, label, lr)?
+                    self.samples.read(index, &mut sample)?;
+                    self.options.augment.apply(&mut sample, shape, zero, self.options.seed, self.visit);
+                    self.executor.train_step(&sample, label, lr)?
                 }
             };
             self.visit += 1;
@@ -152,9 +152,9 @@ impl Trainer {
         Ok(report)
     }
 
-    /// The picture of a visit: epochs are seeded permutations.
+    /// The sample of a visit: epochs are seeded permutations.
     fn index_of(&mut self, visit: u64) -> usize {
-        let n = self.pictures.len() as u64;
+        let n = self.samples.len() as u64;
         let epoch = (visit / n) as u32;
         if self.epoch.as_ref().is_none_or(|(e, _)| *e != epoch) {
             self.epoch = Some((epoch, permutation(self.options.seed, epoch, n as usize)));
@@ -162,19 +162,19 @@ impl Trainer {
         self.epoch.as_ref().map_or(0, |(_, order)| order[(visit % n) as usize] as usize)
     }
 
-    /// Keeps what the frozen prefix makes of the pictures, where that pays: most are visited again.
+    /// Keeps what the frozen prefix makes of the samples, where that pays: most are visited again.
     fn fill(&mut self, control: &Control) -> Result<(), ExecError> {
         let remaining = self.options.schedule.steps.saturating_sub(self.visit);
-        let pays = remaining > self.pictures.len() as u64 && self.options.augment.is_off();
+        let pays = remaining > self.samples.len() as u64 && self.options.augment.is_off();
         let steps = self.executor.program().prefix;
         if self.kept.is_none() && pays && steps > 0 && self.options.cache_bytes > 0 {
             let (limit, threads) = (self.options.cache_bytes, self.options.threads);
-            self.kept = Kept::compute(&self.executor, steps, &self.pictures, limit, threads, control)?.map(Arc::new);
+            self.kept = Kept::compute(&self.executor, steps, &self.samples, limit, threads, control)?.map(Arc::new);
         }
         Ok(())
     }
 
-    /// Takes over what was kept for another scheme of the same model and the same pictures.
+    /// Takes over what was kept for another scheme of the same model and the same samples.
     pub fn use_kept(&mut self, kept: Arc<Kept>) -> Result<(), ExecError> {
         if !kept.fits(&self.executor) || !self.options.augment.is_off() {
             return Err(ExecError::Usage(
@@ -185,14 +185,14 @@ impl Trainer {
         Ok(())
     }
 
-    /// Classifies pictures with the state as it is, on several threads; the result does not depend on how many.
+    /// Classifies samples with the state as it is, on several threads; the result does not depend on how many.
     pub fn evaluate(
         &self,
-        pictures: &Arc<dyn PictureSource>,
+        samples: &Arc<dyn SampleSource>,
         threads: usize,
         control: &Control,
     ) -> Result<Evaluation, ExecError> {
-        evaluate(&self.executor, pictures, threads, control)
+        evaluate(&self.executor, samples, threads, control)
     }
 
     /// SHA-256 over every trainable byte, in hexadecimal.
@@ -209,23 +209,23 @@ pub fn checksum(bytes: &[u8]) -> String {
 /// See [`Trainer::evaluate`].
 pub fn evaluate(
     executor: &Executor,
-    pictures: &Arc<dyn PictureSource>,
+    samples: &Arc<dyn SampleSource>,
     threads: usize,
     control: &Control,
 ) -> Result<Evaluation, ExecError> {
-    let n = pictures.len();
+    let n = samples.len();
     control.start(n as u64);
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![(0u32, 0i32); n]);
     parallel(executor, threads, |executor| {
-        let mut picture = vec![0i8; executor.program().input.bytes as usize];
+        let mut sample = vec![0i8; executor.program().input.bytes as usize];
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= n || control.stopped() {
                 return Ok(());
             }
-            pictures.read(i, &mut picture)?;
-            let r = executor.evaluate(&picture, pictures.label(i))?;
+            samples.read(i, &mut sample)?;
+            let r = executor.evaluate(&sample, samples.label(i))?;
             found.lock().unwrap_or_else(|e| e.into_inner())[i] = (r.predicted, r.loss);
             control.advance();
         }
@@ -235,7 +235,7 @@ pub fn evaluate(
     }
     let found = found.into_inner().unwrap_or_else(|e| e.into_inner());
     Ok(Evaluation {
-        correct: found.iter().enumerate().filter(|(i, f)| f.0 as usize == pictures.label(*i)).count(),
+        correct: found.iter().enumerate().filter(|(i, f)| f.0 as usize == samples.label(*i)).count(),
         loss: found.iter().map(|f| f.1 as i64).sum(),
         predicted: found.iter().map(|f| f.0).collect(),
     })

@@ -1,16 +1,16 @@
-//! One measurement of a search: a whole training run and what it then finds on other pictures, on one thread.
+//! One measurement of a search: a whole training run and what it then finds on other samples, on one thread.
 
 use std::sync::Arc;
 
 use tinytrain_lower::Program;
 
-use crate::{Augment, Control, ExecError, Executor, Kept, PictureSource, Schedule, TrainOptions, Trainer, checksum};
+use crate::{Augment, Control, ExecError, Executor, Kept, SampleSource, Schedule, TrainOptions, Trainer, checksum};
 
-/// Pictures, and what may be known of them beforehand.
+/// Samples, and what may be known of them beforehand.
 #[derive(Clone)]
 pub struct Known {
-    /// The pictures.
-    pub pictures: Arc<dyn PictureSource>,
+    /// The samples.
+    pub samples: Arc<dyn SampleSource>,
     /// What frozen steps make of them. Left unused for a Program that it does not serve; changes no bit.
     pub kept: Option<Arc<Kept>>,
 }
@@ -18,7 +18,7 @@ pub struct Known {
 /// What a trial found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrialFound {
-    /// Pictures that are classified right after the training.
+    /// Samples that are classified right after the training.
     pub correct: usize,
     /// Sum of losses on them, Q.16.
     pub loss: i64,
@@ -36,7 +36,7 @@ pub fn trial(
     control: &Control,
 ) -> Result<TrialFound, ExecError> {
     let options = TrainOptions { schedule, seed, augment: Augment::default(), cache_bytes: 0, threads: 1 };
-    let mut trainer = Trainer::new(program, train.pictures.clone(), options)?;
+    let mut trainer = Trainer::new(program, train.samples.clone(), options)?;
     if let Some(kept) = train.kept.as_ref().filter(|k| k.fits(trainer.executor())) {
         trainer.use_kept(kept.clone())?;
     }
@@ -48,20 +48,20 @@ pub fn trial(
 }
 
 fn measure(mut executor: Executor, measured: &Known, control: &Control) -> Result<TrialFound, ExecError> {
-    let Known { pictures, kept } = measured;
+    let Known { samples, kept } = measured;
     let kept = kept.as_ref().filter(|k| k.fits(&executor));
-    let mut picture = vec![0i8; executor.program().input.bytes as usize];
+    let mut sample = vec![0i8; executor.program().input.bytes as usize];
     let (mut correct, mut loss) = (0, 0);
-    for i in 0..pictures.len() {
+    for i in 0..samples.len() {
         if control.stopped() {
             return Err(ExecError::Aborted(executor.steps() as u64));
         }
-        let label = pictures.label(i);
-        let found = match kept.and_then(|k| Some((k.steps(), k.picture(i)?))) {
+        let label = samples.label(i);
+        let found = match kept.and_then(|k| Some((k.steps(), k.sample(i)?))) {
             Some((steps, kept)) => executor.evaluate_kept(steps, kept, label)?,
             None => {
-                pictures.read(i, &mut picture)?;
-                executor.evaluate(&picture, label)?
+                samples.read(i, &mut sample)?;
+                executor.evaluate(&sample, label)?
             }
         };
         correct += usize::from(found.predicted as usize == label);

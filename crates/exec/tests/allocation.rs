@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
-use common::{network, pictures};
+use common::{network, samples};
 use tinytrain_exec::{Compiler, Executor};
 use tinytrain_ir::Scheme;
 use tinytrain_kernels::simd::Kernels;
@@ -38,7 +38,7 @@ static COUNTING: Counting = Counting;
 fn a_step_allocates_nothing() {
     for seed in 1..=4 {
         let graph = network(seed);
-        let data = pictures(&graph, 10, 5, seed);
+        let data = samples(&graph, 10, 5, seed);
         let compiler = Compiler::new(&graph, 5, seed, &data, 1).unwrap();
         for scheme in ["full", "bias:3,2:1/2,4:1/4"] {
             let scheme = Scheme::parse(scheme, compiler.layers()).unwrap();
@@ -50,10 +50,10 @@ fn a_step_allocates_nothing() {
                 executor.prefix(prefix, &data[0].0, &mut kept).unwrap();
                 let mut steps = || {
                     let rate = Real31::from_f64(0.01);
-                    for (picture, label) in &data {
-                        executor.train_step(picture, *label, rate).unwrap();
-                        executor.predict(picture).unwrap();
-                        executor.evaluate(picture, *label).unwrap();
+                    for (sample, label) in &data {
+                        executor.train_step(sample, *label, rate).unwrap();
+                        executor.predict(sample).unwrap();
+                        executor.evaluate(sample, *label).unwrap();
                         executor.train_step_kept(prefix, &kept, *label, rate).unwrap();
                         executor.evaluate_kept(prefix, &kept, *label).unwrap();
                     }

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Source, network, pictures};
+use common::{Source, network, samples};
 use tinytrain_exec::float::{Values, backward};
 use tinytrain_ir::{Graph, Op, TensorId};
 use tinytrain_passes::differentiate;
@@ -22,10 +22,10 @@ struct Net<'a> {
 
 impl Net<'_> {
     /// The unrounded forward pass: values, masks, and the loss; the error goes into `values.error`.
-    fn run(&self, picture: &[i8], label: usize) -> (Values, f64) {
+    fn run(&self, sample: &[i8], label: usize) -> (Values, f64) {
         let mut v = Values { head: self.head.clone(), ..Values::default() };
         v.weights = self.weights.iter().cloned().enumerate().collect();
-        v.activations.insert(self.graph.input, picture.iter().map(|&x| x as f64).collect());
+        v.activations.insert(self.graph.input, sample.iter().map(|&x| x as f64).collect());
         let mut loss = 0.0;
         for node in self.graph.nodes.iter().filter(|n| n.op.is_forward()) {
             let x = |i: usize| v.activations[&node.inputs[i]].clone();
@@ -156,7 +156,7 @@ fn unrounded_gradients_agree_with_finite_differences() {
         let imported = network(seed);
         let stages = differentiate(&imported, CLASSES, seed).unwrap();
         let graph = &stages.last().unwrap().graph;
-        let (picture, label) = pictures(&imported, 1, CLASSES, seed).remove(0);
+        let (sample, label) = samples(&imported, 1, CLASSES, seed).remove(0);
         let s = &mut Source(seed + 77);
         let features = graph.tensor(graph.head.as_ref().unwrap().features).shape.c;
         let mut net = Net {
@@ -165,7 +165,7 @@ fn unrounded_gradients_agree_with_finite_differences() {
             biases: graph.layers.iter().map(|l| l.bias.iter().map(|&b| b as f64).collect()).collect(),
             head: (0..CLASSES * features).map(|_| s.real(-3000.0, 3000.0)).collect(),
         };
-        let (values, _) = net.run(&picture, label);
+        let (values, _) = net.run(&sample, label);
         let grads = backward(graph, &values);
         let sums = |want: &dyn Fn(&Op) -> bool| -> BTreeMap<usize, TensorId> {
             let of = graph.nodes.iter().filter(|n| want(&n.op));
@@ -182,7 +182,7 @@ fn unrounded_gradients_agree_with_finite_differences() {
                     let mut at = |d: f64| {
                         let place = if is_bias { &mut net.biases } else { &mut net.weights };
                         place[layer][index] += d;
-                        let loss = net.run(&picture, label).1;
+                        let loss = net.run(&sample, label).1;
                         let place = if is_bias { &mut net.biases } else { &mut net.weights };
                         place[layer][index] -= d;
                         loss

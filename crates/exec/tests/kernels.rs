@@ -5,7 +5,7 @@ mod common;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::{network, pictures};
+use common::{network, samples};
 use tinytrain_exec::{Compiler, Executor, checksum};
 use tinytrain_import::{Options, import};
 use tinytrain_ir::{Graph, Scheme};
@@ -20,10 +20,10 @@ fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kerne
     let program = Arc::new(c.compile(&scheme, bits, 0).unwrap());
     let mut executor = Executor::with_kernels(program, kernels).unwrap();
     let mut found = String::new();
-    let data = pictures(graph, 7, CLASSES, 99);
+    let data = samples(graph, 7, CLASSES, 99);
     for step in 0..steps {
-        let (picture, label) = &data[step % data.len()];
-        let result = executor.train_step(picture, *label, Real31::from_f64(0.01)).unwrap();
+        let (sample, label) = &data[step % data.len()];
+        let result = executor.train_step(sample, *label, Real31::from_f64(0.01)).unwrap();
         found.push_str(&format!("{result:?};"));
     }
     checksum(executor.state()) + &found
@@ -31,7 +31,7 @@ fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kerne
 
 /// Compares all families, with each number of residual bits that takes a way of its own.
 fn compare(name: &str, graph: &Graph, schemes: &[&str], steps: usize) {
-    let c = Compiler::new(graph, CLASSES, 1, &pictures(graph, 10, CLASSES, 5), 2).unwrap();
+    let c = Compiler::new(graph, CLASSES, 1, &samples(graph, 10, CLASSES, 5), 2).unwrap();
     for scheme in schemes {
         for bits in [0, 2, 4, 8] {
             let expected = run(&c, graph, scheme, bits, steps, Kernels::Reference);

@@ -5,8 +5,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{network, pictures};
-use tinytrain_exec::{Augment, Compiler, Control, Executor, PictureSource, Pictures, Schedule, TrainOptions, Trainer};
+use common::{network, samples};
+use tinytrain_exec::{Augment, Compiler, Control, Executor, SampleSource, Samples, Schedule, TrainOptions, Trainer};
 use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
 use tinytrain_spec::arith::Real31;
 
@@ -14,7 +14,7 @@ const CLASSES: usize = 5;
 
 fn compiler(seed: u64) -> (Graph, Compiler) {
     let g = network(seed);
-    let c = Compiler::new(&g, CLASSES, seed, &pictures(&g, 10, CLASSES, seed), 2).unwrap();
+    let c = Compiler::new(&g, CLASSES, seed, &samples(&g, 10, CLASSES, seed), 2).unwrap();
     (g, c)
 }
 
@@ -30,11 +30,11 @@ const SCHEMES: [&str; 7] =
 fn a_pruned_backward_pass_gives_the_bits_of_the_full_one() {
     for seed in 1..=6 {
         let (g, c) = compiler(seed);
-        let (picture, label) = pictures(&g, 1, CLASSES, seed + 100).remove(0);
+        let (sample, label) = samples(&g, 1, CLASSES, seed + 100).remove(0);
         let tensors = |scheme: &str| -> BTreeMap<TensorId, Vec<i8>> {
             let mut e = executor(&c, scheme, 4);
             e.trace();
-            e.train_step(&picture, label, Real31::from_f64(0.01)).unwrap();
+            e.train_step(&sample, label, Real31::from_f64(0.01)).unwrap();
             e.take_trace().into_iter().collect()
         };
         let full = tensors("full");
@@ -60,7 +60,7 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
     for seed in 1..=4 {
         let (g, c) = compiler(seed);
         for scheme in SCHEMES {
-            let data = pictures(&g, 6, CLASSES, seed + 7);
+            let data = samples(&g, 6, CLASSES, seed + 7);
             let mut plain = executor(&c, scheme, 2);
             let mut poisoned = plain.clone();
             poisoned.poison(true);
@@ -84,7 +84,7 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
 fn what_one_scheme_kept_serves_every_scheme_that_changes_nothing_before() {
     for seed in 1..=4 {
         let (g, c) = compiler(seed);
-        let data = pictures(&g, 4, CLASSES, seed + 9);
+        let data = samples(&g, 4, CLASSES, seed + 9);
         for steps in 0..=executor(&c, "bias:3", 4).program().prefix {
             let mut source = executor(&c, "bias:3", 4);
             for scheme in ["head", "bias:1", "bias:2,4:1/4", "bias:3,2:1"] {
@@ -110,7 +110,7 @@ fn state_moves_where_the_scheme_says_and_nowhere_else() {
     for (scheme, bits) in [("head", 4), ("bias:2", 4), ("full", 0), ("full", 2), ("full", 4), ("full", 8)] {
         let mut e = executor(&c, scheme, bits);
         let before = e.state().to_vec();
-        for (p, label) in pictures(&g, 30, CLASSES, 9) {
+        for (p, label) in samples(&g, 30, CLASSES, 9) {
             e.train_step(&p, label, Real31::from_f64(0.3)).unwrap();
         }
         for s in &e.program().states {
@@ -128,13 +128,13 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
         let (g, c) = compiler(seed);
         let graph = c.graph();
         let mut e = executor(&c, "full", 4);
-        for (picture, label) in pictures(&g, 4, CLASSES, seed) {
+        for (sample, label) in samples(&g, 4, CLASSES, seed) {
             let head = head_weights(&e);
             let weights = current_weights(&e, graph);
             e.trace();
-            e.train_step(&picture, label, Real31::ZERO).unwrap();
+            e.train_step(&sample, label, Real31::ZERO).unwrap();
             let trace: BTreeMap<_, _> = e.take_trace().into_iter().collect();
-            let mut values = values_of(graph, &trace, &picture);
+            let mut values = values_of(graph, &trace, &sample);
             (values.head, values.weights) = (head, weights);
             for (t, float) in tinytrain_exec::float::backward(graph, &values) {
                 let Some(bytes) = trace.get(&t).filter(|_| matches!(graph.tensor(t).kind, Kind::Gradient(_))) else {
@@ -152,7 +152,7 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
     }
     let mean = sum / count as f64;
     println!("cosine between {count} integer gradients and their float64 twins: mean {mean:.4}, least {worst:.4}");
-    // A picture whose gradients are small beside the calibrated range has few bits; on average there is no such excuse.
+    // A sample whose gradients are small beside the calibrated range has few bits; on average there is no such excuse.
     assert!(worst > 0.9 && mean > 0.99, "least {worst}, mean {mean}");
 }
 
@@ -170,9 +170,9 @@ fn current_weights(e: &Executor, graph: &Graph) -> BTreeMap<usize, Vec<f64>> {
     (0..graph.layers.len()).map(|i| (i, of(i))).collect()
 }
 
-fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, picture: &[i8]) -> tinytrain_exec::float::Values {
+fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, sample: &[i8]) -> tinytrain_exec::float::Values {
     let mut v = tinytrain_exec::float::Values::default();
-    v.activations.insert(graph.input, picture.iter().map(|&x| x as f64).collect());
+    v.activations.insert(graph.input, sample.iter().map(|&x| x as f64).collect());
     for (t, bytes) in trace {
         let tensor = graph.tensor(*t);
         match tensor.kind {
@@ -195,7 +195,7 @@ fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, picture: &[i8])
 #[test]
 fn learning_lowers_the_loss() {
     let (g, c) = compiler(2);
-    let data = pictures(&g, 20, CLASSES, 4);
+    let data = samples(&g, 20, CLASSES, 4);
     for (scheme, bits) in [("head", 4), ("bias:3", 4), ("full", 0), ("full", 2), ("full", 4), ("full", 8)] {
         let mut e = executor(&c, scheme, bits);
         let loss = |e: &mut Executor| data.iter().map(|(p, l)| e.evaluate(p, *l).unwrap().loss as i64).sum::<i64>();
@@ -218,11 +218,11 @@ fn learning_lowers_the_loss() {
 fn threads_interruption_and_the_cache_change_no_bit() {
     let (g, c) = compiler(5);
     let program = Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), 2, 50).unwrap());
-    let all = pictures(&g, 23, CLASSES, 8);
+    let all = samples(&g, 23, CLASSES, 8);
     let bytes = all[0].0.len();
     let labels = all.iter().map(|p| p.1 as u16).collect();
-    let source: Arc<dyn PictureSource> =
-        Arc::new(Pictures::new(all.iter().flat_map(|p| p.0.clone()).collect(), labels, bytes).unwrap());
+    let source: Arc<dyn SampleSource> =
+        Arc::new(Samples::new(all.iter().flat_map(|p| p.0.clone()).collect(), labels, bytes).unwrap());
     let options = |threads, cache_bytes| TrainOptions {
         schedule: Schedule { peak: 0.003, steps: 100 },
         seed: 3,
@@ -258,7 +258,7 @@ fn threads_interruption_and_the_cache_change_no_bit() {
 fn sizes_and_labels_are_checked() {
     let (g, c) = compiler(1);
     let mut e = executor(&c, "head", 4);
-    let (p, _) = pictures(&g, 1, CLASSES, 1).remove(0);
+    let (p, _) = samples(&g, 1, CLASSES, 1).remove(0);
     assert_eq!(e.train_step(&p[1..], 0, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
     assert_eq!(e.train_step(&p, CLASSES, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
     assert_eq!(e.restore(&[0], 0).unwrap_err().code(), "SIZE_MISMATCH");

@@ -3,7 +3,7 @@ use tinytrain_spec::arith::round_half_up;
 
 use crate::ImportError;
 
-/// What a model expects of a picture: `real = (pixel - mean[c]) / std[c]` for a pixel 0..255; one entry, or one a
+/// What a model expects of an image: `real = (pixel - mean[c]) / std[c]` for a pixel 0..255; one entry, or one a
 /// channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalisation {
@@ -16,7 +16,7 @@ pub struct Normalisation {
 /// How to feed a model.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// Rows, columns, channels of one picture.
+    /// Rows, columns, channels of one image.
     pub shape: Shape,
     /// Quantisation of the graph's input.
     pub quant: Quant,
@@ -97,7 +97,7 @@ impl Input {
     ) -> Result<Self, ImportError> {
         let normalisation = stated.cloned().unwrap_or_else(|| Normalisation::guess(quant));
         normalisation.check(shape.c).map_err(|what| ImportError::Options { file: file.into(), what })?;
-        // An input with many channels is no picture; one table serves it, and memory stays bounded.
+        // An input with many channels is no image; one table serves it, and memory stays bounded.
         let uniform = normalisation.mean.len() == 1 && normalisation.std.len() == 1;
         let tables = if uniform {
             vec![normalisation.table(0, quant); shape.c.min(4)]

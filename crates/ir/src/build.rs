@@ -73,7 +73,7 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// A graph with one picture as its input; `source` is the input tensor's index in the file.
+    /// A graph with one sample as its input; `source` is the input tensor's index in the file.
     pub fn new(name: &str, input: Shape, quant: Quant, source: Option<usize>) -> Result<Self, IrError> {
         let mut b = Self {
             graph: Graph {
@@ -200,7 +200,7 @@ impl GraphBuilder {
         for (i, &w) in layer.weights.iter().enumerate() {
             let o = if layer.depthwise { i % out_c } else { i / per };
             let ends = [(-128 - zero) as i64 * w as i64, (127 - zero) as i64 * w as i64];
-            // Either end may be the larger; a tap outside the picture adds 0, which lies between.
+            // Either end may be the larger; a tap outside the sample adds 0, which lies between.
             low[o] += ends[0].min(ends[1]);
             high[o] += ends[0].max(ends[1]);
         }
@@ -251,7 +251,7 @@ impl GraphBuilder {
             w.pad[axis] < w.kernel[axis] && (w.out[axis] - 1) * w.stride[axis] < n + w.pad[axis]
         };
         if !touches(0, xs.h) || !touches(1, xs.w) {
-            return Err(self.unsupported("pooling with windows that lie outside the picture".into()));
+            return Err(self.unsupported("pooling with windows that lie outside the sample".into()));
         }
         let params = PoolParams {
             in_h: xs.h as i32,

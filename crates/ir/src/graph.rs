@@ -382,7 +382,7 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Convolutions in order of execution.
     pub layers: Vec<Layer>,
-    /// The picture.
+    /// The sample.
     pub input: TensorId,
     /// What the model yields.
     pub outputs: Vec<TensorId>,

@@ -1,7 +1,7 @@
 /* What the depthwise kernels share: four channels' planes of int16 in scratch, and sums over a window for four
  * neighbouring outputs.
  *
- * A plane has `words` pairs a row. Columns left and right of the picture hold 0; rows above and below are not
+ * A plane has `words` pairs a row. Columns left and right of the sample hold 0; rows above and below are not
  * stored, a window is cut instead. For each kernel row there are `taps` words of weights: (w0, w1), (w2, w3).. for
  * windows that begin at an even column, and, where windows at odd columns occur (odd distances between outputs),
  * between them (0, w0), (w1, w2)... : then no pair is ever loaded across two words. */

@@ -1,4 +1,4 @@
-/* What the pooling kernels share: windows cut at the picture's edges. */
+/* What the pooling kernels share: windows cut at the sample's edges. */
 #ifndef TT_POOL_H
 #define TT_POOL_H
 

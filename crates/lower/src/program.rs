@@ -300,11 +300,11 @@ pub type Frontier = Vec<(TensorId, Slot)>;
 pub struct Program {
     /// The model's name.
     pub name: String,
-    /// Shape of the picture.
+    /// Shape of the sample.
     pub input_shape: Shape,
-    /// Quantisation of the picture.
+    /// Quantisation of the sample.
     pub input_quant: Quant,
-    /// Where the picture goes before step 0.
+    /// Where the sample goes before step 0.
     pub input: Slot,
     /// All steps.
     pub steps: Vec<Step>,

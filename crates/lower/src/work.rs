@@ -82,7 +82,7 @@ impl Costs {
         }
     }
 
-    /// Predicted instructions of a training step of a Program, the picture being in its place.
+    /// Predicted instructions of a training step of a Program, the sample being in its place.
     pub fn training_step(&self, program: &Program) -> f64 {
         let rest = Work { kind: REST.into(), terms: [1.0, 0.0, 0.0, 0.0] };
         program.work().iter().map(|w| self.of(w)).sum::<f64>() + self.of(&rest)

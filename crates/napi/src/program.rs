@@ -4,13 +4,13 @@ use napi::bindgen_prelude::{Float64Array, Int8Array, Object, Uint8Array, Uint32A
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
-use tinytrain_exec::{CALIBRATION_PICTURES, ExecError, Executor, PictureSource, Schedule, permutation};
+use tinytrain_exec::{CALIBRATION_SAMPLES, ExecError, Executor, SampleSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
 use tinytrain_lower::Target;
 use tinytrain_spec::arith::Real31;
 
 use crate::error::Failure;
-use crate::pictures::Dataset;
+use crate::samples::Dataset;
 use crate::task::on_thread;
 use crate::{Control, Model};
 
@@ -31,7 +31,7 @@ pub struct StageDump {
 
 #[napi]
 impl Compiler {
-    /// Differentiates a model for so many classes and calibrates it on a few pictures of a data set, chosen by the seed.
+    /// Differentiates a model for so many classes and calibrates it on a few samples of a data set, chosen by the seed.
     #[napi(ts_return_type = "Promise<Compiler>")]
     pub fn create<'e>(
         env: &'e Env,
@@ -39,11 +39,11 @@ impl Compiler {
         classes: u32,
         seed: f64,
         threads: u32,
-        pictures: Option<&Dataset>,
+        samples: Option<&Dataset>,
     ) -> Result<Object<'e>> {
         let (graph, seed) = (model.graph(), seed as u64);
         let length = graph.tensor(graph.input).shape.len();
-        let source = pictures.map(|p| p.fitting(length)).transpose()?;
+        let source = samples.map(|p| p.fitting(length)).transpose()?;
         on_thread(env, move || {
             let chosen = source.map_or(Ok(Vec::new()), |s| choose(&*s, length, seed))?;
             let inner = tinytrain_exec::Compiler::new(&graph, classes as usize, seed, &chosen, threads as usize)?;
@@ -80,17 +80,17 @@ impl Compiler {
     }
 }
 
-/// The pictures to calibrate on: the first of an epoch that no training reaches.
+/// The samples to calibrate on: the first of an epoch that no training reaches.
 fn choose(
-    source: &dyn PictureSource,
+    source: &dyn SampleSource,
     length: usize,
     seed: u64,
 ) -> std::result::Result<Vec<(Vec<i8>, usize)>, ExecError> {
-    let order = permutation(seed, u32::MAX, source.len()).into_iter().take(CALIBRATION_PICTURES);
+    let order = permutation(seed, u32::MAX, source.len()).into_iter().take(CALIBRATION_SAMPLES);
     let read = |i: u32| {
-        let mut picture = vec![0; length];
-        source.read(i as usize, &mut picture)?;
-        Ok((picture, source.label(i as usize)))
+        let mut sample = vec![0; length];
+        source.read(i as usize, &mut sample)?;
+        Ok((sample, source.label(i as usize)))
     };
     order.map(read).collect()
 }
@@ -173,12 +173,12 @@ pub struct StepFound {
     pub saturated: f64,
 }
 
-/// Predictions of many pictures.
+/// Predictions of many samples.
 #[napi(object)]
 pub struct Predictions {
-    /// The class of each picture.
+    /// The class of each sample.
     pub predicted: Uint32Array,
-    /// Probabilities in Q0.31, classes of a picture one after the other.
+    /// Probabilities in Q0.31, classes of a sample one after the other.
     pub scores: Float64Array,
 }
 
@@ -197,10 +197,10 @@ impl Session {
         Ok(Self { inner: Arc::new(Mutex::new(executor)) })
     }
 
-    /// The class of a picture.
+    /// The class of a sample.
     #[napi]
-    pub fn predict(&self, picture: Int8Array) -> Result<u32> {
-        Ok(self.lock()?.predict(&picture).map_err(Failure::from)?)
+    pub fn predict(&self, sample: Int8Array) -> Result<u32> {
+        Ok(self.lock()?.predict(&sample).map_err(Failure::from)?)
     }
 
     /// Probabilities of the last prediction, Q0.31.
@@ -211,9 +211,9 @@ impl Session {
 
     /// One training step at a learning rate of [`learning_rate`].
     #[napi]
-    pub fn train_step(&self, picture: Int8Array, label: u32, rate: Rate) -> Result<StepFound> {
+    pub fn train_step(&self, sample: Int8Array, label: u32, rate: Rate) -> Result<StepFound> {
         let lr = Real31 { m: rate.mantissa, e: rate.exponent };
-        let found = self.lock()?.train_step(&picture, label as usize, lr).map_err(Failure::from)?;
+        let found = self.lock()?.train_step(&sample, label as usize, lr).map_err(Failure::from)?;
         Ok(StepFound { predicted: found.predicted, loss: found.loss, saturated: found.saturated as f64 })
     }
 
@@ -229,23 +229,23 @@ impl Session {
         Ok(self.lock()?.restore(&state, steps).map_err(Failure::from)?)
     }
 
-    /// Classes and probabilities of all pictures of a data set.
+    /// Classes and probabilities of all samples of a data set.
     #[napi(ts_return_type = "Promise<Predictions>")]
-    pub fn predict_all<'e>(&self, env: &'e Env, pictures: &Dataset, control: &Control) -> Result<Object<'e>> {
+    pub fn predict_all<'e>(&self, env: &'e Env, samples: &Dataset, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         let length = self.lock()?.program().input.bytes as usize;
-        let pictures = pictures.fitting(length)?;
+        let samples = samples.fitting(length)?;
         on_thread(env, move || {
             let mut executor = lock(&inner)?;
-            let mut picture = vec![0; length];
+            let mut sample = vec![0; length];
             let (mut predicted, mut scores) = (Vec::new(), Vec::new());
-            control.progress.total.store(pictures.len() as u64, std::sync::atomic::Ordering::Relaxed);
-            for i in 0..pictures.len() {
+            control.progress.total.store(samples.len() as u64, std::sync::atomic::Ordering::Relaxed);
+            for i in 0..samples.len() {
                 if control.abort.load(std::sync::atomic::Ordering::Relaxed) {
                     return Err(ExecError::Aborted(i as u64).into());
                 }
-                pictures.read(i, &mut picture)?;
-                predicted.push(executor.predict(&picture)?);
+                samples.read(i, &mut sample)?;
+                predicted.push(executor.predict(&sample)?);
                 scores.extend(executor.scores().iter().map(|&s| s as f64));
                 control.progress.done.store(i as u64 + 1, std::sync::atomic::Ordering::Relaxed);
             }

@@ -1,4 +1,4 @@
-//! What the search asks for: what frozen layers make of pictures, whole trials, and the bytes of many candidates at once.
+//! What the search asks for: what frozen layers make of samples, whole trials, and the bytes of many candidates at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use tinytrain_exec::{ExecError, Executor, Known, Schedule};
 use tinytrain_lower::{Costs, Target};
 
 use crate::error::Failure;
-use crate::pictures::Dataset;
+use crate::samples::Dataset;
 use crate::task::on_thread;
 use crate::{Compiler, Control, Program};
 
-/// What the first, frozen steps of a Program make of pictures. Serves every Program of the same model that changes nothing before.
+/// What the first, frozen steps of a Program make of samples. Serves every Program of the same model that changes nothing before.
 #[napi]
 pub struct Kept {
     inner: Arc<tinytrain_exec::Kept>,
@@ -23,25 +23,25 @@ pub struct Kept {
 
 #[napi]
 impl Kept {
-    /// Runs the first `steps` steps over as many of the pictures as fit into so many bytes; the others are run again at every visit.
+    /// Runs the first `steps` steps over as many of the samples as fit into so many bytes; the others are run again at every visit.
     #[napi(ts_return_type = "Promise<Kept>")]
     pub fn compute<'e>(
         env: &'e Env,
         program: &Program,
-        pictures: &Dataset,
+        samples: &Dataset,
         steps: u32,
         bytes: f64,
         threads: u32,
         control: &Control,
     ) -> Result<Object<'e>> {
         let (program, control) = (program.inner.clone(), control.inner.clone());
-        let pictures = pictures.fitting(program.input.bytes as usize)?;
+        let samples = samples.fitting(program.input.bytes as usize)?;
         on_thread(env, move || {
             let executor = Executor::new(program)?;
             let kept = tinytrain_exec::Kept::compute(
                 &executor,
                 steps as usize,
-                &pictures,
+                &samples,
                 bytes as usize,
                 threads as usize,
                 &control,
@@ -63,16 +63,16 @@ pub fn frozen_steps(program: &Program) -> u32 {
 pub struct TrialOptions {
     /// The highest learning rate.
     pub lr: f64,
-    /// Training steps, a picture each.
+    /// Training steps, a sample each.
     pub steps: f64,
-    /// Seed of the order of pictures.
+    /// Seed of the order of samples.
     pub seed: f64,
 }
 
 /// What a trial found.
 #[napi(object)]
 pub struct TrialFound {
-    /// Pictures that are classified right after the training.
+    /// Samples that are classified right after the training.
     pub correct: u32,
     /// Sum of losses on them, Q.16.
     pub loss: f64,
@@ -80,7 +80,7 @@ pub struct TrialFound {
     pub checksum: String,
 }
 
-/// Trains a Program from its initial state and measures it on other pictures, all on one thread.
+/// Trains a Program from its initial state and measures it on other samples, all on one thread.
 #[napi(ts_return_type = "Promise<TrialFound>")]
 pub fn trial<'e>(
     env: &'e Env,
@@ -91,8 +91,8 @@ pub fn trial<'e>(
     control: &Control,
 ) -> Result<Object<'e>> {
     let length = program.inner.input.bytes as usize;
-    let known = |(pictures, kept): (&Dataset, Option<&Kept>)| -> std::result::Result<Known, Failure> {
-        Ok(Known { pictures: pictures.fitting(length)?, kept: kept.map(|k| k.inner.clone()) })
+    let known = |(samples, kept): (&Dataset, Option<&Kept>)| -> std::result::Result<Known, Failure> {
+        Ok(Known { samples: samples.fitting(length)?, kept: kept.map(|k| k.inner.clone()) })
     };
     let (train, measured) = (known(train)?, known(measured)?);
     let (program, control) = (program.inner.clone(), control.inner.clone());

@@ -6,8 +6,8 @@ use napi_derive::napi;
 use tinytrain_exec::{Augment, Schedule};
 
 use crate::error::Failure;
-use crate::pictures::Dataset;
 use crate::program::lock;
+use crate::samples::Dataset;
 use crate::task::on_thread;
 use crate::{Control, Program};
 
@@ -18,13 +18,13 @@ pub struct TrainerOptions {
     pub lr: f64,
     /// Steps of the whole run.
     pub steps: f64,
-    /// Seed of the order of pictures and of augmentation.
+    /// Seed of the order of samples and of augmentation.
     pub seed: f64,
-    /// Mirrors every other picture, by chance.
+    /// Mirrors every other sample, by chance.
     pub flip: bool,
     /// Shifts by up to so many pixels.
     pub shift: u32,
-    /// Bytes for what the frozen prefix makes of the pictures.
+    /// Bytes for what the frozen prefix makes of the samples.
     pub cache_bytes: f64,
     /// Threads for filling that.
     pub threads: u32,
@@ -37,14 +37,14 @@ pub struct StretchFound {
     pub steps: f64,
     /// Sum of losses before each update, Q.16.
     pub loss: f64,
-    /// How many pictures were classified right before their update.
+    /// How many samples were classified right before their update.
     pub correct: f64,
 }
 
 /// What an evaluation found.
 #[napi(object)]
 pub struct EvaluationFound {
-    /// The class of each picture.
+    /// The class of each sample.
     pub predicted: Uint32Array,
     /// How many are right.
     pub correct: u32,
@@ -63,7 +63,7 @@ pub struct Checkpoint {
     pub saturated: Float64Array,
 }
 
-/// Trains a Program on pictures.
+/// Trains a Program on samples.
 #[napi]
 pub struct Trainer {
     inner: Arc<Mutex<tinytrain_exec::Trainer>>,
@@ -74,7 +74,7 @@ pub struct Trainer {
 impl Trainer {
     /// A run from the Program's initial state.
     #[napi(constructor)]
-    pub fn new(program: &Program, pictures: &Dataset, options: TrainerOptions) -> Result<Self> {
+    pub fn new(program: &Program, samples: &Dataset, options: TrainerOptions) -> Result<Self> {
         let length = program.inner.input.bytes as usize;
         let options = tinytrain_exec::TrainOptions {
             schedule: Schedule { peak: options.lr, steps: options.steps as u64 },
@@ -83,7 +83,7 @@ impl Trainer {
             cache_bytes: options.cache_bytes as usize,
             threads: options.threads as usize,
         };
-        let trainer = tinytrain_exec::Trainer::new(program.inner.clone(), pictures.fitting(length)?, options);
+        let trainer = tinytrain_exec::Trainer::new(program.inner.clone(), samples.fitting(length)?, options);
         Ok(Self { inner: Arc::new(Mutex::new(trainer.map_err(Failure::from)?)), length })
     }
 
@@ -97,19 +97,13 @@ impl Trainer {
         })
     }
 
-    /// Classifies pictures with the state as it is.
+    /// Classifies samples with the state as it is.
     #[napi(ts_return_type = "Promise<EvaluationFound>")]
-    pub fn evaluate<'e>(
-        &self,
-        env: &'e Env,
-        pictures: &Dataset,
-        threads: u32,
-        control: &Control,
-    ) -> Result<Object<'e>> {
+    pub fn evaluate<'e>(&self, env: &'e Env, samples: &Dataset, threads: u32, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
-        let pictures = pictures.fitting(self.length)?;
+        let samples = samples.fitting(self.length)?;
         on_thread(env, move || {
-            let found = lock(&inner)?.evaluate(&pictures, threads as usize, &control)?;
+            let found = lock(&inner)?.evaluate(&samples, threads as usize, &control)?;
             Ok(EvaluationFound {
                 predicted: found.predicted.into(),
                 correct: found.correct as u32,

@@ -142,7 +142,7 @@ impl Differentiator {
         });
     }
 
-    /// A node that yields a gradient of `t`. The picture has none.
+    /// A node that yields a gradient of `t`. The sample has none.
     fn contribute(&mut self, op: Op, inputs: &[TensorId], t: TensorId) {
         if t == self.g.input {
             return;

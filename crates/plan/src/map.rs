@@ -1,4 +1,4 @@
-//! A picture of a plan for a terminal: steps from left to right, memory from the bottom up.
+//! A sample of a plan for a terminal: steps from left to right, memory from the bottom up.
 
 use crate::problem::{Peak, peak};
 use crate::{Buffer, Plan};
@@ -100,7 +100,7 @@ impl Axis {
 
 /// The cells as lines, lowest bytes first.
 fn draw(placed: &[Placed], steps: &Axis, bytes: &Axis) -> Vec<Vec<u8>> {
-    let mut picture = vec![vec![FREE; steps.cells]; bytes.cells];
+    let mut sample = vec![vec![FREE; steps.cells]; bytes.cells];
     let mut most = vec![vec![0; steps.cells]; bytes.cells];
     for p in placed {
         for row in 0..bytes.cells {
@@ -108,12 +108,12 @@ fn draw(placed: &[Placed], steps: &Axis, bytes: &Axis) -> Vec<Vec<u8>> {
             for column in 0..if height > 0 { steps.cells } else { 0 } {
                 let area = height * steps.covered(column, p.buffer.start.into(), p.buffer.end.into());
                 if area > most[row][column] {
-                    (most[row][column], picture[row][column]) = (area, p.symbol);
+                    (most[row][column], sample[row][column]) = (area, p.symbol);
                 }
             }
         }
     }
-    picture
+    sample
 }
 
 fn legend(placed: &[Placed], labels: &[String]) -> String {

@@ -97,7 +97,7 @@ pub fn log2(x: u64) -> u32 {
     (whole << U_BITS) + (bits << (U_BITS - LOG_BITS))
 }
 
-/// What the head found for one picture.
+/// What the head found for one sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeadResult {
     /// Class with the largest logit, the lowest of several.

@@ -11,7 +11,7 @@ export function photograph(rgb: Float32Array, size: number, r: Random): Uint8Arr
   return new Uint8Array(bytes.buffer);
 }
 
-/** Brightness that falls off across the picture, contrast, and a cast of colour. */
+/** Brightness that falls off across the image, contrast, and a cast of colour. */
 function light(rgb: Float32Array, size: number, r: Random): void {
   const angle = r.range(0, 2 * Math.PI);
   const slope = r.range(0, 0.45);

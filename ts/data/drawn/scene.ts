@@ -176,7 +176,7 @@ function occluder(r: Random): string {
   );
 }
 
-/** The picture as an SVG document of size x size pixels. */
+/** The image as an SVG document of size x size pixels. */
 export function scene(r: Random, draw: (r: Random) => Part[], size: number): string {
   const ground = anyColour(r);
   const defs: string[] = [];

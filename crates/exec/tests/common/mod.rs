@@ -1,4 +1,4 @@
-//! Small random networks and pictures.
+//! Small random networks and samples.
 #![allow(dead_code)]
 
 use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, PoolSpec, Quant, Shape, TensorId};
@@ -81,12 +81,12 @@ pub fn network(seed: u64) -> Graph {
     b.finish(vec![f]).unwrap()
 }
 
-pub fn picture(s: &mut Source, len: usize) -> Vec<i8> {
+pub fn sample(s: &mut Source, len: usize) -> Vec<i8> {
     (0..len).map(|_| s.range(-128, 127) as i8).collect()
 }
 
-pub fn pictures(graph: &Graph, n: usize, classes: usize, seed: u64) -> Vec<(Vec<i8>, usize)> {
+pub fn samples(graph: &Graph, n: usize, classes: usize, seed: u64) -> Vec<(Vec<i8>, usize)> {
     let s = &mut Source(seed ^ 0x5555);
     let len = graph.tensor(graph.input).shape.len();
-    (0..n).map(|i| (picture(s, len), i % classes)).collect()
+    (0..n).map(|i| (sample(s, len), i % classes)).collect()
 }

@@ -1,35 +1,35 @@
-//! Pictures as int8 tensors, in memory or behind a function that reads them.
+//! Samples as int8 tensors, in memory or behind a function that reads them.
 
 use tinytrain_spec::random;
 
 use crate::ExecError;
 
-/// Where pictures come from: all have the same number of bytes.
-pub trait PictureSource: Send + Sync {
+/// Where samples come from: all have the same number of bytes.
+pub trait SampleSource: Send + Sync {
     /// How many.
     fn len(&self) -> usize;
     /// Whether there is none.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Class of picture `i`.
+    /// Class of sample `i`.
     fn label(&self, i: usize) -> usize;
-    /// Copies picture `i` into `out`.
+    /// Copies sample `i` into `out`.
     fn read(&self, i: usize, out: &mut [i8]) -> Result<(), ExecError>;
 }
 
-/// Pictures in memory.
-pub struct Pictures {
+/// Samples in memory.
+pub struct Samples {
     data: Vec<i8>,
     labels: Vec<u16>,
 }
 
-impl Pictures {
-    /// `data` holds the pictures one after the other, `bytes` each.
+impl Samples {
+    /// `data` holds the samples one after the other, `bytes` each.
     pub fn new(data: Vec<i8>, labels: Vec<u16>, bytes: usize) -> Result<Self, ExecError> {
         if data.len() != labels.len() * bytes {
             return Err(ExecError::Size {
-                what: "pictures in bytes",
+                what: "samples in bytes",
                 found: data.len(),
                 expected: labels.len() * bytes,
             });
@@ -38,7 +38,7 @@ impl Pictures {
     }
 }
 
-impl PictureSource for Pictures {
+impl SampleSource for Samples {
     fn len(&self) -> usize {
         self.labels.len()
     }
@@ -51,10 +51,10 @@ impl PictureSource for Pictures {
     }
 }
 
-/// Augmentation of training pictures: a function of seed and visit, so a run can be resumed and its bits do not depend on threads.
+/// Augmentation of training samples: a function of seed and visit, so a run can be resumed and its bits do not depend on threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Augment {
-    /// Mirrors every other picture, by chance.
+    /// Mirrors every other sample, by chance.
     pub flip: bool,
     /// Shifts by up to so many pixels either way; what comes in is the zero point.
     pub shift: usize,
@@ -66,13 +66,13 @@ impl Augment {
         *self == Self::default()
     }
 
-    /// Applies it to a picture of `h` x `w` x `c` in place.
-    pub fn apply(&self, picture: &mut [i8], [h, w, c]: [usize; 3], zero: i8, seed: u64, visit: u64) {
+    /// Applies it to a sample of `h` x `w` x `c` in place.
+    pub fn apply(&self, sample: &mut [i8], [h, w, c]: [usize; 3], zero: i8, seed: u64, visit: u64) {
         /// Tensor number of the generator under which augmentation is drawn.
         const AUGMENT: u32 = 0xffff_fffd;
         let r = random::draw(random::key(seed, (visit >> 32) as u32, AUGMENT), visit as u32);
         if self.flip && r & 1 == 1 {
-            for row in picture.chunks_exact_mut(w * c) {
+            for row in sample.chunks_exact_mut(w * c) {
                 for x in 0..w / 2 {
                     (0..c).for_each(|i| row.swap(x * c + i, (w - 1 - x) * c + i));
                 }
@@ -82,14 +82,14 @@ impl Augment {
             let span = 2 * self.shift as u64 + 1;
             let draw = |bits: u64| (((bits & 0xffff) * span) >> 16) as isize - self.shift as isize;
             let (dy, dx) = (draw(r >> 16), draw(r >> 32));
-            let old = picture.to_vec();
-            picture.fill(zero);
+            let old = sample.to_vec();
+            sample.fill(zero);
             for y in 0..h as isize {
                 for x in 0..w as isize {
                     let (sy, sx) = (y + dy, x + dx);
                     if (0..h as isize).contains(&sy) && (0..w as isize).contains(&sx) {
                         let (to, from) = ((y as usize * w + x as usize) * c, (sy as usize * w + sx as usize) * c);
-                        picture[to..to + c].copy_from_slice(&old[from..from + c]);
+                        sample[to..to + c].copy_from_slice(&old[from..from + c]);
                     }
                 }
             }

@@ -1,24 +1,24 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { loadPictures, type PictureSet, TinytrainError } from '#tinytrain';
-import { pictures, plain, smallSet, temporary, write } from '../helpers/folder.js';
+import { loadImages, type SampleSet, TinytrainError } from '#tinytrain';
+import { images, plain, smallSet, temporary, write } from '../helpers/folder.js';
 import { plainInput } from '../helpers/input.js';
 
 const input = plainInput(8);
 
 async function refused(t: ExecutionContext, folder: string, code: string, message: RegExp): Promise<void> {
-  const error = await t.throwsAsync(loadPictures(folder, input), { instanceOf: TinytrainError });
+  const error = await t.throwsAsync(loadImages(folder, input), { instanceOf: TinytrainError });
   t.is(error.code, code);
   t.regex(error.message, message);
 }
 
-const names = (set: PictureSet, folder: string, split: 'train' | 'test') =>
+const names = (set: SampleSet, folder: string, split: 'train' | 'test') =>
   set[split].names.map(name => name.slice(folder.length + 1).replaceAll('\\', '/'));
 
 test('train, validation and test folders are the splits', async t => {
   const folder = await temporary(t);
-  await pictures(folder, {
+  await images(folder, {
     'train/b': 2,
     'train/a': 3,
     'validation/a': 1,
@@ -26,7 +26,7 @@ test('train, validation and test folders are the splits', async t => {
     'test/a': 1,
     'test/b': 2,
   });
-  const set = await loadPictures(folder, input);
+  const set = await loadImages(folder, input);
   t.deepEqual(set.classes, ['a', 'b']);
   t.deepEqual([...set.train.labels], [0, 0, 0, 1, 1]);
   t.deepEqual([set.validation?.size, set.test.size], [2, 3]);
@@ -35,17 +35,17 @@ test('train, validation and test folders are the splits', async t => {
 
 test('without a test folder the validation folder is measured on', async t => {
   const folder = await temporary(t);
-  await pictures(folder, { 'train/a': 2, 'train/b': 2, 'val/a': 1, 'val/b': 1 });
-  const set = await loadPictures(folder, input);
+  await images(folder, { 'train/a': 2, 'train/b': 2, 'val/a': 1, 'val/b': 1 });
+  const set = await loadImages(folder, input);
   t.deepEqual([set.train.size, set.validation, set.test.size], [4, undefined, 2]);
 });
 
 test('class folders alone are split by the seed, a fifth of each class for the test', async t => {
   const folder = await temporary(t);
-  await pictures(folder, { a: 10, b: 20 });
-  const first = await loadPictures(folder, input, { seed: 1 });
-  const again = await loadPictures(folder, input, { seed: 1 });
-  const other = await loadPictures(folder, input, { seed: 2 });
+  await images(folder, { a: 10, b: 20 });
+  const first = await loadImages(folder, input, { seed: 1 });
+  const again = await loadImages(folder, input, { seed: 1 });
+  const other = await loadImages(folder, input, { seed: 2 });
   t.deepEqual([first.train.size, first.test.size], [24, 6]);
   t.deepEqual([...first.test.labels], [0, 0, 1, 1, 1, 1]);
   t.deepEqual(names(again, folder, 'test'), names(first, folder, 'test'));
@@ -56,31 +56,31 @@ test('class folders alone are split by the seed, a fifth of each class for the t
 
 test('shares of the split can be chosen', async t => {
   const folder = await temporary(t);
-  await pictures(folder, { a: 10, b: 10 });
-  const set = await loadPictures(folder, input, { shares: { validation: 0.2, test: 0.3 } });
+  await images(folder, { a: 10, b: 10 });
+  const set = await loadImages(folder, input, { shares: { validation: 0.2, test: 0.3 } });
   t.deepEqual([set.train.size, set.validation?.size, set.test.size], [10, 4, 6]);
 });
 
 test('classes are sorted bytewise', async t => {
   const folder = await temporary(t);
-  await pictures(folder, { b: 2, Z: 2, ä: 2, a10: 2, a9: 2 });
-  t.deepEqual((await loadPictures(folder, input)).classes, ['Z', 'a10', 'a9', 'b', 'ä']);
+  await images(folder, { b: 2, Z: 2, ä: 2, a10: 2, a9: 2 });
+  t.deepEqual((await loadImages(folder, input)).classes, ['Z', 'a10', 'a9', 'b', 'ä']);
 });
 
 test('a class may be called train', async t => {
   const folder = await temporary(t);
-  await pictures(folder, { bus: 2, train: 2, tram: 2 });
-  t.deepEqual((await loadPictures(folder, input)).classes, ['bus', 'train', 'tram']);
+  await images(folder, { bus: 2, train: 2, tram: 2 });
+  t.deepEqual((await loadImages(folder, input)).classes, ['bus', 'train', 'tram']);
 });
 
 test('hidden files and sidecars are passed over, links are followed', async t => {
   const folder = await temporary(t);
-  await pictures(folder, { a: 2, 'elsewhere/b': 2 });
+  await images(folder, { a: 2, 'elsewhere/b': 2 });
   await write(folder, { 'a/notes.txt': 'x', 'a/.DS_Store': 'x', 'labels.csv': 'x' });
   await fs.rename(join(folder, 'elsewhere'), `${folder}-b`);
   t.teardown(() => fs.rm(`${folder}-b`, { recursive: true, force: true }));
   await fs.symlink(join(`${folder}-b`, 'b'), join(folder, 'b'));
-  const set = await loadPictures(folder, input);
+  const set = await loadImages(folder, input);
   t.deepEqual(set.classes, ['a', 'b']);
   t.is(set.train.size + set.test.size, 4);
 });
@@ -89,8 +89,8 @@ test('layouts that cannot be meant are refused, each by name', async t => {
   const cases: [Record<string, number>, string, RegExp][] = [
     [{}, 'CLASSES_TOO_FEW', /no class folder/],
     [{ a: 3 }, 'CLASSES_TOO_FEW', /only one class, a/],
-    [{ a: 3, b: 0 }, 'CLASS_EMPTY', /b: the class has no pictures/],
-    [{ 'train/a': 1, 'train/b': 0, 'test/a': 1 }, 'CLASS_EMPTY', /train.b: the class has no pictures/],
+    [{ a: 3, b: 0 }, 'CLASS_EMPTY', /b: the class has no images/],
+    [{ 'train/a': 1, 'train/b': 0, 'test/a': 1 }, 'CLASS_EMPTY', /train.b: the class has no images/],
     [{ 'train/a': 1, 'train/b': 1, c: 1 }, 'DATA_LAYOUT', /c lies beside train/],
     [
       { 'train/a': 1, 'train/b': 1, 'test/a': 1, 'test/c': 1 },
@@ -102,11 +102,11 @@ test('layouts that cannot be meant are refused, each by name', async t => {
     [{ 'train/a': 1, 'train/b': 1, 'val/a': 1, 'validation/b': 1 }, 'DATA_LAYOUT', /both the validation split/],
     [{ a: 1, 'b/inner': 1 }, 'DATA_LAYOUT', /b: the class folder holds a folder, inner/],
     [{ '': 2, a: 1, b: 1 }, 'DATA_LAYOUT', /000\.png lies beside the class folders/],
-    [{ a: 1, b: 2 }, 'CLASS_TOO_SMALL', /class a has 1 picture, too few/],
+    [{ a: 1, b: 2 }, 'CLASS_TOO_SMALL', /class a has 1 image, too few/],
   ];
   for (const [counts, code, message] of cases) {
     const folder = await temporary(t);
-    await pictures(folder, counts);
+    await images(folder, counts);
     await refused(t, folder, code, message);
   }
 });
@@ -118,13 +118,13 @@ test('a folder that is not there, and a file in its place, are refused', async t
   await refused(t, join(folder, 'file'), 'FILE_ERROR', /a part of the path is not a folder/);
 });
 
-test('a corrupt picture is an error; skipBad goes on and lists it', async t => {
+test('a corrupt image is an error; skipBad goes on and lists it', async t => {
   const folder = await temporary(t);
   await smallSet(folder);
   const bad = join(folder, 'train', 'cat', '002.png');
   await fs.writeFile(bad, (await fs.readFile(bad)).subarray(0, 40));
-  await refused(t, folder, 'PICTURE_CORRUPT', /002\.png: not a picture/);
-  const set = await loadPictures(folder, input, { skipBad: true });
+  await refused(t, folder, 'IMAGE_CORRUPT', /002\.png: not an image/);
+  const set = await loadImages(folder, input, { skipBad: true });
   t.deepEqual(
     set.skipped.map(({ path }) => path),
     [bad],
@@ -137,85 +137,85 @@ test('a class of which nothing is left is an error', async t => {
   const folder = await temporary(t);
   await smallSet(folder, 1);
   await fs.writeFile(join(folder, 'train', 'dog', '000.png'), 'broken');
-  const error = await t.throwsAsync(loadPictures(folder, input, { skipBad: true }), { instanceOf: TinytrainError });
+  const error = await t.throwsAsync(loadImages(folder, input, { skipBad: true }), { instanceOf: TinytrainError });
   t.is(error.code, 'CLASS_EMPTY');
 });
 
 test('a file of another kind in a class folder is an error that names it', async t => {
   const folder = await temporary(t);
   await smallSet(folder);
-  await write(folder, { 'train/cat/picture.bmp': 'BM' });
-  await refused(t, folder, 'PICTURE_CORRUPT', /picture\.bmp/);
+  await write(folder, { 'train/cat/image.bmp': 'BM' });
+  await refused(t, folder, 'IMAGE_CORRUPT', /image\.bmp/);
 });
 
-test('an input of two channels takes no picture', async t => {
-  const error = await t.throwsAsync(loadPictures('.', plainInput(8, 8, 2)), { instanceOf: TinytrainError });
-  t.is(error.code, 'INPUT_NO_PICTURE');
+test('an input of two channels takes no image', async t => {
+  const error = await t.throwsAsync(loadImages('.', plainInput(8, 8, 2)), { instanceOf: TinytrainError });
+  t.is(error.code, 'INPUT_NO_IMAGE');
 });
 
-test('the same pictures come out of memory and of the cache file', async t => {
+test('the same images come out of memory and of the cache file', async t => {
   const [folder, cacheFolder] = [await temporary(t), await temporary(t)];
   await smallSet(folder);
-  const inMemory = await loadPictures(folder, input);
+  const inMemory = await loadImages(folder, input);
   const options = { memoryLimit: 0, cacheFolder };
-  const decoded = await loadPictures(folder, input, options);
+  const decoded = await loadImages(folder, input, options);
   let seen = 0;
-  const found = await loadPictures(folder, input, { ...options, onProgress: () => seen++ });
+  const found = await loadImages(folder, input, { ...options, onProgress: () => seen++ });
   t.is(seen, 0, 'nothing is decoded a second time');
   for (const set of [decoded, found]) {
     t.is(set.hash, inMemory.hash);
     t.is(set.train.hash(), inMemory.train.hash());
     t.is(set.test.hash(), inMemory.test.hash());
   }
-  t.deepEqual((await fs.readdir(cacheFolder)).map(name => name.split('.')[1]).sort(), ['json', 'pictures']);
+  t.deepEqual((await fs.readdir(cacheFolder)).map(name => name.split('.')[1]).sort(), ['images', 'json']);
 });
 
-test('the cache is made anew when a picture, the size or the policy changes, and remembers bad ones', async t => {
+test('the cache is made anew when an image, the size or the policy changes, and remembers bad ones', async t => {
   const [folder, cacheFolder] = [await temporary(t), await temporary(t)];
   await smallSet(folder);
   const options = { memoryLimit: 0, cacheFolder };
-  const first = await loadPictures(folder, input, options);
+  const first = await loadImages(folder, input, options);
   await write(folder, { 'train/cat/000.png': await plain('#123456', 9, 9) });
   const hashes = [
     first.hash,
-    (await loadPictures(folder, input, options)).hash,
-    (await loadPictures(folder, plainInput(4), options)).hash,
-    (await loadPictures(folder, input, { ...options, resize: 'contain' })).hash,
+    (await loadImages(folder, input, options)).hash,
+    (await loadImages(folder, plainInput(4), options)).hash,
+    (await loadImages(folder, input, { ...options, resize: 'contain' })).hash,
   ];
   t.is(new Set(hashes).size, 4);
   await write(folder, { 'train/cat/001.png': 'broken' });
-  await loadPictures(folder, input, { ...options, skipBad: true });
-  t.is((await loadPictures(folder, input, { ...options, skipBad: true })).skipped.length, 1);
-  const error = await t.throwsAsync(loadPictures(folder, input, options), { instanceOf: TinytrainError });
-  t.is(error.code, 'PICTURE_CORRUPT');
+  await loadImages(folder, input, { ...options, skipBad: true });
+  t.is((await loadImages(folder, input, { ...options, skipBad: true })).skipped.length, 1);
+  const error = await t.throwsAsync(loadImages(folder, input, options), { instanceOf: TinytrainError });
+  t.is(error.code, 'IMAGE_CORRUPT');
 });
 
 test('a broken cache is made anew', async t => {
   const [folder, cacheFolder] = [await temporary(t), await temporary(t)];
   await smallSet(folder);
   const options = { memoryLimit: 0, cacheFolder };
-  const before = (await loadPictures(folder, input, options)).train.hash();
+  const before = (await loadImages(folder, input, options)).train.hash();
   for (const name of await fs.readdir(cacheFolder)) await fs.truncate(join(cacheFolder, name), 10);
-  t.is((await loadPictures(folder, input, options)).train.hash(), before);
+  t.is((await loadImages(folder, input, options)).train.hash(), before);
 });
 
 test('decoding tells how far it is and stops when it is told to', async t => {
   const folder = await temporary(t);
   await smallSet(folder);
   const seen: number[] = [];
-  await loadPictures(folder, input, { onProgress: ({ done }) => seen.push(done) });
+  await loadImages(folder, input, { onProgress: ({ done }) => seen.push(done) });
   t.deepEqual(
     seen,
     Array.from({ length: 18 }, (_, i) => i + 1),
   );
   const controller = new AbortController();
-  const stopped = loadPictures(folder, input, { signal: controller.signal, onProgress: () => controller.abort() });
+  const stopped = loadImages(folder, input, { signal: controller.signal, onProgress: () => controller.abort() });
   t.is((await t.throwsAsync(stopped, { instanceOf: TinytrainError })).code, 'ABORTED');
 });
 
 test('the number of threads changes nothing', async t => {
   const folder = await temporary(t);
   await smallSet(folder);
-  const [one, many] = await Promise.all([1, 7].map(threads => loadPictures(folder, input, { threads })));
+  const [one, many] = await Promise.all([1, 7].map(threads => loadImages(folder, input, { threads })));
   t.is(one?.train.hash(), many?.train.hash());
 });

@@ -6,11 +6,11 @@ use napi::Result;
 use napi::bindgen_prelude::{Int8Array, Uint16Array, Uint32Array};
 use napi_derive::napi;
 use serde_json::json;
-use tinytrain_exec::{ExecError, PictureSource};
+use tinytrain_exec::{ExecError, SampleSource};
 
 use crate::error::Failure;
 
-/// Where the bytes of pictures are.
+/// Where the bytes of samples are.
 enum Place {
     Memory(Vec<i8>),
     File(Mutex<File>),
@@ -38,24 +38,24 @@ enum Content {
     Whole(Arc<Place>),
 }
 
-/// Decoded pictures of one length, in memory or in a file, from which data sets choose.
+/// Decoded samples of one length, in memory or in a file, from which data sets choose.
 #[napi]
-pub struct PictureStore {
+pub struct SampleStore {
     count: usize,
     length: usize,
     content: Content,
 }
 
 #[napi]
-impl PictureStore {
-    /// Room for so many pictures of so many bytes.
+impl SampleStore {
+    /// Room for so many samples of so many bytes.
     #[napi(factory)]
     pub fn in_memory(count: u32, length: u32) -> Self {
         let (count, length) = (count as usize, length as usize);
         Self { count, length, content: Content::Filling(vec![0; count * length]) }
     }
 
-    /// Pictures that lie one after the other in a file.
+    /// Samples that lie one after the other in a file.
     #[napi(factory)]
     pub fn from_file(path: String, count: u32, length: u32) -> Result<Self> {
         let file = File::open(&path).map_err(|e| Failure::new("IO", format!("{path}: {e}")))?;
@@ -63,28 +63,28 @@ impl PictureStore {
         Ok(Self { count: count as usize, length: length as usize, content })
     }
 
-    /// Stores picture `slot`, as long as no data set was made.
+    /// Stores sample `slot`, as long as no data set was made.
     #[napi]
-    pub fn put(&mut self, slot: u32, picture: Int8Array) -> Result<()> {
+    pub fn put(&mut self, slot: u32, sample: Int8Array) -> Result<()> {
         let slot = slot as usize;
-        if picture.len() != self.length || slot >= self.count {
-            return Err(size("bytes of a picture", picture.len(), self.length).into());
+        if sample.len() != self.length || slot >= self.count {
+            return Err(size("bytes of a sample", sample.len(), self.length).into());
         }
         match &mut self.content {
-            Content::Filling(data) => data[slot * self.length..][..self.length].copy_from_slice(&picture),
-            Content::Whole(_) => return Err(Failure::new("USAGE", "the pictures are complete").into()),
+            Content::Filling(data) => data[slot * self.length..][..self.length].copy_from_slice(&sample),
+            Content::Whole(_) => return Err(Failure::new("USAGE", "the samples are complete").into()),
         }
         Ok(())
     }
 
-    /// A data set of the pictures in `slots`, in this order.
+    /// A data set of the samples in `slots`, in this order.
     #[napi]
     pub fn subset(&mut self, slots: Uint32Array, labels: Uint16Array) -> Result<Dataset> {
         if slots.len() != labels.len() {
             return Err(size("labels", labels.len(), slots.len()).into());
         }
         if let Some(&s) = slots.iter().find(|&&s| s as usize >= self.count) {
-            return Err(size("number of a picture", s as usize, self.count).into());
+            return Err(size("number of a sample", s as usize, self.count).into());
         }
         let place = match &mut self.content {
             Content::Whole(place) => place.clone(),
@@ -109,7 +109,7 @@ struct Subset {
     labels: Vec<u16>,
 }
 
-impl PictureSource for Subset {
+impl SampleSource for Subset {
     fn len(&self) -> usize {
         self.slots.len()
     }
@@ -121,7 +121,7 @@ impl PictureSource for Subset {
     }
 }
 
-/// Pictures with labels.
+/// Samples with labels.
 #[napi]
 pub struct Dataset {
     length: usize,
@@ -130,23 +130,23 @@ pub struct Dataset {
 
 #[napi]
 impl Dataset {
-    /// A copy of picture `index`.
+    /// A copy of sample `index`.
     #[napi]
-    pub fn picture(&self, index: u32) -> Result<Int8Array> {
+    pub fn sample(&self, index: u32) -> Result<Int8Array> {
         if index as usize >= self.inner.len() {
-            return Err(size("number of a picture", index as usize, self.inner.len()).into());
+            return Err(size("number of a sample", index as usize, self.inner.len()).into());
         }
         let mut out = vec![0; self.length];
         self.inner.read(index as usize, &mut out).map_err(Failure::from)?;
         Ok(Int8Array::new(out))
     }
 
-    /// The pictures at `indices`, in this order; no byte is copied.
+    /// The samples at `indices`, in this order; no byte is copied.
     #[napi]
     pub fn subset(&self, indices: Uint32Array) -> Result<Dataset> {
         let Subset { place, slots, labels } = &*self.inner;
         if let Some(&i) = indices.iter().find(|&&i| i as usize >= slots.len()) {
-            return Err(size("number of a picture", i as usize, slots.len()).into());
+            return Err(size("number of a sample", i as usize, slots.len()).into());
         }
         let subset = Subset {
             place: place.clone(),
@@ -158,12 +158,8 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// The pictures, checked to be as long as a program's input.
-    pub(crate) fn fitting(&self, length: usize) -> std::result::Result<Arc<dyn PictureSource>, Failure> {
-        if self.length == length {
-            Ok(self.inner.clone())
-        } else {
-            Err(size("bytes of a picture", self.length, length))
-        }
+    /// The samples, checked to be as long as a program's input.
+    pub(crate) fn fitting(&self, length: usize) -> std::result::Result<Arc<dyn SampleSource>, Failure> {
+        if self.length == length { Ok(self.inner.clone()) } else { Err(size("bytes of a sample", self.length, length)) }
     }
 }

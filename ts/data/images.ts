@@ -1,28 +1,28 @@
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { aborted, TinytrainError } from '../errors.js';
-import type { PictureStore } from '../native.js';
-import { cacheFolder, fileSink, memorySink, openCached, pictureKey, type Sink } from './cache.js';
-import { type BadPicture, Dataset, type PictureSet } from './dataset.js';
-import { decodePicture } from './decode.js';
-import { checkPictureInput, type InputFormat, inputLength, type ResizePolicy } from './input.js';
+import type { SampleStore } from '../native.js';
+import { cacheFolder, fileSink, imageKey, memorySink, openCached, type Sink } from './cache.js';
+import { type BadSample, Dataset, type SampleSet } from './dataset.js';
+import { decodeImage } from './decode.js';
+import { checkImageInput, type InputFormat, inputLength, type ResizePolicy } from './input.js';
 import { type LabelledFile, type Layout, readLayout } from './layout.js';
 import { eachParallel, type WorkOptions } from './pool.js';
 import { defaultShares, type Split, type SplitShares, splits, stratify } from './split.js';
 
-/** How a folder of pictures is read. */
-export interface PictureOptions extends WorkOptions {
-  /** What happens to pictures of another size; `stretch` by default, bilinear with antialiasing. */
+/** How a folder of images is read. */
+export interface ImageOptions extends WorkOptions {
+  /** What happens to images of another size; `stretch` by default, bilinear with antialiasing. */
   readonly resize?: ResizePolicy | undefined;
-  /** Goes on without pictures that cannot be decoded, and lists them; otherwise the first one is an error. */
+  /** Goes on without images that cannot be decoded, and lists them; otherwise the first one is an error. */
   readonly skipBad?: boolean | undefined;
   /** Seed of the split, where the folder has no train/ and test/; 0 by default. */
   readonly seed?: number | undefined;
   /** Shares of that split; a fifth for the test by default. */
   readonly shares?: SplitShares | undefined;
-  /** Pictures decoded at a time; as many as there are cores by default. */
+  /** Images decoded at a time; as many as there are cores by default. */
   readonly threads?: number | undefined;
-  /** Bytes of decoded pictures that are kept in memory; a larger set goes into a file. 1 GiB by default. */
+  /** Bytes of decoded images that are kept in memory; a larger set goes into a file. 1 GiB by default. */
   readonly memoryLimit?: number | undefined;
   /** Where that file goes; see `cacheFolder`. */
   readonly cacheFolder?: string | undefined;
@@ -31,23 +31,23 @@ export interface PictureOptions extends WorkOptions {
 const MEMORY_LIMIT = 2 ** 30;
 
 interface Decoded {
-  readonly store: PictureStore;
-  readonly bad: readonly BadPicture[];
+  readonly store: SampleStore;
+  readonly bad: readonly BadSample[];
 }
 
 async function decodeInto(
   sink: Sink,
   files: readonly LabelledFile[],
   input: InputFormat,
-  options: PictureOptions,
+  options: ImageOptions,
 ): Promise<Decoded> {
-  const bad: BadPicture[] = [];
+  const bad: BadSample[] = [];
   const decode = async (index: number): Promise<void> => {
     const path = files[index]?.path ?? '';
     try {
-      await sink.put(index, await decodePicture(path, input, options.resize));
+      await sink.put(index, await decodeImage(path, input, options.resize));
     } catch (error) {
-      if (!options.skipBad || !(error instanceof TinytrainError) || error.code !== 'PICTURE_CORRUPT') throw error;
+      if (!options.skipBad || !(error instanceof TinytrainError) || error.code !== 'IMAGE_CORRUPT') throw error;
       bad.push({ path, message: error.message });
     }
   };
@@ -66,7 +66,7 @@ async function decodeAll(
   key: string,
   files: readonly LabelledFile[],
   input: InputFormat,
-  options: PictureOptions,
+  options: ImageOptions,
 ): Promise<Decoded> {
   if (files.length * inputLength(input) <= (options.memoryLimit ?? MEMORY_LIMIT)) {
     return decodeInto(memorySink(files.length, input), files, input, options);
@@ -75,14 +75,14 @@ async function decodeAll(
   const cached = await openCached(folder, key, files.length, input);
   if (!cached) return decodeInto(await fileSink(folder, key, files.length, input), files, input, options);
   const first = cached.bad[0];
-  if (first && !options.skipBad) throw new TinytrainError('PICTURE_CORRUPT', first.message, { path: first.path });
+  if (first && !options.skipBad) throw new TinytrainError('IMAGE_CORRUPT', first.message, { path: first.path });
   return cached;
 }
 
 function splitFiles(
   folder: string,
   layout: Layout,
-  options: PictureOptions,
+  options: ImageOptions,
 ): Partial<Record<Split, readonly LabelledFile[]>> {
   const { all, ...files } = layout.files;
   if (!all) return files;
@@ -96,27 +96,23 @@ function checkLeft(folder: string, classes: readonly string[], train: Dataset, m
   if (empty !== undefined || measured.size === 0) {
     const what =
       empty === undefined
-        ? 'no picture is left to measure the accuracy on'
-        : `no picture of class ${empty} is left to train on`;
+        ? 'no image is left to measure the accuracy on'
+        : `no image of class ${empty} is left to train on`;
     throw new TinytrainError('CLASS_EMPTY', `${folder}: ${what}`, { path: folder, class: empty });
   }
 }
 
 /** Reads a folder of class folders, with or without train/, validation/ and test/, into a model's input. */
-export async function loadPictures(
-  folder: string,
-  input: InputFormat,
-  options: PictureOptions = {},
-): Promise<PictureSet> {
-  checkPictureInput(input);
+export async function loadImages(folder: string, input: InputFormat, options: ImageOptions = {}): Promise<SampleSet> {
+  checkImageInput(input);
   const layout = await readLayout(folder);
   const parts = splitFiles(folder, layout, options);
   const files = splits.flatMap(split => parts[split] ?? []);
   const policy = options.resize ?? 'stretch';
-  const hash = await pictureKey(folder, files, input, policy, options);
+  const hash = await imageKey(folder, files, input, policy, options);
   const { store, bad } = await decodeAll(hash, files, input, options);
-  if (options.signal?.aborted) throw aborted('reading pictures');
-  const left = new Set(bad.map(picture => picture.path));
+  if (options.signal?.aborted) throw aborted('reading images');
+  const left = new Set(bad.map(image => image.path));
   let place = 0;
   const sets: Partial<Record<Split, Dataset>> = {};
   for (const split of splits) {
