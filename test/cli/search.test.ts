@@ -86,7 +86,7 @@ test('what a search cannot do is said, with what the least is', async t => {
     [[], 2, /needs a budget/],
     [['--budget', '10k'], 1, /below the smallest scheme: training the head alone needs [\d,]+ B/],
     [['--budget', '1k,256k'], 1, /below the smallest scheme/],
-    [['--budget', '256k', '--data', 'few'], 1, /class dog has 1 image/],
+    [['--budget', '256k', '--data', 'few'], 1, /class dog has 1 sample/],
     [['--budget', 'much'], 2, /--budget much: expected bytes/],
     [['--budget', '256k', '--time', 'soon'], 2, /--time soon: expected a time/],
     [['--budget', '256k', '--residual-bits', '3'], 2, /residual-bits/],
