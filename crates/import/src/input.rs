@@ -61,13 +61,25 @@ impl Normalisation {
     /// `pixel - 128` throughout if that is nowhere off by more than 3/4. Then pixels and int8 values are one to one but
     /// for a fraction of a level, and rounding would merge two grey levels somewhere (with `pixel - 127.5`, as in -1..1
     /// at zero point 0, perhaps everywhere).
-    pub fn table(&self, c: usize, quant: Quant) -> [i8; 256] {
+    fn table(&self, c: usize, quant: Quant) -> [i8; 256] {
         let pick = |v: &[f64]| v.get(c).or(v.first()).copied().unwrap_or(1.0);
         let (mean, std) = (pick(&self.mean), pick(&self.std));
         let exact = |p: usize| (p as f64 - mean) / std / quant.scale + quant.zero as f64;
         let direct = (0..256).all(|p| (exact(p) - (p as f64 - 128.0)).abs() <= 0.75);
         std::array::from_fn(|p| {
             if direct { (p as i32 - 128) as i8 } else { round_half_up(exact(p).clamp(-128.0, 127.0)) as i8 }
+        })
+    }
+
+    /// The tables of an input's channels, at least one. Where mean and deviation are the same for all channels they serve an input with many channels,
+    /// which is no image, by at most four, so that memory stays bounded. An error says in words why the normalisation does not fit the channels.
+    pub fn tables(&self, channels: usize, quant: Quant) -> Result<Vec<[i8; 256]>, String> {
+        self.check(channels)?;
+        let uniform = self.mean.len() == 1 && self.std.len() == 1;
+        Ok(if uniform {
+            vec![self.table(0, quant); channels.min(4)]
+        } else {
+            (0..channels).map(|c| self.table(c, quant)).collect()
         })
     }
 
@@ -96,14 +108,8 @@ impl Input {
         stated: Option<&Normalisation>,
     ) -> Result<Self, ImportError> {
         let normalisation = stated.cloned().unwrap_or_else(|| Normalisation::guess(quant));
-        normalisation.check(shape.c).map_err(|what| ImportError::Options { file: file.into(), what })?;
-        // An input with many channels is no image; one table serves it, and memory stays bounded.
-        let uniform = normalisation.mean.len() == 1 && normalisation.std.len() == 1;
-        let tables = if uniform {
-            vec![normalisation.table(0, quant); shape.c.min(4)]
-        } else {
-            (0..shape.c).map(|c| normalisation.table(c, quant)).collect()
-        };
+        let tables = normalisation.tables(shape.c, quant);
+        let tables = tables.map_err(|what| ImportError::Options { file: file.into(), what })?;
         Ok(Self { shape, quant, source, normalisation, guessed: stated.is_none(), tables })
     }
 
