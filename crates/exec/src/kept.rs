@@ -1,15 +1,15 @@
 use std::sync::{Arc, Mutex};
 
-use tinytrain_ir::TensorId;
+use tinytrain_program::TensorNumber;
 
-use crate::executor::frontier_bytes;
+use crate::executor::live_in_bytes;
 use crate::{Control, ExecError, Executor, SampleSource, trainer};
 
 /// What the frozen steps in front of all training make of a set of samples, computed once. Serves every Program of the same model that changes nothing
 /// before it.
 pub struct Kept {
     steps: usize,
-    tensors: Vec<TensorId>,
+    tensors: Vec<TensorNumber>,
     bytes: usize,
     data: Vec<i8>,
 }
@@ -25,15 +25,15 @@ impl Kept {
         control: &Control,
     ) -> Result<Option<Self>, ExecError> {
         let program = executor.program().clone();
-        let frontier = program.frontiers.get(steps).ok_or(ExecError::Usage("a prefix longer than what is frozen"))?;
-        let bytes = frontier_bytes(frontier);
+        let live_in = program.live_in.get(steps).ok_or(ExecError::Usage("a prefix longer than what is frozen"))?;
+        let bytes = live_in_bytes(live_in);
         let count = samples.len().min(limit / bytes.max(1));
         control.start(count as u64);
         let mut data = vec![0i8; count * bytes];
         let places: Mutex<Vec<(usize, &mut [i8])>> =
             Mutex::new(data.chunks_exact_mut(bytes.max(1)).enumerate().rev().collect());
         trainer::parallel(executor, threads, |executor| {
-            let mut sample = vec![0i8; program.input.bytes as usize];
+            let mut sample = vec![0i8; program.input.slot.bytes as usize];
             let mut kept = Vec::with_capacity(bytes);
             while !control.stopped() {
                 let next = places.lock().unwrap_or_else(|e| e.into_inner()).pop();
@@ -47,7 +47,7 @@ impl Kept {
             Ok(())
         })?;
         drop(places);
-        let tensors = frontier.iter().map(|(t, _)| *t).collect();
+        let tensors = live_in.iter().map(|(t, _)| *t).collect();
         Ok((!control.stopped()).then_some(Self { steps, tensors, bytes, data }))
     }
 
@@ -58,8 +58,8 @@ impl Kept {
 
     /// Whether a Program can start from here: it is of the same model and changes nothing before.
     pub fn fits(&self, executor: &Executor) -> bool {
-        let frontier = executor.program().frontiers.get(self.steps);
-        frontier.is_some_and(|f| f.iter().map(|(t, _)| t).eq(&self.tensors) && frontier_bytes(f) == self.bytes)
+        let live_in = executor.program().live_in.get(self.steps);
+        live_in.is_some_and(|f| f.iter().map(|(t, _)| t).eq(&self.tensors) && live_in_bytes(f) == self.bytes)
     }
 
     /// What was kept of sample `i`.

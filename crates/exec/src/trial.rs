@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tinytrain_lower::Program;
+use tinytrain_program::Program;
 
 use crate::{Augment, Control, ExecError, Executor, Kept, SampleSource, Schedule, TrainOptions, Trainer, checksum};
 
@@ -50,7 +50,7 @@ pub fn trial(
 fn measure(mut executor: Executor, measured: &Known, control: &Control) -> Result<TrialFound, ExecError> {
     let Known { samples, kept } = measured;
     let kept = kept.as_ref().filter(|k| k.fits(&executor));
-    let mut sample = vec![0i8; executor.program().input.bytes as usize];
+    let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
     let (mut correct, mut loss) = (0, 0);
     for i in 0..samples.len() {
         if control.stopped() {

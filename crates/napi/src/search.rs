@@ -35,7 +35,7 @@ impl Kept {
         control: &Control,
     ) -> Result<Object<'e>> {
         let (program, control) = (program.inner.clone(), control.inner.clone());
-        let samples = samples.fitting(program.input.bytes as usize)?;
+        let samples = samples.fitting(program.input.slot.bytes as usize)?;
         on_thread(env, move || {
             let executor = Executor::new(program)?;
             let kept = tinytrain_exec::Kept::compute(
@@ -90,7 +90,7 @@ pub fn trial<'e>(
     options: TrialOptions,
     control: &Control,
 ) -> Result<Object<'e>> {
-    let length = program.inner.input.bytes as usize;
+    let length = program.inner.input.slot.bytes as usize;
     let known = |(samples, kept): (&Dataset, Option<&Kept>)| -> std::result::Result<Known, Failure> {
         Ok(Known { samples: samples.fitting(length)?, kept: kept.map(|k| k.inner.clone()) })
     };

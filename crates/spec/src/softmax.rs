@@ -26,7 +26,6 @@ pub const LOG_BITS: u32 = 24;
 
 /// How a distance between logits becomes `u`: `u = min(round((d >> pre) * m * 2^-s), 40)`; a distance of `cap` or more is 40 at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LogitScale {
     /// Distances from here on are 40. Below `2^(31 + pre)`.
     pub cap: u64,
