@@ -1,17 +1,23 @@
-// Makes crates/lower/src/costs.json: how many instructions the kinds of steps take. Programs of several models and schemes are built with the clock
-// read before each step, run in QEMU, and for each kind the terms are fitted to what was counted.
+// Makes crates/target/cores/CORE/costs.json: how many instructions the kinds of steps take on a core. Programs of several models and schemes are built
+// with the clock read before each step, run on the core's board in QEMU, and for each kind the terms are fitted to the counts.
 //
-//   node scripts/costs.mjs MODEL...       writes the table, from Programs of these models and of the default one
-//   node scripts/costs.mjs MODEL... --dry only says how well it fits
+//   node scripts/costs.mjs CORE MODEL...       writes the table, from Programs of these models and of the default one
+//   node scripts/costs.mjs CORE MODEL... --dry only says how well it fits
 import { readFileSync, writeFileSync } from 'node:fs';
-import { read, root } from './lib/shell.mjs';
+import { fail, read, root } from './lib/shell.mjs';
 
 const dist = process.env.TINYTRAIN_DIST ?? `${root}/dist`;
-const { Compiler, defaultImages, loadModel } = await import(`${dist}/index.js`);
+const { Compiler, defaultImages, loadModel, targets } = await import(`${dist}/index.js`);
 const { measureSteps } = await import(`${dist}/device/calibrate.js`);
 const { kernelFlags } = await import(`${dist}/device/sources.js`);
+const { standInOf } = await import(`${dist}/device/stand-in.js`);
 
-const output = `${root}/crates/lower/src/costs.json`;
+const [core, ...models] = process.argv.slice(2).filter(arg => !arg.startsWith('--'));
+const emulated = targets().filter(name => standInOf(name).name === name);
+const board = emulated.find(name => standInOf(name).core === core);
+if (!board) fail(`'${core}' is not the core of an emulated board`, [`node scripts/costs.mjs CORE MODEL...`]);
+
+const output = `${root}/crates/target/cores/${core}/costs.json`;
 const TERMS = 4;
 const SWEEPS = 10000;
 /** A cost below this, in instructions, is the rounding of the fit. */
@@ -36,7 +42,7 @@ async function measured(path) {
   const programs = [...all.map(scheme => [scheme, 4]), ...[0, 2, 8].map((bits, i) => [all[i], bits])];
   for (const [scheme, residualBits] of [['head', 4], ...programs]) {
     const program = await compiler.compile({ scheme, residualBits });
-    const own = await measureSteps(program, data, 'qemu-mps2-an500');
+    const own = await measureSteps(program, data, board);
     steps.push(...own.map((step, i) => ({ ...step, kernel: program.record.steps[i]?.kernel })));
     console.error(`${path ?? 'default'}: ${scheme}, ${residualBits} residual bits`);
   }
@@ -164,7 +170,7 @@ async function measuredRare(path) {
     [...works, ...rare.map(one => one.work)],
     1 << 20,
   );
-  const found = (await measureSteps(longer, data, 'qemu-mps2-an500')).slice(steps.length, -1);
+  const found = (await measureSteps(longer, data, board)).slice(steps.length, -1);
   const slow = /^(conv|depthwise)/;
   const bounded = steps.map((step, i) =>
     step.kernel.name === 'conv' && slow.test(works[i].kind)
@@ -181,7 +187,7 @@ async function measuredRare(path) {
       ? { ...work, kind: `${work.kind.replace(/, (masked|one by one)$/, '')}, one by one` }
       : work,
   );
-  const all = await measureSteps(doctored(head, only, byOne, head.record.arenaBytes), data, 'qemu-mps2-an500');
+  const all = await measureSteps(doctored(head, only, byOne, head.record.arenaBytes), data, board);
   return [...found, ...all.filter(({ kind }) => kind.endsWith('one by one'))];
 }
 
@@ -212,7 +218,6 @@ function fitted(steps) {
   return costs.map((cost, t) => (cost / scale[t] < NOTHING ? 0 : Number((cost / scale[t]).toPrecision(4))));
 }
 
-const models = process.argv.slice(2).filter(arg => !arg.startsWith('--'));
 const cache = process.env.COSTS_CACHE;
 let all;
 try {
@@ -237,6 +242,6 @@ for (const kind of kinds) {
 if (!process.argv.includes('--dry')) {
   const compiler = read('arm-none-eabi-gcc', ['--version']).split('\n')[0];
   const lines = Object.entries(costs).map(([kind, c]) => `  ${JSON.stringify(kind)}: [${c.join(', ')}]`);
-  const head = { generator: 'scripts/costs.mjs', compiler, flags: kernelFlags };
+  const head = { generator: 'scripts/costs.mjs', core, compiler, flags: kernelFlags };
   writeFileSync(output, `${JSON.stringify(head, null, 1).slice(0, -2)},\n "costs": {\n${lines.join(',\n')}\n }\n}\n`);
 }

@@ -1,12 +1,13 @@
 /* Counts what each step of a program costs. Over the board's line come a label, a learning rate and a sample; it trains and answers with the clock
- * before each step. `tinytrain run --calibrate` builds this in the place of app/main.c, in a folder of its own; no firmware holds it. */
+ * before each step, and its frequency. `tinytrain run --calibrate` builds this in the place of app/main.c, in a folder of its own; no firmware holds it. */
 #include "marks.h"
 #include "tt_board.h"
 
 static tt_context model;
 
-/* Before each step; at the end of the last one; before and after the whole; and once more at once, which tells what a mark takes. */
-static uint32_t marks[TT_STEPS + 4];
+/* Before each step; at the end of the last one; before and after the whole; and once more at once, which is the cost of a mark itself. Then the
+ * clock's frequency. */
+static uint32_t marks[TT_STEPS + 5];
 
 void tt_mark(uint32_t step)
 {
@@ -38,6 +39,7 @@ int main(void)
         tt_train_step(&model, tt_input(&model), TT_INT8, label, rate, &found);
         tt_mark(TT_STEPS + 2);
         tt_mark(TT_STEPS + 3);
+        marks[TT_STEPS + 4] = tt_board_clock_hz();
         tt_board_write((const uint8_t *)marks, sizeof marks);
     }
 }

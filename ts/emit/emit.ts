@@ -1,4 +1,5 @@
-import { cmakeLists, makefile, memoryScript, type SourceLists } from './build.js';
+import { boardCmake, boardMakefile, boardScript } from './board.js';
+import { cmakeLists, makefile, type SourceLists } from './build.js';
 import type { EmitInput, KernelFields } from './input.js';
 import { cKernel } from './kernels.js';
 import { manifest } from './manifest.js';
@@ -18,6 +19,11 @@ function usedFunctions({ record }: EmitInput): Set<string> {
   return new Set([...names, 'tt_softmax_scores']);
 }
 
+function kernelsOf(input: EmitInput): string[] {
+  if (!input.everyKernel) return kernelFiles(input.sources, usedFunctions(input));
+  return [...input.sources.keys()].filter(path => path.startsWith('kernels/')).sort();
+}
+
 function lists(files: ReadonlyMap<string, string>): SourceLists {
   const c = [...files.keys()].filter(path => path.endsWith('.c')).sort();
   return {
@@ -25,6 +31,12 @@ function lists(files: ReadonlyMap<string, string>): SourceLists {
     kernels: c.filter(path => path.startsWith('kernels/')),
     app: c.filter(path => path.startsWith('app/')),
   };
+}
+
+/** Whether a source belongs to a board that the firmware is not for. Folders without a `board.toml` (`common`, `host`) belong to all. */
+function isOfOtherBoard(path: string, { sources, boards }: EmitInput): boolean {
+  const [top, name] = path.split('/');
+  return top === 'board' && sources.has(`board/${name}/board.toml`) && !boards.some(({ board }) => board.name === name);
 }
 
 /** What stands in for an application where costs are calibrated. */
@@ -41,15 +53,21 @@ function markFiles({ record, sources }: EmitInput): [string, string][] {
 export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
-    if (!path.startsWith('kernels/') && !path.startsWith(CALIBRATE)) files.set(path, text);
+    const chosen = !path.startsWith('kernels/') && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input);
+    if (chosen) files.set(path, text);
   }
-  for (const path of kernelFiles(input.sources, usedFunctions(input))) files.set(path, input.sources.get(path) ?? '');
+  for (const one of input.boards) {
+    const folder = `board/${one.board.name}`;
+    files.set(`${folder}/board.mk`, boardMakefile(one.board));
+    files.set(`${folder}/board.cmake`, boardCmake(one.board));
+    files.set(`${folder}/board.ld`, boardScript(one));
+  }
+  for (const path of kernelsOf(input)) files.set(path, input.sources.get(path) ?? '');
   files.set('model/model.h', modelHeader(input));
   files.set('model/model.c', modelFile(input));
   files.set('model/weights.h', weightsHeader(input));
   files.set('model/weights.c', weightsFile(input));
   files.set('model/state.c', stateFile(input));
-  files.set('model/memory.ld', memoryScript(input));
   if (input.marks) for (const [path, text] of markFiles(input)) files.set(path, text);
   const sources = lists(files);
   files.set('Makefile', makefile(input, sources));

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate may use of the workspace. `plan` and `spec` know nothing of the others.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("spec", &[]),
     ("plan", &[]),
     ("kernels", &["spec"]),
@@ -15,8 +15,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("import", &["ir", "spec"]),
     ("lower", &["ir", "plan", "spec"]),
     ("exec", &["ir", "kernels", "lower", "passes", "spec"]),
-    ("napi", &["spec", "kernels", "ir", "passes", "import", "plan", "lower", "exec"]),
-    ("conformance", &["spec", "kernels"]),
+    ("target", &["lower", "spec"]),
+    ("napi", &["spec", "kernels", "ir", "passes", "import", "plan", "lower", "exec", "target"]),
+    ("conformance", &["spec", "kernels", "target"]),
 ];
 
 #[test]

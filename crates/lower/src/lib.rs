@@ -9,11 +9,9 @@ mod error;
 mod lower;
 mod program;
 mod state;
-mod target;
 mod work;
 
 pub use error::LowerError;
 pub use lower::{Options, lower};
 pub use program::{Arg, Const, Data, Frontier, Init, Kernel, Placed, Program, Region, Slot, State, StateKind, Step};
-pub use target::{Memory, MemoryItem, MemoryTable, RegionTotal, Target, TargetError};
-pub use work::{CostError, Costs, TERMS, Work};
+pub use work::{TERMS, Work};

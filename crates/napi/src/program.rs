@@ -6,11 +6,11 @@ use napi_derive::napi;
 use serde_json::json;
 use tinytrain_exec::{CALIBRATION_SAMPLES, ExecError, Executor, SampleSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
-use tinytrain_lower::Target;
 use tinytrain_spec::arith::Real31;
 
 use crate::error::Failure;
 use crate::samples::Dataset;
+use crate::target::named;
 use crate::task::on_thread;
 use crate::{Control, Model};
 
@@ -125,8 +125,16 @@ impl Program {
     /// What it takes on a board, item by item, as JSON, with so many tables of pixel values in flash.
     #[napi]
     pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
-        let table = Target::named(&target).map_err(Failure::from)?.memory(&self.inner, pixel_tables);
+        let table = named(&target)?.memory(&self.inner, pixel_tables).map_err(Failure::from)?;
         Ok(json!(table).to_string())
+    }
+
+    /// Bytes of stack that it takes on the board that QEMU emulates in place of one; none where there is no such board.
+    #[napi]
+    pub fn stand_in_stack(&self, target: String) -> Result<Option<u32>> {
+        let stand_in = named(&target)?.stand_in();
+        let memory = stand_in.map(|t| t.memory(&self.inner, 0)).transpose().map_err(Failure::from)?;
+        Ok(memory.map(|m| m.stack))
     }
 
     /// What each step does, for a table of costs, as JSON.
@@ -135,10 +143,11 @@ impl Program {
         json!(self.inner.work()).to_string()
     }
 
-    /// Predicted instructions of a training step by a table of costs as JSON, whose kinds stand in place of the built-in ones.
+    /// Predicted instructions of a training step on a board's core, by its table of costs with the kinds of another, in JSON, in place of its own.
     #[napi]
-    pub fn instructions(&self, costs: Option<String>) -> Result<f64> {
-        Ok(crate::search::costs(costs)?.training_step(&self.inner).round())
+    pub fn instructions(&self, target: String, costs: Option<String>) -> Result<f64> {
+        let costs = crate::target::costs(&named(&target)?, costs.as_deref())?;
+        Ok(costs.training_step(&self.inner).map_err(Failure::from)?.round())
     }
 
     /// The bytes of a constant, little-endian.
@@ -154,12 +163,6 @@ impl Program {
     pub fn initial_state(&self) -> Uint8Array {
         self.inner.initial_state().into()
     }
-}
-
-/// Names of the boards that firmware can be made for.
-#[napi]
-pub fn target_names() -> Vec<String> {
-    Target::names().into_iter().map(String::from).collect()
 }
 
 /// What one step found.

@@ -1,0 +1,136 @@
+//! Boards and cores.
+
+use std::path::Path;
+
+use napi::Result;
+use napi_derive::napi;
+use serde_json::json;
+use tinytrain_target::{Core, Costs, Target};
+
+use crate::error::Failure;
+
+/// A board, as its `board.toml` describes it.
+#[napi(object)]
+pub struct Board {
+    /// Its name: that of its folder.
+    pub name: String,
+    /// Its name for people.
+    pub title: String,
+    /// The core, which names the tables to plan with.
+    pub core: String,
+    /// The folder of a board of the user's; none for one that is shipped.
+    pub folder: Option<String>,
+    /// Compiler and linker flags that select the core.
+    pub flags: Vec<String>,
+    /// C files: `common/NAME.c`, or `NAME.c` of its own folder.
+    pub sources: Vec<String>,
+    /// Where code and constants lie.
+    pub flash: AddressRange,
+    /// Where everything else lies.
+    pub sram: AddressRange,
+    /// Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files.
+    pub flash_commands: Vec<String>,
+    /// How QEMU emulates it.
+    pub emulator: Option<Emulator>,
+}
+
+/// A range of addresses.
+#[napi(object)]
+pub struct AddressRange {
+    /// The first address.
+    pub origin: u32,
+    /// Bytes.
+    pub length: u32,
+}
+
+/// How QEMU emulates a board.
+#[napi(object)]
+pub struct Emulator {
+    /// `-M`
+    pub machine: String,
+    /// An instruction takes 2^shift ns of the time that the board's clock counts.
+    pub icount_shift: u32,
+    /// The word that tells the board to use semihosting.
+    pub mailbox: Option<u32>,
+}
+
+impl Board {
+    fn new(name: &str, folder: Option<&Path>, board: &tinytrain_target::Board) -> Self {
+        let range = |r: tinytrain_target::Range| AddressRange { origin: r.origin, length: r.length };
+        Self {
+            name: name.into(),
+            title: board.title.clone(),
+            core: board.core.clone(),
+            folder: folder.map(|f| f.display().to_string()),
+            flags: board.flags.clone(),
+            sources: board.sources.clone(),
+            flash: range(board.flash),
+            sram: range(board.sram),
+            flash_commands: board.flash_commands.clone(),
+            emulator: board.emulator.as_ref().map(|e| Emulator {
+                machine: e.machine.clone(),
+                icount_shift: e.icount_shift,
+                mailbox: e.mailbox,
+            }),
+        }
+    }
+
+    fn of(target: &Target) -> Self {
+        Self::new(target.name(), target.folder(), target.board())
+    }
+}
+
+pub(crate) fn named(target: &str) -> std::result::Result<Target, Failure> {
+    Ok(Target::named(target)?)
+}
+
+/// Names of the shipped boards.
+#[napi]
+pub fn target_names() -> Vec<String> {
+    Target::names().into_iter().map(String::from).collect()
+}
+
+/// A shipped board by its name, or one of the user's by the path of its folder.
+#[napi]
+pub fn board(target: String) -> Result<Board> {
+    Ok(Board::of(&named(&target)?))
+}
+
+/// The board that QEMU emulates in place of one: itself, or a shipped one with the same core.
+#[napi]
+pub fn stand_in(target: String) -> Result<Option<Board>> {
+    Ok(named(&target)?.stand_in().map(|t| Board::of(&t)))
+}
+
+/// The board that a folder describes, whether or not there are tables to plan with.
+#[napi]
+pub fn board_in(folder: String) -> Result<Board> {
+    let path = Path::new(&folder);
+    let (name, board) = Target::board_in(path).map_err(Failure::from)?;
+    Ok(Board::new(&name, Some(path), &board))
+}
+
+/// The table of a shipped core, as it lies in its file; none for a core that is not shipped.
+#[napi]
+pub fn core_table(core: String) -> Option<String> {
+    Core::shipped_text(&core).map(String::from)
+}
+
+/// The costs of a board's core, with the kinds of a table in JSON in place of its own.
+pub(crate) fn costs(target: &Target, text: Option<&str>) -> std::result::Result<Costs, Failure> {
+    Ok(target.costs(text.map(Costs::parse).transpose()?)?)
+}
+
+/// Refuses what is no table of costs.
+#[napi]
+pub fn check_costs(text: String) -> Result<()> {
+    Costs::parse(&text).map_err(Failure::from)?;
+    Ok(())
+}
+
+/// The table of costs of a board's core as JSON: for each kind the instructions of a call, of an element brought into order, of one yielded, of a
+/// product. Without any kind where the core was never measured.
+#[napi]
+pub fn built_in_costs(target: String) -> Result<String> {
+    Ok(json!(named(&target)?.shipped_costs()).to_string())
+}
