@@ -1,4 +1,4 @@
-// Makes crates/target/cores/CORE/costs.json: how many instructions the kinds of steps take on a core. Programs of several models and schemes are built
+// Makes crates/target/cores/CORE/costs.json: the instructions that kinds of steps take on a core. Programs of several models and schemes are built
 // with the clock read before each step, run on the core's board in QEMU, and for each kind the terms are fitted to the counts.
 //
 //   node scripts/costs.mjs CORE MODEL...       writes the table, from Programs of these models and of the default one
@@ -39,7 +39,11 @@ async function measured(path) {
   const compiler = await Compiler.create(model, data);
   const steps = [];
   const all = schemes(compiler.layers);
-  const programs = [...all.map(scheme => [scheme, 4]), ...[0, 2, 8].map((bits, i) => [all[i], bits])];
+  const other = [0, 2, 8].flatMap((bits, i) => [
+    [all[i], bits],
+    ['full', bits],
+  ]);
+  const programs = [...all.map(scheme => [scheme, 4]), ...other];
   for (const [scheme, residualBits] of [['head', 4], ...programs]) {
     const program = await compiler.compile({ scheme, residualBits });
     const own = await measureSteps(program, data, board);
@@ -151,6 +155,27 @@ function rareSteps(program) {
     };
     add('copy', [side * side, n, 0], { name: 'copyBox', p: { ...box, shift: 0 } }, [x, y]);
     add('copy shifted', [side * side, n, 0], { name: 'copyBox', p: { ...box, shift: 1 } }, [x, y]);
+  }
+  for (const [side, c, stride] of [
+    [8, 16, 1],
+    [16, 24, 1],
+    [16, 64, 1],
+    [16, 64, 2],
+    [32, 16, 2],
+  ]) {
+    const out = side / stride;
+    const p = {
+      ...{ in_h: side, in_w: side, in_c: c, out_h: out, out_w: out, out_c: c, kh: 3, kw: 3 },
+      ...{ stride_h: stride, stride_w: stride, pad_top: 1, pad_left: 1, trained: 0, x_zero: 0, y_zero: 0, ...clamp },
+    };
+    // Rows of all windows that lie within the input: at stride 1 the first and the last one lack a row each, at stride 2 only the first.
+    const met = 3 * out - (stride === 1 ? 2 : 1);
+    add(
+      'conv input grad',
+      [side * side * 9 * c, side * side * c, met * met * c * c],
+      { name: 'convInputGrad', depthwise: false, p, shift: 8 },
+      [x, mask, 'none', 'none', y, { scratch: slot(3) }],
+    );
   }
   return steps;
 }

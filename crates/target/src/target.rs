@@ -314,6 +314,25 @@ mod tests {
         }
     }
 
+    /// The functions that the kernels' header declares.
+    fn declared() -> Vec<String> {
+        let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/c/tt_kernels.h");
+        let text = fs::read_to_string(header).unwrap();
+        let before_paren = text.lines().filter(|l| !l.starts_with([' ', '/', '#'])).filter_map(|l| l.split_once('('));
+        before_paren.filter_map(|(head, _)| head.rsplit(' ').next()).map(String::from).collect()
+    }
+
+    #[test]
+    fn every_core_knows_every_kernel() {
+        let names = declared();
+        assert!(names.len() > 24 && names.iter().all(|n| n.starts_with("tt_")), "{names:?}");
+        for (core, tables) in cores() {
+            for name in &names {
+                assert!(tables.core.depth(name).is_some(), "{core}: {name}");
+            }
+        }
+    }
+
     #[test]
     fn every_core_has_costs_and_a_board_that_is_emulated() {
         for (name, tables) in cores() {
