@@ -132,7 +132,7 @@ pub fn updates(g: &Graph) -> Vec<String> {
 }
 
 /// An op that a graph has once.
-pub fn only<'a>(g: &'a Graph, wanted: impl Fn(&Op) -> bool) -> &'a Node {
+pub fn only(g: &Graph, wanted: impl Fn(&Op) -> bool) -> &Node {
     let mut found = g.nodes.iter().filter(|n| wanted(&n.op));
     let node = found.next().expect("the op is there");
     assert!(found.next().is_none(), "the op is there more than once");
