@@ -9,6 +9,7 @@ import { runFirmware } from '#tinytrain/device/run.js';
 import { build } from '#tinytrain/device/toolchain.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
+import { patient } from '../helpers/progress.js';
 
 const toolchain = has('make', 'arm-none-eabi-gcc');
 const onArm = toolchain ? test : test.skip;
@@ -16,9 +17,9 @@ const inQemu = toolchain && has('qemu-system-arm') ? test : test.skip;
 
 for (const scheme of ['bias:4,18:1/4,15:1/8', 'head']) {
   inQemu(`in QEMU every bit is the host's: ${scheme}`, async t => {
-    t.timeout(180_000);
+    const onProgress = patient(t);
     const { folder } = await testFirmware(t, { scheme });
-    const result = await runFirmware(folder, { steps: 5, predictions: 4 });
+    const result = await runFirmware(folder, { steps: 5, predictions: 4, onProgress });
     t.true(result.equal, JSON.stringify(result.difference));
     t.is(result.checksum, result.hostChecksum);
     t.is(result.linked?.sram, result.planned.sram);
@@ -26,21 +27,21 @@ for (const scheme of ['bias:4,18:1/4,15:1/8', 'head']) {
     t.true((result.stackPainted ?? 0) > 0);
     t.true((result.stackPainted ?? 0) <= (result.linked?.stack ?? 0));
     t.true((result.instructions?.inference ?? 0) > 0);
-    const again = await runFirmware(folder, { steps: 5, predictions: 4 });
+    const again = await runFirmware(folder, { steps: 5, predictions: 4, onProgress });
     t.deepEqual(again.instructions, result.instructions);
   });
 }
 
 inQemu('over the emulated UART it is the same', async t => {
-  t.timeout(180_000);
+  const onProgress = patient(t);
   const { folder } = await testFirmware(t);
-  const result = await runFirmware(folder, { steps: 2, predictions: 1, line: 'uart' });
+  const result = await runFirmware(folder, { steps: 2, predictions: 1, line: 'uart', onProgress });
   t.true(result.equal);
 });
 
 for (const board of ['stm32f746', 'qemu-mps2-an500']) {
   onArm(`${board}: planned is linked, to the byte, without a warning`, async t => {
-    t.timeout(180_000);
+    patient(t);
     const scheme = board === 'stm32f746' ? 'bias:12,18:1/2,7:1' : 'full';
     const { folder, program } = await testFirmware(t, { scheme, target: board });
     const output = execFileSync('make', ['-s', '-C', folder, `BOARD=${board}`, 'STRICT=1'], {
@@ -54,6 +55,7 @@ for (const board of ['stm32f746', 'qemu-mps2-an500']) {
 }
 
 onArm('the frames of the generated functions are no larger than planned', async t => {
+  patient(t);
   const { folder } = await testFirmware(t, { scheme: 'bias:12,18:1/2,7:1' });
   await build(folder, 'stm32f746');
   const table = JSON.parse(
@@ -73,6 +75,7 @@ onArm('the frames of the generated functions are no larger than planned', async 
 });
 
 onArm('the ELF for the F746: vectors, regions, symbols', async t => {
+  patient(t);
   const { folder } = await testFirmware(t);
   const elf = readElf(await fs.readFile(await build(folder, 'stm32f746')));
   const vectors = elf.content('.vectors');
@@ -94,6 +97,7 @@ onArm('the ELF for the F746: vectors, regions, symbols', async t => {
 });
 
 onArm('a symbol that must not be linked fails the build', async t => {
+  patient(t);
   const { folder } = await testFirmware(t);
   const path = join(folder, 'app/port.c');
   const text = await fs.readFile(path, 'utf8');
@@ -105,6 +109,7 @@ onArm('a symbol that must not be linked fails the build', async t => {
 });
 
 onArm('memory that does not fit fails the link and says by how much', async t => {
+  patient(t);
   const { folder } = await testFirmware(t);
   const path = join(folder, 'app/main.c');
   const text = await fs.readFile(path, 'utf8');

@@ -1,10 +1,10 @@
 //! Runs a Program on the host: in one arena, at the planned offsets, with the device's bits.
 //!
 //! * [`Executor`]: one Program in memory of its own; a step, a sample, a training step.
-//! * [`calibrate`]: exponents of gradients, from a float64 backward pass over a few samples.
+//! * [`calibrate()`]: exponents of gradients, from a float64 backward pass over a few samples.
 //! * [`Compiler`]: model to Program.
 //! * [`Trainer`]: training runs over many samples, evaluation on all cores, checkpoints.
-//! * [`trial`]: one whole run and its measure on one thread, of which a search makes hundreds.
+//! * [`trial()`]: one whole run and its measure on one thread, of which a search makes hundreds.
 //!
 //! A Program is data of ours, checked once when it is loaded ([`Executor::new`]): every slot lies in its region, no output of a step overlaps
 //! anything else the step touches unless its kernel works in place. After that nothing is checked again.
