@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{network, samples};
+use common::{head_weights, network, samples, values_of};
 use tinytrain_exec::{Augment, Compiler, Control, Executor, SampleSource, Samples, Schedule, TrainOptions, Trainer};
 use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
 use tinytrain_lower::{Data, State, StateKind};
@@ -249,40 +249,12 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
     assert!(worst > 0.9 && mean > 0.99, "least {worst}, mean {mean}");
 }
 
-fn head_weights(e: &Executor) -> Vec<f64> {
-    let s = e.program().states.iter().find(|s| s.name == "head_weights").unwrap();
-    let bytes = &e.state()[s.slot.offset as usize..][..s.slot.bytes as usize];
-    bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f64).collect()
-}
-
 fn current_weights(e: &Executor, graph: &Graph) -> BTreeMap<usize, Vec<f64>> {
     let of = |i: usize| {
         let s = e.program().states.iter().find(|s| s.name == format!("conv{i}_trained")).unwrap();
         e.state()[s.slot.offset as usize..][..s.slot.bytes as usize].iter().map(|&b| b as i8 as f64).collect()
     };
     (0..graph.layers.len()).map(|i| (i, of(i))).collect()
-}
-
-fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, sample: &[i8]) -> tinytrain_exec::float::Values {
-    let mut v = tinytrain_exec::float::Values::default();
-    v.activations.insert(graph.input, sample.iter().map(|&x| x as f64).collect());
-    for (t, bytes) in trace {
-        let tensor = graph.tensor(*t);
-        match tensor.kind {
-            Kind::Activation(_) => {
-                v.activations.insert(*t, bytes.iter().map(|&x| x as f64).collect());
-            }
-            Kind::Mask => {
-                let bit = |i: usize| bytes[i / 8] as u8 >> (i % 8) & 1 == 1;
-                v.masks.insert(*t, (0..tensor.shape.len()).map(bit).collect());
-            }
-            Kind::Error => {
-                v.error = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0] as u8, b[1] as u8]) as f64).collect();
-            }
-            _ => {}
-        }
-    }
-    v
 }
 
 #[test]
