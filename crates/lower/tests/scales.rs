@@ -16,7 +16,7 @@ const SEED: u64 = 0x1_2345_6789;
 const RESIDUAL_BITS: u32 = 2;
 
 fn quant(n: i32) -> Quant {
-    Quant { scale: 0.031 + 0.007 * n as f64, zero: 5 * n - 20 }
+    Quant { scale: 0.031 + 0.007 * n as f64, zero: 5 * n - 17 }
 }
 
 fn conv(b: &mut GraphBuilder, x: TensorId, depthwise: bool, out_c: usize, kernel: usize, y: Quant) -> TensorId {
