@@ -2,7 +2,7 @@
 //!
 //! * [`Executor`]: one Program in memory of its own; a step, a sample, a training step.
 //! * [`Trainer`]: training runs over many samples, evaluation on all cores, checkpoints.
-//! * [`trial`]: a run and its measure on one thread, of which a search makes hundreds.
+//! * [`trial()`]: a run and its measure on one thread, of which a search makes hundreds.
 //!
 //! A Program is verified once, when it is loaded ([`Executor::new`]): every operand lies in its region and has the length that its kernel's parameters say,
 //! no output of a step overlaps anything else the step touches unless its kernel works in place. After that nothing is checked again.

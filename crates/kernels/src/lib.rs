@@ -1,4 +1,4 @@
-//! Every op of a Program, forward and backward: as plain loops ([`reference`]), with what the processor has ([`simd`]), and (in
+//! Every op of a Program, forward and backward: as plain loops ([`mod@reference`]), with what the processor has ([`simd`]), and (in
 //! `c/`) as twin for the device.
 //!
 //! What an op computes is said once, in [`tinytrain_spec::params`]; a kernel here is right when it gives exactly those

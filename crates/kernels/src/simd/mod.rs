@@ -1,6 +1,6 @@
 //! The same integers as the reference kernels, with what the processor has.
 //!
-//! Everything is written once, against [`isa::Isa`]: sixteen lanes, and a product of narrow factors. A family of
+//! Everything is written once, against the trait `isa::Isa`: sixteen lanes, and a product of narrow factors. A family of
 //! processors is one implementation of it (`avx2`, `avx512`, `neon`); which one runs is chosen once ([`Kernels`]). A
 //! convolution's weights are packed when a Program is loaded ([`Layer`]) and follow each update. Most of what looks at one
 //! element at a time is the reference's own loop, compiled for the processor (`plain`).
