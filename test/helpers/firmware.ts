@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { compile, defaultImages, loadModel, type Program, type SampleSet } from '#tinytrain';
+import { compile, defaultImages, type FirmwareFiles, loadModel, type Program, type SampleSet } from '#tinytrain';
 import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { temporary } from './folder.js';
 
@@ -15,7 +15,7 @@ export interface TestFirmware {
   readonly folder: string;
   readonly program: Program;
   readonly data: SampleSet;
-  readonly files: ReadonlyMap<string, string>;
+  readonly files: FirmwareFiles;
 }
 
 /** Writes the firmware of the default model with a scheme into a folder that is gone when the test ends. */

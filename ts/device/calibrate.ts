@@ -1,22 +1,21 @@
 import { promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SampleSet } from '../data/dataset.js';
+import type { Dataset, SampleSet } from '../data/dataset.js';
+import { defaultRate } from '../defaults.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { native } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
 import type { Line } from './line.js';
-import { strideOrder } from './order.js';
 import { EMULATED, instructionsOf, QEMU_CLOCK_HZ, startQemu } from './qemu.js';
 import { build, requireTool } from './toolchain.js';
 
-/** Training steps that are counted; how many instructions a step takes hangs on its sample by very little. */
-const SAMPLES = 2;
+/** Training steps that are counted; the instructions of a step depend very little on its sample. */
+export const calibrationSteps = 2;
 /** What a training step does beside the Program's steps. */
 const REST = 'rest of a step';
-const RATE = 1.6e-3;
 
 /** A step of a Program, and the instructions it took. */
 export interface MeasuredStep extends Work {
@@ -72,25 +71,28 @@ function between(answer: Buffer, steps: number): { steps: number[]; rest: number
   return { steps: each, rest: before + after };
 }
 
-async function exchange(line: Line, program: Program, data: SampleSet, signal: AbortSignal | undefined) {
+async function exchange(line: Line, program: Program, samples: Dataset, signal: AbortSignal | undefined) {
   const answers = new Answers(line, signal);
   const steps = program.record.steps.length;
-  const order = strideOrder(data.train.size, Math.min(SAMPLES, data.train.size));
+  const count = Math.min(calibrationSteps, samples.size);
   const found: ReturnType<typeof between>[] = [];
-  for (const [step, index] of order.entries()) {
-    const { mantissa, exponent } = native().learningRate(RATE, order.length, step);
+  for (let step = 0; step < count; step++) {
+    const { mantissa, exponent } = native().learningRate(defaultRate, count, step);
     const head = Buffer.alloc(12);
-    head.writeUInt32LE(data.train.labels[index] ?? 0, 0);
+    head.writeUInt32LE(samples.labels[step] ?? 0, 0);
     head.writeUInt32LE(mantissa, 4);
     head.writeInt32LE(exponent, 8);
-    const sample = data.train.sample(index);
+    const sample = samples.sample(step);
     await line.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
     found.push(between(await answers.read(4 * (steps + 4), signal), steps));
   }
   return found;
 }
 
-/** Counts the guest instructions of each step of a Program in QEMU, in a project that is gone afterwards. The last entry is what belongs to no step. */
+/**
+ * Counts the guest instructions of each step of a Program in QEMU, on the first training samples, in a project that is gone afterwards. The last entry is
+ * what belongs to no step.
+ */
 export async function measureSteps(
   program: Program,
   data: SampleSet,
@@ -103,7 +105,7 @@ export async function measureSteps(
     await writeFirmware(folder, await firmwareFiles(program, data, target, { marks: true }));
     const line = await startQemu(await build(folder, EMULATED, signal));
     try {
-      const found = await exchange(line, program, data, signal);
+      const found = await exchange(line, program, data.train, signal);
       const mean = (value: (one: ReturnType<typeof between>) => number) =>
         found.reduce((sum, one) => sum + value(one), 0) / found.length;
       const steps = workOf(program).map((work, i) => ({

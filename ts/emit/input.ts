@@ -20,8 +20,6 @@ export interface EmitInput {
   readonly classNames: readonly string[];
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
-  /** What the Program was compiled from, for the manifest. */
-  readonly origin: Readonly<Record<string, unknown>>;
   /** The package's version. */
   readonly version: string;
   /** Sources that are copied as they are, by path: `kernels/tt_conv.c`, `board/stm32f746/board.c`. */

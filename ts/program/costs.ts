@@ -1,7 +1,9 @@
 import { dirname, resolve } from 'node:path';
-import { fileError, messageOf, TinytrainError } from '../errors.js';
+import * as v from 'valibot';
+import { fileError, TinytrainError } from '../errors.js';
 import { makeFolder, readIfThere, replaceFile } from '../files.js';
-import { call, native } from '../native.js';
+import { parsed } from '../json.js';
+import { call, native, recordOf } from '../native.js';
 import { version } from '../version.js';
 import type { Program } from './program.js';
 
@@ -21,7 +23,7 @@ export interface Work {
 
 /** The table that this version was measured with. */
 export function costTable(): CostTable {
-  return (JSON.parse(call(() => native().builtInCosts())) as { costs: CostTable }).costs;
+  return recordOf<{ costs: CostTable }>(call(() => native().builtInCosts())).costs;
 }
 
 /** What the native side takes: a table as text, or nothing for the one that is built in. */
@@ -29,22 +31,22 @@ export function costText(costs: CostTable | null | undefined): string | undefine
   return costs ? JSON.stringify({ costs }) : undefined;
 }
 
-function notCosts(path: string, why: string): TinytrainError {
-  const help = ['`npx tinytrain run FIRMWARE --calibrate FILE` writes one'];
-  return new TinytrainError('COSTS_INVALID', `${path}: not a table of costs${why}`, { path, help });
-}
+const instructions = v.pipe(v.number(), v.finite(), v.minValue(0));
 
-/** The table in a file, as `run --calibrate` writes it; undefined where there is no such file. */
+/** The check of a table that was read from a file. */
+export const costTableSchema: v.GenericSchema<unknown, CostTable> = v.record(
+  v.string(),
+  v.tuple([instructions, instructions, instructions, instructions]),
+);
+
+/** The table in a file, as `run --calibrate` writes it; undefined where there is no such file. Throws `COSTS_INVALID`. */
 export async function costsIfThere(path: string): Promise<CostTable | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
-  let costs: CostTable | undefined;
-  try {
-    ({ costs } = JSON.parse(text) as { costs?: CostTable });
-  } catch (error) {
-    throw notCosts(path, `: ${messageOf(error)}`);
-  }
-  if (typeof costs !== 'object' || costs === null) throw notCosts(path, '');
+  const { costs } = parsed(text, v.object({ costs: costTableSchema }), (why, cause) => {
+    const help = ['`npx tinytrain run FIRMWARE --calibrate FILE` writes one'];
+    return new TinytrainError('COSTS_INVALID', `${path}: not a table of costs: ${why}`, { path, help }, cause);
+  });
   call(() => native().checkCosts(text), path);
   return costs;
 }
@@ -65,7 +67,7 @@ export async function writeCosts(path: string, costs: CostTable): Promise<void> 
 
 /** What each step of a Program does. */
 export function workOf(program: Program): readonly Work[] {
-  return JSON.parse(program.handle.work()) as Work[];
+  return recordOf<Work[]>(program.handle.work());
 }
 
 /** Predicted instructions of a training step, with the sample in its place. */
