@@ -69,7 +69,11 @@ export class Compiler {
     const residualBits = options.residualBits ?? defaultResidualBits;
     const scheme = await schemeText(options.scheme ?? 'head');
     const { budget, flash, target } = options;
-    const limits = { budget, flash, target };
+    const limits: MemoryLimits = {
+      ...(budget !== undefined && { budget }),
+      ...(flash !== undefined && { flash }),
+      ...(target !== undefined && { target }),
+    };
     const handle = await wait(() => this.#handle.compile(scheme, residualBits));
     const { origin, input } = this.model;
     const program = new Program(handle, { model: origin, input, classes: this.classes, limits });
