@@ -8,8 +8,8 @@ export declare class Compiler {
   static create(model: Model, classes: number, seed: number, threads: number, samples?: Dataset | undefined | null): Promise<Compiler>
   /** Convolutions of the backbone. */
   get layers(): number
-  /** The Program of a scheme. */
-  compile(scheme: string, residualBits: number, rounds: number): Promise<Program>
+  /** The Program of a scheme, planned in so many rounds or, left out, as thoroughly as one that is handed over. */
+  compile(scheme: string, residualBits: number, rounds?: number | undefined | null): Promise<Program>
   /** The graph after each pass. */
   stages(scheme: string): Array<StageDump>
 }
@@ -46,8 +46,6 @@ export declare class Model {
   static load(path: string, bytes: Uint8Array, options: ModelOptions): Promise<Model>
   /** Operations, shapes and sizes as JSON. */
   describe(): string
-  /** The int8 value of each of a pixel's 256 values, one table a channel. */
-  inputTables(): Array<Int8Array>
   /** The graph as text. */
   dump(): string
   /** Runs the model as it stands on one input. */
@@ -56,7 +54,11 @@ export declare class Model {
 
 /** A compiled Program. */
 export declare class Program {
-  /** The Program as JSON: everything but the content of constants and of the initial state. */
+  /** Reads a Program file. Nothing in it is trusted: whatever is damaged, changed or of another version is refused. */
+  static load(bytes: Uint8Array): Promise<Program>
+  /** The Program file. */
+  toBytes(): Uint8Array
+  /** The Program as JSON (`ts/program/record.ts`): everything but the content of constants and of the initial state. */
   describe(): string
   /** Its scheme in the one long form. */
   get scheme(): string
@@ -64,10 +66,14 @@ export declare class Program {
   get hash(): string
   /** What it takes on a board, item by item, as JSON, with so many tables of pixel values in flash. */
   memory(target: string, pixelTables: number): string
+  /** The C files of kernels that it needs on a board. */
+  kernelFiles(target: string): Array<string>
+  /** Bytes of stack that it takes on the board that QEMU emulates in place of one; none where there is no such board. */
+  standInStack(target: string): number | null
   /** What each step does, for a table of costs, as JSON. */
   work(): string
-  /** Predicted instructions of a training step by a table of costs as JSON, whose kinds stand in place of the built-in ones. */
-  instructions(costs?: string | undefined | null): number
+  /** Predicted instructions of a training step on a board's core, by its table of costs with the kinds of another, in JSON, in place of its own. */
+  instructions(target: string, costs?: string | undefined | null): number
   /** The bytes of a constant, little-endian. */
   constant(index: number): Uint8Array
   /** The trainable state it starts with. */
@@ -108,6 +114,8 @@ export declare class Session {
 export declare class Trainer {
   /** A run from the Program's initial state. */
   constructor(program: Program, samples: Dataset, options: TrainerOptions)
+  /** Runs the frozen layers over the samples, where keeping what they yield pays. Without it the first `run` does so. */
+  prepare(control: Control): Promise<void>
   /** Trains for up to so many further steps; a stop through the control ends it early, and the steps done stand. */
   run(steps: number, control: Control): Promise<StretchFound>
   /** Classifies samples with the state as it is. */
@@ -120,8 +128,49 @@ export declare class Trainer {
   checksum(): string
 }
 
-/** The built-in table of costs as JSON: for each kind the instructions of a call, of an element brought into order, of one yielded, of a product. */
-export declare function builtInCosts(): string
+/** A range of addresses. */
+export interface AddressRange {
+  /** The first address. */
+  origin: number
+  /** Bytes. */
+  length: number
+}
+
+/** A shipped board by its name, or one of the user's by the path of its folder. */
+export declare function board(target: string): Board
+
+/** A board, as its `board.toml` describes it. */
+export interface Board {
+  /** Its name: that of its folder. */
+  name: string
+  /** Its name for people. */
+  title: string
+  /** The core, which names the tables to plan with. */
+  core: string
+  /** The folder of a board of the user's; none for one that is shipped. */
+  folder?: string
+  /** Compiler and linker flags that select the core. */
+  flags: Array<string>
+  /** C files: `common/NAME.c`, or `NAME.c` of its own folder. */
+  sources: Array<string>
+  /** Where code and constants lie. */
+  flash: AddressRange
+  /** Where everything else lies. */
+  sram: AddressRange
+  /** Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files. */
+  flashCommands: Array<string>
+  /** How QEMU emulates it. */
+  emulator?: Emulator
+}
+
+/** The board that a folder describes, whether or not there are tables to plan with. */
+export declare function boardIn(folder: string): Board
+
+/**
+ * The table of costs of a board's core as JSON: for each kind the instructions of a call, of an element brought into order, of one yielded, of a
+ * product. Without any kind where the core was never measured.
+ */
+export declare function builtInCosts(target: string): string
 
 /** What a candidate takes on a board, all in. */
 export interface CandidateCost {
@@ -149,6 +198,19 @@ export interface Checkpoint {
   saturated: Float64Array
 }
 
+/** The table of a shipped core, as it lies in its file; none for a core that is not shipped. */
+export declare function coreTable(core: string): string | null
+
+/** How QEMU emulates a board. */
+export interface Emulator {
+  /** `-M` */
+  machine: string
+  /** An instruction takes 2^shift ns of the time that the board's clock counts. */
+  icountShift: number
+  /** The word that tells the board to use semihosting. */
+  mailbox?: number
+}
+
 /** What an evaluation found. */
 export interface EvaluationFound {
   /** The class of each sample. */
@@ -169,6 +231,12 @@ export interface ForwardData {
 
 /** First steps of a Program that no training changes. */
 export declare function frozenSteps(program: Program): number
+
+/**
+ * The int8 value of each of a pixel's 256 values for an input with such a quantisation and normalisation, one table per channel (at most four where
+ * all are the same).
+ */
+export declare function inputTables(channels: number, scale: number, zero: number, mean: Array<number>, std: Array<number>): Array<Int8Array>
 
 /** The kernels of this process (`TINYTRAIN_KERNELS`). */
 export declare function kernels(): KernelsFound
@@ -220,6 +288,9 @@ export interface StageDump {
   text: string
 }
 
+/** The board that QEMU emulates in place of one: itself, or a shipped one with the same core. */
+export declare function standIn(target: string): Board | null
+
 /** What one step found. */
 export interface StepFound {
   /** The class with the largest logit, before the update. */
@@ -243,7 +314,7 @@ export interface StretchFound {
 /** Operators that a model may hold, by the names of the file format. */
 export declare function supportedOperators(): Array<string>
 
-/** Names of the boards that firmware can be made for. */
+/** Names of the shipped boards. */
 export declare function targetNames(): Array<string>
 
 /** A tensor of the file. */

@@ -1,378 +1,343 @@
 // Generated from crates/program/src/record.rs by its test; do not edit.
 
-export type Region = 'arena' | 'state';
+export type Region = "arena" | "state";
 
-export type Slot = {
-  /**
-   * Which memory.
-   */
-  region: Region;
-  /**
-   * First byte.
-   */
-  offset: number;
-  /**
-   * Length in bytes.
-   */
-  bytes: number;
-};
+export type Slot = { 
+/**
+ * Which memory.
+ */
+region: Region, 
+/**
+ * First byte.
+ */
+offset: number, 
+/**
+ * Length in bytes.
+ */
+bytes: number, };
 
-export type StateKind = 'weights' | 'residuals' | 'biases' | 'headWeights' | 'headBiases';
+export type StateKind = "weights" | "residuals" | "biases" | "headWeights" | "headBiases";
 
-export type Placed = {
-  /**
-   * For people.
-   */
-  label: string;
-  /**
-   * The first step in which it lives.
-   */
-  start: number;
-  /**
-   * One past the last.
-   */
-  end: number;
-  /**
-   * Bytes.
-   */
-  size: number;
-  /**
-   * First byte.
-   */
-  offset: number;
-};
+export type Placed = { 
+/**
+ * For people.
+ */
+label: string, 
+/**
+ * The first step in which it lives.
+ */
+start: number, 
+/**
+ * One past the last.
+ */
+end: number, 
+/**
+ * Bytes.
+ */
+size: number, 
+/**
+ * First byte.
+ */
+offset: number, };
 
-export type Plan = {
-  /**
-   * No arena can be smaller than this: the most bytes that live at once.
-   */
-  lowerBound: number;
-  /**
-   * The rule that found the offsets.
-   */
-  heuristic: string;
-};
+export type Plan = { 
+/**
+ * No arena can be smaller than this: the most bytes that live at once.
+ */
+lowerBound: number, 
+/**
+ * The rule that found the offsets.
+ */
+heuristic: string, };
 
-export type InputRecord = {
-  /**
-   * First byte in the arena.
-   */
-  offset: number;
-  /**
-   * Length in bytes.
-   */
-  bytes: number;
-  /**
-   * Rows, columns, channels.
-   */
-  shape: [number, number, number];
-  /**
-   * Scale: `real = (q - zero) * scale`.
-   */
-  scale: number;
-  /**
-   * Zero point.
-   */
-  zero: number;
-};
+export type InputRecord = { 
+/**
+ * First byte in the arena.
+ */
+offset: number, 
+/**
+ * Length in bytes.
+ */
+bytes: number, 
+/**
+ * Rows, columns, channels.
+ */
+shape: [number, number, number], 
+/**
+ * Scale: `real = (q - zero) * scale`.
+ */
+scale: number, 
+/**
+ * Zero point.
+ */
+zero: number, };
 
-export type StructRecord = {
-  /**
-   * Its name in the kernel table.
-   */
-  name: string;
-  /**
-   * Its type in C.
-   */
-  type: string;
-  /**
-   * Its fields, in order.
-   */
-  fields: Array<[string, number]>;
-};
+export type StructRecord = { 
+/**
+ * Its name in the kernel table.
+ */
+name: string, 
+/**
+ * Its type in C.
+ */
+type: string, 
+/**
+ * Its fields, in order.
+ */
+fields: Array<[string, number]>, };
 
-export type RealRecord = {
-  /**
-   * Its name in the kernel table.
-   */
-  name: string;
-  /**
-   * Mantissa.
-   */
-  m: number;
-  /**
-   * Exponent.
-   */
-  e: number;
-};
+export type RealRecord = { 
+/**
+ * Its name in the kernel table.
+ */
+name: string, 
+/**
+ * Mantissa.
+ */
+m: number, 
+/**
+ * Exponent.
+ */
+e: number, };
 
-export type ParamRecord =
-  | ({ kind: 'struct' } & StructRecord)
-  | ({ kind: 'update' } & StructRecord)
-  | {
-      kind: 'int';
-      /**
-       * Its value.
-       */
-      value: number;
-    }
-  | ({ kind: 'real' } & RealRecord)
-  | {
-      kind: 'logitScale';
-      /**
-       * Its name in the kernel table.
-       */
-      name: string;
-      /**
-       * Distances from here on count as 40; in decimal, as it has 64 bits.
-       */
-      cap: string;
-      /**
-       * Bits dropped before the product.
-       */
-      pre: number;
-      /**
-       * Mantissa.
-       */
-      m: number;
-      /**
-       * Right shift.
-       */
-      s: number;
-    }
-  | {
-      kind: 'given';
-      /**
-       * Its name in the kernel table.
-       */
-      name: string;
-    };
+export type ParamRecord = { "kind": "struct" } & StructRecord | { "kind": "update" } & StructRecord | { "kind": "int", 
+/**
+ * Its value.
+ */
+value: number, } | { "kind": "real" } & RealRecord | { "kind": "logitScale", 
+/**
+ * Its name in the kernel table.
+ */
+name: string, 
+/**
+ * Distances from here on count as 40; in decimal, as it has 64 bits.
+ */
+cap: string, 
+/**
+ * Bits dropped before the product.
+ */
+pre: number, 
+/**
+ * Mantissa.
+ */
+m: number, 
+/**
+ * Right shift.
+ */
+s: number, } | { "kind": "given", 
+/**
+ * Its name in the kernel table.
+ */
+name: string, };
 
-export type OperandRecord =
-  | {
-      place: 'arena';
-      /**
-       * Its name in the kernel table.
-       */
-      name: string;
-      /**
-       * The type of its elements in C without `_t`; `void` for scratch.
-       */
-      element: string;
-      /**
-       * First byte.
-       */
-      offset: number;
-      /**
-       * Length.
-       */
-      bytes: number;
-      /**
-       * Whether the step writes it.
-       */
-      written: boolean;
-    }
-  | {
-      place: 'state';
-      /**
-       * Its name in the kernel table.
-       */
-      name: string;
-      /**
-       * Its index among `states`.
-       */
-      index: number;
-      /**
-       * Whether the step writes it.
-       */
-      written: boolean;
-    }
-  | {
-      place: 'constant';
-      /**
-       * Its name in the kernel table.
-       */
-      name: string;
-      /**
-       * Its index among `constants`.
-       */
-      index: number;
-    }
-  | {
-      place: 'none';
-      /**
-       * Its name in the kernel table.
-       */
-      name: string;
-    };
+export type OperandRecord = { "place": "arena", 
+/**
+ * Its name in the kernel table.
+ */
+name: string, 
+/**
+ * The type of its elements in C without `_t`; `void` for scratch.
+ */
+element: string, 
+/**
+ * First byte.
+ */
+offset: number, 
+/**
+ * Length.
+ */
+bytes: number, 
+/**
+ * Whether the step writes it.
+ */
+written: boolean, } | { "place": "state", 
+/**
+ * Its name in the kernel table.
+ */
+name: string, 
+/**
+ * Its index among `states`.
+ */
+index: number, 
+/**
+ * Whether the step writes it.
+ */
+written: boolean, } | { "place": "constant", 
+/**
+ * Its name in the kernel table.
+ */
+name: string, 
+/**
+ * Its index among `constants`.
+ */
+index: number, } | { "place": "none", 
+/**
+ * Its name in the kernel table.
+ */
+name: string, };
 
-export type StepRecord = {
-  /**
-   * Op and layer, for people.
-   */
-  label: string;
-  /**
-   * Sizes, for people.
-   */
-  sizes: string;
-  /**
-   * The C function.
-   */
-  function: string;
-  /**
-   * Whether it returns how many gradient elements saturated.
-   */
-  saturates: boolean;
-  /**
-   * Parameters, in the order of C.
-   */
-  params: Array<ParamRecord>;
-  /**
-   * Operands, in the order of C, behind the parameters.
-   */
-  operands: Array<OperandRecord>;
-};
+export type StepRecord = { 
+/**
+ * Op and layer, for people.
+ */
+label: string, 
+/**
+ * Sizes, for people.
+ */
+sizes: string, 
+/**
+ * The C function.
+ */
+function: string, 
+/**
+ * Whether it returns how many gradient elements saturated.
+ */
+saturates: boolean, 
+/**
+ * Parameters, in the order of C.
+ */
+params: Array<ParamRecord>, 
+/**
+ * Operands, in the order of C, behind the parameters.
+ */
+operands: Array<OperandRecord>, };
 
-export type ConstantRecord = {
-  /**
-   * A C identifier.
-   */
-  name: string;
-  /**
-   * The type of its elements in C without `_t`.
-   */
-  element: string;
-  /**
-   * Number of elements.
-   */
-  length: number;
-  /**
-   * Bytes.
-   */
-  bytes: number;
-};
+export type ConstantRecord = { 
+/**
+ * A C identifier.
+ */
+name: string, 
+/**
+ * The type of its elements in C without `_t`.
+ */
+element: string, 
+/**
+ * Number of elements.
+ */
+length: number, 
+/**
+ * Bytes.
+ */
+bytes: number, };
 
-export type StateRecord = {
-  /**
-   * A C identifier.
-   */
-  name: string;
-  /**
-   * Its role.
-   */
-  kind: StateKind;
-  /**
-   * The type of its elements in C without `_t`.
-   */
-  element: string;
-  /**
-   * Number of elements.
-   */
-  length: number;
-  /**
-   * Number of its convolution; null for the head.
-   */
-  layer: number | null;
-  /**
-   * First byte in the state.
-   */
-  offset: number;
-  /**
-   * Bytes.
-   */
-  bytes: number;
-  /**
-   * Whether it starts as zeros.
-   */
-  zero: boolean;
-};
+export type StateRecord = { 
+/**
+ * A C identifier.
+ */
+name: string, 
+/**
+ * Its role.
+ */
+kind: StateKind, 
+/**
+ * The type of its elements in C without `_t`.
+ */
+element: string, 
+/**
+ * Number of elements.
+ */
+length: number, 
+/**
+ * Number of its convolution; null for the head.
+ */
+layer: number | null, 
+/**
+ * First byte in the state.
+ */
+offset: number, 
+/**
+ * Bytes.
+ */
+bytes: number, 
+/**
+ * Whether it starts as zeros.
+ */
+zero: boolean, };
 
-export type PrefixRecord = {
-  /**
-   * How many first steps no training changes.
-   */
-  steps: number;
-  /**
-   * Their live-in set: what the rest needs of them.
-   */
-  live: Array<Slot>;
-};
+export type PrefixRecord = { 
+/**
+ * How many first steps no training changes.
+ */
+steps: number, 
+/**
+ * Their live-in set: what the rest needs of them.
+ */
+live: Array<Slot>, };
 
-export type ProgramRecord = {
-  /**
-   * The model's name.
-   */
-  name: string;
-  /**
-   * What is trained, in its long form.
-   */
-  scheme: string;
-  /**
-   * SHA-256 over everything that decides its bits.
-   */
-  hash: string;
-  /**
-   * The sample it takes.
-   */
-  input: InputRecord;
-  /**
-   * Classes of the head; 0 without one.
-   */
-  classes: number;
-  /**
-   * The first `forward` steps are the forward pass.
-   */
-  forward: number;
-  /**
-   * Bytes of the arena.
-   */
-  arenaBytes: number;
-  /**
-   * Bytes of the trainable state.
-   */
-  stateBytes: number;
-  /**
-   * First byte of the state in the firmware's context.
-   */
-  stateOffset: number;
-  /**
-   * Bytes of the firmware's context.
-   */
-  contextBytes: number;
-  /**
-   * Residual bits of a trained weight.
-   */
-  residualBits: number;
-  /**
-   * Seed of the head and of stochastic rounding, in decimal.
-   */
-  seed: string;
-  /**
-   * int64 per class: logits, then probabilities in Q0.31.
-   */
-  logits: Slot | null;
-  /**
-   * All steps.
-   */
-  steps: Array<StepRecord>;
-  /**
-   * Constants.
-   */
-  constants: Array<ConstantRecord>;
-  /**
-   * Trainable tensors.
-   */
-  states: Array<StateRecord>;
-  /**
-   * Buffers of the arena.
-   */
-  buffers: Array<Placed>;
-  /**
-   * How they were planned.
-   */
-  plan: Plan;
-  /**
-   * The first steps that no training changes.
-   */
-  prefix: PrefixRecord;
-};
+export type ProgramRecord = { 
+/**
+ * The model's name.
+ */
+name: string, 
+/**
+ * What is trained, in its long form.
+ */
+scheme: string, 
+/**
+ * SHA-256 over everything that decides its bits.
+ */
+hash: string, 
+/**
+ * The sample it takes.
+ */
+input: InputRecord, 
+/**
+ * Classes of the head; 0 without one.
+ */
+classes: number, 
+/**
+ * The first `forward` steps are the forward pass.
+ */
+forward: number, 
+/**
+ * Bytes of the arena.
+ */
+arenaBytes: number, 
+/**
+ * Bytes of the trainable state.
+ */
+stateBytes: number, 
+/**
+ * First byte of the state in the firmware's context.
+ */
+stateOffset: number, 
+/**
+ * Bytes of the firmware's context.
+ */
+contextBytes: number, 
+/**
+ * Residual bits of a trained weight.
+ */
+residualBits: number, 
+/**
+ * Seed of the head and of stochastic rounding, in decimal.
+ */
+seed: string, 
+/**
+ * int64 per class: logits, then probabilities in Q0.31.
+ */
+logits: Slot | null, 
+/**
+ * All steps.
+ */
+steps: Array<StepRecord>, 
+/**
+ * Constants.
+ */
+constants: Array<ConstantRecord>, 
+/**
+ * Trainable tensors.
+ */
+states: Array<StateRecord>, 
+/**
+ * Buffers of the arena.
+ */
+buffers: Array<Placed>, 
+/**
+ * How they were planned.
+ */
+plan: Plan, 
+/**
+ * The first steps that no training changes.
+ */
+prefix: PrefixRecord, };

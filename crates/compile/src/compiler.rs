@@ -9,6 +9,11 @@ use tinytrain_program::{Program, Slot};
 
 use crate::{CompileError, calibrate};
 
+/// Rounds of the planner's improvement where nothing else is asked for.
+pub fn default_rounds() -> u32 {
+    Options::default().improvement_rounds
+}
+
 /// A model differentiated and calibrated once: any number of schemes can be compiled from it.
 #[derive(Clone)]
 pub struct Compiler {
