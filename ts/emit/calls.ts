@@ -91,6 +91,26 @@ export class Parameters {
 /** The C expression of each value that a step is given anew, by its name in the kernel table. */
 const given: Readonly<Record<string, string>> = { lr: 'rate', k: 'k', label: '(int32_t)label' };
 
+/** A parameter as an argument, `name` being that of the constant it became. */
+function argument(param: ParamRecord, name: string | undefined): string {
+  switch (param.kind) {
+    case 'int':
+      return String(param.value);
+    case 'given': {
+      const expression = given[param.name];
+      if (expression === undefined) throw new TinytrainError('INTERNAL', `no step is given a ${param.name}`);
+      return expression;
+    }
+    case 'update':
+      return '&u';
+    case 'real':
+      return name ?? '';
+    case 'struct':
+    case 'logitScale':
+      return `&${name}`;
+  }
+}
+
 /** The arguments of a call: parameters, then pointers. */
 export function callArguments(
   record: ProgramRecord,
@@ -98,25 +118,7 @@ export function callArguments(
   index: number,
   parameters: Parameters,
 ): readonly string[] {
-  const values = step.params.map(param => {
-    const name = parameters.name(step, index, param);
-    switch (param.kind) {
-      case 'int':
-        return String(param.value);
-      case 'given': {
-        const expression = given[param.name];
-        if (expression === undefined) throw new TinytrainError('INTERNAL', `no step is given a ${param.name}`);
-        return expression;
-      }
-      case 'update':
-        return '&u';
-      case 'real':
-        return name ?? '';
-      case 'struct':
-      case 'logitScale':
-        return `&${name}`;
-    }
-  });
+  const values = step.params.map(param => argument(param, parameters.name(step, index, param)));
   return [...values, ...step.operands.map(operand => pointer(record, operand))];
 }
 
