@@ -1,9 +1,12 @@
-export { type BadSample, type DataOrigin, Dataset, type SampleSet } from './data/dataset.js';
-export { type DefaultImageOptions, defaultImages } from './data/drawn/set.js';
-export { decodeImage, type SampleSource } from './data/images/decode.js';
-export { type ImageOptions, loadImages } from './data/images/folder.js';
-export { type InputFormat, type ResizePolicy, resizePolicies } from './data/input.js';
+export { type BadSample, Dataset, type SampleSet } from './data/dataset.js';
+export { type DefaultImageOptions, type DrawnOptions, defaultImages, drawnImages } from './data/drawn/set.js';
+export { decodeImage, type ImageSource } from './data/images/decode.js';
+export { type FolderOptions, type ImageOptions, imageFolder, loadImages } from './data/images/folder.js';
+export { type ResizePolicy, resizePolicies } from './data/images/input.js';
+export type { InputFormat } from './data/input.js';
+export type { DataOrigin, DrawnOrigin, FolderOrigin } from './data/origin.js';
 export type { Progress, WorkOptions } from './data/pool.js';
+export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
 export {
   type Counters,
@@ -18,8 +21,8 @@ export {
   type SavedState,
 } from './device/device.js';
 export {
+  type FirmwareFiles,
   type FirmwareManifest,
-  type FirmwareOrigin,
   firmwareFiles,
   openFirmware,
   writeFirmware,
@@ -37,6 +40,7 @@ export {
 export { SerialLine } from './device/serial.js';
 export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
+export type { InputFacts, ModelInput } from './model/input.js';
 export {
   defaultModelPath,
   type ForwardResult,
@@ -45,11 +49,13 @@ export {
   loadModel,
   type Model,
   type ModelDescription,
-  type ModelInput,
   type ModelOptions,
+  type ModelOrigin,
   type ModelTotals,
   supportedOperators,
 } from './model/model.js';
+export type { Origin, ProgramOrigin, SamplesOrigin } from './origin.js';
+export { type CompileOptions, Compiler, checkFits, compile, type Stage, targets } from './program/compiler.js';
 export {
   type CostTable,
   costTable,
@@ -64,7 +70,7 @@ export {
   type MemoryTable,
   type RegionTotal,
 } from './program/memory.js';
-export { type CompileOptions, Compiler, compile, type Program, type Stage, targets } from './program/program.js';
+export type { Program } from './program/program.js';
 export type {
   ConstantRecord,
   InputRecord,
@@ -82,6 +88,7 @@ export { learningCurve } from './report/curve.js';
 export { memoryMap, memoryTable } from './report/memory.js';
 export { contributionBars, frontTable, triedTable } from './report/search.js';
 export { searchOrigin } from './search/journal.js';
+export { checkBudgets } from './search/limits.js';
 export { search } from './search/search.js';
 export type {
   BiasContribution,
@@ -106,15 +113,6 @@ export type {
 export { type Prediction, Predictor } from './train/predict.js';
 export { createRun, openRun, type RunFolder, type RunRecord } from './train/run.js';
 export { learningRate, type Rate, Session, type StepResult } from './train/session.js';
-export {
-  type Accuracy,
-  type Augmentation,
-  type CurvePoint,
-  type Saturation,
-  type TrainOptions,
-  type TrainPlan,
-  type TrainProgress,
-  type TrainResult,
-  train,
-} from './train/train.js';
+export { type TrainOptions, type TrainProgress, train } from './train/train.js';
+export type { Accuracy, Augmentation, CurvePoint, Saturation, TrainPlan, TrainResult } from './train/types.js';
 export { version } from './version.js';

@@ -64,11 +64,9 @@ export function addonPath(): string | undefined {
 export function translated(error: unknown, place?: string): unknown {
   if (!(error instanceof Error) || error instanceof TinytrainError) return error;
   try {
-    const { code, message, details } = JSON.parse(error.message) as {
-      code: string;
-      message: string;
-      details: ErrorDetails;
-    };
+    const { code, message, details } = recordOf<{ code: string; message: string; details: ErrorDetails }>(
+      error.message,
+    );
     // Which kernels run is no matter of the file at hand.
     const placed = place === undefined || code === 'KERNELS_UNAVAILABLE' ? message : `${place}: ${message}`;
     return new TinytrainError(code, placed, details, error);
@@ -84,6 +82,11 @@ export function call<T>(work: () => T, place?: string): T {
   } catch (error) {
     throw translated(error, place);
   }
+}
+
+/** A record that the native side hands over as JSON text. It is made by the same version of this package, so its type is taken at its word. */
+export function recordOf<T>(text: string): T {
+  return JSON.parse(text) as T;
 }
 
 /** Awaits the native side. */

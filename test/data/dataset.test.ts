@@ -9,7 +9,7 @@ test('a subset has images, labels and names of its places, in their order', t =>
   const part = five().subset([4, 0]);
   t.deepEqual([...part.labels], [1, 0]);
   t.deepEqual([...part.sample(0), ...part.sample(1)], [9, 10, 1, 2]);
-  t.deepEqual(part.names, ['image 4', 'image 0']);
+  t.deepEqual(part.names, ['sample 4', 'sample 0']);
   t.deepEqual([...part.subset([1]).sample(0)], [1, 2]);
 });
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { compile, defaultImages, loadModel, type Program, type SampleSet } from '#tinytrain';
+import { compile, defaultImages, type FirmwareFiles, loadModel, type Program, type SampleSet } from '#tinytrain';
 import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { temporary } from './folder.js';
 
@@ -16,7 +16,7 @@ export interface TestFirmware {
   readonly folder: string;
   readonly program: Program;
   readonly data: SampleSet;
-  readonly files: ReadonlyMap<string, string>;
+  readonly files: FirmwareFiles;
 }
 
 /** A model for a firmware; the default model where nothing is said. */

@@ -7,6 +7,7 @@ import {
   createRun,
   loadImages,
   loadModel,
+  type Model,
   openRun,
   Predictor,
   type Program,
@@ -19,12 +20,12 @@ import { smallSet, temporary } from '../helpers/folder.js';
 async function prepared(
   t: ExecutionContext,
   options: CompileOptions = { scheme: 'bias:4,19:1/2' },
-): Promise<{ folder: string; data: SampleSet; program: Program }> {
+): Promise<{ folder: string; model: Model; data: SampleSet; program: Program }> {
   const folder = await temporary(t);
   await smallSet(join(folder, 'samples'), 8, 4);
   const model = await loadModel();
   const data = await loadImages(join(folder, 'samples'), model.input);
-  return { folder, data, program: await compile(model, data, options) };
+  return { folder, model, data, program: await compile(model, data, options) };
 }
 
 test('the same run twice gives the same bits, for any number of threads, with and without the cache', async t => {
@@ -68,10 +69,8 @@ test('a run that is stopped and resumed ends with the bits of one that was not',
   const run = await openRun(path);
   const at = JSON.parse(await fs.readFile(join(path, 'state.json'), 'utf8')).checkpoint.steps;
   t.true(at > 5 && at < 60, `stopped after ${at}`);
-  const model = await run.model();
-  const samples = await run.samples(model);
   const { plan } = await run.record();
-  const resumed = await train(await run.program(model, samples), samples, { ...plan, run });
+  const resumed = await train(await run.program(), await run.samples(), { ...plan, run });
   t.is(resumed.checksum, whole.checksum);
   t.deepEqual(resumed.curve, whole.curve);
   t.deepEqual(resumed.accuracy, whole.accuracy);
@@ -111,8 +110,8 @@ test('the record of a run survives a broken state', async t => {
 });
 
 test('several programs train at once', async t => {
-  const { data, program } = await prepared(t);
-  const other = await compile(program.model, data, { scheme: 'head', residualBits: 8 });
+  const { model, data, program } = await prepared(t);
+  const other = await compile(model, data, { scheme: 'head', residualBits: 8 });
   const alone = [await train(program, data, { steps: 20 }), await train(other, data, { steps: 20 })];
   const together = await Promise.all([program, other, program].map(p => train(p, data, { steps: 20 })));
   t.deepEqual(
@@ -122,11 +121,11 @@ test('several programs train at once', async t => {
 });
 
 test('wrong options are refused', async t => {
-  const { data, program } = await prepared(t);
+  const { model, data, program } = await prepared(t);
   for (const options of [{ steps: 0 }, { steps: 1.5 }, { lr: 0 }, { lr: Number.NaN }, { augment: { shift: -1 } }]) {
     const error = await t.throwsAsync(train(program, data, options), { instanceOf: TinytrainError });
     t.is(error.code, 'OPTION_INVALID');
   }
-  const bits = await t.throwsAsync(compile(program.model, data, { residualBits: 3 }), { instanceOf: TinytrainError });
+  const bits = await t.throwsAsync(compile(model, data, { residualBits: 3 }), { instanceOf: TinytrainError });
   t.is(bits.code, 'RESIDUAL_BITS');
 });

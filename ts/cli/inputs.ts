@@ -1,10 +1,14 @@
 import type { SampleSet } from '../data/dataset.js';
-import { defaultImages } from '../data/drawn/set.js';
-import { loadImages } from '../data/images/folder.js';
-import { type ResizePolicy, resizePolicies } from '../data/input.js';
+import { drawnImages } from '../data/drawn/set.js';
+import { imageFolder } from '../data/images/folder.js';
+import { type ResizePolicy, resizePolicies } from '../data/images/input.js';
+import type { ReadOptions, SampleSource } from '../data/source.js';
+import { allResidualBits, defaultResidualBits } from '../defaults.js';
+import { thousands } from '../format.js';
 import { loadModel, type Model } from '../model/model.js';
+import { checkFits, compile } from '../program/compiler.js';
 import { defaultTarget } from '../program/memory.js';
-import { compile, type Program } from '../program/program.js';
+import type { Program } from '../program/program.js';
 import { bytes, modelOptions, normalisationOf, whole } from './options.js';
 import type { ProgressLine } from './progress.js';
 
@@ -62,8 +66,8 @@ export const programOptions = {
   flash: { describe: 'flash it must fit into, such as 1m', type: 'string', requiresArg: true, coerce: bytes('flash') },
   'residual-bits': {
     describe: 'bits beside a trained weight’s eight',
-    choices: [0, 2, 4, 8],
-    default: 4,
+    choices: allResidualBits,
+    default: defaultResidualBits,
     requiresArg: true,
   },
   seed: {
@@ -89,30 +93,36 @@ export const programOptions = {
   'skip-bad': { describe: 'go on without images that cannot be decoded', type: 'boolean', default: false },
 } as const;
 
-/** Reads the images. */
-export function openImages(
-  args: Pick<ProgramArguments, 'data' | 'threads' | 'resize' | 'seed' | 'skip-bad'>,
-  model: Model,
-  signal: AbortSignal,
-  line: ProgressLine,
-): Promise<SampleSet> {
-  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('images', done, total);
-  const options = { threads: args.threads, signal, onProgress };
-  if (args.data === undefined) return defaultImages(model.input, options);
-  const { resize, seed } = args;
-  return loadImages(args.data, model.input, { ...options, resize, skipBad: args['skip-bad'], seed });
+/** A model in words: its name, its input, its size. */
+export function modelText({ description: { name, input, totals } }: Model): string {
+  return `${name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`;
 }
 
-/** Opens the model, reads the images, compiles the Program. */
+/** The samples that a command is told to use; none is read yet. */
+export async function openSource(
+  args: Pick<ProgramArguments, 'data' | 'resize' | 'seed' | 'skip-bad'>,
+): Promise<SampleSource> {
+  if (args.data === undefined) return drawnImages();
+  const { resize, seed } = args;
+  return imageFolder(args.data, { resize, seed, skipBad: args['skip-bad'] });
+}
+
+/** How a command reads samples: stopped by its signal, with a line of progress. */
+export function readOptions(threads: number | undefined, signal: AbortSignal, line: ProgressLine): ReadOptions {
+  return { threads, signal, onProgress: ({ done, total }) => line.show('images', done, total) };
+}
+
+/** Opens the model and lists the images, checks that the Program fits, and only then reads the images and compiles. */
 export async function openProgram(
   args: ProgramArguments,
   signal: AbortSignal,
   line: ProgressLine,
 ): Promise<{ model: Model; data: SampleSet; program: Program }> {
   const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
-  const data = await openImages(args, model, signal, line);
+  const source = await openSource(args);
   const { scheme, seed, budget, flash, target, threads } = args;
-  const residualBits = args['residual-bits'];
-  const program = await compile(model, data, { scheme, seed, budget, flash, target, threads, residualBits });
-  return { model, data, program };
+  const options = { scheme, seed, budget, flash, target, threads, residualBits: args['residual-bits'] };
+  await checkFits(model, source.classes, options);
+  const data = await source.read(model.input, readOptions(threads, signal, line));
+  return { model, data, program: await compile(model, data, options) };
 }

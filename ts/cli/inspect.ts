@@ -2,7 +2,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { TinytrainError } from '../errors.js';
 import { table, thousands } from '../format.js';
 import { type LayerInfo, loadModel, type Model, type ModelTotals, supportedOperators } from '../model/model.js';
-import { Compiler } from '../program/program.js';
+import { Compiler } from '../program/compiler.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
 import { print, printJson } from './outcome.js';
 
@@ -41,12 +41,12 @@ function sums({ convolutions, macs, weights, biases }: ModelTotals): string {
 }
 
 function printModel({ path, description }: Model): void {
-  const { name, format, input, layers, totals, backbone } = description;
+  const { name, format, input, layers, totals, backbone, headless } = description;
   print(
     `model    ${name} (${format}, ${path})`,
     `input    ${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; pixels: real = (pixel - ${input.mean}) / ${input.std}${input.guessed ? ' (guessed from the quantisation; --mean and --std state it)' : ''}`,
     `in all   ${sums(totals)}`,
-    ...(backbone ? [`backbone ${sums(backbone)}`] : []),
+    `backbone ${backbone ? sums(backbone) : `none, as the model takes no head: ${headless}`}`,
     '',
     table([['index', 'conv', 'op', 'window', 'shape', 'MACs', 'weights'], ...layers.map(row)]),
   );

@@ -1,5 +1,5 @@
 import { TinytrainError } from '../errors.js';
-import type { Augmentation } from '../train/train.js';
+import type { Augmentation } from '../train/types.js';
 
 function wrong(option: string, text: string, expected: string): TinytrainError {
   return new TinytrainError('USAGE', `--${option} ${text}: expected ${expected}`, { option, value: text });

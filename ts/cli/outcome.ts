@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { TinytrainError } from '../errors.js';
 
 /** Exit codes: what the user can mend, wrong usage, a defect of ours, stopped. */
@@ -27,6 +27,12 @@ export function fail(error: unknown, json: boolean): number {
 /** The one object on stdout. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** The folder of a new run or search, where none is named: after its command and the time. */
+export function newFolder(command: string): string {
+  const now = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return join('runs', `${command}-${now}`);
 }
 
 /** A path as it is typed from here. */

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
+import { defaultRate } from '../defaults.js';
 import { type RunFirmwareResult, type RunProgress, runFirmware } from '../device/run.js';
 import { checkWritable } from '../files.js';
 import { percent, thousands } from '../format.js';
@@ -103,7 +104,7 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
           type: 'string',
           requiresArg: true,
           coerce: positive('lr'),
-          defaultDescription: '0.0016',
+          defaultDescription: String(defaultRate),
         },
         port: {
           describe: 'serial port of a board, such as /dev/ttyACM0',

@@ -1,23 +1,18 @@
-import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import type { SampleSet } from '../data/dataset.js';
+import { defaultRate } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { duration, percent, thousands } from '../format.js';
-import type { Model } from '../model/model.js';
+import { factsOf } from '../model/input.js';
 import type { Program } from '../program/program.js';
 import { learningCurve } from '../report/curve.js';
 import { memoryMap, memoryTable } from '../report/memory.js';
 import { createRun, openRun, type RunFolder } from '../train/run.js';
-import {
-  type Augmentation,
-  type TrainPlan,
-  type TrainProgress,
-  type TrainResult,
-  train as trainProgram,
-} from '../train/train.js';
-import { openProgram, type ProgramArguments, programOptions } from './inputs.js';
+import { type TrainProgress, train as trainProgram } from '../train/train.js';
+import type { Augmentation, TrainPlan, TrainResult } from '../train/types.js';
+import { modelText, openProgram, type ProgramArguments, programOptions, readOptions } from './inputs.js';
 import { augmentation, commonOptions, positive, whole } from './options.js';
-import { type Interrupt, print, printJson, shown } from './outcome.js';
+import { type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments extends ProgramArguments {
@@ -33,7 +28,8 @@ interface Arguments extends ProgramArguments {
 
 /** Everything a run needs, opened. */
 interface Prepared {
-  readonly model: Model;
+  /** The model in words. */
+  readonly model: string;
   readonly data: SampleSet;
   readonly program: Program;
   readonly run: RunFolder;
@@ -47,33 +43,32 @@ const phases: Readonly<Record<TrainProgress['phase'], string>> = {
   after: 'accuracy',
 };
 
-function runName(): string {
-  const now = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  return join('runs', `train-${now}`);
-}
-
 async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
-  const run = await createRun(args.out ?? runName());
+  const run = await createRun(args.out ?? newFolder('train'));
   const opened = await openProgram(args, signal, line);
   const augment = { flip: args.augment?.flip ?? false, shift: args.augment?.shift ?? 0 };
   const { seed, epochs, steps, lr } = args;
-  return { ...opened, run, plan: { seed, augment, ...(steps && { steps }), ...(lr && { lr }), epochs } };
+  return {
+    model: modelText(opened.model),
+    data: opened.data,
+    program: opened.program,
+    run,
+    plan: { seed, augment, ...(steps && { steps }), ...(lr && { lr }), epochs },
+  };
 }
 
 async function resume(path: string, args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
   const run = await openRun(path);
   const { plan } = await run.record();
-  const model = await run.model();
-  const onProgress = ({ done, total }: { done: number; total: number }) => line.show('images', done, total);
-  const data = await run.samples(model, { threads: args.threads, signal, onProgress });
-  return { model, data, program: await run.program(model, data, args.threads), run, plan };
+  const program = await run.program();
+  const data = await run.samples(readOptions(args.threads, signal, line));
+  return { model: `${program.model.name} (${factsOf(program.input).shape.join('x')})`, data, program, run, plan };
 }
 
 function head({ model, data, program, run }: Prepared): string {
-  const { totals, input } = model.description;
   const skipped = data.skipped.length > 0 ? `, ${data.skipped.length} skipped` : '';
   return [
-    `model    ${model.description.name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`,
+    `model    ${model}`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} images${skipped})`,
     `scheme   ${program.scheme}, ${program.residualBits} residual bits, seed ${program.seed}`,
     `run      ${shown(run.path)}`,
@@ -170,7 +165,7 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
           type: 'string',
           requiresArg: true,
           coerce: positive('lr'),
-          defaultDescription: '0.0016',
+          defaultDescription: String(defaultRate),
         },
         augment: {
           describe: 'flip, shift:PIXELS or both',

@@ -1,134 +1,210 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, relative } from 'node:path';
-import sharp from 'sharp';
-import { fileError, systemCode } from '../errors.js';
-import { makeFolder, replaceFile } from '../files.js';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { fileError, systemCode, TinytrainError } from '../errors.js';
+import { makeFolder } from '../files.js';
+import { count, sha256 } from '../json.js';
 import { call, native, type SampleStore } from '../native.js';
+import { type RecordKind, readRecord, writeRecord } from '../records.js';
 import type { BadSample } from './dataset.js';
-import type { LabelledFile } from './images/layout.js';
-import { type InputFormat, inputLength, type ResizePolicy } from './input.js';
-import { eachParallel, type WorkOptions } from './pool.js';
+import { type DataOrigin, dataOrigin } from './origin.js';
+import type { Listed, Parts } from './source.js';
 
-/** Counted up when decoding changes, so that no older cache is taken for a newer one. */
-const DECODER = 1;
+/** Bytes of samples that are kept; when there are more, those that were not used for the longest time go. */
+const MOST_BYTES = 2 ** 33;
+/** Bytes that are read at a time. */
+const CHUNK = 2 ** 22;
 
-/** Where decoded sets are kept: `$TINYTRAIN_CACHE`, or `tinytrain` in the user's cache folder. Its content may be deleted at any time. */
+/** Where samples are kept as a model takes them: `$TINYTRAIN_CACHE`, or `tinytrain` in the user's cache folder. Its content may be deleted at any time. */
 export function cacheFolder(): string {
   const { TINYTRAIN_CACHE, XDG_CACHE_HOME } = process.env;
   return TINYTRAIN_CACHE || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'tinytrain');
 }
 
-/** A hash over everything that decoded images hang on: names, sizes and times of the files, the input, the policy, the decoder. */
-export async function imageKey(
-  folder: string,
-  files: readonly LabelledFile[],
-  input: InputFormat,
-  policy: ResizePolicy,
-  options: WorkOptions = {},
-): Promise<string> {
-  const facts: string[] = new Array(files.length);
-  await eachParallel(
-    files.length,
-    16,
-    async i => {
-      const path = files[i]?.path ?? '';
-      try {
-        const { size, mtimeMs } = await fs.stat(path);
-        facts[i] = `${relative(folder, path)}\0${size}\0${mtimeMs}`;
-      } catch (error) {
-        throw fileError(error, path, 'cannot be read');
-      }
-    },
-    { signal: options.signal },
-  );
-  const hash = createHash('sha256');
-  hash.update(JSON.stringify([DECODER, sharp.versions.vips, input.height, input.width, input.channels, policy]));
-  for (const table of input.tables) hash.update(table);
-  hash.update(facts.join('\n'));
-  return hash.digest('hex');
+/** The samples of a file in the cache, in order of the splits: train, validation, test. */
+export interface CachedSamples {
+  /** Changes when anything about the samples does. */
+  readonly key: string;
+  readonly name: string;
+  readonly origin: DataOrigin;
+  readonly classes: readonly string[];
+  readonly parts: Parts<readonly Listed[]>;
+  /** Bytes of a sample. */
+  readonly length: number;
+  readonly bad: readonly BadSample[];
+  /** SHA-256 over all samples. */
+  readonly content: string;
 }
 
-/** Where decoded images go, by their place in the list of files. */
+const listed = v.array(v.object({ name: v.string(), label: count }));
+
+const indexKind: RecordKind<CachedSamples> = {
+  name: 'index of cached samples',
+  format: 1,
+  code: 'CACHE_BROKEN',
+  schema: v.object({
+    key: sha256,
+    name: v.string(),
+    origin: dataOrigin,
+    classes: v.array(v.string()),
+    parts: v.object({ train: listed, validation: v.optional(listed), test: listed }),
+    length: count,
+    bad: v.array(v.object({ path: v.string(), message: v.string() })),
+    content: sha256,
+  }),
+};
+
+/** Where samples go as they are made, by their place in the file. */
 export interface Sink {
-  put(index: number, image: Int8Array): Promise<void>;
-  /** The images, to be read; nothing may be put any more. */
-  finish(bad: readonly BadSample[]): Promise<SampleStore>;
+  put(index: number, sample: Int8Array): Promise<void>;
+  /** Keeps them; nothing may be put any more. */
+  finish(facts: Omit<CachedSamples, 'content'>): Promise<void>;
   /** Throws everything away. */
   discard(): Promise<void>;
 }
 
-/** Keeps the images in memory, once. */
-export function memorySink(count: number, input: InputFormat): Sink {
-  const store = native().SampleStore.inMemory(count, inputLength(input));
-  return {
-    put: async (index, image) => store.put(index, image),
-    finish: async () => store,
-    discard: async () => {},
-  };
-}
-
-interface CachePaths {
-  readonly images: string;
-  readonly record: string;
-}
-
-function pathsOf(folder: string, key: string): CachePaths {
-  const base = join(folder, key.slice(0, 32));
-  return { images: `${base}.images`, record: `${base}.json` };
-}
-
-/** Keeps the images in a file, one after the other. The record beside it is written last: without it the file does not count. */
-export async function fileSink(folder: string, key: string, count: number, input: InputFormat): Promise<Sink> {
-  const { images, record } = pathsOf(folder, key);
-  const length = inputLength(input);
-  const unfinished = `${images}.${randomBytes(6).toString('hex')}`;
-  let file: fs.FileHandle;
-  try {
-    await makeFolder(folder);
-    file = await fs.open(unfinished, 'wx');
-    await file.truncate(count * length);
-  } catch (error) {
-    throw fileError(error, unfinished, 'the decoded images cannot be kept');
+async function writeAll(file: fs.FileHandle, bytes: Int8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
+    at += bytesWritten;
   }
-  return {
-    async put(index, image) {
-      try {
-        await file.write(image, 0, length, index * length);
-      } catch (error) {
-        throw fileError(error, unfinished, 'the decoded images cannot be kept');
-      }
-    },
-    async finish(bad) {
-      await file.sync();
-      await file.close();
-      await fs.rename(unfinished, images);
-      await replaceFile(record, JSON.stringify({ key, count, bad }));
-      return call(() => native().SampleStore.fromFile(images, count, length));
-    },
-    async discard() {
-      await file.close();
-      await fs.rm(unfinished, { force: true });
-    },
-  };
 }
 
-/** What an earlier run decoded, if it is there and whole. */
-export async function openCached(
-  folder: string,
-  key: string,
-  count: number,
-  input: InputFormat,
-): Promise<{ store: SampleStore; bad: readonly BadSample[] } | undefined> {
-  const { images, record } = pathsOf(folder, key);
+/** Reads a file to its end, some of it at a time. */
+async function eachChunk(path: string, take: (bytes: Buffer, position: number) => void): Promise<number> {
+  const file = await fs.open(path, 'r');
   try {
-    const found = JSON.parse(await fs.readFile(record, 'utf8')) as { key: string; count: number; bad: BadSample[] };
-    const { size } = await fs.stat(images);
-    if (found.key !== key || found.count !== count || size !== count * inputLength(input)) return undefined;
-    return { store: call(() => native().SampleStore.fromFile(images, count, inputLength(input))), bad: found.bad };
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw fileError(error, images, 'the decoded images cannot be read');
+    const buffer = Buffer.alloc(CHUNK);
+    let position = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, CHUNK, position);
+      if (bytesRead === 0) return position;
+      take(buffer.subarray(0, bytesRead), position);
+      position += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await eachChunk(path, bytes => hash.update(bytes));
+  return hash.digest('hex');
+}
+
+function damaged(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT' || (error instanceof TinytrainError && error.code === 'CACHE_BROKEN');
+}
+
+/** Samples as models take them, in files: to make them anew takes a hundred times as long as to read them. */
+export class SampleCache {
+  readonly #folder: string;
+
+  constructor(folder: string = cacheFolder()) {
+    this.#folder = folder;
+  }
+
+  #index(key: string): string {
+    return join(this.#folder, `${key.slice(0, 32)}.json`);
+  }
+
+  #samples(key: string): string {
+    return join(this.#folder, `${key.slice(0, 32)}.samples`);
+  }
+
+  /** A file for samples that are not there yet. The index beside it is written last: without it the file does not count. */
+  async sink(key: string, samples: number, length: number): Promise<Sink> {
+    const path = this.#samples(key);
+    const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
+    const failed = (error: unknown) => fileError(error, unfinished, 'the samples cannot be kept');
+    let file: fs.FileHandle;
+    try {
+      await makeFolder(this.#folder);
+      file = await fs.open(unfinished, 'wx');
+      await file.truncate(samples * length);
+    } catch (error) {
+      throw failed(error);
+    }
+    return {
+      put: (index, sample) =>
+        writeAll(file, sample, index * length).catch(error => {
+          throw failed(error);
+        }),
+      finish: async facts => {
+        try {
+          await file.sync();
+          await file.close();
+          const content = await hashOf(unfinished);
+          await fs.rename(unfinished, path);
+          await writeRecord(this.#index(key), indexKind, { ...facts, content });
+          await this.#makeRoom(key);
+        } catch (error) {
+          throw error instanceof TinytrainError ? error : failed(error);
+        }
+      },
+      discard: async () => {
+        await file.close().catch(() => {});
+        await fs.rm(unfinished, { force: true });
+      },
+    };
+  }
+
+  /** What is known of samples that an earlier run made; undefined where there are none, or where the index is damaged. */
+  async find(key: string): Promise<CachedSamples | undefined> {
+    try {
+      const found = await readRecord(this.#index(key), indexKind);
+      return found?.content.key === key ? found.content : undefined;
+    } catch (error) {
+      if (damaged(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The samples themselves, in memory if they are at most `memoryLimit` bytes; undefined where they are missing or damaged. */
+  async open({ key, parts, length, content }: CachedSamples, memoryLimit: number): Promise<SampleStore | undefined> {
+    const samples = parts.train.length + (parts.validation?.length ?? 0) + parts.test.length;
+    const path = this.#samples(key);
+    const bytes = samples * length;
+    try {
+      const inMemory = bytes <= memoryLimit ? new Int8Array(bytes) : undefined;
+      const hash = createHash('sha256');
+      const found = await eachChunk(path, (chunk, position) => {
+        hash.update(chunk);
+        if (position + chunk.length <= bytes) inMemory?.set(chunk, position);
+      });
+      if (found !== bytes || hash.digest('hex') !== content) return undefined;
+      const now = new Date();
+      await fs.utimes(this.#samples(key), now, now).catch(() => {});
+      if (!inMemory) return call(() => native().SampleStore.fromFile(path, samples, length));
+      const store = call(() => native().SampleStore.inMemory(samples, length));
+      for (let i = 0; i < samples; i++) store.put(i, inMemory.subarray(i * length, (i + 1) * length));
+      return store;
+    } catch (error) {
+      if (damaged(error)) return undefined;
+      throw fileError(error, path, 'the samples cannot be read');
+    }
+  }
+
+  /** Removes what was not used for the longest time until the rest is small enough. */
+  async #makeRoom(kept: string): Promise<void> {
+    const names = (await fs.readdir(this.#folder)).filter(name => name.endsWith('.samples'));
+    const files = await Promise.all(
+      names.map(async name => {
+        const path = join(this.#folder, name);
+        const { size, mtimeMs } = await fs.stat(path);
+        return { path, size, mtimeMs };
+      }),
+    );
+    let bytes = files.reduce((sum, { size }) => sum + size, 0);
+    for (const { path, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
+      if (bytes <= MOST_BYTES) return;
+      if (path === this.#samples(kept)) continue;
+      await fs.rm(path.replace(/samples$/, 'json'), { force: true });
+      await fs.rm(path, { force: true });
+      bytes -= size;
+    }
   }
 }

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { TinytrainError } from '../errors.js';
 import { call, type Dataset as Handle, native, type SampleStore } from '../native.js';
-import { type InputFormat, inputLength, type ResizePolicy } from './input.js';
-import type { SplitShares } from './split.js';
+import { type InputFormat, inputLength } from './input.js';
+import type { DataOrigin } from './origin.js';
 
-/** Images with labels as a model takes them, held by the native side: in memory once, or in a file. */
+/** Samples with labels as a model takes them, held by the native side: in memory once, or in a file. */
 export class Dataset {
-  /** Class of each image. */
+  /** Class of each sample. */
   readonly labels: Uint16Array;
-  /** What each image is called: its path, where it has one. */
+  /** Name of each sample: its path, where it has one. */
   readonly names: readonly string[];
   /** @internal */
   readonly handle: Handle;
@@ -19,7 +19,7 @@ export class Dataset {
     this.names = names;
   }
 
-  /** @internal The images in `slots` of a store. */
+  /** @internal The samples in `slots` of a store. */
   static of(store: SampleStore, slots: Uint32Array, labels: Uint16Array, names: readonly string[]): Dataset {
     return new Dataset(
       call(() => store.subset(slots, labels)),
@@ -28,23 +28,23 @@ export class Dataset {
     );
   }
 
-  /** A set from int8 images that lie one after the other, rows of interleaved channels each. */
-  static from(images: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset {
+  /** A set from int8 samples that lie one after the other, rows of interleaved channels each. Throws `SIZE_MISMATCH`. */
+  static from(samples: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset {
     const length = inputLength(input);
-    if (images.length !== labels.length * length) {
+    if (samples.length !== labels.length * length) {
       throw new TinytrainError(
         'SIZE_MISMATCH',
-        `${images.length} bytes of images for ${labels.length} labels of ${length} bytes each`,
-        { found: images.length, expected: labels.length * length },
+        `${samples.length} bytes of samples for ${labels.length} labels of ${length} bytes each`,
+        { found: samples.length, expected: labels.length * length },
       );
     }
     const store = native().SampleStore.inMemory(labels.length, length);
-    for (let i = 0; i < labels.length; i++) store.put(i, images.subarray(i * length, (i + 1) * length));
+    for (let i = 0; i < labels.length; i++) store.put(i, samples.subarray(i * length, (i + 1) * length));
     const slots = Uint32Array.from({ length: labels.length }, (_, i) => i);
-    return Dataset.of(store, slots, Uint16Array.from(labels), names ?? Array.from(slots, i => `image ${i}`));
+    return Dataset.of(store, slots, Uint16Array.from(labels), names ?? Array.from(slots, i => `sample ${i}`));
   }
 
-  /** The images in `places` alone, in this order. They are not copied. */
+  /** The samples in `places` alone, in this order. They are not copied. Throws `SIZE_MISMATCH` for a place that there is not. */
   subset(places: ArrayLike<number>): Dataset {
     const handle = call(() => this.handle.subset(Uint32Array.from(places)));
     const list = Array.from(places);
@@ -55,34 +55,23 @@ export class Dataset {
     );
   }
 
-  /** Number of images. */
+  /** Number of samples. */
   get size(): number {
     return this.labels.length;
   }
 
-  /** A copy of one image. */
+  /** A copy of one sample. Throws `SIZE_MISMATCH` for a place that there is not. */
   sample(index: number): Int8Array {
     return call(() => this.handle.sample(index));
   }
 
-  /** SHA-256 over labels and images, in hexadecimal. */
+  /** SHA-256 over labels and samples, in hexadecimal. */
   hash(): string {
     const hash = createHash('sha256').update(this.labels);
     for (let i = 0; i < this.size; i++) hash.update(this.sample(i));
     return hash.digest('hex');
   }
 }
-
-/** What is needed to read a data set again. */
-export type DataOrigin =
-  | {
-      readonly folder: string;
-      readonly resize: ResizePolicy;
-      readonly skipBad: boolean;
-      readonly seed: number;
-      readonly shares: SplitShares;
-    }
-  | { readonly drawn: { readonly seed: number; readonly trainPerClass: number; readonly testPerClass: number } };
 
 /** A data set with classes and splits. */
 export interface SampleSet {
@@ -94,17 +83,17 @@ export interface SampleSet {
   readonly validation?: Dataset;
   /** What is measured on: training never sees it. */
   readonly test: Dataset;
-  /** Images that were left out because they could not be decoded. */
+  /** Samples that were left out because they could not be read. */
   readonly skipped: readonly BadSample[];
   /** For people: where it comes from and how it was split. */
   readonly source: string;
-  /** How it can be read again; absent for a set that a program made itself. */
+  /** How it can be read again; absent for a set that did not come from a source of this package. */
   readonly origin?: DataOrigin;
-  /** Changes when anything about the images does. */
+  /** Changes when anything about the samples does. */
   readonly hash: string;
 }
 
-/** An image that could not be decoded. */
+/** A sample that could not be read. */
 export interface BadSample {
   readonly path: string;
   readonly message: string;

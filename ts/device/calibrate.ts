@@ -1,7 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SampleSet } from '../data/dataset.js';
+import type { Dataset, SampleSet } from '../data/dataset.js';
+import { defaultRate } from '../defaults.js';
 import type { Emulator } from '../emit/board.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { native } from '../native.js';
@@ -9,16 +10,14 @@ import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
 import type { Line } from './line.js';
-import { strideOrder } from './order.js';
 import { instructionsOf, startQemu } from './qemu.js';
 import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
-/** Training steps that are counted; the instructions of a step depend very little on the sample. */
-const SAMPLES = 2;
+/** Training steps that are counted; the instructions of a step depend very little on its sample. */
+export const calibrationSteps = 2;
 /** What a training step does beside the Program's steps. */
 const REST = 'rest of a step';
-const RATE = 1.6e-3;
 
 /** A step of a Program, and the instructions it took. */
 export interface MeasuredStep extends Work {
@@ -78,28 +77,31 @@ function between(answer: Buffer, steps: number, emulator: Emulator): { steps: nu
 async function exchange(
   line: Line,
   program: Program,
-  data: SampleSet,
+  samples: Dataset,
   emulator: Emulator,
   signal: AbortSignal | undefined,
 ) {
   const answers = new Answers(line, signal);
   const steps = program.record.steps.length;
-  const order = strideOrder(data.train.size, Math.min(SAMPLES, data.train.size));
+  const count = Math.min(calibrationSteps, samples.size);
   const found: ReturnType<typeof between>[] = [];
-  for (const [step, index] of order.entries()) {
-    const { mantissa, exponent } = native().learningRate(RATE, order.length, step);
+  for (let step = 0; step < count; step++) {
+    const { mantissa, exponent } = native().learningRate(defaultRate, count, step);
     const head = Buffer.alloc(12);
-    head.writeUInt32LE(data.train.labels[index] ?? 0, 0);
+    head.writeUInt32LE(samples.labels[step] ?? 0, 0);
     head.writeUInt32LE(mantissa, 4);
     head.writeInt32LE(exponent, 8);
-    const sample = data.train.sample(index);
+    const sample = samples.sample(step);
     await line.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
     found.push(between(await answers.read(4 * (steps + 5), signal), steps, emulator));
   }
   return found;
 }
 
-/** Counts the guest instructions of each step of a Program on a board's core in QEMU, in a project that is gone afterwards. The last entry is what belongs to no step. */
+/**
+ * Counts the guest instructions of each step of a Program on a board's core in QEMU, on the first training samples, in a project that is gone afterwards.
+ * The last entry is what belongs to no step.
+ */
 export async function measureSteps(
   program: Program,
   data: SampleSet,
@@ -113,7 +115,7 @@ export async function measureSteps(
     await writeFirmware(folder, await firmwareFiles(program, data, target, { marks: true }));
     const line = await startQemu(await build(folder, board.name, signal), board.emulator);
     try {
-      const found = await exchange(line, program, data, board.emulator, signal);
+      const found = await exchange(line, program, data.train, board.emulator, signal);
       const mean = (value: (one: ReturnType<typeof between>) => number) =>
         found.reduce((sum, one) => sum + value(one), 0) / found.length;
       const steps = workOf(program).map((work, i) => ({

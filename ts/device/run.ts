@@ -2,14 +2,17 @@ import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { Dataset, SampleSet } from '../data/dataset.js';
+import type { Progress } from '../data/pool.js';
+import { defaultRate } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { call, native, type Session } from '../native.js';
+import { reopenProgram, reopenSource } from '../origin.js';
 import { type CostTable, calibrated, costTable, instructionsOfStep } from '../program/costs.js';
 import type { Program } from '../program/program.js';
-import { measureSteps } from './calibrate.js';
+import { calibrationSteps, measureSteps } from './calibrate.js';
 import { Device, type Identity } from './device.js';
 import { readElf } from './elf.js';
-import { type FirmwareManifest, openFirmware, rebuild, targetOf } from './firmware.js';
+import { type FirmwareManifest, openFirmware, targetOf } from './firmware.js';
 import type { Line } from './line.js';
 import { checkLinked, type Linked, measure } from './linked.js';
 import { strideOrder } from './order.js';
@@ -21,7 +24,6 @@ import { build, requireTool } from './toolchain.js';
 
 const STEPS = 20;
 const PREDICTIONS = 100;
-const RATE = 1.6e-3;
 /** Bytes at the end of the stack that the plan sets aside never to be written. */
 const STACK_GUARD = 8;
 
@@ -116,11 +118,11 @@ function compare(where: string, device: unknown, host: unknown): RunDifference |
 
 /** Trains on both sides; the first difference ends it. */
 async function trainBoth({ device, session, data, options }: Bench, steps: number): Promise<RunDifference | undefined> {
-  const order = strideOrder(data.train.size, steps);
-  for (const [step, index] of order.entries()) {
+  for (let step = 0; step < steps; step++) {
+    const index = step % data.train.size;
     const sample = data.train.sample(index);
     const label = data.train.labels[index] ?? 0;
-    const rate = native().learningRate(options.lr ?? RATE, steps, step);
+    const rate = native().learningRate(options.lr ?? defaultRate, steps, step);
     const { loss, predicted, saturated, checksum } = await device.train(sample, label, rate);
     const host = call(() => session.trainStep(sample, label, rate));
     const wanted = {
@@ -149,21 +151,21 @@ interface Predicted {
 }
 
 /** Predicts on both sides; every other sample goes over as RGB888, to be quantised on the device. */
-async function predictBoth(bench: Bench, samples: Dataset, count: number): Promise<Predicted> {
+async function predictBoth(bench: Bench, samples: Dataset): Promise<Predicted> {
   const { device, session, program, options } = bench;
   const right = { device: 0, host: 0 };
-  for (const [i, index] of strideOrder(samples.size, count).entries()) {
-    const sample = samples.sample(index);
+  for (let i = 0; i < samples.size; i++) {
+    const sample = samples.sample(i);
     const rgb = i % 2 === 1;
-    const sent = rgb ? pixelsOf(sample, program.model.input.tables) : sample;
+    const sent = rgb ? pixelsOf(sample, program.input.tables) : sample;
     const found = await device.predict(sent, rgb ? 'rgb888' : 'int8');
     const host = { predicted: call(() => session.predict(sample)), scores: call(() => session.scores()) };
-    const label = samples.labels[index];
+    const label = samples.labels[i];
     right.device += found.predicted === label ? 1 : 0;
     right.host += host.predicted === label ? 1 : 0;
-    const difference = compare(`prediction of ${samples.names[index]}`, found, host);
+    const difference = compare(`prediction of ${samples.names[i]}`, found, host);
     if (difference) return { ...right, difference };
-    options.onProgress?.({ phase: 'predictions', done: i + 1, total: count });
+    options.onProgress?.({ phase: 'predictions', done: i + 1, total: samples.size });
   }
   return right;
 }
@@ -240,14 +242,15 @@ function checkStack({ stackPainted }: Figures, { stackBytes }: Identity): void {
   });
 }
 
-async function exercise(bench: Bench, steps: number, predictions: number): Promise<Found> {
+async function exercise(bench: Bench, steps: number): Promise<Found> {
   const { device, session, data, identity } = bench;
+  const predictions = data.test.size;
   await device.reset();
   const trained = await trainBoth(bench, steps);
   const [saved, state] = [await device.save(), call(() => session.state())];
   const [checksum, hostChecksum] = [sha256(saved.state), sha256(state)];
   const compared = trained ?? compare('trainable state at the end', checksum, hostChecksum);
-  const predicted = compared ? { device: 0, host: 0 } : await predictBoth(bench, data.test, predictions);
+  const predicted = compared ? { device: 0, host: 0 } : await predictBoth(bench, data.test);
   const difference = compared ?? ('difference' in predicted ? (predicted as Predicted).difference : undefined);
   const measured = await figures(bench);
   checkStack(measured, identity);
@@ -287,6 +290,24 @@ async function costsOf(
   return calibrated({ core: shipped.core, costs: { ...shipped.costs, ...table?.costs } }, measured);
 }
 
+/** The samples that a run sends, and no others: `strideOrder` goes through all of a split before it comes back to its first. */
+async function samplesOf(
+  folder: string,
+  { origin }: FirmwareManifest,
+  program: Program,
+  options: RunFirmwareOptions,
+): Promise<SampleSet> {
+  const { signal, onProgress, calibrate, steps = STEPS, predictions = PREDICTIONS } = options;
+  const source = await reopenSource(origin, folder);
+  const chosen = (count: number, wanted: number) => strideOrder(count, Math.min(count, wanted));
+  const only = {
+    train: chosen(source.parts.train.length, Math.max(steps, calibrate ? calibrationSteps : 0)),
+    test: chosen(source.parts.test.length, predictions),
+  };
+  const tell = onProgress && (({ done, total }: Progress) => onProgress({ phase: 'samples', done, total }));
+  return source.read(program.input, { only, signal, onProgress: tell });
+}
+
 /**
  * Runs a firmware folder in QEMU or on a board: builds it, compares what was linked with the plan, trains on real samples and predicts, and compares
  * everything with the host, step by step. Whatever was started is ended, whatever happens.
@@ -296,24 +317,22 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   const began = performance.now();
   const manifest = await openFirmware(folder);
   const compiler = await requireTool('compiler');
-  const { data, program } = await rebuild(folder, manifest, {
-    signal,
-    onProgress: onProgress && (({ done, total }) => onProgress({ phase: 'samples', done, total })),
-  });
+  const target = targetOf(folder, manifest);
+  const { origin, program: named } = manifest;
+  const program = await reopenProgram(folder, origin, { ...named, limits: { ...named.limits, target } });
+  const data = await samplesOf(folder, manifest, program, options);
   onProgress?.({ phase: 'build', done: 0, total: 2 });
   const linked = await link(folder, manifest, signal);
   onProgress?.({ phase: 'build', done: 1, total: 2 });
   const { calibrate } = options;
-  const target = targetOf(folder, manifest);
   const table = calibrate === true ? undefined : calibrate;
   const costs = calibrate ? await costsOf(program, data, target, table, options) : null;
   const steps = options.steps ?? STEPS;
-  const predictions = Math.min(options.predictions ?? PREDICTIONS, data.test.size);
   const device = new Device(await connect(folder, target, options), { signal });
   try {
     const identity = await identified(device, program);
     const session = call(() => new (native().Session)(program.handle));
-    const found = await exercise({ device, identity, session, program, data, target, options }, steps, predictions);
+    const found = await exercise({ device, identity, session, program, data, target, options }, steps);
     return {
       ...found,
       target: manifest.target,

@@ -9,7 +9,7 @@ import { TinytrainError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { loadModel } from '../model/model.js';
 import { call, native } from '../native.js';
-import { compile } from '../program/program.js';
+import { compile } from '../program/compiler.js';
 import { readElf } from './elf.js';
 import { emitInput } from './firmware.js';
 import { boardSources, kernelFlags } from './sources.js';
@@ -275,7 +275,7 @@ export async function makeTables(boardFolder: string, signal?: AbortSignal): Pro
   const program = await compile(model, data, { scheme: SCHEME });
   const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-tables-'));
   try {
-    const input = await emitInput(program, data);
+    const input = await emitInput(program);
     const roomy = { ...board, flash: { ...board.flash, length: ROOM }, sram: { ...board.sram, length: ROOM } };
     const boards = [{ board: roomy, stack: STACK }];
     const sources = new Map([...input.sources, ...(await boardSources(board))]);

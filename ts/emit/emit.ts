@@ -1,7 +1,6 @@
 import { boardCmake, boardMakefile, boardScript } from './board.js';
 import { cmakeLists, makefile, type SourceLists } from './build.js';
 import type { EmitInput } from './input.js';
-import { manifest } from './manifest.js';
 import { modelFile } from './model-c.js';
 import { modelHeader } from './model-h.js';
 import { readme } from './readme.js';
@@ -61,6 +60,5 @@ export function emit(input: EmitInput): Map<string, string> {
   files.set('CMakeLists.txt', cmakeLists(input, sources));
   files.set('README.md', readme(input));
   files.set('.gitignore', 'build/\nbuild-cmake/\n');
-  files.set('manifest.json', `${JSON.stringify(manifest(input, files), null, 2)}\n`);
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -21,8 +21,6 @@ export interface EmitInput {
   readonly target: string;
   /** The boards that it can be built for, the target among them. */
   readonly boards: readonly EmitBoard[];
-  /** What the Program was compiled from, for the manifest. */
-  readonly origin: Readonly<Record<string, unknown>>;
   /** The package's version. */
   readonly version: string;
   /** Sources that are copied as they are, by path: `kernels/tt_conv.c`, `board/stm32f746/board.c`. */

@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { InputFormat } from '../data/input.js';
 import { fileError } from '../errors.js';
-import { call, type Model as Handle, native, wait } from '../native.js';
+import { call, type Model as Handle, native, recordOf, wait } from '../native.js';
+import { type InputFacts, inputOf, type ModelInput } from './input.js';
 
-/** The model's input. */
-export interface ModelInput extends InputFormat {
-  /** `real = (q - zero) * scale` */
-  readonly scale: number;
-  readonly zero: number;
+/** Which model something was made from. */
+export interface ModelOrigin {
+  readonly name: string;
+  /** The file it was read from, absolute. */
+  readonly path: string;
+  /** SHA-256 of the file, in hexadecimal. */
+  readonly hash: string;
+  /** Such as `tflite`. */
+  readonly format: string;
 }
 
 /** One operation of a model. */
@@ -51,13 +56,7 @@ export interface ModelTotals {
 export interface ModelDescription {
   readonly name: string;
   readonly format: string;
-  readonly input: {
-    readonly shape: readonly [number, number, number];
-    readonly scale: number;
-    readonly zero: number;
-    /** `real = (pixel - mean) / std`, one entry or one a channel. */
-    readonly mean: readonly number[];
-    readonly std: readonly number[];
+  readonly input: InputFacts & {
     /** Whether mean and std were guessed from the input's quantisation, as a file does not say them. */
     readonly guessed: boolean;
   };
@@ -65,6 +64,8 @@ export interface ModelDescription {
   readonly totals: ModelTotals;
   /** Without the classifier, which a head replaces: the convolutions that schemes count. Null for a model that takes no head. */
   readonly backbone: ModelTotals | null;
+  /** Why the model takes no head; null where it takes one. */
+  readonly headless: string | null;
 }
 
 /** What a forward pass yields. */
@@ -102,11 +103,14 @@ export class Model {
     this.handle = handle;
     this.path = path;
     this.hash = hash;
-    this.description = JSON.parse(handle.describe()) as ModelDescription;
-    const { shape, scale, zero, mean, std } = this.description.input;
-    const [height, width, channels] = shape;
-    const tables = call(() => native().inputTables(channels, scale, zero, [...mean], [...std]));
-    this.input = { height, width, channels, scale, zero, tables };
+    this.description = recordOf<ModelDescription>(handle.describe());
+    this.input = inputOf(this.description.input, path);
+  }
+
+  /** Which model this is. */
+  get origin(): ModelOrigin {
+    const { name, format } = this.description;
+    return { name, path: resolve(this.path), hash: this.hash, format };
   }
 
   /** Runs the model as it stands, classifier included, on one input. */

@@ -1,7 +1,9 @@
 import { dirname, resolve } from 'node:path';
-import { fileError } from '../errors.js';
+import * as v from 'valibot';
+import { fileError, TinytrainError } from '../errors.js';
 import { makeFolder, readIfThere, replaceFile } from '../files.js';
-import { call, native } from '../native.js';
+import { parsed } from '../json.js';
+import { call, native, recordOf } from '../native.js';
 import { version } from '../version.js';
 import { defaultTarget } from './memory.js';
 import type { Program } from './program.js';
@@ -25,7 +27,7 @@ export interface Work {
 
 /** The costs that this version measured on the core of a board; without any kind where the core is not shipped. */
 export function costTable(target: string = defaultTarget): CostTable {
-  return JSON.parse(call(() => native().builtInCosts(target))) as CostTable;
+  return recordOf<CostTable>(call(() => native().builtInCosts(target)));
 }
 
 /** The text that the native side takes: undefined for the costs that are built in. */
@@ -33,13 +35,24 @@ export function costText(costs: CostTable | null | undefined): string | undefine
   return costs ? JSON.stringify(costs) : undefined;
 }
 
-/** The table in a file, as `run --calibrate` writes it; undefined where there is no such file. */
+const instructions = v.pipe(v.number(), v.finite(), v.minValue(0));
+
+/** The check of a table that was read from a file. */
+export const costTableSchema: v.GenericSchema<unknown, CostTable> = v.object({
+  core: v.string(),
+  costs: v.record(v.string(), v.tuple([instructions, instructions, instructions, instructions])),
+});
+
+/** The table in a file, as `run --calibrate` writes it; undefined where there is no such file. Throws `COSTS_INVALID`. */
 export async function costsIfThere(path: string): Promise<CostTable | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
+  const costs = parsed(text, costTableSchema, (why, cause) => {
+    const help = ['`npx tinytrain run FIRMWARE --calibrate FILE` writes one'];
+    return new TinytrainError('COSTS_INVALID', `${path}: not a table of costs: ${why}`, { path, help }, cause);
+  });
   call(() => native().checkCosts(text), path);
-  const { core, costs } = JSON.parse(text) as CostTable;
-  return { core, costs };
+  return costs;
 }
 
 /** The table in a file, as `run --calibrate` writes it. */
@@ -61,7 +74,7 @@ export async function writeCosts(path: string, { core, costs }: CostTable): Prom
 
 /** What each step of a Program does. */
 export function workOf(program: Program): readonly Work[] {
-  return JSON.parse(program.handle.work()) as Work[];
+  return recordOf<Work[]>(program.handle.work());
 }
 
 /**

@@ -1,5 +1,7 @@
+import * as v from 'valibot';
 import { TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
+import { count } from '../json.js';
 
 /** The board that a Program is measured for where none is named. */
 export const defaultTarget = 'stm32f746';
@@ -32,6 +34,20 @@ export interface MemoryTable {
   readonly stackPath: readonly string[];
   readonly items: readonly MemoryItem[];
 }
+
+const region = v.object({ total: count, available: count });
+
+/** The check of a table that was read from a file. */
+export const memoryTable: v.GenericSchema<unknown, MemoryTable> = v.object({
+  target: v.string(),
+  sram: region,
+  flash: region,
+  stack: count,
+  stackPath: v.array(v.string()),
+  items: v.array(
+    v.object({ name: v.string(), region: v.picklist(['sram', 'flash']), bytes: count, exact: v.boolean() }),
+  ),
+});
 
 /** What a Program must fit into. */
 export interface MemoryLimits {

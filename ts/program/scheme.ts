@@ -1,32 +1,38 @@
 import { promises as fs } from 'node:fs';
-import { fileError, messageOf, TinytrainError } from '../errors.js';
+import * as v from 'valibot';
+import { fileError, TinytrainError } from '../errors.js';
+import { parsed } from '../json.js';
 
 /** A scheme as a JSON file holds it: biases of the last so many convolutions, and of some convolutions a share of the weights. */
 export interface SchemeRecord {
-  readonly bias?: number;
+  readonly bias?: number | undefined;
   /** From a convolution's number to a share such as `1` or `1/8`. */
-  readonly weights?: Readonly<Record<string, string | number>>;
+  readonly weights?: Readonly<Record<string, string | number>> | undefined;
 }
 
-function fromRecord(record: unknown, path: string): string {
-  if (typeof record === 'string') return record;
-  if (typeof record === 'object' && record !== null) {
-    const { scheme, bias, weights } = record as SchemeRecord & { scheme?: unknown };
-    if (scheme !== undefined) return fromRecord(scheme, path);
-    if (bias !== undefined || weights !== undefined) {
-      const parts = Object.entries(weights ?? {}).map(([layer, share]) => `${layer}:${share}`);
-      if (bias !== undefined) parts.unshift(`bias:${bias}`);
-      return parts.join(',') || 'head';
-    }
-  }
-  throw new TinytrainError(
-    'SCHEME_INVALID',
-    `${path}: a scheme file holds {"bias": 22, "weights": {"21": "1", "36": "1/8"}}`,
-    { path },
-  );
+const record = v.pipe(
+  v.object({
+    bias: v.optional(v.number()),
+    weights: v.optional(v.record(v.string(), v.union([v.string(), v.number()]))),
+  }),
+  v.check(({ bias, weights }) => bias !== undefined || weights !== undefined),
+);
+const scheme = v.union([v.string(), record]);
+
+/** A scheme, or a record that has one, as `search` writes it. */
+const file: v.GenericSchema<unknown, string | SchemeRecord | { readonly scheme: string | SchemeRecord }> = v.union([
+  v.object({ scheme }),
+  scheme,
+]);
+
+function textOf(found: string | SchemeRecord): string {
+  if (typeof found === 'string') return found;
+  const parts = Object.entries(found.weights ?? {}).map(([layer, share]) => `${layer}:${share}`);
+  if (found.bias !== undefined) parts.unshift(`bias:${found.bias}`);
+  return parts.join(',') || 'head';
 }
 
-/** The text of a scheme: `text` itself, or what the JSON file of that name holds. */
+/** The text of a scheme: `text` itself, or what the JSON file of that name holds. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
 export async function schemeText(text: string): Promise<string> {
   if (!text.endsWith('.json')) return text;
   let content: string;
@@ -35,10 +41,9 @@ export async function schemeText(text: string): Promise<string> {
   } catch (error) {
     throw fileError(error, text, 'the scheme cannot be read');
   }
-  try {
-    return fromRecord(JSON.parse(content), text);
-  } catch (error) {
-    if (error instanceof TinytrainError) throw error;
-    throw new TinytrainError('SCHEME_INVALID', `${text}: not a JSON file: ${messageOf(error)}`, { path: text }, error);
-  }
+  const found = parsed(content, file, (_, cause) => {
+    const form = '{"bias": 22, "weights": {"21": "1", "36": "1/8"}}';
+    return new TinytrainError('SCHEME_INVALID', `${text}: a scheme file holds ${form}`, { path: text }, cause);
+  });
+  return textOf(typeof found === 'object' && 'scheme' in found ? found.scheme : found);
 }

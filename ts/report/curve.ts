@@ -1,5 +1,5 @@
 import { percent } from '../format.js';
-import type { CurvePoint } from '../train/train.js';
+import type { CurvePoint } from '../train/types.js';
 
 const ROWS = 8;
 const EIGHTHS = ' ▁▂▃▄▅▆▇█';

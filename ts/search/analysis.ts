@@ -1,3 +1,4 @@
+import { defaultResidualBits } from '../defaults.js';
 import { type Candidate, keyOf, shares, textOf } from './candidate.js';
 import { type Costs, fits, type Limits } from './costs.js';
 import { estimate } from './statistics.js';
@@ -23,8 +24,6 @@ const RUNGS = 3;
 const SEEDS = 2;
 /** Training runs of the ladder of biases, about, with those of head and base. */
 const LADDER_RUNS = 2 * RUNGS * SEEDS + 2 * BIAS_GRID + 4 + BIAS_FINALISTS;
-/** Residual bits for everything but the question of residual bits. */
-export const ANALYSIS_BITS = 4;
 
 /** What an analysis is made with. */
 export interface AnalysisContext {
@@ -51,7 +50,7 @@ interface Priced {
 const biasesAlone = (bias: number, count: number): Candidate => ({
   bias,
   layers: new Array<number>(count).fill(0),
-  residualBits: ANALYSIS_BITS,
+  residualBits: defaultResidualBits,
 });
 
 function withLayer(base: Candidate, layer: number, share: number): Candidate {
@@ -266,7 +265,7 @@ export async function bitsGains(
   others: readonly number[],
 ): Promise<BitsContribution[]> {
   const measured = new Measurements(context);
-  const usual = { ...scheme, residualBits: ANALYSIS_BITS };
+  const usual = { ...scheme, residualBits: defaultResidualBits };
   const candidates = others.map(residualBits => ({ ...scheme, residualBits }));
   await measured.run('residual bits', [usual, ...candidates], first(RUNGS));
   return candidates.map(candidate => ({ residualBits: candidate.residualBits, ...measured.gain(candidate, usual) }));

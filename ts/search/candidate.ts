@@ -1,10 +1,8 @@
+import { defaultResidualBits } from '../defaults.js';
 import type { Random } from '../random.js';
 
 /** Shares of a convolution's channels that a search tries. */
 export const shares: readonly string[] = ['1/8', '1/4', '1/2', '1'];
-
-/** Residual bits there are. */
-export const allBits: readonly number[] = [0, 2, 4, 8];
 
 /** A scheme as evolution sees it. */
 export interface Candidate {
@@ -38,7 +36,7 @@ export function candidateOf(scheme: string, count: number, residualBits: number)
 
 /** Equal for equal candidates only. Residual bits say nothing where no weight is trained. */
 export function keyOf(candidate: Candidate): string {
-  const bits = candidate.layers.some(share => share > 0) ? candidate.residualBits : 4;
+  const bits = candidate.layers.some(share => share > 0) ? candidate.residualBits : defaultResidualBits;
   return `${textOf(candidate)}/${bits}`;
 }
 

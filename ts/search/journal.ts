@@ -1,33 +1,80 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import type { DataOrigin } from '../data/dataset.js';
+import * as v from 'valibot';
+import { allResidualBits } from '../defaults.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { checkWritable, makeFolder, readIfThere } from '../files.js';
+import { count, sha256 } from '../json.js';
+import { type Origin, originSchema } from '../origin.js';
+import { costTableSchema } from '../program/costs.js';
+import { opened, type RecordKind, sealed } from '../records.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
 const FILE = 'journal.jsonl';
+const FORMAT = 2;
 
 /** What a search is: one with another identity is another search. */
 export type Identity = Readonly<Record<string, unknown>>;
 
+/** The first line of a journal: what the search is, and all that is needed to begin it again. */
 interface Head {
   readonly identity: Identity;
   readonly origin: Origin;
+  readonly plan: SearchPlan;
 }
 
-interface Stored {
+/** Every other line. */
+interface Entry {
   readonly trial: TrialRecord;
-  /** Time it took; in the journal alone, so that results do not hang on it. */
+  /** Time it took; in the journal alone, so that no result depends on it. */
   readonly seconds: number;
 }
 
-/** What is needed to begin the search again. */
-export interface Origin {
-  readonly model: { readonly path: string; readonly input: { readonly height: number; readonly width: number } };
-  readonly normalisation: { readonly mean: readonly number[]; readonly std: readonly number[] };
-  readonly data: DataOrigin | null;
-  readonly options: SearchPlan;
-}
+const real = v.pipe(v.number(), v.finite());
+const positive = v.pipe(real, v.gtValue(0));
+const bits = v.picklist(allResidualBits);
+
+const plan: v.GenericSchema<unknown, SearchPlan> = v.object({
+  budgets: v.pipe(v.array(count), v.minLength(1)),
+  flash: v.nullable(count),
+  maxInstructions: v.nullable(positive),
+  costs: v.nullable(costTableSchema),
+  target: v.string(),
+  residualBits: v.union([bits, v.literal('any')]),
+  criterion: v.picklist(['loss', 'accuracy']),
+  seed: count,
+  seeds: count,
+  visits: count,
+  proofVisits: count,
+  heldBack: positive,
+  lr: positive,
+});
+
+const headKind: RecordKind<Head> = {
+  name: 'journal of a search',
+  format: FORMAT,
+  code: 'SEARCH_BROKEN',
+  schema: v.object({ identity: v.record(v.string(), v.unknown()), origin: originSchema, plan }),
+};
+
+const entryKind: RecordKind<Entry> = {
+  name: 'line of a journal',
+  format: FORMAT,
+  code: 'SEARCH_BROKEN',
+  schema: v.object({
+    trial: v.object({
+      scheme: v.string(),
+      residualBits: bits,
+      seed: count,
+      visits: count,
+      on: v.picklist(['validation', 'test']),
+      accuracy: v.pipe(real, v.minValue(0), v.maxValue(1)),
+      loss: real,
+      checksum: sha256,
+    }),
+    seconds: v.pipe(real, v.minValue(0)),
+  }),
+};
 
 /** One text for one training run. */
 export function trialKey({ scheme, residualBits, seed, visits, on }: TrialKey): string {
@@ -35,16 +82,16 @@ export function trialKey({ scheme, residualBits, seed, visits, on }: TrialKey): 
 }
 
 /** The lines that are whole: a process may have died in the middle of the last one. */
-function parse(text: string, path: string): { head: Head; stored: Stored[]; bytes: number } | undefined {
+function read(text: string, path: string): { head: Head; entries: Entry[]; bytes: number } | undefined {
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-  const [head, ...rest] = whole.split('\n').filter(line => line !== '');
-  if (head === undefined) return undefined;
-  try {
-    const stored = rest.map(line => JSON.parse(line) as Stored);
-    return { head: JSON.parse(head) as Head, stored, bytes: Buffer.byteLength(whole) };
-  } catch (error) {
-    throw new TinytrainError('SEARCH_BROKEN', `${path}: not a journal of a search`, { path }, error);
-  }
+  const lines = whole.split('\n').flatMap((line, i) => (line === '' ? [] : [{ line, place: `${path}:${i + 1}` }]));
+  const [first, ...rest] = lines;
+  if (first === undefined) return undefined;
+  return {
+    head: opened(first.line, first.place, headKind).content,
+    entries: rest.map(({ line, place }) => opened(line, place, entryKind).content),
+    bytes: Buffer.byteLength(whole),
+  };
 }
 
 function differing(a: Identity, b: Identity): string[] {
@@ -59,12 +106,13 @@ function missing(folder: string): TinytrainError {
   });
 }
 
-/** How the search in a folder was begun. */
-export async function searchOrigin(folder: string): Promise<Origin> {
+/** How the search in a folder was begun: all that is needed to begin it again. Throws `SEARCH_MISSING`, `SEARCH_BROKEN`. */
+export async function searchOrigin(folder: string): Promise<{ readonly origin: Origin; readonly plan: SearchPlan }> {
   const path = join(folder, FILE);
-  const found = parse((await readIfThere(path)) ?? '', path);
+  const found = read((await readIfThere(path)) ?? '', path);
   if (!found) throw missing(folder);
-  return found.head.origin;
+  const { origin, plan } = found.head;
+  return { origin, plan };
 }
 
 /** Every training run that was finished, in a file that survives the process; without a folder in memory alone. */
@@ -95,8 +143,8 @@ export class Journal {
       });
     }
     if (text === undefined && resume) throw missing(folder);
-    const found = text === undefined ? undefined : parse(text, path);
-    if (found) journal.#take(found.stored, differing(found.head.identity, head.identity), folder);
+    const found = text === undefined ? undefined : read(text, path);
+    if (found) journal.#take(found.entries, differing(found.head.identity, head.identity), folder);
     await checkWritable(folder);
     journal.#unwritten = { folder, head, bytes: found?.bytes };
     return journal;
@@ -111,14 +159,14 @@ export class Journal {
       await makeFolder(folder);
       this.#file = await fs.open(path, 'a');
       await this.#file.truncate(bytes ?? 0);
-      if (bytes === undefined) await this.#append(head);
+      if (bytes === undefined) await this.#append(sealed(headKind, head));
     } catch (error) {
       throw fileError(error, path, 'the search cannot be kept here');
     }
     this.#unwritten = undefined;
   }
 
-  #take(stored: readonly Stored[], differences: readonly string[], folder: string): void {
+  #take(entries: readonly Entry[], differences: readonly string[], folder: string): void {
     if (differences.length > 0) {
       throw new TinytrainError(
         'SEARCH_DIFFERS',
@@ -126,7 +174,7 @@ export class Journal {
         { path: folder, differing: differences, help: ['start anew with another --out'] },
       );
     }
-    for (const { trial, seconds } of stored) {
+    for (const { trial, seconds } of entries) {
       this.#known.set(trialKey(trial), trial);
       this.seconds += seconds;
     }
@@ -157,7 +205,7 @@ export class Journal {
   async add(trial: TrialRecord, seconds: number): Promise<void> {
     this.#known.set(trialKey(trial), trial);
     this.seconds += seconds;
-    await this.#append({ trial, seconds });
+    await this.#append(sealed(entryKind, { trial, seconds }));
   }
 
   /** Lets go of the file. */

@@ -1,9 +1,8 @@
-import type { ModelDescription } from '../model/model.js';
 import { Random } from '../random.js';
 import { type Candidate, candidateOf, type Genes, keyOf, shares, textOf } from './candidate.js';
 import { type Costs, fits, type Limits } from './costs.js';
 import { type Contribution, distinct, drawn, repaired, type Scored } from './evolution.js';
-import { publishedSchemes } from './published.js';
+import type { Published } from './published.js';
 import { estimate } from './statistics.js';
 import type { Contestant, Estimate, Proved, TrialRecord } from './types.js';
 
@@ -24,7 +23,8 @@ const REPAIRS = 4;
 export interface ProofContext {
   readonly costs: Costs;
   readonly limits: Limits;
-  readonly description: ModelDescription;
+  /** Schemes that were published for this model. */
+  readonly published: readonly Published[];
   readonly count: number;
   readonly seed: number;
   /** Residual bits of the baselines. */
@@ -36,7 +36,8 @@ export interface ProofContext {
   readonly stopped: () => boolean;
 }
 
-type Named = Omit<Contestant, 'sram' | 'instructions' | 'sum'> & { readonly candidate: Candidate };
+/** A scheme that takes part in the proof, before it is compiled. */
+export type Named = Omit<Contestant, 'sram' | 'instructions' | 'sum'> & { readonly candidate: Candidate };
 
 function named(kind: Contestant['kind'], name: string, candidate: Candidate): Named {
   return { kind, name, candidate, scheme: textOf(candidate), residualBits: candidate.residualBits };
@@ -86,11 +87,11 @@ async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
 
 /** Who is trained in earnest under one budget: the best few of evolution, and what they are compared with. */
 export async function contestants(context: ProofContext, scored: readonly Scored[]): Promise<Named[]> {
-  const { costs, limits, description, count, bits, base, contribution } = context;
+  const { costs, limits, count, bits, base, contribution } = context;
   const [best] = scored;
   const found = distinct(scored, FOUND, APART).map(({ candidate }, i) => named('found', `found ${i + 1}`, candidate));
   const head = contribution.head(bits);
-  const published = publishedSchemes(description).flatMap(({ name, scheme }) => {
+  const published = context.published.flatMap(({ name, scheme }) => {
     const candidate = candidateOf(scheme, count, bits);
     return candidate ? [named('baseline', name, candidate)] : [];
   });

@@ -1,5 +1,3 @@
-import type { ModelDescription } from '../model/model.js';
-
 /** A scheme that its authors published for a model, by the size they give it. */
 export interface Published {
   readonly name: string;
@@ -15,7 +13,12 @@ const mcunet: readonly Published[] = [
   { name: 'published 148 KB', scheme: 'bias:23,21:1,24:1,27:1,30:1,36:1,39:1/2' },
 ];
 
-/** The published schemes of a model, known by the sums over its convolutions; none for any other. */
-export function publishedSchemes({ backbone }: ModelDescription): readonly Published[] {
-  return backbone?.convolutions === 42 && backbone.weights === 463_216 ? mcunet : [];
+/** Published schemes by the SHA-256 of the model's file: for `mcunet-5fps.pkl`, as its authors hand it out. */
+const byModel: Readonly<Record<string, readonly Published[]>> = {
+  '4de2e06ed39041fc3609de806461a9e1d1f82f186927474bd9e9b0de756a0f00': mcunet,
+};
+
+/** The published schemes of the model with this SHA-256; none for any other. */
+export function publishedSchemes(modelHash: string): readonly Published[] {
+  return Object.hasOwn(byModel, modelHash) ? (byModel[modelHash] ?? []) : [];
 }

@@ -3,7 +3,7 @@ import { pixelTableCount } from '../data/input.js';
 import { aborted, TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { type Control, type Kept, native, type ProgramHandle, wait } from '../native.js';
-import { Compiler } from '../program/program.js';
+import { Compiler } from '../program/compiler.js';
 import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';

@@ -1,3 +1,4 @@
+import type { Origin, ProgramOrigin } from '../origin.js';
 import type { CostTable } from '../program/costs.js';
 import type { MemoryTable } from '../program/memory.js';
 
@@ -41,7 +42,7 @@ export interface SearchOptions {
   readonly cacheBytes?: number | undefined;
   /** Spends at most so many seconds, and says what was left out. */
   readonly seconds?: number | undefined;
-  /** A folder that keeps the search: a journal, and at the end `scheme.json` and `search.json`. */
+  /** A folder that keeps the search: a journal, and at the end `scheme.json`, `search.json` and `program.ttp`. */
   readonly out?: string | undefined;
   /** Goes on with the search in that folder. */
   readonly resume?: boolean | undefined;
@@ -156,6 +157,8 @@ export interface FrontPoint extends Proved {
 /** What a search found. The same for the same seed, however many threads, interrupted or not. */
 export interface SearchResult {
   readonly tinytrain: string;
+  /** What was searched, and on which samples. */
+  readonly origin: Origin;
   readonly model: { readonly name: string; readonly hash: string; readonly input: readonly number[] };
   readonly data: {
     readonly hash: string;
@@ -165,6 +168,8 @@ export interface SearchResult {
     readonly test: number;
   };
   readonly plan: SearchPlan;
+  /** The Program of what was found for the largest budget, calibrated on all training samples; the folder of the search holds it. */
+  readonly program: ProgramOrigin;
   /** What was found for the largest budget. */
   readonly scheme: string;
   readonly residualBits: number;

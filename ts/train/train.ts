@@ -1,29 +1,13 @@
-import { availableParallelism, freemem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
-import { aborted, TinytrainError } from '../errors.js';
+import { defaultRate } from '../defaults.js';
+import { aborted } from '../errors.js';
+import { factsOf } from '../model/input.js';
 import { type Checkpoint, call, native, type StretchFound, type Trainer, wait, watched } from '../native.js';
-import type { MemoryTable } from '../program/memory.js';
+import { cacheBytesOf, checkOption, checkRate, checkWhole } from '../options.js';
 import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
-
-/** Augmentation of training samples, a function of seed and visit. */
-export interface Augmentation {
-  /** Mirrors every other sample, by chance. */
-  readonly flip?: boolean | undefined;
-  /** Shifts by up to so many pixels either way, filled with the zero point. */
-  readonly shift?: number | undefined;
-}
-
-/** What a training run hangs on: two runs of the same Program, data and plan give the same bits. */
-export interface TrainPlan {
-  /** Training steps, a sample each. */
-  readonly steps: number;
-  /** The highest learning rate: reached after a tenth of the steps, then falling to zero along half a cosine. */
-  readonly lr: number;
-  /** Seed of the order of samples and of augmentation. */
-  readonly seed: number;
-  readonly augment: { readonly flip: boolean; readonly shift: number };
-}
+import type { Augmentation, CurvePoint, RunState, Saturation, TrainPlan, TrainResult } from './types.js';
 
 /** What a run is doing, and how far it is. */
 export interface TrainProgress {
@@ -59,97 +43,22 @@ export interface TrainOptions {
   readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
 }
 
-/** A point of the learning curve: what a stretch of training up to `step` found, before each update. */
-export interface CurvePoint {
-  readonly step: number;
-  /** Mean loss, natural logarithm. */
-  readonly loss: number;
-  /** Share of samples that were classified right. */
-  readonly accuracy: number;
-}
-
-/** Accuracy on samples that training never saw, as a share of 1. */
-export interface Accuracy {
-  readonly before: number;
-  readonly after: number;
-  /** Number of samples it was measured on. */
-  readonly samples: number;
-}
-
-/** How often the backward pass met a bound of int8. */
-export interface Saturation {
-  /** Gradient elements, over all steps. */
-  readonly total: number;
-  /** By step of the Program, those without any left out. */
-  readonly steps: readonly { readonly label: string; readonly count: number }[];
-}
-
-/** What a training run found. */
-export interface TrainResult {
-  readonly model: {
-    readonly name: string;
-    readonly path: string;
-    readonly hash: string;
-    readonly input: readonly number[];
-  };
-  readonly data: {
-    readonly source: string;
-    readonly classes: readonly string[];
-    readonly train: number;
-    readonly test: number;
-    readonly skipped: readonly string[];
-  };
-  readonly scheme: string;
-  readonly residualBits: number;
-  readonly seed: number;
-  readonly lr: number;
-  readonly accuracy: Accuracy;
-  readonly loss: { readonly before: number; readonly after: number };
-  readonly curve: readonly CurvePoint[];
-  readonly saturation: Saturation;
-  readonly steps: number;
-  /** Time of the training steps alone. */
-  readonly seconds: number;
-  /** SHA-256 over every trainable byte. */
-  readonly checksum: string;
-  /** SHA-256 over everything that decides the Program's bits. */
-  readonly program: string;
-  readonly memory: MemoryTable;
-}
-
-/** A training run between two stretches. */
-export interface RunState {
-  readonly checkpoint: Checkpoint;
-  /** Accuracy and loss before the first step. */
-  readonly before: { readonly accuracy: number; readonly loss: number };
-  readonly curve: readonly CurvePoint[];
-  /** The stretch that was begun: sums over the steps since the last point of the curve. */
-  readonly open: Required<StretchFound>;
-  readonly seconds: number;
-}
-
 /** A loss in Q.16 as a number. */
 const LOSS_UNIT = 65536;
 const POINTS = 50;
 /** A stretch of training is cut into pieces of about so many seconds, after each of which there may be a checkpoint. */
 const PIECE_SECONDS = 2;
 const CHECKPOINT_SECONDS = 10;
-const MAX_CACHE = 2 ** 32;
 const nothing: Required<StretchFound> = { steps: 0, loss: 0, correct: 0 };
 
-function checkNumber(name: string, value: number, ok: boolean, expected: string): void {
-  if (!ok)
-    throw new TinytrainError('OPTION_INVALID', `${name} is ${value}; expected: ${expected}`, { option: name, value });
-}
-
-/** Fills in what is left out. */
+/** The plan of a run, with everything that the options leave out. Throws `OPTION_INVALID`. */
 export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
   const steps = options.steps ?? Math.round((options.epochs ?? 2) * data.train.size);
-  const lr = options.lr ?? 1.6e-3;
+  const lr = options.lr ?? defaultRate;
   const shift = options.augment?.shift ?? 0;
-  checkNumber('steps', steps, Number.isSafeInteger(steps) && steps >= 1 && steps < 2 ** 32, 'a whole number from 1 on');
-  checkNumber('lr', lr, lr > 0 && lr <= 1, 'a number above 0 and at most 1');
-  checkNumber('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'a whole number of pixels');
+  checkWhole('steps', steps, 1);
+  checkRate(lr);
+  checkOption('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'a whole number of pixels');
   return { steps, lr, seed: options.seed ?? program.seed, augment: { flip: options.augment?.flip ?? false, shift } };
 }
 
@@ -186,12 +95,10 @@ async function piece(run: Run, state: RunState, steps: number): Promise<RunState
     signal: options.signal,
     onProgress:
       options.onProgress &&
-      (({ done, total }) =>
-        options.onProgress?.(
-          total > steps
-            ? { phase: 'prefix', done, total }
-            : { phase: 'training', done: start + done, total: plan.steps, ...(loss === undefined ? {} : { loss }) },
-        )),
+      (({ done }) => {
+        const progress = { phase: 'training', done: start + done, total: plan.steps } as const;
+        options.onProgress?.(loss === undefined ? progress : { ...progress, loss });
+      }),
   });
   const open = {
     steps: state.open.steps + found.steps,
@@ -206,6 +113,18 @@ async function piece(run: Run, state: RunState, steps: number): Promise<RunState
   };
 }
 
+/** Runs the frozen layers over the samples, where that saves more than it takes. */
+async function prepare({ trainer, options }: Run): Promise<void> {
+  await watched(control => trainer.prepare(control), {
+    signal: options.signal,
+    onProgress:
+      options.onProgress &&
+      (({ done, total }) => {
+        if (total > 0) options.onProgress?.({ phase: 'prefix', done, total });
+      }),
+  });
+}
+
 /** Trains to the end of the plan, a point of the curve at fixed steps, a checkpoint now and then. */
 async function trainOn(run: Run, first: RunState): Promise<RunState> {
   const { plan, options } = run;
@@ -214,6 +133,7 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
   let state = first;
   let size = 1;
   let saved = performance.now();
+  await prepare(run);
   while (state.checkpoint.steps < plan.steps) {
     const done = state.checkpoint.steps;
     const end = Math.min(plan.steps, (Math.floor(done / stretch) + 1) * stretch);
@@ -246,7 +166,7 @@ function saturationOf(program: Program, { saturated }: Checkpoint): Saturation {
 export async function train(program: Program, data: SampleSet, options: TrainOptions = {}): Promise<TrainResult> {
   const plan = planOf(program, data, options);
   const threads = options.threads ?? availableParallelism();
-  const cacheBytes = options.cacheBytes ?? Math.min(MAX_CACHE, freemem() / 4);
+  const cacheBytes = cacheBytesOf(options.cacheBytes);
   const settings = { ...plan.augment, lr: plan.lr, steps: plan.steps, seed: plan.seed, cacheBytes, threads };
   const trainer = call(() => new (native().Trainer)(program.handle, data.train.handle, settings));
   const run: Run = { program, data, plan, options, trainer, threads };
@@ -264,10 +184,10 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
   const { model } = program;
   const result: TrainResult = {
     model: {
-      name: model.description.name,
+      name: model.name,
       path: model.path,
       hash: model.hash,
-      input: [model.input.height, model.input.width, model.input.channels],
+      input: factsOf(program.input).shape,
     },
     data: {
       source: data.source,

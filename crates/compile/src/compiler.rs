@@ -16,6 +16,11 @@ pub struct Compiler {
     stages: Arc<Vec<Stage>>,
 }
 
+/// Rounds in which the planner improves the Programs that are handed over; where bytes are only estimated, fewer do.
+pub fn planner_rounds() -> u32 {
+    Options::default().improvement_rounds
+}
+
 impl Compiler {
     /// Attaches a head, differentiates, calibrates on `samples` (int8, with labels).
     pub fn new(

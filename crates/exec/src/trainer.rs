@@ -124,7 +124,7 @@ impl Trainer {
     pub fn run(&mut self, steps: u64, control: &Control) -> Result<RunReport, ExecError> {
         let program = self.executor.program().clone();
         let end = self.visit.saturating_add(steps).min(self.options.schedule.steps);
-        self.fill(control)?;
+        self.prepare(control)?;
         control.start(end - self.visit);
         let shape = program.input.shape.map(|n| n as usize);
         let zero = program.input.zero as i8;
@@ -162,8 +162,8 @@ impl Trainer {
         self.epoch.as_ref().map_or(0, |(_, order)| order[(visit % n) as usize] as usize)
     }
 
-    /// Keeps what the frozen prefix makes of the samples, where that pays: most are visited again.
-    fn fill(&mut self, control: &Control) -> Result<(), ExecError> {
+    /// Keeps what the frozen prefix makes of the samples, where that pays: most are used again. Done once; [`Trainer::run`] does it where the caller has not.
+    pub fn prepare(&mut self, control: &Control) -> Result<(), ExecError> {
         let remaining = self.options.schedule.steps.saturating_sub(self.visit);
         let pays = remaining > self.samples.len() as u64 && self.options.augment.is_off();
         let steps = self.executor.program().prefix;

@@ -58,10 +58,17 @@ impl Compiler {
         self.inner.layers() as u32
     }
 
-    /// The Program of a scheme.
+    /// The Program of a scheme, planned in so many rounds or, left out, as thoroughly as one that is handed over.
     #[napi(ts_return_type = "Promise<Program>")]
-    pub fn compile<'e>(&self, env: &'e Env, scheme: String, residual_bits: u32, rounds: u32) -> Result<Object<'e>> {
+    pub fn compile<'e>(
+        &self,
+        env: &'e Env,
+        scheme: String,
+        residual_bits: u32,
+        rounds: Option<u32>,
+    ) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
+        let rounds = rounds.unwrap_or_else(tinytrain_compile::planner_rounds);
         let compiler = self.inner.clone();
         on_thread(env, move || {
             let program = compiler.compile(&scheme, residual_bits, rounds)?;

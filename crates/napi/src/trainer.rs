@@ -87,6 +87,13 @@ impl Trainer {
         Ok(Self { inner: Arc::new(Mutex::new(trainer.map_err(Failure::from)?)), length })
     }
 
+    /// Runs the frozen layers over the samples, where keeping what they yield pays. Without it the first `run` does so.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn prepare<'e>(&self, env: &'e Env, control: &Control) -> Result<Object<'e>> {
+        let (inner, control) = (self.inner.clone(), control.inner.clone());
+        on_thread(env, move || Ok(lock(&inner)?.prepare(&control)?))
+    }
+
     /// Trains for up to so many further steps; a stop through the control ends it early, and the steps done stand.
     #[napi(ts_return_type = "Promise<StretchFound>")]
     pub fn run<'e>(&self, env: &'e Env, steps: f64, control: &Control) -> Result<Object<'e>> {

@@ -167,7 +167,7 @@ test('the same images come out of memory and of the cache file', async t => {
     t.is(set.train.hash(), inMemory.train.hash());
     t.is(set.test.hash(), inMemory.test.hash());
   }
-  t.deepEqual((await fs.readdir(cacheFolder)).map(name => name.split('.')[1]).sort(), ['images', 'json']);
+  t.deepEqual((await fs.readdir(cacheFolder)).map(name => name.split('.')[1]).sort(), ['json', 'samples']);
 });
 
 test('the cache is made anew when an image, the size or the policy changes, and remembers bad ones', async t => {
@@ -209,7 +209,8 @@ test('decoding tells how far it is and stops when it is told to', async t => {
     Array.from({ length: 18 }, (_, i) => i + 1),
   );
   const controller = new AbortController();
-  const stopped = loadImages(folder, input, { signal: controller.signal, onProgress: () => controller.abort() });
+  const options = { cacheFolder: await temporary(t), signal: controller.signal };
+  const stopped = loadImages(folder, input, { ...options, onProgress: () => controller.abort() });
   t.is((await t.throwsAsync(stopped, { instanceOf: TinytrainError })).code, 'ABORTED');
 });
 

@@ -1,60 +1,76 @@
 import { createHash } from 'node:crypto';
-import { availableParallelism } from 'node:os';
-import { Dataset, type SampleSet } from '../dataset.js';
-import { center, greyOf } from '../images/resample.js';
-import { checkImageInput, type InputFormat, inputLength, quantised } from '../input.js';
-import { eachParallel, type WorkOptions } from '../pool.js';
-import { drawImage, drawnClasses, drawnDefaults } from './draw.js';
+import sharp from 'sharp';
+import type { TinytrainError } from '../../errors.js';
+import type { SampleSet } from '../dataset.js';
+import { checkImageInput } from '../images/input.js';
+import { center, greyOf } from '../images/raster.js';
+import { type InputFormat, quantised } from '../input.js';
+import type { DrawnOrigin } from '../origin.js';
+import { readSamples } from '../read.js';
+import type { Listed, ReadOptions, SampleSource } from '../source.js';
+import type { Split } from '../split.js';
+import { drawImage, drawnClasses } from './draw.js';
+
+/** Counted up when drawing changes, so that nothing an older version drew is taken for what this one would. */
+const DRAWER = 1;
 
 /** Which drawn images. */
-export interface DefaultImageOptions extends WorkOptions {
+export interface DrawnOptions {
   /** Seed of all images; 1 by default. */
   readonly seed?: number | undefined;
-  /** Images of a class to learn from. */
+  /** Images of a class to learn from; 100 by default. */
   readonly trainPerClass?: number | undefined;
-  /** Images of a class to measure on. */
+  /** Images of a class to measure on; 50 by default. */
   readonly testPerClass?: number | undefined;
-  /** Images drawn at a time; as many as there are cores by default. */
-  readonly threads?: number | undefined;
 }
 
-/** The drawn data set that is used where no folder is given, at a model's input size. */
-export async function defaultImages(input: InputFormat, options: DefaultImageOptions = {}): Promise<SampleSet> {
-  checkImageInput(input);
-  const seed = options.seed ?? drawnDefaults.seed;
-  const { trainPerClass = drawnDefaults.trainPerClass, testPerClass = drawnDefaults.testPerClass } = options;
-  const counts = { train: trainPerClass * drawnClasses.length, test: testPerClass * drawnClasses.length };
-  const total = counts.train + counts.test;
-  const size = Math.max(input.height, input.width);
-  const length = inputLength(input);
-  const images = new Int8Array(total * length);
-  const split = (i: number) => (i < counts.train ? 'train' : 'test');
-  const place = (i: number) => (i < counts.train ? i : i - counts.train);
-  // Classes take turns, so that any first part of a set is balanced.
-  const label = (i: number) => place(i) % drawnClasses.length;
-  const draw = async (i: number): Promise<void> => {
-    const data = await drawImage(label(i), split(i), Math.floor(place(i) / drawnClasses.length), { seed, size });
-    const shaped = center({ width: size, height: size, channels: 3, data }, input.width, input.height, 128);
-    images.set(quantised((input.channels === 1 ? greyOf(shaped) : shaped).data, input), i * length);
-  };
-  await eachParallel(total, options.threads ?? availableParallelism(), draw, options);
-  const part = (from: number, to: number, name: string) =>
-    Dataset.from(
-      images.subarray(from * length, to * length),
-      Uint16Array.from({ length: to - from }, (_, i) => label(from + i)),
-      input,
-      Array.from(
-        { length: to - from },
-        (_, i) => `drawn ${name} ${drawnClasses[label(from + i)]} ${Math.floor(i / drawnClasses.length)}`,
-      ),
-    );
-  return {
+/** Which drawn images, and how they are read. */
+export interface DefaultImageOptions extends DrawnOptions, ReadOptions {}
+
+/** A split; classes take turns, so that any first part of it is balanced. */
+function listed(name: string, perClass: number): Listed[] {
+  const count = drawnClasses.length;
+  return Array.from({ length: perClass * count }, (_, i) => ({
+    name: `drawn ${name} ${drawnClasses[i % count]} ${Math.floor(i / count)}`,
+    label: i % count,
+  }));
+}
+
+function keyOf(input: InputFormat, origin: DrawnOrigin): string {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([DRAWER, sharp.versions, input.height, input.width, input.channels, origin]));
+  for (const table of input.tables) hash.update(table);
+  return hash.digest('hex');
+}
+
+/** The drawn images as a source of samples. Draws nothing yet. */
+export function drawnImages(options: DrawnOptions = {}): SampleSource {
+  const { seed = 1, trainPerClass = 100, testPerClass = 50 } = options;
+  const origin: DrawnOrigin = { kind: 'drawn', seed, trainPerClass, testPerClass };
+  const source = {
+    name: `default (drawn, seed ${seed})`,
+    origin,
     classes: drawnClasses,
-    train: part(0, counts.train, 'train'),
-    test: part(counts.train, total, 'test'),
-    skipped: [],
-    source: `default (drawn, seed ${seed})`,
-    origin: { drawn: { seed, trainPerClass, testPerClass } },
-    hash: createHash('sha256').update(images).digest('hex'),
+    parts: { train: listed('train', trainPerClass), test: listed('test', testPerClass) },
   };
+  return {
+    ...source,
+    async read(input, how = {}) {
+      checkImageInput(input);
+      const size = Math.max(input.height, input.width);
+      const make = async (split: Split, place: number): Promise<Int8Array> => {
+        const [label, index] = [place % drawnClasses.length, Math.floor(place / drawnClasses.length)];
+        const data = await drawImage(label, split, index, { seed, size });
+        const shaped = center({ width: size, height: size, channels: 3, data }, input.width, input.height, 128);
+        return quantised((input.channels === 1 ? greyOf(shaped) : shaped).data, input);
+      };
+      const isBad = (_: unknown): _ is TinytrainError => false;
+      return readSamples({ source, key: keyOf(input, origin), skipBad: false, make, isBad }, input, how);
+    },
+  };
+}
+
+/** The drawn data set that is used where no folder is given, at a model's input size. Throws `INPUT_NO_IMAGE`, `ABORTED`. */
+export async function defaultImages(input: InputFormat, options: DefaultImageOptions = {}): Promise<SampleSet> {
+  return drawnImages(options).read(input, options);
 }

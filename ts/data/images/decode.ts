@@ -1,7 +1,8 @@
 import sharp, { type Sharp } from 'sharp';
 import { messageOf, TinytrainError } from '../../errors.js';
-import { type InputFormat, quantised, type ResizePolicy } from '../input.js';
-import { center, enlarge, greyOf, type Raster } from './resample.js';
+import { type InputFormat, quantised } from '../input.js';
+import type { ResizePolicy } from './input.js';
+import { center, enlarge, greyOf, type Raster } from './raster.js';
 
 /** What a transparent image is laid on: white, as most of them are drawn for. */
 const UNDER_ALPHA = { r: 255, g: 255, b: 255 };
@@ -9,15 +10,15 @@ const UNDER_ALPHA = { r: 255, g: 255, b: 255 };
 const BARS = 128;
 
 /** Where an image comes from: a file, or its bytes. */
-export type SampleSource = string | Uint8Array;
+export type ImageSource = string | Uint8Array;
 
-function open(source: SampleSource): Sharp {
+function open(source: ImageSource): Sharp {
   // The first page of an animation or a document, turned upright as EXIF says; any sign of damage is an error.
   return sharp(source, { pages: 1, failOn: 'warning' }).autoOrient();
 }
 
 /** The size to scale an image to before it is cut or gets bars; never less than 1. */
-async function scaledSize(source: SampleSource, input: InputFormat, policy: ResizePolicy): Promise<[number, number]> {
+async function scaledSize(source: ImageSource, input: InputFormat, policy: ResizePolicy): Promise<[number, number]> {
   if (policy === 'stretch') return [input.width, input.height];
   const { autoOrient } = await open(source).metadata();
   const [x, y] = [input.width / autoOrient.width, input.height / autoOrient.height];
@@ -26,7 +27,7 @@ async function scaledSize(source: SampleSource, input: InputFormat, policy: Resi
 }
 
 /** sRGB with 8 bits a channel, without alpha, both sides at most as long as asked for: what has to shrink is shrunk, nothing is enlarged. */
-async function reduced(source: SampleSource, width: number, height: number): Promise<Raster> {
+async function reduced(source: ImageSource, width: number, height: number): Promise<Raster> {
   const { data, info } = await open(source)
     .flatten({ background: UNDER_ALPHA })
     .resize(width, height, { fit: 'fill', kernel: 'linear', withoutEnlargement: true, fastShrinkOnLoad: false })
@@ -36,7 +37,7 @@ async function reduced(source: SampleSource, width: number, height: number): Pro
   return { width: info.width, height: info.height, channels: info.channels, data };
 }
 
-async function raster(source: SampleSource, input: InputFormat, policy: ResizePolicy): Promise<Raster> {
+async function raster(source: ImageSource, input: InputFormat, policy: ResizePolicy): Promise<Raster> {
   const [width, height] = await scaledSize(source, input, policy);
   const scaled = enlarge(await reduced(source, width, height), width, height);
   const shaped = center(scaled, input.width, input.height, BARS);
@@ -50,7 +51,7 @@ function complaint(error: unknown): string {
 
 /** Decodes an image into the model's input. `name` is what an error calls it. */
 export async function decodeImage(
-  source: SampleSource,
+  source: ImageSource,
   input: InputFormat,
   policy: ResizePolicy = 'stretch',
   name: string = typeof source === 'string' ? source : 'image',

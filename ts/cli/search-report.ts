@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import type { SampleSet } from '../data/dataset.js';
+import { defaultResidualBits } from '../defaults.js';
+import { duration, thousands } from '../format.js';
+import { defaultModelPath, type Model } from '../model/model.js';
+import { memoryTable } from '../report/memory.js';
+import { comparisonTable, frontTable, predictionText, triedTable } from '../report/search.js';
+import type { SearchEvent, SearchResult } from '../search/types.js';
+import { modelText } from './inputs.js';
+import { shown } from './outcome.js';
+
+/** What a search prints when it begins. */
+export function searchHead(model: Model, data: SampleSet, begin: Extract<SearchEvent, { type: 'begin' }>): string {
+  const { plan, threads, validation } = begin;
+  const held = data.validation ? '' : `, ${thousands(validation)} of them held back`;
+  const sram = plan.budgets.map(budget => thousands(budget)).join(', ');
+  const most = plan.maxInstructions === null ? '' : `, at most ${thousands(plan.maxInstructions)} instructions a step`;
+  return [
+    `model    ${modelText(model)}`,
+    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} images${held}, ${thousands(data.test.size)} for the test)`,
+    `budget   ${sram} B of SRAM, all in${most}   seed ${plan.seed}   threads ${threads}`,
+    '',
+  ].join('\n');
+}
+
+/** A convolution in words, by its number. */
+export function layerText({ description }: Model): (layer: number) => string {
+  return layer => {
+    const found = description.layers.find(({ conv }) => conv === layer);
+    if (!found) return '';
+    const channels = `${found.inputs[0]?.[2] ?? ''}->${found.output[2]}`;
+    return `${found.kernel?.join('x') ?? ''}${found.depthwise ? ' depthwise' : ''}, ${channels}`;
+  };
+}
+
+/** The options with which `compile` sees the same model, input and samples. */
+function again({ description }: Model, { origin, plan, residualBits }: SearchResult): string {
+  const { model, input, data } = origin;
+  const { guessed } = description.input;
+  const folder = data.origin?.kind === 'images' ? data.origin : undefined;
+  const options = [
+    model.path !== defaultModelPath && `--model ${shown(model.path)}`,
+    model.format === 'pkl' && `--input ${input.shape[0]}x${input.shape[1]}`,
+    !guessed && `--mean ${input.mean.join(',')} --std ${input.std.join(',')}`,
+    folder && `--data ${shown(folder.folder)}`,
+    folder && folder.resize !== 'stretch' && `--resize ${folder.resize}`,
+    folder?.skipBad && '--skip-bad',
+    plan.seed !== 0 && `--seed ${plan.seed}`,
+    residualBits !== defaultResidualBits && `--residual-bits ${residualBits}`,
+  ];
+  return options.flatMap(option => (option ? [`${option} `] : [])).join('');
+}
+
+/** The report of a search that has ended. */
+export function searchReport(model: Model, result: SearchResult, out: string, seconds: number): string {
+  const { front, budget, memory, leftOut, plan } = result;
+  const several = front.length > 1 ? [frontTable(front, result.baselines), ''] : [];
+  const judged = front.flatMap(point => [comparisonTable(point), '']);
+  const words = [...judged, predictionText(result)].filter((text, i, all) => text !== '' || all[i - 1]);
+  const left = leftOut.length > 0 ? ['left out for want of time', ...leftOut.map(line => `  ${line}`), ''] : [];
+  return [
+    triedTable(result),
+    '',
+    ...several,
+    ...(words.length > 0 ? [...words, ''] : []),
+    memoryTable(memory, { budget, flash: plan.flash ?? undefined }),
+    '',
+    ...left,
+    `found    ${result.scheme}, ${result.residualBits} residual bits`,
+    `time     ${duration(seconds)}, ${thousands(result.evaluations)} candidates planned, ${thousands(result.trials.length)} training runs`,
+    '',
+    `wrote ${shown(out)}: scheme.json, search.json, program.ttp, contributions.svg`,
+    `next: npx tinytrain compile ${again(model, result)}--scheme ${shown(join(out, 'scheme.json'))} --target ${plan.target} --out firmware`,
+  ].join('\n');
+}

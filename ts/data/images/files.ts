@@ -1,0 +1,24 @@
+import { availableParallelism } from 'node:os';
+import { Dataset } from '../dataset.js';
+import { type InputFormat, inputLength } from '../input.js';
+import { eachParallel, type WorkOptions } from '../pool.js';
+import { decodeImage, type ImageSource } from './decode.js';
+import { checkImageInput, type ResizePolicy } from './input.js';
+
+/** Single images as samples without a class (their labels are 0). Throws `INPUT_NO_IMAGE`, `IMAGE_CORRUPT`, `ABORTED`. */
+export async function imageSamples(
+  images: readonly ImageSource[],
+  input: InputFormat,
+  resize: ResizePolicy,
+  { signal }: WorkOptions = {},
+): Promise<Dataset> {
+  checkImageInput(input);
+  const length = inputLength(input);
+  const samples = new Int8Array(images.length * length);
+  const names = images.map((image, i) => (typeof image === 'string' ? image : `image ${i}`));
+  const decode = async (i: number): Promise<void> => {
+    samples.set(await decodeImage(images[i] ?? '', input, resize, names[i]), i * length);
+  };
+  await eachParallel(images.length, availableParallelism(), decode, { signal });
+  return Dataset.from(samples, new Uint16Array(images.length), input, names);
+}

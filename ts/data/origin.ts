@@ -1,0 +1,41 @@
+import * as v from 'valibot';
+import { count } from '../json.js';
+import { type ResizePolicy, resizePolicies } from './images/input.js';
+import type { SplitShares } from './split.js';
+
+/** A folder of class folders, and how its images are read. */
+export interface FolderOrigin {
+  readonly kind: 'images';
+  /** Absolute. */
+  readonly folder: string;
+  readonly resize: ResizePolicy;
+  readonly skipBad: boolean;
+  readonly seed: number;
+  readonly shares: SplitShares;
+}
+
+/** Which of the images that the package draws. */
+export interface DrawnOrigin {
+  readonly kind: 'drawn';
+  readonly seed: number;
+  readonly trainPerClass: number;
+  readonly testPerClass: number;
+}
+
+/** Everything that is needed to read a data set again: one kind for each kind of source. */
+export type DataOrigin = FolderOrigin | DrawnOrigin;
+
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+
+/** The check of an origin that was read from a file. */
+export const dataOrigin: v.GenericSchema<unknown, DataOrigin> = v.variant('kind', [
+  v.object({
+    kind: v.literal('images'),
+    folder: v.string(),
+    resize: v.picklist(resizePolicies),
+    skipBad: v.boolean(),
+    seed: count,
+    shares: v.object({ validation: share, test: share }),
+  }),
+  v.object({ kind: v.literal('drawn'), seed: count, trainPerClass: count, testPerClass: count }),
+]);

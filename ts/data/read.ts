@@ -1,0 +1,191 @@
+import { availableParallelism } from 'node:os';
+import { aborted, TinytrainError } from '../errors.js';
+import { call, native, type SampleStore } from '../native.js';
+import { type CachedSamples, SampleCache, type Sink } from './cache.js';
+import { type BadSample, Dataset, type SampleSet } from './dataset.js';
+import { type InputFormat, inputLength } from './input.js';
+import { eachParallel } from './pool.js';
+import type { Listed, Parts, ReadOptions, SampleSource } from './source.js';
+import { type Split, splits } from './split.js';
+
+const MEMORY_LIMIT = 2 ** 30;
+
+/** How the samples of a source are made for one input. */
+export interface Making {
+  readonly source: Pick<SampleSource, 'name' | 'origin' | 'classes' | 'parts'>;
+  /** SHA-256 over everything that the samples depend on. */
+  readonly key: string;
+  /** Goes on without samples that cannot be made. */
+  readonly skipBad: boolean;
+  /** Makes one sample. */
+  readonly make: (split: Split, place: number) => Promise<Int8Array>;
+  /** Whether an error of `make` means that this sample alone is bad. */
+  readonly isBad: (error: unknown) => error is TinytrainError;
+}
+
+/** One sample that is to be read. */
+interface Wanted extends Listed {
+  readonly split: Split;
+  /** Its place in the split, and in the file that holds all splits. */
+  readonly place: number;
+  readonly slot: number;
+}
+
+/** Samples in a store, by their slots; `bad` ones are not there. */
+interface Made {
+  readonly store: SampleStore;
+  readonly slotOf: (sample: Wanted) => number;
+  readonly bad: readonly BadSample[];
+}
+
+function allOf(parts: Parts<readonly Listed[]>): Wanted[] {
+  let slot = 0;
+  return splits.flatMap(split =>
+    (parts[split] ?? []).map((sample, place) => ({ ...sample, split, place, slot: slot++ })),
+  );
+}
+
+function wantedOf(all: readonly Wanted[], only: ReadOptions['only']): readonly Wanted[] {
+  if (!only) return all;
+  return splits.flatMap(split => {
+    const own = all.filter(sample => sample.split === split);
+    return (only[split] ?? []).flatMap(place => own[place] ?? []);
+  });
+}
+
+async function makeAll(
+  samples: readonly Wanted[],
+  { make, isBad, skipBad }: Making,
+  put: (index: number, sample: Int8Array) => Promise<void>,
+  options: ReadOptions,
+): Promise<BadSample[]> {
+  const bad: BadSample[] = [];
+  const one = async (index: number): Promise<void> => {
+    const sample = samples[index];
+    if (!sample) return;
+    try {
+      await put(index, await make(sample.split, sample.place));
+    } catch (error) {
+      if (!skipBad || !isBad(error)) throw error;
+      bad.push({ path: sample.name, message: error.message });
+    }
+  };
+  await eachParallel(samples.length, options.threads ?? availableParallelism(), one, options);
+  return bad.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Some of the samples, or all of them where nothing can be written: in memory alone. */
+async function makeInMemory(
+  wanted: readonly Wanted[],
+  length: number,
+  making: Making,
+  options: ReadOptions,
+): Promise<Made> {
+  const store = call(() => native().SampleStore.inMemory(wanted.length, length));
+  const bad = await makeAll(wanted, making, async (index, sample) => store.put(index, sample), options);
+  const slots = new Map(wanted.map((sample, index) => [sample, index]));
+  return { store, bad, slotOf: sample => slots.get(sample) ?? 0 };
+}
+
+async function makeInto(sink: Sink, all: readonly Wanted[], length: number, making: Making, options: ReadOptions) {
+  const { source, key } = making;
+  const { name, origin, classes, parts } = source;
+  try {
+    const bad = await makeAll(all, making, (index, sample) => sink.put(index, sample), options);
+    if (options.signal?.aborted) throw aborted('reading samples');
+    const plain = (part: readonly Listed[]) => part.map(({ name, label }) => ({ name, label }));
+    const validation = parts.validation && { validation: plain(parts.validation) };
+    await sink.finish({
+      ...{ key, name, origin, classes, length, bad },
+      parts: { train: plain(parts.train), ...validation, test: plain(parts.test) },
+    });
+  } catch (error) {
+    await sink.discard().catch(() => {});
+    throw error;
+  }
+}
+
+async function opened(cache: SampleCache, found: CachedSamples | undefined, length: number, options: ReadOptions) {
+  if (found?.length !== length) return undefined;
+  const store = await cache.open(found, options.memoryLimit ?? MEMORY_LIMIT);
+  return store && { store, bad: found.bad, slotOf: ({ slot }: Wanted) => slot };
+}
+
+async function made(making: Making, all: readonly Wanted[], length: number, options: ReadOptions): Promise<Made> {
+  const cache = new SampleCache(options.cacheFolder);
+  const { key, skipBad } = making;
+  const cached = await opened(cache, await cache.find(key), length, options);
+  if (cached) {
+    const [first] = cached.bad;
+    if (first && !skipBad) throw new TinytrainError('IMAGE_CORRUPT', first.message, { path: first.path });
+    return cached;
+  }
+  if (options.only) return makeInMemory(wantedOf(all, options.only), length, making, options);
+  let sink: Sink;
+  try {
+    sink = await cache.sink(key, all.length, length);
+  } catch (error) {
+    if (all.length * length > (options.memoryLimit ?? MEMORY_LIMIT)) throw error;
+    return makeInMemory(all, length, making, options);
+  }
+  await makeInto(sink, all, length, making, options);
+  const kept = await opened(cache, await cache.find(key), length, options);
+  if (kept) return kept;
+  throw new TinytrainError('FILE_ERROR', `${making.source.name}: the samples were lost while they were written`);
+}
+
+function checkLeft(source: string, classes: readonly string[], train: Dataset, measured: Dataset): void {
+  const seen = new Set(train.labels);
+  const empty = classes.find((_, label) => !seen.has(label));
+  if (empty !== undefined || measured.size === 0) {
+    const what =
+      empty === undefined
+        ? 'no sample is left to measure the accuracy on'
+        : `no sample of class ${empty} is left to train on`;
+    throw new TinytrainError('CLASS_EMPTY', `${source}: ${what}`, { path: source, class: empty });
+  }
+}
+
+/**
+ * Reads the samples of a source: from the cache, or made now and kept there. Throws what `make` throws (unless bad samples are skipped), `CLASS_EMPTY` if
+ * nothing is left of a class, `ABORTED`, and `FILE_ERROR`.
+ */
+export async function readSamples(making: Making, input: InputFormat, options: ReadOptions = {}): Promise<SampleSet> {
+  const { source, key } = making;
+  const { name, origin, classes, parts } = source;
+  const length = inputLength(input);
+  const all = allOf(parts);
+  const { store, slotOf, bad } = await made(making, all, length, options);
+  if (options.signal?.aborted) throw aborted('reading samples');
+  const left = new Set(bad.map(({ path }) => path));
+  const chosen = wantedOf(all, options.only).filter(sample => !left.has(sample.name));
+  const part = (split: Split): Dataset => {
+    const own = chosen.filter(sample => sample.split === split);
+    return Dataset.of(
+      store,
+      Uint32Array.from(own, slotOf),
+      Uint16Array.from(own, ({ label }) => label),
+      own.map(({ name }) => name),
+    );
+  };
+  const [train, test] = [part('train'), part('test')];
+  if (!options.only) checkLeft(name, classes, train, test);
+  const validation = parts.validation && { validation: part('validation') };
+  return { classes, train, ...validation, test, skipped: bad, source: name, origin, hash: key };
+}
+
+/** The samples that an earlier run kept under a key, without the place they came from; undefined where they are gone. */
+export async function cachedSource(key: string, folder?: string): Promise<SampleSource | undefined> {
+  const found = await new SampleCache(folder).find(key);
+  if (!found) return undefined;
+  const gone = new TinytrainError('FILE_ERROR', `${found.name}: the samples are gone, and no longer in the cache`);
+  const never = async (): Promise<Int8Array> => {
+    throw gone;
+  };
+  const isBad = (_: unknown): _ is TinytrainError => false;
+  const making: Making = { source: found, key, skipBad: true, make: never, isBad };
+  return {
+    ...{ name: found.name, origin: found.origin, classes: found.classes, parts: found.parts },
+    read: (input, options) => readSamples(making, input, { ...options, cacheFolder: options?.cacheFolder ?? folder }),
+  };
+}

@@ -1,0 +1,46 @@
+import { promises as fs } from 'node:fs';
+import { fileError, TinytrainError } from '../errors.js';
+import { replaceFile } from '../files.js';
+import { native, wait } from '../native.js';
+import { Program, type ProgramFacts } from './program.js';
+
+/** Name of a Program's file in the folder of a run, a search or a firmware. */
+export const programFile = 'program.ttp';
+
+/** Refuses a Program that is not the one that the record beside it speaks of. */
+function checkSame({ record, classes, input }: Program, hash: string, path: string): void {
+  const { shape, scale, zero } = record.input;
+  const fits =
+    record.hash === hash &&
+    record.classes === classes.length &&
+    scale === input.scale &&
+    zero === input.zero &&
+    [input.height, input.width, input.channels].every((size, i) => size === shape[i]);
+  if (fits) return;
+  throw new TinytrainError('PROGRAM_DIFFERS', `${path}: not the program that the record beside it names`, {
+    path,
+    program: record.hash,
+    expected: hash,
+  });
+}
+
+/**
+ * Reads a Program back. Throws `FILE_ERROR` where there is none, `PROGRAM_BROKEN` for a file that is damaged, `PROGRAM_VERSION` for one of another format,
+ * `PROGRAM_DIFFERS` for one that has another hash or other inputs than expected.
+ */
+export async function readProgram(path: string, hash: string, facts: ProgramFacts): Promise<Program> {
+  let bytes: Buffer;
+  try {
+    bytes = await fs.readFile(path);
+  } catch (error) {
+    throw fileError(error, path, 'the program cannot be read');
+  }
+  const program = new Program(await wait(() => native().Program.load(bytes), path), facts);
+  checkSame(program, hash, path);
+  return program;
+}
+
+/** Writes a Program into a file, whole or not at all. Throws `FILE_ERROR`. */
+export function writeProgram(path: string, program: Program): Promise<void> {
+  return replaceFile(path, program.toBytes());
+}

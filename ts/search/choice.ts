@@ -1,0 +1,99 @@
+import { allResidualBits, defaultResidualBits } from '../defaults.js';
+import { thousands } from '../format.js';
+import { instructionsOfStep } from '../program/costs.js';
+import { type AnalysisContext, analyse, bitsGains } from './analysis.js';
+import { textOf } from './candidate.js';
+import type { Limits } from './costs.js';
+import { Contribution, evolve, type Scored } from './evolution.js';
+import { contestants, type Named } from './proof.js';
+import { publishedSchemes } from './published.js';
+import type { Contestant, Contributions } from './types.js';
+import { largest, type SearchWork } from './work.js';
+
+function analysisContext(work: SearchWork): AnalysisContext {
+  const { trials, costs, compiler, plan, clock } = work;
+  const { criterion, seed, visits } = plan;
+  return {
+    ...{ trials, costs, criterion, seed, visits },
+    count: compiler.layers,
+    limits: largest(work),
+    expect: runs => {
+      clock.expected.analysis = runs * visits;
+    },
+    progress: (what, done, total) => clock.progress('analysis', what, done, total),
+  };
+}
+
+async function evolved(
+  { compiler, costs, plan, clock, emit }: SearchWork,
+  contributions: Contributions,
+  limits: Limits,
+  bits: readonly number[],
+): Promise<{ contribution: Contribution; scored: Scored[] }> {
+  const contribution = new Contribution(contributions, compiler.layers, bits);
+  const scored = await evolve(contribution, compiler.layers, {
+    ...{ costs, limits, seed: plan.seed },
+    stopped: () => clock.stopped(),
+    progress: (generation, generations, { candidate, sram, sum }) => {
+      clock.progress('evolution', `evolution, ${thousands(limits.sram)} B`, generation, generations);
+      const best = { scheme: textOf(candidate), residualBits: candidate.residualBits, sram, sum };
+      emit({ type: 'generation', budget: limits.sram, generation, evaluations: costs.evaluations, best });
+    },
+  });
+  return { contribution, scored };
+}
+
+/** Contributions, with those of residual bits where they are to be chosen. */
+export async function contributionsOf(work: SearchWork): Promise<Contributions> {
+  const context = analysisContext(work);
+  const contributions = await analyse(context);
+  if (work.plan.residualBits !== 'any') return contributions;
+  const { scored } = await evolved(work, contributions, largest(work), [defaultResidualBits]);
+  const [best] = scored;
+  if (!best?.candidate.layers.some(share => share > 0)) return contributions;
+  const others = allResidualBits.filter(bits => bits !== defaultResidualBits);
+  return { ...contributions, bits: await bitsGains(context, best.candidate, others) };
+}
+
+/** A name that none of the others has. */
+function distinctName(name: string, others: ReadonlyMap<string, { readonly name: string }>): string {
+  const taken = new Set([...others.values()].map(other => other.name));
+  let result = name;
+  for (let i = 2; taken.has(result); i++) result = `${name} (${i})`;
+  return result;
+}
+
+/** The schemes that are trained in earnest: for each budget those that evolution found, and those that they are compared with. */
+export async function contestantsOf(work: SearchWork, contributions: Contributions): Promise<Contestant[]> {
+  const { model, plan, compiler, costs, clock } = work;
+  const { residualBits, seed } = plan;
+  const bits = residualBits === 'any' ? allResidualBits : [residualBits];
+  const named = new Map<string, Named & { sum: number }>();
+  for (const limits of work.limits) {
+    const { contribution, scored } = await evolved(work, contributions, limits, bits);
+    const context = {
+      ...{ costs, limits, seed, contribution },
+      published: publishedSchemes(model.hash),
+      count: compiler.layers,
+      bits: residualBits === 'any' ? defaultResidualBits : residualBits,
+      base: contributions.base,
+      stopped: () => clock.stopped(),
+    };
+    for (const one of await contestants(context, scored)) {
+      const key = `${one.scheme} ${one.residualBits}`;
+      // The same scheme for another budget keeps its first name.
+      if (named.has(key)) continue;
+      const many = work.limits.length > 1 && one.kind !== 'baseline';
+      const name = distinctName(many ? `${one.name} for ${thousands(limits.sram)} B` : one.name, named);
+      named.set(key, { ...one, name, sum: contribution.sum(one.candidate) });
+    }
+  }
+  const result: Contestant[] = [];
+  for (const { candidate: _, ...one } of named.values()) {
+    clock.stopped();
+    const program = await compiler.compile({ scheme: one.scheme, residualBits: one.residualBits });
+    const sram = program.memoryOn(plan.target).sram.total;
+    result.push({ ...one, sram, instructions: instructionsOfStep(program, plan.costs, plan.target) });
+  }
+  return result;
+}

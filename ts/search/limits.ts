@@ -1,0 +1,52 @@
+import { TinytrainError } from '../errors.js';
+import { thousands } from '../format.js';
+import type { Model } from '../model/model.js';
+import { Compiler } from '../program/compiler.js';
+import { instructionsOfStep } from '../program/costs.js';
+import type { Limits } from './costs.js';
+import { type LimitsPlan, limitsPlanOf } from './plan.js';
+import type { SearchOptions } from './types.js';
+
+/** One thing that a scheme takes, and how a person limits it. */
+interface Limited {
+  readonly region: 'sram' | 'flash' | 'instructions';
+  readonly limit: number;
+  /** What training the head alone takes: no scheme takes less. */
+  readonly least: number;
+  readonly option: string;
+}
+
+function checkLimit({ region, limit, least, option }: Limited): void {
+  if (least <= limit) return;
+  const [of, needs] =
+    region === 'instructions'
+      ? [`a limit of ${thousands(limit)} instructions`, `takes ${thousands(least)} a step`]
+      : [`a budget of ${thousands(limit)} B of ${region === 'sram' ? 'SRAM' : region}`, `needs ${thousands(least)} B`];
+  throw new TinytrainError('BUDGET_TOO_SMALL', `${of} is below the smallest scheme: training the head alone ${needs}`, {
+    region,
+    budget: limit,
+    least,
+    help: [`the least is ${option} ${least}`],
+  });
+}
+
+/** Limits for each budget. Throws `BUDGET_TOO_SMALL` where not even the head fits. */
+export async function limitsOf(compiler: Compiler, plan: LimitsPlan): Promise<Limits[]> {
+  const program = await compiler.compile({ scheme: 'head' });
+  const memory = program.memoryOn(plan.target);
+  const flash = Math.min(plan.flash ?? Number.POSITIVE_INFINITY, memory.flash.available);
+  const instructions = plan.maxInstructions ?? Number.POSITIVE_INFINITY;
+  const step = instructionsOfStep(program, plan.costs, plan.target);
+  checkLimit({ region: 'sram', limit: plan.budgets[0] ?? 0, least: memory.sram.total, option: '--budget' });
+  checkLimit({ region: 'flash', limit: flash, least: memory.flash.total, option: '--flash' });
+  checkLimit({ region: 'instructions', limit: instructions, least: step, option: '--max-instructions' });
+  return plan.budgets.map(sram => ({ sram, flash, instructions }));
+}
+
+/**
+ * Refuses limits below what training the head takes, before a single sample is read: that depends on the number of classes alone. Throws
+ * `BUDGET_TOO_SMALL`, `OPTION_INVALID`, `BOARD_UNKNOWN`.
+ */
+export async function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void> {
+  await limitsOf(await Compiler.create(model, { classes }), limitsPlanOf(options));
+}

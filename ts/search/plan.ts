@@ -1,0 +1,68 @@
+import { allResidualBits, defaultRate, defaultResidualBits } from '../defaults.js';
+import type { Model } from '../model/model.js';
+import { checkOption, checkRate, checkWhole } from '../options.js';
+import { defaultTarget } from '../program/memory.js';
+import type { SearchSamples } from './heldout.js';
+import type { SearchOptions, SearchPlan } from './types.js';
+
+/** Multiply-accumulates of the forward passes of a run, at most, where nothing else is asked for. */
+const ANALYSIS_MACS = 3.5e10;
+const PROOF_MACS = 1.4e11;
+const LEAST_VISITS = 200;
+const LEAST_PROOF = 1000;
+const SEEDS = 3;
+
+/** Share of the training samples that is held back where nothing else is asked for. */
+export const defaultHeldBack = 0.2;
+
+/** The part of a plan that says what a scheme may take. */
+export type LimitsPlan = Pick<SearchPlan, 'budgets' | 'flash' | 'maxInstructions' | 'costs' | 'target'>;
+
+function checkLimitsPlan({ budgets, maxInstructions: most }: LimitsPlan): void {
+  checkOption('budgets', budgets.length, budgets.length > 0, 'at least one budget');
+  for (const budget of budgets) checkOption('budget', budget, Number.isSafeInteger(budget) && budget > 0, 'bytes');
+  if (most !== null) checkOption('maxInstructions', most, most > 0 && Number.isFinite(most), 'a number above 0');
+}
+
+/** What a scheme may take, with everything that the options leave out. Throws `OPTION_INVALID`. */
+export function limitsPlanOf(options: SearchOptions): LimitsPlan {
+  const plan = {
+    budgets: [...new Set(options.budgets)].sort((a, b) => a - b),
+    flash: options.flash ?? null,
+    maxInstructions: options.maxInstructions ?? null,
+    costs: options.costs ?? null,
+    target: options.target ?? defaultTarget,
+  };
+  checkLimitsPlan(plan);
+  return plan;
+}
+
+function checkPlan(plan: SearchPlan): void {
+  checkWhole('seed', plan.seed, 0);
+  for (const name of ['seeds', 'visits', 'proofVisits'] as const) checkWhole(name, plan[name], 1);
+  checkRate(plan.lr);
+  checkOption('heldBack', plan.heldBack, plan.heldBack > 0 && plan.heldBack < 1, 'a share between 0 and 1');
+  const bits = plan.residualBits;
+  if (bits === 'any') return;
+  checkOption('residualBits', bits, allResidualBits.includes(bits), `one of ${allResidualBits.join(', ')}, or any`);
+}
+
+/** The plan of a search, with everything that the options leave out. Throws `OPTION_INVALID`. */
+export function searchPlanOf(model: Model, samples: SearchSamples, options: SearchOptions): SearchPlan {
+  const macs = model.description.backbone?.macs ?? 1;
+  const size = samples.train.size;
+  const affordable = (total: number, least: number) => Math.max(least, Math.round(total / macs));
+  const plan: SearchPlan = {
+    ...limitsPlanOf(options),
+    residualBits: options.residualBits ?? defaultResidualBits,
+    criterion: options.criterion ?? 'loss',
+    seed: options.seed ?? 0,
+    seeds: options.seeds ?? SEEDS,
+    visits: options.visits ?? Math.min(Math.max(size, LEAST_VISITS), affordable(ANALYSIS_MACS, LEAST_VISITS)),
+    proofVisits: options.proofVisits ?? Math.min(2 * size, affordable(PROOF_MACS, LEAST_PROOF)),
+    heldBack: options.heldBack ?? defaultHeldBack,
+    lr: options.lr ?? defaultRate,
+  };
+  checkPlan(plan);
+  return plan;
+}
