@@ -6,7 +6,7 @@
 // SEARCH_FOLDER is what `npx tinytrain search --out` wrote; model and samples are read again from where they came from.
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { defaultImages, loadImages, loadModel } from '../dist/index.js';
+import { reopenModel, reopenSamples } from '../dist/origin.js';
 import { Random } from '../dist/random.js';
 import { keyOf, shares, textOf } from '../dist/search/candidate.js';
 import { Costs } from '../dist/search/costs.js';
@@ -18,13 +18,9 @@ import { Trials } from '../dist/search/trials.js';
 
 const [folder, schemes = '30', seeds = '2'] = process.argv.slice(2);
 const { contributions, plan } = JSON.parse(readFileSync(`${folder}/search.json`, 'utf8'));
-const origin = await searchOrigin(folder);
-const { model: of, normalisation } = origin;
-const model = await loadModel(of.path, { input: of.input, normalisation });
-const data =
-  'drawn' in origin.data
-    ? await defaultImages(model.input, origin.data.drawn)
-    : await loadImages(origin.data.folder, model.input, origin.data);
+const { origin } = await searchOrigin(folder);
+const model = await reopenModel(origin, folder);
+const data = await reopenSamples(origin, folder);
 const threads = availableParallelism();
 const samples = await searchSamples(data, plan.heldBack, plan.seed);
 const trials = new Trials(model, data, samples, { lr: plan.lr, threads, cacheBytes: 2 ** 30 }, Journal.inMemory());

@@ -44,8 +44,8 @@ export function sealed<T extends object>({ format }: RecordKind<T>, content: T):
 /** Refuses what another version wrote, before it is called damaged. */
 function checkVersion<T>(made: v.InferOutput<typeof layout>, place: string, kind: RecordKind<T>): void {
   const { name, format, code, otherVersion } = kind;
-  if (otherVersion && (made.format !== format || made.tinytrain !== version)) {
-    throw otherVersion(place, made.tinytrain ?? 'unknown');
+  if (otherVersion && made.tinytrain !== undefined && made.tinytrain !== version) {
+    throw otherVersion(place, made.tinytrain);
   }
   if (made.format === format) return;
   throw new TinytrainError(
@@ -57,9 +57,9 @@ function checkVersion<T>(made: v.InferOutput<typeof layout>, place: string, kind
 
 /** A record from its JSON text. `place` says where that was. Refused if it is damaged, was changed by hand, or has another format. */
 export function opened<T>(text: string, place: string, kind: RecordKind<T>): Stored<T> {
-  const { name, format, code, schema } = kind;
+  const { name, code, schema } = kind;
   const refuse = (why: string, cause?: unknown) =>
-    new TinytrainError(code, `${place}: not a whole ${name}: ${why}`, { path: place }, cause);
+    new TinytrainError(code, `${place}: not a valid ${name}: ${why}`, { path: place }, cause);
   const found = jsonOf(text, refuse);
   const made = v.safeParse(layout, found);
   if (made.success) checkVersion(made.output, place, kind);

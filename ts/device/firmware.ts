@@ -111,7 +111,9 @@ export async function firmwareFiles(
     boards: boardsOf(program, target, board),
     marks,
   });
-  const files = new Map<string, string | Uint8Array>([...sources, [programFile, program.toBytes()]]);
+  const files = new Map<string, string | Uint8Array>(sources);
+  // With marks it is no firmware, and nobody opens it again.
+  if (!marks) files.set(programFile, program.toBytes());
   const ours = [...files].filter(([path]) => !path.startsWith(THEIRS));
   const manifest = sealed(manifestKind, {
     origin: originOf(program, data),
