@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import type { SampleSet } from './data/dataset.js';
 import { openSource } from './data/open.js';
 import { type DataOrigin, dataOrigin } from './data/origin.js';
-import type { ReadOptions } from './data/source.js';
+import type { ReadOptions, SampleSource } from './data/source.js';
 import { TinytrainError } from './errors.js';
 import { count, sha256 } from './json.js';
 import { factsOf, type InputFacts, inputOf } from './model/input.js';
@@ -98,12 +98,17 @@ export function reopenProgram(folder: string, origin: Origin, { hash, limits }: 
   return readProgram(path, hash, { model, input: inputOf(input, path), classes: data.classes, limits });
 }
 
-/** The source of the samples. Throws `DATA_UNKNOWN` for samples that a program made, and what opening the source throws. */
-export function reopenSource({ data }: Origin, place: string) {
-  if (data.origin) return openSource(data.origin, data.hash);
-  throw new TinytrainError('DATA_UNKNOWN', `${place}: its samples (${data.source}) came from a program`, {
-    path: place,
-  });
+/**
+ * The source of the samples, called what it was called. Throws `DATA_UNKNOWN` for samples that a program made, and what opening the source throws.
+ */
+export async function reopenSource({ data }: Origin, place: string): Promise<SampleSource> {
+  if (!data.origin) {
+    const why = `${place}: its samples (${data.source}) came from a program`;
+    throw new TinytrainError('DATA_UNKNOWN', why, { path: place });
+  }
+  const source = await openSource(data.origin, data.hash);
+  const name = data.source;
+  return { ...source, name, read: async (...how) => ({ ...(await source.read(...how)), source: name }) };
 }
 
 /** The samples, read again from where they came from. Throws what `reopenSource` and reading throw. */

@@ -31,7 +31,7 @@ test('search prints its stable fields as one object; train takes what it found',
   t.is(typeof result.seconds, 'number');
   t.true(result.evaluations > 100);
   const files = (await fs.readdir(join(folder, 'found'))).sort();
-  t.deepEqual(files, ['contributions.svg', 'journal.jsonl', 'scheme.json', 'search.json']);
+  t.deepEqual(files, ['contributions.svg', 'journal.jsonl', 'program.ttp', 'scheme.json', 'search.json']);
   const trained = await tinytrain(
     ['train', '--data', 'images', '--steps', '2', '--scheme', 'found/scheme.json', '--budget', '100k', '--json'],
     folder,

@@ -83,7 +83,7 @@ test('train prints its stable fields as one object, and keeps the run', async t 
   t.is(typeof result.memory.flash.total, 'number');
   t.true(result.memory.items.length > 3);
   t.regex(result.run, /runs.train-\d{8}-\d{6}/);
-  t.deepEqual((await fs.readdir(result.run)).sort(), ['result.json', 'run.json', 'state.json', 'tinytrain-xs.tflite']);
+  t.deepEqual((await fs.readdir(result.run)).sort(), ['program.ttp', 'result.json', 'run.json', 'state.json']);
 });
 
 test('train prints curve, table and map; predict uses what was learned', async t => {

@@ -39,8 +39,8 @@ function best(prediction: Prediction, classes: readonly string[], count: number)
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
-    const files = (await Promise.all(args.images.map(expand))).flat();
     const predictor = await Predictor.open(await openRun(args.run));
+    const files = (await Promise.all(args.images.map(expand))).flat();
     const predictions = await predictor.predict(files, {
       signal,
       onProgress: ({ done, total }) => line.show('images', done, total),
