@@ -1,5 +1,6 @@
 import test from 'ava';
-import { loadModel, supportedOperators, TinytrainError } from '#tinytrain';
+import { Compiler, loadModel, supportedOperators, TinytrainError } from '#tinytrain';
+import { inputOf } from '#tinytrain/model/input.js';
 
 test('the default model opens and says what it is', async t => {
   const model = await loadModel();
@@ -49,6 +50,28 @@ test('an input of the wrong size is an error with its sizes', async t => {
 test('what is no model is refused with a code', async t => {
   const error = await t.throwsAsync(loadModel(new URL(import.meta.url).pathname), { instanceOf: TinytrainError });
   t.is(error.code, 'MODEL_FORMAT');
+});
+
+test('the tables of an input follow from its facts alone', async t => {
+  const normalisation = { mean: [10, 20, 30], std: [50, 60, 70] };
+  const model = await loadModel(undefined, { normalisation });
+  const { tables, ...facts } = inputOf({ ...model.description.input, ...normalisation });
+  t.deepEqual(tables, model.input.tables);
+  t.is(new Set(tables.map(table => table.join())).size, 3);
+  t.deepEqual([facts.height, facts.width, facts.channels], [64, 64, 3]);
+  for (const wrong of [{ std: [0] }, { mean: [1, 2] }, { scale: 0 }, { scale: Number.NaN }, { zero: 200 }]) {
+    const error = t.throws(() => inputOf({ ...model.description.input, ...wrong }), { instanceOf: TinytrainError });
+    t.is(error.code, 'INPUT_INVALID', JSON.stringify(wrong));
+  }
+});
+
+test('a model says what is left of it under a head, or why it takes none', async t => {
+  const { description } = await loadModel();
+  const { backbone, totals, headless } = description;
+  t.is(headless, null);
+  t.true((backbone?.convolutions ?? 0) > 0 && (backbone?.convolutions ?? 0) <= totals.convolutions);
+  const compiler = await Compiler.create(await loadModel(), { classes: ['a', 'b'] });
+  t.is(backbone?.convolutions, compiler.layers);
 });
 
 test('operators are listed', t => {

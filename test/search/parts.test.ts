@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { Random } from '#tinytrain/random.js';
 import {
@@ -14,6 +17,7 @@ import { Channel } from '#tinytrain/search/channel.js';
 import { Contribution } from '#tinytrain/search/evolution.js';
 import { heldBack } from '#tinytrain/search/heldout.js';
 import { winner } from '#tinytrain/search/proof.js';
+import { publishedSchemes } from '#tinytrain/search/published.js';
 import { estimate, pooledVariance, shrunk, spearman } from '#tinytrain/search/statistics.js';
 
 test('estimates', t => {
@@ -110,6 +114,17 @@ test('the sum of contributions, by hand', t => {
   const sum = contribution.sum({ bias: 3, layers: [0, 1, 0, 0], residualBits: 0 });
   t.true(Math.abs(sum - 0.7) < 1e-12);
   t.is(contribution.sum({ bias: 2, layers: [0, 0, 0, 0], residualBits: 0 }), 0.2);
+});
+
+test('published schemes belong to one file, known by its hash', t => {
+  const path = fileURLToPath(new URL('../../../shared/models/mcunet-5fps.pkl', import.meta.url));
+  t.deepEqual(publishedSchemes('0'.repeat(64)), []);
+  if (!existsSync(path)) {
+    t.log(`left out: ${path} is not there`);
+    return;
+  }
+  const hash = createHash('sha256').update(readFileSync(path)).digest('hex');
+  t.is(publishedSchemes(hash).length, 5);
 });
 
 test('held-back samples: of every class the same share, by seed and name', async t => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import {
+  compile,
   costTable,
   loadImages,
   loadModel,
@@ -13,8 +14,10 @@ import {
   type SearchOptions,
   type SearchResult,
   search,
+  searchOrigin,
   TinytrainError,
 } from '#tinytrain';
+import { reopenProgram } from '#tinytrain/origin.js';
 import { images, temporary } from '../helpers/folder.js';
 
 const small = { budgets: [100_000], visits: 4, proofVisits: 6, seeds: 2, seed: 3 } satisfies SearchOptions;
@@ -210,6 +213,46 @@ test('a search is not overwritten, and not continued with anything else', async 
   t.is(samples?.code, 'SEARCH_DIFFERS');
   t.deepEqual(samples?.details['differing'], ['held-back samples']);
   t.regex(samples?.message ?? '', /not the same held-back samples as before/);
+});
+
+test('the folder of a search holds the Program that `compile` makes of its scheme', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'found');
+  const { result } = await finished(search(model, data, { ...small, seeds: 1, out }));
+  const { scheme, residualBits, plan } = result;
+  const { hash } = await compile(model, data, { scheme, residualBits, seed: plan.seed });
+  const program = await reopenProgram(out, result.origin, result.program);
+  t.deepEqual([program.hash, result.program.hash], [hash, hash]);
+  t.deepEqual(program.memory, result.memory);
+  t.deepEqual(program.limits, { budget: 100_000, target: 'stm32f746' });
+});
+
+test('a journal that was changed is refused, with the line', async t => {
+  const { folder, model, data } = await prepared(t);
+  const out = join(folder, 'changed');
+  let runs = 0;
+  for await (const event of search(model, data, { ...small, out })) {
+    if (event.type === 'progress' && ++runs > 5) break;
+  }
+  const path = join(out, 'journal.jsonl');
+  const whole = await fs.readFile(path, 'utf8');
+  const { origin, plan } = await searchOrigin(out);
+  t.deepEqual(origin.data.origin, data.origin);
+  t.is(plan.visits, small.visits);
+  const changes: [RegExp, (text: string) => string][] = [
+    [/journal\.jsonl:1: .* it was changed/, text => text.replace('"visits":4', '"visits":5')],
+    [/journal\.jsonl:1: .* format 1; .* reads format 2/, text => text.replace('"format":2', '"format":1')],
+    [/journal\.jsonl:2: .* it was changed/, text => text.replace('"accuracy":', '"accuracy":0')],
+    [/journal\.jsonl:2: .* not JSON/, text => text.replace('\n{', '\n')],
+    [/journal\.jsonl:\d+: .* format is missing/, text => `${text}{}\n`],
+  ];
+  for (const [message, change] of changes) {
+    await fs.writeFile(path, change(whole));
+    const resumed = finished(search(model, data, { ...small, out, resume: true }));
+    const error = await t.throwsAsync(resumed, { instanceOf: TinytrainError });
+    t.is(error.code, 'SEARCH_BROKEN');
+    t.regex(error.message, message);
+  }
 });
 
 test('a time limit holds, and what was left out is said', async t => {
