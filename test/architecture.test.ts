@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../ts', import.meta.url));
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: ['.', 'data', 'device', 'model', 'program', 'report', 'search', 'train'],
   data: ['.'],
-  device: ['.', 'data', 'emit', 'program'],
+  device: ['.', 'data', 'emit', 'model', 'program'],
   emit: ['.', 'data', 'program'],
   model: ['.', 'data'],
   program: ['.', 'data', 'model'],

@@ -14,7 +14,7 @@ import { instructionsOf, startQemu } from './qemu.js';
 import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
-/** Training steps that are counted; the instructions of a step depend very little on the sample. */
+/** Training steps that are counted; the instructions of a step depend very little on its sample. */
 export const calibrationSteps = 2;
 /** What a training step does beside the Program's steps. */
 const REST = 'rest of a step';

@@ -74,15 +74,15 @@ function hashOf(content: string | Uint8Array): string {
 export async function emitInput(
   program: Program,
 ): Promise<Omit<EmitInput, 'memory' | 'kernelFiles' | 'target' | 'boards'>> {
-  const { record } = program;
+  const { record, input, classes } = program;
   return {
     record,
     data: {
       consts: record.constants.map(({ element }, i) => elementsOf(element, program.constant(i))),
       initialState: program.initialState(),
     },
-    pixelTables: program.input.tables,
-    classNames: program.classes,
+    pixelTables: input.tables,
+    classNames: classes,
     version,
     sources: await deviceSources(),
     kernelFlags,
@@ -90,8 +90,8 @@ export async function emitInput(
 }
 
 /**
- * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and
- * what it was made from (`manifest.json`).
+ * A Program as a firmware project for a board (a shipped one's name, or the path of a folder): its sources, the Program itself (`program.ttp`), and what it
+ * was made from (`manifest.json`).
  */
 export async function firmwareFiles(
   program: Program,
@@ -100,8 +100,8 @@ export async function firmwareFiles(
   { marks }: Pick<EmitInput, 'marks'> = {},
 ): Promise<FirmwareFiles> {
   const board: Board = call(() => native().board(target));
-  const memory = program.memoryOn(target);
   const input = await emitInput(program);
+  const memory = program.memoryOn(target);
   const sources = emit({
     ...input,
     sources: new Map([...input.sources, ...(await boardSources(board))]),

@@ -317,13 +317,14 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   const began = performance.now();
   const manifest = await openFirmware(folder);
   const compiler = await requireTool('compiler');
-  const program = await reopenProgram(folder, manifest.origin, manifest.program);
+  const target = targetOf(folder, manifest);
+  const { origin, program: named } = manifest;
+  const program = await reopenProgram(folder, origin, { ...named, limits: { ...named.limits, target } });
   const data = await samplesOf(folder, manifest, program, options);
   onProgress?.({ phase: 'build', done: 0, total: 2 });
   const linked = await link(folder, manifest, signal);
   onProgress?.({ phase: 'build', done: 1, total: 2 });
   const { calibrate } = options;
-  const target = targetOf(folder, manifest);
   const table = calibrate === true ? undefined : calibrate;
   const costs = calibrate ? await costsOf(program, data, target, table, options) : null;
   const steps = options.steps ?? STEPS;

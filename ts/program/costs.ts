@@ -47,12 +47,12 @@ export const costTableSchema: v.GenericSchema<unknown, CostTable> = v.object({
 export async function costsIfThere(path: string): Promise<CostTable | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
-  const table = parsed(text, costTableSchema, (why, cause) => {
+  const costs = parsed(text, costTableSchema, (why, cause) => {
     const help = ['`npx tinytrain run FIRMWARE --calibrate FILE` writes one'];
     return new TinytrainError('COSTS_INVALID', `${path}: not a table of costs: ${why}`, { path, help }, cause);
   });
   call(() => native().checkCosts(text), path);
-  return table;
+  return costs;
 }
 
 /** The table in a file, as `run --calibrate` writes it. */

@@ -30,10 +30,9 @@ export class Program {
   readonly hash: string;
   /** Steps, tensors and places as a plain record. */
   readonly record: ProgramRecord;
-  /** What it takes on the board it was compiled for, item by item. */
-  readonly memory: MemoryTable;
   /** @internal */
   readonly handle: Handle;
+  #memory: MemoryTable | undefined;
 
   /** @internal */
   constructor(handle: Handle, { model, input, classes, limits }: ProgramFacts) {
@@ -47,7 +46,12 @@ export class Program {
     this.hash = this.record.hash;
     this.seed = Number(this.record.seed);
     this.residualBits = this.record.residualBits;
-    this.memory = this.memoryOn(limits.target ?? defaultTarget);
+  }
+
+  /** Its memory table on the board it was compiled for. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
+  get memory(): MemoryTable {
+    this.#memory ??= this.memoryOn(this.limits.target ?? defaultTarget);
+    return this.#memory;
   }
 
   /** What it takes on a board, item by item. Throws `BOARD_UNKNOWN` for one that there is not. */

@@ -9,16 +9,16 @@ use tinytrain_program::{Program, Slot};
 
 use crate::{CompileError, calibrate};
 
-/// Rounds of the planner's improvement where nothing else is asked for.
-pub fn default_rounds() -> u32 {
-    Options::default().improvement_rounds
-}
-
 /// A model differentiated and calibrated once: any number of schemes can be compiled from it.
 #[derive(Clone)]
 pub struct Compiler {
     /// The imported graph, then what each pass made of it, up to `autodiff` (with its exponents).
     stages: Arc<Vec<Stage>>,
+}
+
+/// Rounds in which the planner improves the Programs that are handed over; where bytes are only estimated, fewer do.
+pub fn planner_rounds() -> u32 {
+    Options::default().improvement_rounds
 }
 
 impl Compiler {

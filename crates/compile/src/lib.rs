@@ -12,5 +12,5 @@ mod error;
 pub mod float;
 
 pub use calibrate::{CALIBRATION_SAMPLES, DEFAULT_EXPONENT, calibrate, read_values};
-pub use compiler::{Compiler, default_rounds, forward_program, forward_tensors};
+pub use compiler::{Compiler, forward_program, forward_tensors, planner_rounds};
 pub use error::CompileError;

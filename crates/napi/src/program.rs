@@ -68,7 +68,7 @@ impl Compiler {
         rounds: Option<u32>,
     ) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
-        let rounds = rounds.unwrap_or_else(tinytrain_compile::default_rounds);
+        let rounds = rounds.unwrap_or_else(tinytrain_compile::planner_rounds);
         let compiler = self.inner.clone();
         on_thread(env, move || {
             let program = compiler.compile(&scheme, residual_bits, rounds)?;
