@@ -8,22 +8,22 @@ const OPTIONAL: [&str; 2] = ["alignment", "offset"];
 
 /// Reads buffers from lines of numbers under a header that names the columns, in any order: `id`, `lower` and `upper`
 /// (the half-open lifetime in steps), `size` (bytes) and optionally `alignment` (bytes, 1 if absent). A column `offset`
-/// is a plan's and not the problem's: it is left unread.
+/// belongs to a plan rather than to the problem and is ignored.
 pub fn read_csv(text: &str) -> Result<Vec<Buffer>, PlanError> {
     let mut lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
     let (header, line) = lines.next().unwrap_or(("", 1));
     let columns: Vec<&str> = header.split(',').map(str::trim).collect();
-    let refuse = |reason: String| Err(PlanError::Csv { line, reason });
+    let error = |reason: String| Err(PlanError::Csv { line, reason });
     for (i, name) in columns.iter().enumerate() {
         if !REQUIRED.contains(name) && !OPTIONAL.contains(name) {
-            return refuse(format!("unknown column \"{name}\""));
+            return error(format!("unknown column \"{name}\""));
         }
         if columns[..i].contains(name) {
-            return refuse(format!("column \"{name}\" appears twice"));
+            return error(format!("column \"{name}\" appears twice"));
         }
     }
     if let Some(name) = REQUIRED.iter().find(|name| !columns.contains(name)) {
-        return refuse(format!("no column \"{name}\""));
+        return error(format!("no column \"{name}\""));
     }
     lines.map(|(record, line)| read_record(&columns, record, line)).collect()
 }
@@ -50,8 +50,8 @@ fn read_record(columns: &[&str], record: &str, line: usize) -> Result<Buffer, Pl
     Ok(buffer)
 }
 
-/// Writes buffers and their offsets in bytes, with all columns that [`read_csv`] knows. A buffer without an offset gets
-/// an empty field there.
+/// Writes buffers and their offsets in bytes, with every column that [`read_csv`] accepts. A buffer without an offset
+/// gets an empty field there.
 pub fn write_csv(buffers: &[Buffer], offsets: &[u32]) -> String {
     let mut text = String::from("id,lower,upper,size,alignment,offset\n");
     for (i, &Buffer { id, start, end, size, align }) in buffers.iter().enumerate() {

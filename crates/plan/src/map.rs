@@ -1,22 +1,23 @@
-//! A sample of a plan for a terminal: steps from left to right, memory from the bottom up.
+//! Draws a plan for the terminal: steps from left to right, memory from the bottom up.
 
 use crate::problem::{Peak, peak};
 use crate::{Buffer, Plan};
 
 /// Letters of the buffers in the legend, the largest buffer first.
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-/// A buffer that is too small for the legend.
+/// Symbol of the buffers that are too small for a letter.
 const OTHER: u8 = b'+';
-/// Bytes that no buffer holds.
+/// Symbol of bytes that no buffer occupies.
 const FREE: u8 = b'.';
-/// A map larger than this cannot be read, and should not be a way to ask for all memory there is.
+/// Most columns or rows of a map. Nobody can read a larger one, and the limit keeps an absurd size from exhausting
+/// memory.
 const LARGEST: usize = 1000;
 
 /// Draws `plan` in at most `width` columns and `rows` lines, without the margin and the legend.
 ///
-/// A column stands for some steps and a line for some bytes, whose first is in the margin; each cell shows the buffer
-/// that holds most of it. `labels` name the buffers in the legend, in the order of `buffers`; where there is none, the
-/// id stands in. The step with most bytes live is marked.
+/// A column stands for a range of steps and a line for a range of bytes, the first of which is in the margin; each cell
+/// shows the buffer that covers most of it. `labels` name the buffers in the legend, in the order of `buffers`; where
+/// one is missing, the id is used. The step with the most live bytes is marked.
 pub fn memory_map(buffers: &[Buffer], labels: &[String], plan: &Plan, width: usize, rows: usize) -> String {
     let placed: Vec<Placed> = (buffers.iter().zip(&plan.offsets).enumerate())
         .filter(|(_, (b, _))| b.size > 0 && b.start < b.end)
@@ -62,7 +63,7 @@ impl Placed {
     }
 }
 
-/// Sorts by size, largest first, and gives letters as far as they go.
+/// Sorts by size, largest first, and assigns letters until they run out.
 fn with_letters(mut placed: Vec<Placed>) -> Vec<Placed> {
     placed.sort_by_key(|p| (std::cmp::Reverse(p.buffer.size), p.index));
     placed.iter_mut().zip(LETTERS).for_each(|(p, &letter)| p.symbol = letter);
@@ -77,7 +78,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// At most `wanted` cells; if there are fewer units than that, each is as many cells wide as fit.
+    /// At most `wanted` cells; with fewer units than that, each unit is as many cells wide as fit.
     fn new(first: u64, last: u64, wanted: usize) -> Self {
         let wanted = wanted.clamp(1, LARGEST);
         let units = last - first;
@@ -85,13 +86,13 @@ impl Axis {
         Self { first, last, cells }
     }
 
-    /// First unit of a cell, and the one after its last.
+    /// First unit of a cell, and the one after its last unit.
     fn cell(&self, cell: usize) -> (u64, u64) {
         let (units, cells, cell) = (self.last - self.first, self.cells as u64, cell as u64);
         (self.first + cell * units / cells, self.first + ((cell + 1) * units).div_ceil(cells))
     }
 
-    /// How many units of a cell lie in `[from, to)`.
+    /// Number of units of a cell that lie in `[from, to)`.
     fn covered(&self, cell: usize, from: u64, to: u64) -> u64 {
         let (first, last) = self.cell(cell);
         last.min(to).saturating_sub(first.max(from))
@@ -100,7 +101,7 @@ impl Axis {
 
 /// The cells as lines, lowest bytes first.
 fn draw(placed: &[Placed], steps: &Axis, bytes: &Axis) -> Vec<Vec<u8>> {
-    let mut sample = vec![vec![FREE; steps.cells]; bytes.cells];
+    let mut cells = vec![vec![FREE; steps.cells]; bytes.cells];
     let mut most = vec![vec![0; steps.cells]; bytes.cells];
     for p in placed {
         for row in 0..bytes.cells {
@@ -108,12 +109,12 @@ fn draw(placed: &[Placed], steps: &Axis, bytes: &Axis) -> Vec<Vec<u8>> {
             for column in 0..if height > 0 { steps.cells } else { 0 } {
                 let area = height * steps.covered(column, p.buffer.start.into(), p.buffer.end.into());
                 if area > most[row][column] {
-                    (most[row][column], sample[row][column]) = (area, p.symbol);
+                    (most[row][column], cells[row][column]) = (area, p.symbol);
                 }
             }
         }
     }
-    sample
+    cells
 }
 
 fn legend(placed: &[Placed], labels: &[String]) -> String {

@@ -8,7 +8,7 @@ use tinytrain_plan::{Buffer, plan, read_csv, write_csv};
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(buffers in problem(0..6u32)) {
+    fn a_written_problem_is_read_back(buffers in problem(0..6u32)) {
         let text = write_csv(&buffers, &plan(&buffers).unwrap().offsets);
         prop_assert_eq!(read_csv(&text), Ok(buffers));
     }
