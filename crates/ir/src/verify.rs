@@ -1,8 +1,8 @@
 use crate::{Graph, IrError, Kind, Op, Shape, TensorId};
 
 impl Graph {
-    /// Checks that every tensor is written once and before it is read, that shapes and kinds fit each op, and that a layer's weights are read before
-    /// they are changed. `pass` is named in the error.
+    /// Checks that every tensor is written once and before it is read, that shapes and kinds match each op, and that a layer's weights are read
+    /// before they are updated. `pass` is named in the error.
     pub fn verify(&self, pass: &str) -> Result<(), IrError> {
         self.check().map_err(|what| IrError::Broken { pass: pass.into(), what })
     }
@@ -119,7 +119,7 @@ impl Graph {
                 if shape(node.inputs[0]).len() * repeat == shape(node.outputs[0]).len() {
                     Ok(())
                 } else {
-                    Err("sizes do not fit".into())
+                    Err("the number of elements does not match".into())
                 }
             }
             Op::GradSum => {
