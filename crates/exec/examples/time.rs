@@ -251,7 +251,7 @@ fn spin(threads: usize) {
 
 /// The classifier of the file is replaced where it is trained; the graph is the same.
 fn open(path: &str, side: Option<usize>) -> Result<Graph, Failed> {
-    let options = tinytrain_import::Options { input: side.map(|s| [s, s]), ..Default::default() };
+    let options = tinytrain_import::ImportOptions { input: side.map(|s| [s, s]), ..Default::default() };
     Ok(tinytrain_import::import(path, &std::fs::read(path)?, &options)?.graph)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{network, samples};
 use tinytrain_exec::{Compiler, Executor, checksum};
-use tinytrain_import::{Options, import};
+use tinytrain_import::{ImportOptions, import};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;
 use tinytrain_spec::arith::Real31;
@@ -62,7 +62,7 @@ fn every_family_trains_to_the_same_bits() {
 fn every_family_trains_the_default_model_to_the_same_bits() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets/tinytrain-xs.tflite");
     let bytes = std::fs::read(&path).unwrap();
-    let graph = import("tinytrain-xs.tflite", &bytes, &Options::default()).unwrap().graph;
+    let graph = import("tinytrain-xs.tflite", &bytes, &ImportOptions::default()).unwrap().graph;
     compare("default", &graph, &["bias:21,11:1,12:1,14:1,15:1,17:1,18:1", "full"], 4);
 }
 
@@ -72,7 +72,7 @@ fn every_family_trains_mcunet_to_the_same_bits() {
     let Ok(bytes) = std::fs::read(&path) else {
         return eprintln!("skipped: {} is not there", path.display());
     };
-    let options = Options { input: Some([128, 128]), ..Options::default() };
+    let options = ImportOptions { input: Some([128, 128]), ..ImportOptions::default() };
     let graph = import("mcunet-5fps.pkl", &bytes, &options).unwrap().graph;
     compare("mcunet-5fps", &graph, &["bias:20,24:1/4,27:1/2,30:1/2"], 2);
 }

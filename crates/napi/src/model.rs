@@ -5,7 +5,7 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value, json};
 use tinytrain_exec::{Executor, Kernels, chosen_kernels, forward_program, forward_tensors};
-use tinytrain_import::{ImportError, Imported, Normalisation, Options};
+use tinytrain_import::{ImportError, ImportOptions, Imported, Normalisation};
 use tinytrain_ir::{Graph, Layer, Node, Op, Shape, TensorId};
 use tinytrain_lower::Slot;
 
@@ -82,7 +82,7 @@ pub struct ForwardData {
     pub tensors: Vec<TensorData>,
 }
 
-impl From<ModelOptions> for Options {
+impl From<ModelOptions> for ImportOptions {
     fn from(o: ModelOptions) -> Self {
         let normalisation = match (o.mean, o.std) {
             (None, None) => None,
