@@ -6,8 +6,8 @@
 // SEARCH_FOLDER is what `npx tinytrain search --out` wrote; model and samples are read again from where they came from.
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { Random } from '../dist/data/drawn/random.js';
 import { defaultImages, loadImages, loadModel } from '../dist/index.js';
+import { Random } from '../dist/random.js';
 import { keyOf, shares, textOf } from '../dist/search/candidate.js';
 import { Costs } from '../dist/search/costs.js';
 import { Contribution, drawn, repaired } from '../dist/search/evolution.js';

@@ -1,7 +1,7 @@
 export { type BadSample, type DataOrigin, Dataset, type SampleSet } from './data/dataset.js';
-export { decodeImage, type SampleSource } from './data/decode.js';
-export { type DefaultImageOptions, defaultImages } from './data/default.js';
-export { type ImageOptions, loadImages } from './data/images.js';
+export { type DefaultImageOptions, defaultImages } from './data/drawn/set.js';
+export { decodeImage, type SampleSource } from './data/images/decode.js';
+export { type ImageOptions, loadImages } from './data/images/folder.js';
 export { type InputFormat, type ResizePolicy, resizePolicies } from './data/input.js';
 export type { Progress, WorkOptions } from './data/pool.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
@@ -38,20 +38,6 @@ export { SerialLine } from './device/serial.js';
 export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
 export {
-  type CostTable,
-  costTable,
-  instructionsOfStep,
-  type KindCosts,
-  readCosts,
-} from './model/costs.js';
-export {
-  defaultTarget,
-  type MemoryItem,
-  type MemoryLimits,
-  type MemoryTable,
-  type RegionTotal,
-} from './model/memory.js';
-export {
   defaultModelPath,
   type ForwardResult,
   kernels,
@@ -64,7 +50,21 @@ export {
   type ModelTotals,
   supportedOperators,
 } from './model/model.js';
-export { type CompileOptions, Compiler, compile, type Program, type Stage, targets } from './model/program.js';
+export {
+  type CostTable,
+  costTable,
+  instructionsOfStep,
+  type KindCosts,
+  readCosts,
+} from './program/costs.js';
+export {
+  defaultTarget,
+  type MemoryItem,
+  type MemoryLimits,
+  type MemoryTable,
+  type RegionTotal,
+} from './program/memory.js';
+export { type CompileOptions, Compiler, compile, type Program, type Stage, targets } from './program/program.js';
 export type {
   Argument,
   BufferRecord,
@@ -74,8 +74,8 @@ export type {
   Slot,
   StateRecord,
   StepRecord,
-} from './model/record.js';
-export { type SchemeRecord, schemeText } from './model/scheme.js';
+} from './program/record.js';
+export { type SchemeRecord, schemeText } from './program/scheme.js';
 export { contributionFigure } from './report/contributions.js';
 export { learningCurve } from './report/curve.js';
 export { memoryMap, memoryTable } from './report/memory.js';

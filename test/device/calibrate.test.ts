@@ -3,7 +3,7 @@ import test from 'ava';
 import { costTable, instructionsOfStep, TinytrainError } from '#tinytrain';
 import { measureSteps } from '#tinytrain/device/calibrate.js';
 import { runFirmware } from '#tinytrain/device/run.js';
-import { calibrated, costsIfThere, readCosts, workOf, writeCosts } from '#tinytrain/model/costs.js';
+import { calibrated, costsIfThere, readCosts, workOf, writeCosts } from '#tinytrain/program/costs.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary, write } from '../helpers/folder.js';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Random } from '#tinytrain/data/drawn/random.js';
+import { Random } from '#tinytrain/random.js';
 import {
   candidateOf,
   crossed,

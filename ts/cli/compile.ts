@@ -1,7 +1,7 @@
 import type { Argv, CommandModule } from 'yargs';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { thousands } from '../format.js';
-import { defaultTarget } from '../model/memory.js';
+import { defaultTarget } from '../program/memory.js';
 import { memoryTable } from '../report/memory.js';
 import { openProgram, type ProgramArguments, programOptions } from './inputs.js';
 import { commonOptions } from './options.js';

@@ -1,10 +1,10 @@
 import type { SampleSet } from '../data/dataset.js';
-import { defaultImages } from '../data/default.js';
-import { loadImages } from '../data/images.js';
+import { defaultImages } from '../data/drawn/set.js';
+import { loadImages } from '../data/images/folder.js';
 import { type ResizePolicy, resizePolicies } from '../data/input.js';
-import { defaultTarget } from '../model/memory.js';
 import { loadModel, type Model } from '../model/model.js';
-import { compile, type Program } from '../model/program.js';
+import { defaultTarget } from '../program/memory.js';
+import { compile, type Program } from '../program/program.js';
 import { bytes, modelOptions, normalisationOf, whole } from './options.js';
 import type { ProgressLine } from './progress.js';
 

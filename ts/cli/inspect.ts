@@ -2,7 +2,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { TinytrainError } from '../errors.js';
 import { table, thousands } from '../format.js';
 import { type LayerInfo, loadModel, type Model, type ModelTotals, supportedOperators } from '../model/model.js';
-import { Compiler } from '../model/program.js';
+import { Compiler } from '../program/program.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
 import { print, printJson } from './outcome.js';
 

@@ -3,7 +3,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { type RunFirmwareResult, type RunProgress, runFirmware } from '../device/run.js';
 import { checkWritable } from '../files.js';
 import { percent, thousands } from '../format.js';
-import { costsIfThere, writeCosts } from '../model/costs.js';
+import { costsIfThere, writeCosts } from '../program/costs.js';
 import { commonOptions, positive, whole } from './options.js';
 import { exitCodes, type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';

@@ -4,7 +4,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import { duration, percent, thousands } from '../format.js';
 import type { Model } from '../model/model.js';
-import type { Program } from '../model/program.js';
+import type { Program } from '../program/program.js';
 import { learningCurve } from '../report/curve.js';
 import { memoryMap, memoryTable } from '../report/memory.js';
 import { createRun, openRun, type RunFolder } from '../train/run.js';

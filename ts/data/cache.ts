@@ -7,8 +7,8 @@ import { fileError, systemCode } from '../errors.js';
 import { makeFolder, replaceFile } from '../files.js';
 import { call, native, type SampleStore } from '../native.js';
 import type { BadSample } from './dataset.js';
+import type { LabelledFile } from './images/layout.js';
 import { type InputFormat, inputLength, type ResizePolicy } from './input.js';
-import type { LabelledFile } from './layout.js';
 import { eachParallel, type WorkOptions } from './pool.js';
 
 /** Counted up when decoding changes, so that no older cache is taken for a newer one. */

@@ -1,8 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
-import { defaultImages } from '../data/default.js';
-import { loadImages } from '../data/images.js';
+import { defaultImages } from '../data/drawn/set.js';
+import { loadImages } from '../data/images/folder.js';
 import type { WorkOptions } from '../data/pool.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
@@ -10,8 +10,8 @@ import { type Manifest, manifestFormat } from '../emit/manifest.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { makeFolder } from '../files.js';
 import { loadModel, type Model } from '../model/model.js';
-import { compile, type Program } from '../model/program.js';
-import type { ConstantRecord } from '../model/record.js';
+import { compile, type Program } from '../program/program.js';
+import type { ConstantRecord } from '../program/record.js';
 import { version } from '../version.js';
 import { deviceSources, kernelFlags } from './sources.js';
 

@@ -1,6 +1,6 @@
 import { linkedItems } from '../emit/linked.js';
 import { TinytrainError } from '../errors.js';
-import type { MemoryItem, MemoryTable } from '../model/memory.js';
+import type { MemoryItem, MemoryTable } from '../program/memory.js';
 import type { Elf } from './elf.js';
 
 /** What was linked, measured from the ELF file. */

@@ -1,5 +1,5 @@
 import { TinytrainError } from '../errors.js';
-import type { Argument, ProgramRecord, Slot, StepRecord } from '../model/record.js';
+import type { Argument, ProgramRecord, Slot, StepRecord } from '../program/record.js';
 import type { KernelFields } from './input.js';
 import { type CKernel, cKernel, type Pointee } from './kernels.js';
 import { wrap } from './text.js';

@@ -1,5 +1,5 @@
-import type { MemoryTable } from '../model/memory.js';
-import type { ProgramRecord } from '../model/record.js';
+import type { MemoryTable } from '../program/memory.js';
+import type { ProgramRecord } from '../program/record.js';
 
 /** Content of the constants, parallel to the record's, and of the initial state. */
 export interface ProgramData {

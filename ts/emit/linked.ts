@@ -1,4 +1,4 @@
-import type { ProgramRecord, StateRecord } from '../model/record.js';
+import type { ProgramRecord, StateRecord } from '../program/record.js';
 
 /** The items of the context that the ELF's `tt_linked` table tells the size of, in order. */
 export const linkedItems = ['context', 'arena', 'weights', 'residuals', 'biases', 'head', 'counters'] as const;

@@ -1,6 +1,6 @@
 import { pixelTableCount } from '../data/input.js';
 import { TinytrainError } from '../errors.js';
-import type { ProgramRecord, StepRecord } from '../model/record.js';
+import type { ProgramRecord, StepRecord } from '../program/record.js';
 import { arenaPointer, type ParameterNames, stepCall } from './calls.js';
 import type { EmitInput, Fields, KernelFields } from './input.js';
 import { cKernel } from './kernels.js';

@@ -1,7 +1,7 @@
 import { pixelTableCount } from '../data/input.js';
 import { table } from '../format.js';
-import type { MemoryTable } from '../model/memory.js';
-import type { ProgramRecord } from '../model/record.js';
+import type { MemoryTable } from '../program/memory.js';
+import type { ProgramRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { stateMembers } from './state.js';
 import { banner } from './text.js';

@@ -1,4 +1,4 @@
-import type { StateRecord } from '../model/record.js';
+import type { StateRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { banner, elements } from './text.js';
 

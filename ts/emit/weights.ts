@@ -1,4 +1,4 @@
-import type { ConstantRecord } from '../model/record.js';
+import type { ConstantRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { banner, elements } from './text.js';
 

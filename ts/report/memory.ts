@@ -1,6 +1,6 @@
 import { bar, percent, table, thousands } from '../format.js';
-import type { MemoryLimits, MemoryTable } from '../model/memory.js';
-import type { BufferRecord, ProgramRecord } from '../model/record.js';
+import type { MemoryLimits, MemoryTable } from '../program/memory.js';
+import type { BufferRecord, ProgramRecord } from '../program/record.js';
 
 const BAR = 24;
 

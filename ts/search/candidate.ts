@@ -1,4 +1,4 @@
-import type { Random } from '../data/drawn/random.js';
+import type { Random } from '../random.js';
 
 /** Shares of a convolution's channels that a search tries. */
 export const shares: readonly string[] = ['1/8', '1/4', '1/2', '1'];

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
-import { type CostTable, costText } from '../model/costs.js';
-import type { Compiler } from '../model/program.js';
 import { native, wait } from '../native.js';
+import { type CostTable, costText } from '../program/costs.js';
+import type { Compiler } from '../program/program.js';
 import { type Candidate, keyOf, textOf } from './candidate.js';
 
 /** Rounds of the planner for a candidate. What is handed over is planned with more, and takes no more bytes. */

@@ -1,4 +1,4 @@
-import { Random } from '../data/drawn/random.js';
+import { Random } from '../random.js';
 import { type Candidate, crossed, distance, type Genes, keyOf, lighter, mutated, shares } from './candidate.js';
 import { type Cost, type Costs, fits, type Limits } from './costs.js';
 import { pooledVariance, shrunk } from './statistics.js';

@@ -1,5 +1,5 @@
-import { Random } from '../data/drawn/random.js';
 import type { ModelDescription } from '../model/model.js';
+import { Random } from '../random.js';
 import { type Candidate, candidateOf, type Genes, keyOf, shares, textOf } from './candidate.js';
 import { type Costs, fits, type Limits } from './costs.js';
 import { type Contribution, distinct, drawn, repaired, type Scored } from './evolution.js';

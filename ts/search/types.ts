@@ -1,5 +1,5 @@
-import type { CostTable } from '../model/costs.js';
-import type { MemoryTable } from '../model/memory.js';
+import type { CostTable } from '../program/costs.js';
+import type { MemoryTable } from '../program/memory.js';
 
 /** What a search is about to find out, in this order. */
 export type SearchPhase = 'analysis' | 'evolution' | 'proof' | 'test';

@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { Dataset } from '../data/dataset.js';
-import { decodeImage, type SampleSource } from '../data/decode.js';
+import { decodeImage, type SampleSource } from '../data/images/decode.js';
 import { checkImageInput, inputLength, type ResizePolicy } from '../data/input.js';
 import { eachParallel, type WorkOptions } from '../data/pool.js';
 import { TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
-import { Compiler } from '../model/program.js';
 import { call, native, type Session, watched } from '../native.js';
+import { Compiler } from '../program/program.js';
 import type { RunFolder } from './run.js';
 
 /** What a trained model says of a sample. */

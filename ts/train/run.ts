@@ -1,14 +1,14 @@
 import { promises as fs } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { DataOrigin, SampleSet } from '../data/dataset.js';
-import { defaultImages } from '../data/default.js';
-import { loadImages } from '../data/images.js';
+import { defaultImages } from '../data/drawn/set.js';
+import { loadImages } from '../data/images/folder.js';
 import type { WorkOptions } from '../data/pool.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { checkWritable, makeFolder, readIfThere, replaceFile } from '../files.js';
-import type { MemoryLimits } from '../model/memory.js';
 import { loadModel, type Model } from '../model/model.js';
-import { compile, type Program } from '../model/program.js';
+import type { MemoryLimits } from '../program/memory.js';
+import { compile, type Program } from '../program/program.js';
 import { version } from '../version.js';
 import type { RunState, TrainPlan, TrainResult } from './train.js';
 

@@ -1,5 +1,5 @@
-import type { Program } from '../model/program.js';
 import { call, type Session as Handle, native } from '../native.js';
+import type { Program } from '../program/program.js';
 
 /** A learning rate in fixed point, as host and device take it: `mantissa * 2^(exponent - 31)`. */
 export interface Rate {

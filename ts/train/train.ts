@@ -1,9 +1,9 @@
 import { availableParallelism, freemem } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
-import type { MemoryTable } from '../model/memory.js';
-import type { Program } from '../model/program.js';
 import { type Checkpoint, call, native, type StretchFound, type Trainer, wait, watched } from '../native.js';
+import type { MemoryTable } from '../program/memory.js';
+import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
 
 /** Augmentation of training samples, a function of seed and visit. */

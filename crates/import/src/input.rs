@@ -39,9 +39,8 @@ impl Normalisation {
 
     /// Guesses the normalisation, which a file does not state, from the range of reals that int8 covers with the
     /// input's quantisation: calibration fits it to the values that were fed to the model. A range within 2 % of -1..1,
-    /// 0..1,
-    /// 0..255 or -128..127 is taken as that convention. Any other range is assumed to correspond to 0..255 too, so that
-    /// a pixel becomes `pixel - 128`; callers who know better set it in [`ImportOptions`](crate::ImportOptions).
+    /// 0..1, 0..255 or -128..127 is taken as that convention. Any other range is assumed to correspond to 0..255 too, so
+    /// that a pixel becomes `pixel - 128`; callers who know better set it in [`ImportOptions`](crate::ImportOptions).
     pub fn guess(quant: Quant) -> Self {
         let low = (-128 - quant.zero) as f64 * quant.scale;
         let width = 255.0 * quant.scale;
@@ -63,13 +62,28 @@ impl Normalisation {
     /// `pixel - 128` for all pixels if that differs from the exact value by at most 3/4 everywhere. In that case pixels
     /// and int8 values correspond one to one up to a fraction of a level, and rounding would merge grey levels (one
     /// pair at least; with `pixel - 127.5`, as in -1..1 at zero point 0, perhaps every pair).
-    pub fn table(&self, c: usize, quant: Quant) -> [i8; 256] {
+    fn table(&self, c: usize, quant: Quant) -> [i8; 256] {
         let pick = |v: &[f64]| v.get(c).or(v.first()).copied().unwrap_or(1.0);
         let (mean, std) = (pick(&self.mean), pick(&self.std));
         let exact = |p: usize| (p as f64 - mean) / std / quant.scale + quant.zero as f64;
         let direct = (0..256).all(|p| (exact(p) - (p as f64 - 128.0)).abs() <= 0.75);
         std::array::from_fn(|p| {
             if direct { (p as i32 - 128) as i8 } else { round_half_up(exact(p).clamp(-128.0, 127.0)) as i8 }
+        })
+    }
+
+    /// The tables of an input's channels, at least one. If mean and standard deviation are the same for all channels, there
+    /// are at most four tables: an input with more channels is not an image, and sharing tables bounds the memory.
+    ///
+    /// # Errors
+    /// The reason, in words, why the normalisation does not match the channels.
+    pub fn tables(&self, channels: usize, quant: Quant) -> Result<Vec<[i8; 256]>, String> {
+        self.check(channels)?;
+        let uniform = self.mean.len() == 1 && self.std.len() == 1;
+        Ok(if uniform {
+            vec![self.table(0, quant); channels.min(4)]
+        } else {
+            (0..channels).map(|c| self.table(c, quant)).collect()
         })
     }
 
@@ -98,14 +112,8 @@ impl Input {
         stated: Option<&Normalisation>,
     ) -> Result<Self, ImportError> {
         let normalisation = stated.cloned().unwrap_or_else(|| Normalisation::guess(quant));
-        normalisation.check(shape.c).map_err(|what| ImportError::Options { file: file.into(), what })?;
-        // An input with many channels is not an image; sharing one table bounds the memory.
-        let uniform = normalisation.mean.len() == 1 && normalisation.std.len() == 1;
-        let tables = if uniform {
-            vec![normalisation.table(0, quant); shape.c.min(4)]
-        } else {
-            (0..shape.c).map(|c| normalisation.table(c, quant)).collect()
-        };
+        let tables = normalisation.tables(shape.c, quant);
+        let tables = tables.map_err(|what| ImportError::Options { file: file.into(), what })?;
         Ok(Self { shape, quant, source, normalisation, guessed: stated.is_none(), tables })
     }
 

@@ -16,7 +16,7 @@ mod search;
 mod task;
 mod trainer;
 
-pub use model::{KernelsFound, Model, kernels, supported_operators};
+pub use model::{KernelsFound, Model, input_tables, kernels, supported_operators};
 pub use program::{Compiler, Program, Session, learning_rate, target_names};
 pub use samples::{Dataset, SampleStore};
 pub use search::{Kept, built_in_costs, candidate_costs, check_costs, frozen_steps, trial};

@@ -6,11 +6,14 @@ use napi_derive::napi;
 use serde_json::{Value, json};
 use tinytrain_exec::{Executor, Kernels, chosen_kernels, forward_program, forward_tensors};
 use tinytrain_import::{ImportError, ImportOptions, Imported, Normalisation};
-use tinytrain_ir::{Graph, Layer, Node, Op, Shape, TensorId};
+use tinytrain_ir::{Graph, Layer, Node, Op, Quant, Shape, TensorId};
 use tinytrain_lower::Slot;
 
 use crate::error::Failure;
 use crate::task::on_thread;
+
+/// Most channels of an input for which tables are made.
+const MAX_CHANNELS: u32 = 1 << 16;
 
 impl From<ImportError> for Failure {
     fn from(e: ImportError) -> Self {
@@ -112,12 +115,6 @@ impl Model {
         describe(&self.inner).to_string()
     }
 
-    /// The int8 value of each of a pixel's 256 values, one table a channel.
-    #[napi]
-    pub fn input_tables(&self) -> Vec<Int8Array> {
-        (0..self.inner.input.shape.c).map(|c| Int8Array::new(self.inner.input.table(c).to_vec())).collect()
-    }
-
     /// The graph as text.
     #[napi]
     pub fn dump(&self) -> String {
@@ -184,6 +181,19 @@ pub fn kernels() -> Result<KernelsFound> {
     Ok(KernelsFound { chosen, available })
 }
 
+/// The int8 value of each of a pixel's 256 values for an input with such a quantisation and normalisation, one table per channel (at most four where
+/// all are the same).
+#[napi]
+pub fn input_tables(channels: u32, scale: f64, zero: i32, mean: Vec<f64>, std: Vec<f64>) -> Result<Vec<Int8Array>> {
+    if !(1..=MAX_CHANNELS).contains(&channels) || !(scale.is_finite() && scale > 0.0) || !(-128..=127).contains(&zero) {
+        let what = format!("an input of {channels} channels with scale {scale} and zero point {zero} cannot be");
+        return Err(Failure::new("INPUT_INVALID", what).into());
+    }
+    let tables = Normalisation { mean, std }.tables(channels as usize, Quant { scale, zero });
+    let tables = tables.map_err(|what| Failure::new("INPUT_INVALID", what))?;
+    Ok(tables.iter().map(|table| Int8Array::new(table.to_vec())).collect())
+}
+
 /// Operators that a model may hold, by the names of the file format.
 #[napi]
 pub fn supported_operators() -> Vec<String> {
@@ -194,11 +204,11 @@ fn dims(s: Shape) -> [usize; 3] {
     [s.h, s.w, s.c]
 }
 
-/// Sums over the convolutions of a graph.
-fn totals(graph: &Graph) -> Value {
-    let sum = |f: &dyn Fn(&Layer) -> u64| graph.layers.iter().map(f).sum::<u64>();
+/// Sums over convolutions.
+fn totals(layers: &[Layer]) -> Value {
+    let sum = |f: &dyn Fn(&Layer) -> u64| layers.iter().map(f).sum::<u64>();
     json!({
-        "convolutions": graph.layers.len(),
+        "convolutions": layers.len(),
         "macs": sum(&Layer::macs),
         "weights": sum(&|l| l.weights.len() as u64),
         "biases": sum(&|l| l.bias.len() as u64),
@@ -207,8 +217,11 @@ fn totals(graph: &Graph) -> Value {
 
 fn describe(imported: &Imported) -> Value {
     let (graph, input) = (&imported.graph, &imported.input);
-    // What is left when the classifier has given way to a head: what schemes count. A model that takes no head has none.
-    let backbone = tinytrain_passes::differentiate(graph, 2, 0).ok().map(|stages| totals(&stages[0].graph));
+    // What remains when the classifier gives way to a head: what schemes count. A model that takes no head has none, and says why.
+    let (backbone, headless) = match tinytrain_passes::backbone(graph) {
+        Ok(layers) => (totals(&graph.layers[..layers]), Value::Null),
+        Err(why) => (Value::Null, json!(why.to_string())),
+    };
     let layers: Vec<Value> = graph.nodes.iter().enumerate().map(|(i, n)| describe_node(graph, i, n)).collect();
     json!({
         "name": graph.name,
@@ -218,8 +231,9 @@ fn describe(imported: &Imported) -> Value {
             "mean": input.normalisation.mean, "std": input.normalisation.std, "guessed": input.guessed,
         },
         "layers": layers,
-        "totals": totals(graph),
+        "totals": totals(&graph.layers),
         "backbone": backbone,
+        "headless": headless,
     })
 }
 

@@ -27,14 +27,28 @@ pub fn run(graph: &Graph, classes: usize, seed: u64) -> Result<Graph, IrError> {
     g.nodes.push(Node { op: Op::Head, inputs: vec![features], outputs: vec![error], origin: Origin::default() });
     g.outputs.clear();
     sweep(&mut g, |op| *op == Op::Head);
+    let remaining = layers_of(&g)?;
+    g.layers.truncate(remaining);
+    g.head = Some(Head { features, quant, classes, seed });
+    Ok(g)
+}
+
+/// Number of convolutions that remain when a head replaces the classifier: the first ones of the model.
+pub fn backbone(graph: &Graph) -> Result<usize, IrError> {
+    let mut g = graph.clone();
+    g.outputs = vec![feature_map(graph)?];
+    sweep(&mut g, |_| false);
+    layers_of(&g)
+}
+
+/// Number of convolutions to which the nodes of a graph refer. Layers are numbered in order of execution and the classifier comes last, so dropped
+/// layers are at the end.
+fn layers_of(g: &Graph) -> Result<usize, IrError> {
     let remaining: std::collections::BTreeSet<_> = g.nodes.iter().filter_map(|n| n.op.layer()).collect();
-    // Layers are numbered in order of execution and the classifier comes last, so dropped layers are at the end.
     if remaining.iter().enumerate().any(|(i, l)| i != l.index()) {
         return Err(unsupported("convolutions that do not feed the classifier".into()));
     }
-    g.layers.truncate(remaining.len());
-    g.head = Some(Head { features, quant, classes, seed });
-    Ok(g)
+    Ok(remaining.len())
 }
 
 fn unsupported(what: String) -> IrError {

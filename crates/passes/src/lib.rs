@@ -20,6 +20,7 @@ mod live;
 mod prune;
 mod schedule;
 
+pub use head::backbone;
 use tinytrain_ir::{Graph, IrError, Scheme};
 
 /// The result of a pass.

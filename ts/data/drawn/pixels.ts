@@ -1,4 +1,4 @@
-import type { Random } from './random.js';
+import type { Random } from '../../random.js';
 
 /** What a camera would add, in place: uneven light, grain of the surface, blur and noise. `rgb` is size x size x 3. */
 export function photograph(rgb: Float32Array, size: number, r: Random): Uint8Array {

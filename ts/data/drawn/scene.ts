@@ -1,4 +1,4 @@
-import type { Random } from './random.js';
+import type { Random } from '../../random.js';
 import { ellipse, f, type Part, polygon } from './tools.js';
 
 type Colour = readonly [red: number, green: number, blue: number];

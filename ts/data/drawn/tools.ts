@@ -1,4 +1,4 @@
-import type { Random } from './random.js';
+import type { Random } from '../../random.js';
 
 /**
  * A part of a tool as an SVG path in a box of about -50 to 50, upright. `main` and `grip` take the tool's two colours,

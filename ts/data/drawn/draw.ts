@@ -5,11 +5,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { photograph } from './drawn/pixels.js';
-import { Random } from './drawn/random.js';
-import { scene } from './drawn/scene.js';
-import { tools } from './drawn/tools.js';
-import { eachParallel } from './pool.js';
+import { Random } from '../../random.js';
+import { eachParallel } from '../pool.js';
+import { photograph } from './pixels.js';
+import { scene } from './scene.js';
+import { tools } from './tools.js';
 
 export interface DrawnOptions {
   seed?: number;

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
 import { pixelTableCount } from '../data/input.js';
+import type { Model } from '../model/model.js';
 import { type Compiler as CompilerHandle, call, type Program as Handle, native, wait } from '../native.js';
 import { checkLimits, defaultTarget, type MemoryLimits, type MemoryTable } from './memory.js';
-import type { Model } from './model.js';
 import type { ProgramRecord } from './record.js';
 import { schemeText } from './scheme.js';
 

@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
-import { aborted, TinytrainError } from '../errors.js';
-import type { SampleStore } from '../native.js';
-import { cacheFolder, fileSink, imageKey, memorySink, openCached, type Sink } from './cache.js';
-import { type BadSample, Dataset, type SampleSet } from './dataset.js';
+import { aborted, TinytrainError } from '../../errors.js';
+import type { SampleStore } from '../../native.js';
+import { cacheFolder, fileSink, imageKey, memorySink, openCached, type Sink } from '../cache.js';
+import { type BadSample, Dataset, type SampleSet } from '../dataset.js';
+import { checkImageInput, type InputFormat, inputLength, type ResizePolicy } from '../input.js';
+import { eachParallel, type WorkOptions } from '../pool.js';
+import { defaultShares, type Split, type SplitShares, splits, stratify } from '../split.js';
 import { decodeImage } from './decode.js';
-import { checkImageInput, type InputFormat, inputLength, type ResizePolicy } from './input.js';
 import { type LabelledFile, type Layout, readLayout } from './layout.js';
-import { eachParallel, type WorkOptions } from './pool.js';
-import { defaultShares, type Split, type SplitShares, splits, stratify } from './split.js';
 
 /** How a folder of images is read. */
 export interface ImageOptions extends WorkOptions {

@@ -2,8 +2,8 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { loadImages, type SampleSet, TinytrainError } from '#tinytrain';
-import { images, plain, smallSet, temporary, write } from '../helpers/folder.js';
-import { plainInput } from '../helpers/input.js';
+import { images, plain, smallSet, temporary, write } from '../../helpers/folder.js';
+import { plainInput } from '../../helpers/input.js';
 
 const input = plainInput(8);
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { Dataset, type SampleSet } from './dataset.js';
-import { drawImage, drawnClasses, drawnDefaults } from './drawn.js';
-import { checkImageInput, type InputFormat, inputLength, quantised } from './input.js';
-import { eachParallel, type WorkOptions } from './pool.js';
-import { center, greyOf } from './resample.js';
+import { Dataset, type SampleSet } from '../dataset.js';
+import { center, greyOf } from '../images/resample.js';
+import { checkImageInput, type InputFormat, inputLength, quantised } from '../input.js';
+import { eachParallel, type WorkOptions } from '../pool.js';
+import { drawImage, drawnClasses, drawnDefaults } from './draw.js';
 
 /** Which drawn images. */
 export interface DefaultImageOptions extends WorkOptions {

@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
-import { messageOf, TinytrainError } from '../errors.js';
-import { type InputFormat, quantised, type ResizePolicy } from './input.js';
+import { messageOf, TinytrainError } from '../../errors.js';
+import { type InputFormat, quantised, type ResizePolicy } from '../input.js';
 import { center, enlarge, greyOf, type Raster } from './resample.js';
 
 /** What a transparent image is laid on: white, as most of them are drawn for. */

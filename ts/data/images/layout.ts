@@ -1,7 +1,7 @@
 import { type Dirent, promises as fs } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { fileError, TinytrainError } from '../errors.js';
-import { type Split, splitOf, splits } from './split.js';
+import { fileError, TinytrainError } from '../../errors.js';
+import { type Split, splitOf, splits } from '../split.js';
 
 /** An image on disk and its class. */
 export interface LabelledFile {

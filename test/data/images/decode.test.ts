@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import test from 'ava';
 import sharp, { type Sharp } from 'sharp';
 import { decodeImage } from '#tinytrain';
-import { pixels, plainInput } from '../helpers/input.js';
+import { pixels, plainInput } from '../../helpers/input.js';
 
 /** Left half red, right half blue, `width` x `height`. */
 function halves(width: number, height: number): Sharp {
