@@ -9,15 +9,15 @@ export type {
   Compiler,
   Control,
   Dataset,
-  EvaluationFound,
-  Kept,
+  EvaluationResult,
+  ActivationCache,
   Model,
   Predictions,
   Program,
   Program as ProgramHandle,
   SampleStore,
   Session,
-  StretchFound,
+  TrainingResult,
   Trainer,
 } from './addon.js';
 

@@ -97,8 +97,8 @@ async function agree(workers, kept) {
   const found = [];
   for (const worker of workers) {
     await worker.ask(`step ${AGREED}`);
-    if (kept) await worker.ask(`kept ${AGREED}`);
-    const { step, kept: cached } = await worker.ask('checksum');
+    if (kept) await worker.ask(`cached ${AGREED}`);
+    const { step, cached } = await worker.ask('checksum');
     found.push(step, ...(kept ? [cached] : []));
   }
   if (new Set(found).size > 1) throw new Error(`${AGREED} training steps give different bits: ${found.join(' ')}`);
@@ -174,7 +174,7 @@ export const groups = {
         ],
         ([ours, theirs]) => [
           { name: 'step', worker: ours, line: calls('step') },
-          { name: 'kept', worker: ours, line: calls('kept') },
+          { name: 'cached', worker: ours, line: calls('cached') },
           { name: 'torch', worker: theirs, line: calls('step') },
         ],
         { before: ([ours]) => agree([ours], true) },
@@ -183,7 +183,7 @@ export const groups = {
       const work = `MCUNet-5FPS 128x128, ${title}`;
       bench.row('training step', work, set, { ours: 'step', against: 'torch', label, atLeast: 20, aim: 40 });
       const cached = `${work}, prefix cached`;
-      bench.row('training step', cached, set, { ours: 'kept', against: 'torch', label, atLeast: 30, aim: 60 });
+      bench.row('training step', cached, set, { ours: 'cached', against: 'torch', label, atLeast: 30, aim: 60 });
     }
   },
 
@@ -200,7 +200,7 @@ export const groups = {
       ],
       ([chosen, plain, full]) => [
         { name: 'chosen', worker: chosen, line: calls('step') },
-        { name: 'kept', worker: chosen, line: calls('kept') },
+        { name: 'cached', worker: chosen, line: calls('cached') },
         { name: 'reference', worker: plain, line: calls('step') },
         { name: 'full', worker: full, line: calls('step') },
       ],
@@ -209,7 +209,7 @@ export const groups = {
     const [group, work] = ['training step', `default, ${SPARSE}`];
     bench.row(group, work, set, { ours: 'chosen', against: 'reference', label: 'reference kernels', atLeast: 10 });
     bench.row(group, work, set, { ours: 'chosen', against: 'full', label: 'every weight trained' });
-    bench.row(group, `${work}, prefix cached`, set, { ours: 'kept', against: 'chosen', label: 'not cached' });
+    bench.row(group, `${work}, prefix cached`, set, { ours: 'cached', against: 'chosen', label: 'not cached' });
   },
 
   /** What a training step costs when the package is asked for it from Node. */

@@ -1,7 +1,7 @@
 import { availableParallelism, freemem } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
-import { type Checkpoint, call, native, type StretchFound, type Trainer, wait, watched } from '../native.js';
+import { type Checkpoint, call, native, type TrainingResult, type Trainer, wait, watched } from '../native.js';
 import type { MemoryTable } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
@@ -124,7 +124,7 @@ export interface RunState {
   readonly before: { readonly accuracy: number; readonly loss: number };
   readonly curve: readonly CurvePoint[];
   /** The stretch that was begun: sums over the steps since the last point of the curve. */
-  readonly open: Required<StretchFound>;
+  readonly open: Required<TrainingResult>;
   readonly seconds: number;
 }
 
@@ -135,7 +135,7 @@ const POINTS = 50;
 const PIECE_SECONDS = 2;
 const CHECKPOINT_SECONDS = 10;
 const MAX_CACHE = 2 ** 32;
-const nothing: Required<StretchFound> = { steps: 0, loss: 0, correct: 0 };
+const nothing: Required<TrainingResult> = { steps: 0, loss: 0, correct: 0 };
 
 function checkNumber(name: string, value: number, ok: boolean, expected: string): void {
   if (!ok)
@@ -172,7 +172,7 @@ async function evaluate(run: Run, phase: 'before' | 'after'): Promise<{ accuracy
   return { accuracy: found.correct / total, loss: found.loss / LOSS_UNIT / total };
 }
 
-function pointOf(step: number, { steps, loss, correct }: Required<StretchFound>): CurvePoint {
+function pointOf(step: number, { steps, loss, correct }: Required<TrainingResult>): CurvePoint {
   return { step, loss: loss / LOSS_UNIT / steps, accuracy: correct / steps };
 }
 

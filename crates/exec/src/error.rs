@@ -1,13 +1,13 @@
-/// What can go wrong when a Program is compiled for the host or run. `code()` is stable.
+/// An error while compiling or running a Program on the host. `code()` is stable.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
-    /// A graph that no pass takes.
+    /// A graph that a pass rejects.
     #[error(transparent)]
     Ir(#[from] tinytrain_ir::IrError),
     /// A graph that cannot be lowered.
     #[error(transparent)]
     Lower(#[from] tinytrain_lower::LowerError),
-    /// A Program whose steps contradict each other: a defect of ours.
+    /// A Program whose steps contradict each other: a bug in this package.
     #[error("internal: step {step} ({label}): {what}")]
     Program {
         /// Index of the step.
@@ -17,27 +17,27 @@ pub enum ExecError {
         /// The violated rule.
         what: String,
     },
-    /// Input, label, state or samples of the wrong size.
-    #[error("{what}: {found} where {expected} is expected")]
+    /// An input, label, state or data set of the wrong size.
+    #[error("{what}: {found}, but {expected} is expected")]
     Size {
-        /// Of what.
+        /// The quantity that does not match.
         what: &'static str,
-        /// Found.
+        /// The value found.
         found: usize,
-        /// Expected.
+        /// The value expected.
         expected: usize,
     },
-    /// A program without a head was asked to train, or the like.
+    /// A call that does not suit the Program or its samples, such as training without a head.
     #[error("{0}")]
     Usage(&'static str),
-    /// Kernels were asked for that do not exist or cannot run here.
+    /// The requested kernels do not exist or cannot run on this processor.
     #[error("{0}")]
     Kernels(String),
-    /// Stopped by the caller.
+    /// The caller stopped the run.
     #[error("stopped after {0} steps")]
     Aborted(u64),
-    /// Reading samples failed.
-    #[error("reading samples: {0}")]
+    /// Samples could not be read.
+    #[error("cannot read the samples: {0}")]
     Io(#[from] std::io::Error),
 }
 

@@ -71,6 +71,9 @@ pub struct FileTensor {
 }
 
 /// Parses a model and builds its graph. `path` is used only in messages and for the graph's name.
+///
+/// # Errors
+/// A file that has neither format, is damaged, or uses something unsupported; see [`ImportError`].
 pub fn import(path: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     if tflite::is(bytes) {
         tflite::import(path, bytes, options)

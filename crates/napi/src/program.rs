@@ -14,24 +14,24 @@ use crate::samples::Dataset;
 use crate::task::on_thread;
 use crate::{Control, Model};
 
-/// A model with a head, differentiated and calibrated: Programs of any scheme are compiled from it.
+/// A model with a head, differentiated and calibrated, from which Programs for any scheme are compiled.
 #[napi]
 pub struct Compiler {
     pub(crate) inner: tinytrain_exec::Compiler,
 }
 
-/// What a compiled graph looks like after a pass.
+/// The graph after a pass.
 #[napi(object)]
 pub struct StageDump {
     /// Name of the pass.
     pub name: String,
-    /// The graph, a node a line.
+    /// The graph as text, one node per line.
     pub text: String,
 }
 
 #[napi]
 impl Compiler {
-    /// Differentiates a model for so many classes and calibrates it on a few samples of a data set, chosen by the seed.
+    /// Differentiates a model for `classes` classes and calibrates it on a few samples of a data set, chosen by the seed.
     #[napi(ts_return_type = "Promise<Compiler>")]
     pub fn create<'e>(
         env: &'e Env,
@@ -51,13 +51,13 @@ impl Compiler {
         })
     }
 
-    /// Convolutions of the backbone.
+    /// Number of convolutions of the backbone.
     #[napi(getter)]
     pub fn layers(&self) -> u32 {
         self.inner.layers() as u32
     }
 
-    /// The Program of a scheme.
+    /// The Program for a scheme.
     #[napi(ts_return_type = "Promise<Program>")]
     pub fn compile<'e>(&self, env: &'e Env, scheme: String, residual_bits: u32, rounds: u32) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
@@ -80,7 +80,7 @@ impl Compiler {
     }
 }
 
-/// The samples to calibrate on: the first of an epoch that no training reaches.
+/// The samples for calibration: the first ones of an epoch that no training run reaches.
 fn choose(
     source: &dyn SampleSource,
     length: usize,
@@ -104,38 +104,38 @@ pub struct Program {
 
 #[napi]
 impl Program {
-    /// The Program as JSON: everything but the content of constants and of the initial state.
+    /// The Program as JSON: everything except the content of constants and of the initial state.
     #[napi]
     pub fn describe(&self) -> String {
         self.inner.describe().to_string()
     }
 
-    /// Its scheme in the one long form.
+    /// Its scheme in canonical form.
     #[napi(getter)]
     pub fn scheme(&self) -> String {
         self.scheme.clone()
     }
 
-    /// SHA-256 over everything that decides its bits.
+    /// SHA-256 over everything that determines its results.
     #[napi(getter)]
     pub fn hash(&self) -> String {
         self.inner.hash()
     }
 
-    /// What it takes on a board, item by item, as JSON, with so many tables of pixel values in flash.
+    /// The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash.
     #[napi]
     pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
         let table = Target::named(&target).map_err(Failure::from)?.memory(&self.inner, pixel_tables);
         Ok(json!(table).to_string())
     }
 
-    /// What each step does, for a table of costs, as JSON.
+    /// The work of each step, in the terms of a cost table, as JSON.
     #[napi]
     pub fn work(&self) -> String {
         json!(self.inner.work()).to_string()
     }
 
-    /// Predicted instructions of a training step by a table of costs as JSON, whose kinds stand in place of the built-in ones.
+    /// Predicted instructions of a training step. `costs` is a cost table as JSON whose entries replace the built-in ones.
     #[napi]
     pub fn instructions(&self, costs: Option<String>) -> Result<f64> {
         Ok(crate::search::costs(costs)?.training_step(&self.inner).round())
@@ -149,27 +149,27 @@ impl Program {
         Ok(c.data.to_bytes().into())
     }
 
-    /// The trainable state it starts with.
+    /// The initial trainable state.
     #[napi]
     pub fn initial_state(&self) -> Uint8Array {
         self.inner.initial_state().into()
     }
 }
 
-/// Names of the boards that firmware can be made for.
+/// Names of the supported boards.
 #[napi]
 pub fn target_names() -> Vec<String> {
     Target::names().into_iter().map(String::from).collect()
 }
 
-/// What one step found.
+/// The result of one training step.
 #[napi(object)]
-pub struct StepFound {
+pub struct StepResult {
     /// The class with the largest logit, before the update.
     pub predicted: u32,
     /// Loss before the update, Q15.16.
     pub loss: i32,
-    /// Gradient elements that saturated.
+    /// Number of gradient elements that saturated.
     pub saturated: f64,
 }
 
@@ -178,11 +178,11 @@ pub struct StepFound {
 pub struct Predictions {
     /// The class of each sample.
     pub predicted: Uint32Array,
-    /// Probabilities in Q0.31, classes of a sample one after the other.
+    /// Probabilities in Q0.31, `[samples][classes]`.
     pub scores: Float64Array,
 }
 
-/// A Program in memory of its own, run a step at a time.
+/// A Program in its own memory, run one sample at a time.
 #[napi]
 pub struct Session {
     inner: Arc<Mutex<Executor>>,
@@ -203,27 +203,27 @@ impl Session {
         Ok(self.lock()?.predict(&sample).map_err(Failure::from)?)
     }
 
-    /// Probabilities of the last prediction, Q0.31.
+    /// Probabilities of the last prediction, in Q0.31.
     #[napi]
     pub fn scores(&self) -> Result<Vec<f64>> {
         Ok(self.lock()?.scores().iter().map(|&s| s as f64).collect())
     }
 
-    /// One training step at a learning rate of [`learning_rate`].
+    /// One training step with a learning rate from [`learning_rate`].
     #[napi]
-    pub fn train_step(&self, sample: Int8Array, label: u32, rate: Rate) -> Result<StepFound> {
+    pub fn train_step(&self, sample: Int8Array, label: u32, rate: Rate) -> Result<StepResult> {
         let lr = Real31 { m: rate.mantissa, e: rate.exponent };
-        let found = self.lock()?.train_step(&sample, label as usize, lr).map_err(Failure::from)?;
-        Ok(StepFound { predicted: found.predicted, loss: found.loss, saturated: found.saturated as f64 })
+        let result = self.lock()?.train_step(&sample, label as usize, lr).map_err(Failure::from)?;
+        Ok(StepResult { predicted: result.predicted, loss: result.loss, saturated: result.saturated as f64 })
     }
 
-    /// Every trainable byte.
+    /// The trainable state.
     #[napi]
     pub fn state(&self) -> Result<Uint8Array> {
         Ok(self.lock()?.state().to_vec().into())
     }
 
-    /// Takes over a state and its number of steps.
+    /// Replaces the trainable state and the number of steps so far.
     #[napi]
     pub fn restore(&self, state: Uint8Array, steps: u32) -> Result<()> {
         Ok(self.lock()?.restore(&state, steps).map_err(Failure::from)?)
@@ -258,25 +258,27 @@ impl Session {
     }
 }
 
-/// Locks without waiting: the main thread must never stand still for work that goes on elsewhere.
+/// Locks without waiting: the main thread must never block on work in another thread.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::result::Result<MutexGuard<'_, T>, Failure> {
     match mutex.try_lock() {
         Ok(guard) => Ok(guard),
         Err(TryLockError::Poisoned(e)) => Ok(e.into_inner()),
-        Err(TryLockError::WouldBlock) => Err(Failure::new("BUSY", "it is at work; wait until that has ended")),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new("BUSY", "another operation is in progress; wait until it has ended"))
+        }
     }
 }
 
 /// A learning rate in fixed point: `mantissa * 2^(exponent - 31)`.
 #[napi(object)]
 pub struct Rate {
-    /// 31 bits.
+    /// Mantissa, 31 bits.
     pub mantissa: u32,
     /// Exponent of two.
     pub exponent: i32,
 }
 
-/// The learning rate of step `step` of a run of `steps`.
+/// The learning rate of step `step` in a run of `steps` steps.
 #[napi]
 pub fn learning_rate(peak: f64, steps: f64, step: f64) -> Rate {
     let rate = Schedule { peak, steps: steps as u64 }.rate(step as u64);

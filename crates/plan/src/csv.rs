@@ -9,6 +9,9 @@ const OPTIONAL: [&str; 2] = ["alignment", "offset"];
 /// Reads buffers from lines of numbers under a header that names the columns, in any order: `id`, `lower` and `upper`
 /// (the half-open lifetime in steps), `size` (bytes) and optionally `alignment` (bytes, 1 if absent). A column `offset`
 /// belongs to a plan rather than to the problem and is ignored.
+///
+/// # Errors
+/// [`PlanError::Csv`] with the line if the text is not such a table, or the error of a buffer that cannot be placed.
 pub fn read_csv(text: &str) -> Result<Vec<Buffer>, PlanError> {
     let mut lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
     let (header, line) = lines.next().unwrap_or(("", 1));

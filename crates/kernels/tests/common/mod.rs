@@ -7,7 +7,7 @@ use tinytrain_kernels::Scratch;
 use tinytrain_spec::random;
 
 thread_local! {
-    /// One scratch for all cases of a thread, so that what one leaves behind would disturb the next.
+    /// One scratch for all cases of a thread, so that any dependence on leftover content shows.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
@@ -15,7 +15,7 @@ pub fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with_borrow_mut(f)
 }
 
-/// A source of values; a case holds only its seed, so that shrinking works on shapes.
+/// A source of values; a case stores only its seed, so that shrinking reduces shapes.
 #[derive(Clone, Debug)]
 pub struct Source {
     key: u64,
@@ -41,7 +41,7 @@ impl Source {
         of[self.within(0, of.len() as i64 - 1) as usize]
     }
 
-    /// Anything, only bounds, or small values only: one manner for all of an array.
+    /// Values of one kind for a whole array: any, only bounds, or only small ones.
     pub fn int8s(&mut self, n: usize, lo: i64) -> Vec<i8> {
         let manner = self.within(0, 3);
         (0..n)
@@ -76,7 +76,7 @@ impl Source {
         self.pick(&[(-128, 127), (a.min(b), a.max(b))])
     }
 
-    /// A multiplier of whatever size, `[0, 2^31)`.
+    /// A multiplier of any size, `[0, 2^31)`.
     pub fn multiplier(&mut self) -> i32 {
         (self.bits() >> 33 >> self.within(0, 31)) as i32
     }
@@ -94,7 +94,7 @@ impl Source {
     }
 }
 
-/// Mask bit `n`, written out.
+/// Mask bit `n`, computed plainly.
 pub fn kept(mask: &Option<Vec<u8>>, n: usize) -> bool {
     mask.as_ref().is_none_or(|m| m[n / 8] & (1 << (n % 8)) != 0)
 }
@@ -113,7 +113,7 @@ pub fn axis(less: i32) -> impl Strategy<Value = [i32; 5]> {
     (1..10i32, 1..5i32, 1..4i32).prop_flat_map(move |(input, kernel, stride)| {
         let most = kernel - less;
         (0..=most, 0..=most).prop_map(move |(before, after)| {
-            // A kernel larger than what there is is cut down.
+            // A kernel that exceeds the padded input is reduced.
             let kernel = kernel.min(input + before + after);
             let (before, after) = (before.min(kernel - less), after.min(kernel - less));
             let kernel = kernel.min(input + before + after);
