@@ -66,10 +66,11 @@ export {
 } from './program/memory.js';
 export { type CompileOptions, Compiler, compile, type Program, type Stage, targets } from './program/program.js';
 export type {
-  Argument,
-  BufferRecord,
   ConstantRecord,
-  KernelRecord,
+  InputRecord,
+  OperandRecord,
+  ParamRecord,
+  Placed,
   ProgramRecord,
   Slot,
   StateRecord,

@@ -7,11 +7,11 @@ import type { WorkOptions } from '../data/pool.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
 import { type Manifest, manifestFormat } from '../emit/manifest.js';
+import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { makeFolder } from '../files.js';
 import { loadModel, type Model } from '../model/model.js';
 import { compile, type Program } from '../program/program.js';
-import type { ConstantRecord } from '../program/record.js';
 import { version } from '../version.js';
 import { deviceSources, kernelFlags } from './sources.js';
 
@@ -39,19 +39,6 @@ export interface FirmwareManifest extends Manifest {
   readonly origin: FirmwareOrigin & Readonly<Record<string, unknown>>;
 }
 
-const arrays = {
-  int8: Int8Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-} as const;
-
-function constantOf(program: Program, { type }: ConstantRecord, index: number): ArrayLike<number> {
-  const bytes = program.constant(index);
-  return new arrays[type](bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
-}
-
 function originOf({ model, scheme, residualBits, seed }: Program, data: SampleSet): FirmwareOrigin {
   const { height, width } = model.input;
   const { mean, std } = model.description.input;
@@ -76,7 +63,7 @@ export async function firmwareFiles(
   return emit({
     record,
     data: {
-      consts: record.consts.map((constant, i) => constantOf(program, constant, i)),
+      consts: record.constants.map(({ element }, i) => elementsOf(element, program.constant(i))),
       initialState: program.initialState(),
     },
     memory,
@@ -87,6 +74,7 @@ export async function firmwareFiles(
     origin: { ...originOf(program, data) },
     version,
     sources: await deviceSources(),
+    kernelFiles: program.kernelFiles(target),
     kernelFlags,
     marks,
   });

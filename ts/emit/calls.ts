@@ -1,82 +1,135 @@
 import { TinytrainError } from '../errors.js';
-import type { Argument, ProgramRecord, Slot, StepRecord } from '../program/record.js';
-import type { KernelFields } from './input.js';
-import { type CKernel, cKernel, type Pointee } from './kernels.js';
+import type { OperandRecord, ParamRecord, ProgramRecord, StepRecord } from '../program/record.js';
 import { wrap } from './text.js';
 import { constName } from './weights.js';
 
-function slotOf(argument: Argument): Slot | undefined {
-  if (argument === 'none' || 'const' in argument) return undefined;
-  if ('read' in argument) return argument.read;
-  if ('write' in argument) return argument.write;
-  return 'update' in argument ? argument.update : argument.scratch;
-}
-
-/** A place in the arena as a pointer. */
-export function arenaPointer(offset: number, to: Pointee): string {
+/** A place in the arena as a pointer to elements of a C type, given without `_t`. */
+export function arenaPointer(offset: number, element: string): string {
   const place = `a + ${offset}`;
-  if (to === 'int8' || to === 'void') return place;
-  return to === 'uint8' ? `(uint8_t *)(${place})` : `(${to}_t *)(void *)(${place})`;
+  if (element === 'int8' || element === 'void') return place;
+  return element === 'uint8' ? `(uint8_t *)(${place})` : `(${element}_t *)(void *)(${place})`;
 }
 
-function statePointer({ states }: ProgramRecord, slot: Slot): string {
-  const found = states.find(({ offset, bytes }) => offset === slot.offset && bytes === slot.bytes);
-  if (!found) throw new TinytrainError('INTERNAL', `no trainable tensor lies at byte ${slot.offset} of the state`);
-  return `s->${found.name}`;
+/** An entry of a list that the record names by index. */
+function entry<T>(list: readonly T[], index: number): T {
+  const found = list[index];
+  if (found === undefined) throw new TinytrainError('INTERNAL', `the record has no entry ${index}`);
+  return found;
 }
 
-function pointer(record: ProgramRecord, argument: Argument, to: Pointee): string {
-  if (argument === 'none') return 'NULL';
-  if ('const' in argument) {
-    const constant = record.consts[argument.const];
-    if (!constant) throw new TinytrainError('INTERNAL', `there is no constant ${argument.const}`);
-    return constName(constant);
-  }
-  const slot = slotOf(argument);
-  if (!slot) return 'NULL';
-  return slot.region === 'state' ? statePointer(record, slot) : arenaPointer(slot.offset, to);
-}
-
-/** The pointers of a step, in the order of the kernel's parameters. */
-export function pointers(record: ProgramRecord, step: StepRecord, { name, pointers: types }: CKernel): string[] {
-  if (types.length !== step.args.length) {
-    throw new TinytrainError('INTERNAL', `${step.label}: ${step.args.length} arguments for ${name}`);
-  }
-  return step.args.map((argument, i) => pointer(record, argument, types[i] ?? 'void'));
-}
-
-/** Names of the constants that a step's parameters became. */
-export interface ParameterNames {
-  readonly params: string;
-  readonly update: string;
-  readonly layer: string;
-  readonly weightRate: string;
-  readonly biasRate: string;
-}
-
-const needed = (value: number | undefined): string => String(value ?? 0);
-
-/** The arguments of a kernel before its pointers. */
-function scalars(kernel: KernelFields, names: ParameterNames): string[] {
-  switch (kernel.name) {
-    case 'convInputGrad':
-      return [`&${names.params}`, needed(kernel.shift)];
-    case 'convWeightStep':
-      return [`&${names.params}`, '&u'];
-    case 'biasStep':
-      return [needed(kernel.pixels), needed(kernel.channels), '&u', names.layer];
-    case 'headUpdate':
-      return [`&${names.params}`, 'rate', 'k', names.weightRate, names.biasRate];
-    default:
-      return [`&${names.params}`];
+function pointer(record: ProgramRecord, operand: OperandRecord): string {
+  switch (operand.place) {
+    case 'arena':
+      return arenaPointer(operand.offset, operand.element);
+    case 'state':
+      return `s->${entry(record.states, operand.index).name}`;
+    case 'constant':
+      return constName(entry(record.constants, operand.index));
+    case 'none':
+      return 'NULL';
   }
 }
 
-/** The lines of one step. */
-export function stepCall(record: ProgramRecord, step: StepRecord, names: ParameterNames): string {
-  const kernel = step.kernel as KernelFields;
-  const c = cKernel(kernel);
-  const head = `    ${c.counts ? 'saturated += ' : ''}${c.name}(`;
-  const call = wrap(head, [...scalars(kernel, names), ...pointers(record, step, c)], ');', head.length);
-  return kernel.u ? `    u.params = ${names.update};\n${call}` : call;
+/** A C constant that a parameter became: its type, its initialiser. */
+interface Definition {
+  readonly type: string;
+  readonly text: string;
+}
+
+function definition(param: ParamRecord): Definition | undefined {
+  const of = (type: string, fields: readonly string[]): Definition => ({
+    type,
+    text: wrap(`static const ${type} NAME = {`, fields, '};', 4),
+  });
+  switch (param.kind) {
+    case 'struct':
+    case 'update':
+      return of(
+        param.type,
+        param.fields.map(([name, value]) => `.${name} = ${value}`),
+      );
+    case 'real':
+      return of('tt_real31', [`.m = ${param.m}u`, `.e = ${param.e}`]);
+    case 'logitScale':
+      return of('tt_logit_scale', [
+        `.cap = UINT64_C(${param.cap})`,
+        `.pre = ${param.pre}`,
+        `.m = ${param.m}u`,
+        `.s = ${param.s}`,
+      ]);
+    case 'int':
+    case 'given':
+      return undefined;
+  }
+}
+
+/** Parameters of kernels as constants in flash; equal ones are one. */
+export class Parameters {
+  readonly #texts = new Map<string, string>();
+  readonly #names = new Map<string, string>();
+
+  /** The name of the constant that a parameter of step `index` became; none for what is passed by value. */
+  name(step: StepRecord, index: number, param: ParamRecord): string | undefined {
+    const found = definition(param);
+    if (!found || param.kind === 'int' || param.kind === 'given') return undefined;
+    const known = this.#names.get(found.text);
+    if (known !== undefined) return known;
+    const label = step.label.replaceAll(' ', '_');
+    const wanted = `${label}_${param.name}`;
+    const name = this.#texts.has(wanted) ? `${wanted}_${index}` : wanted;
+    this.#texts.set(name, found.text);
+    this.#names.set(found.text, name);
+    return name;
+  }
+
+  /** All of them. */
+  toString(): string {
+    return [...this.#texts].map(([name, text]) => text.replace('NAME', name)).join('\n');
+  }
+}
+
+/** The C expression of each value that a step is given anew, by its name in the kernel table. */
+const given: Readonly<Record<string, string>> = { lr: 'rate', k: 'k', label: '(int32_t)label' };
+
+/** The arguments of a call: parameters, then pointers. */
+export function callArguments(
+  record: ProgramRecord,
+  step: StepRecord,
+  index: number,
+  parameters: Parameters,
+): readonly string[] {
+  const values = step.params.map(param => {
+    const name = parameters.name(step, index, param);
+    switch (param.kind) {
+      case 'int':
+        return String(param.value);
+      case 'given': {
+        const expression = given[param.name];
+        if (expression === undefined) throw new TinytrainError('INTERNAL', `no step is given a ${param.name}`);
+        return expression;
+      }
+      case 'update':
+        return '&u';
+      case 'real':
+        return name ?? '';
+      case 'struct':
+      case 'logitScale':
+        return `&${name}`;
+    }
+  });
+  return [...values, ...step.operands.map(operand => pointer(record, operand))];
+}
+
+/** The lines of one step; `counted` where saturated elements are added up. */
+export function stepCall(
+  record: ProgramRecord,
+  step: StepRecord,
+  index: number,
+  parameters: Parameters,
+  counted: boolean,
+): string {
+  const head = `    ${step.saturates && counted ? 'saturated += ' : ''}${step.function}(`;
+  const call = wrap(head, callArguments(record, step, index, parameters), ');', head.length);
+  const update = step.params.find(param => param.kind === 'update');
+  return update ? `    u.params = ${parameters.name(step, index, update)};\n${call}` : call;
 }

@@ -1,22 +1,15 @@
 import { cmakeLists, makefile, memoryScript, type SourceLists } from './build.js';
-import type { EmitInput, KernelFields } from './input.js';
-import { cKernel } from './kernels.js';
+import type { EmitInput } from './input.js';
 import { manifest } from './manifest.js';
 import { modelFile } from './model-c.js';
 import { modelHeader } from './model-h.js';
 import { readme } from './readme.js';
-import { kernelFiles } from './sources.js';
 import { stateFile } from './state.js';
 import { weightsFile, weightsHeader } from './weights.js';
 
+const KERNELS = 'kernels/';
 /** Sources that no firmware holds. */
 const CALIBRATE = 'calibrate/';
-
-/** C functions of the kernels that a Program calls. */
-function usedFunctions({ record }: EmitInput): Set<string> {
-  const names = record.steps.map(step => cKernel(step.kernel as KernelFields).name);
-  return new Set([...names, 'tt_softmax_scores']);
-}
 
 function lists(files: ReadonlyMap<string, string>): SourceLists {
   const c = [...files.keys()].filter(path => path.endsWith('.c')).sort();
@@ -41,9 +34,9 @@ function markFiles({ record, sources }: EmitInput): [string, string][] {
 export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
-    if (!path.startsWith('kernels/') && !path.startsWith(CALIBRATE)) files.set(path, text);
+    const unused = path.startsWith(KERNELS) && path.endsWith('.c') && !input.kernelFiles.includes(path);
+    if (!unused && !path.startsWith(CALIBRATE)) files.set(path, text);
   }
-  for (const path of kernelFiles(input.sources, usedFunctions(input))) files.set(path, input.sources.get(path) ?? '');
   files.set('model/model.h', modelHeader(input));
   files.set('model/model.c', modelFile(input));
   files.set('model/weights.h', weightsHeader(input));

@@ -26,33 +26,10 @@ export interface EmitInput {
   readonly version: string;
   /** Sources that are copied as they are, by path: `kernels/tt_conv.c`, `board/stm32f746/board.c`. */
   readonly sources: ReadonlyMap<string, string>;
+  /** Those of `kernels/*.c` that the Program needs. */
+  readonly kernelFiles: readonly string[];
   /** Options of the compiler for the kernels. */
   readonly kernelFlags: string;
   /** Whether the clock is read before each step, to calibrate costs: the project is then no firmware. */
   readonly marks?: boolean | undefined;
-}
-
-/** Numbers of a kernel's parameters by name. */
-export type Fields = Readonly<Record<string, number>>;
-
-/** A positive real, `m * 2^(e - 31)`. */
-export interface Real31 {
-  readonly m: number;
-  readonly e: number;
-}
-
-/** The parameters that kernels of a record may have; `p` and `u` have the fields of the C structs. */
-export interface KernelFields {
-  readonly name: string;
-  readonly depthwise?: boolean;
-  readonly p?: Fields;
-  readonly u?: Fields;
-  readonly shift?: number;
-  readonly pixels?: number;
-  readonly channels?: number;
-  readonly classes?: number;
-  readonly layer?: Real31;
-  readonly scale?: { readonly cap: number; readonly pre: number; readonly m: number; readonly s: number };
-  readonly weight_q?: Real31;
-  readonly bias_q?: Real31;
 }

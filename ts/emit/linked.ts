@@ -1,16 +1,16 @@
-import type { ProgramRecord, StateRecord } from '../program/record.js';
+import type { ProgramRecord, StateKind } from '../program/record.js';
 
 /** The items of the context that the ELF's `tt_linked` table tells the size of, in order. */
 export const linkedItems = ['context', 'arena', 'weights', 'residuals', 'biases', 'head', 'counters'] as const;
 
-const groups: readonly (readonly [name: string, kinds: readonly StateRecord['kind'][]])[] = [
+const groups: readonly (readonly [name: string, kinds: readonly StateKind[]])[] = [
   ['weights', ['weights']],
   ['residuals', ['residuals']],
   ['biases', ['biases']],
   ['head', ['headWeights', 'headBiases']],
 ];
 
-function sizes(record: ProgramRecord, kinds: readonly StateRecord['kind'][]): string {
+function sizes(record: ProgramRecord, kinds: readonly StateKind[]): string {
   const members = record.states.filter(({ kind }) => kinds.includes(kind));
   if (members.length === 0) return '0';
   return members.map(({ name }) => `sizeof ((tt_context *)0)->state.${name}`).join(' +\n         ');

@@ -165,20 +165,11 @@ typedef struct {
 
 ${stateAsserts(record)}
 _Static_assert(offsetof(tt_context, arena) == 0 && sizeof ((tt_context *)0)->arena == ${record.arenaBytes}, "arena");
-_Static_assert(offsetof(tt_context, state) == ${align(record.arenaBytes, 4)}, "place of the state");
-_Static_assert(sizeof(tt_context) == ${contextBytes(record)}, "context");
+_Static_assert(offsetof(tt_context, state) == ${record.stateOffset}, "place of the state");
+_Static_assert(sizeof(tt_context) == ${record.contextBytes}, "context");
 
 ${functions}
 
 #endif
 `;
-}
-
-function align(n: number, to: number): number {
-  return Math.ceil(n / to) * to;
-}
-
-/** Bytes of \`tt_context\`. */
-function contextBytes({ arenaBytes, stateBytes }: ProgramRecord): number {
-  return align(align(arenaBytes, 4) + stateBytes, 8) + 16;
 }

@@ -1,3 +1,5 @@
+import { TinytrainError } from '../errors.js';
+
 /** Columns of the generated C. */
 const WIDTH = 130;
 
@@ -38,4 +40,20 @@ export function elements(values: ArrayLike<number>): string {
   }
   if (line !== '') lines.push(`    ${line}`);
   return lines.join('\n');
+}
+
+const arrays = {
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+} as const;
+
+/** The numbers in little-endian bytes, of a C type given without `_t`. */
+export function elementsOf(element: string, bytes: Uint8Array): ArrayLike<number> {
+  if (!(element in arrays)) throw new TinytrainError('INTERNAL', `no array holds elements of ${element}`);
+  const copy = Uint8Array.from(bytes);
+  return new arrays[element as keyof typeof arrays](copy.buffer);
 }

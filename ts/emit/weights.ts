@@ -8,7 +8,7 @@ export function constName({ name }: ConstantRecord): string {
 }
 
 function declaration(constant: ConstantRecord): string {
-  return `const ${constant.type}_t ${constName(constant)}[${constant.length}]`;
+  return `const ${constant.element}_t ${constName(constant)}[${constant.length}]`;
 }
 
 /** `model/weights.h` */
@@ -18,7 +18,7 @@ export function weightsHeader({ record, version }: EmitInput): string {
 
 #include <stdint.h>
 
-${record.consts.map(constant => `extern ${declaration(constant)};`).join('\n')}
+${record.constants.map(constant => `extern ${declaration(constant)};`).join('\n')}
 
 #endif
 `;
@@ -30,5 +30,5 @@ export function weightsFile({ record, data, version }: EmitInput): string {
     `_Alignas(4) ${declaration(constant)} = {\n${elements(data.consts[i] ?? [])}\n};\n`;
   return `${banner('Constants in flash: frozen weights, biases, multipliers.', version)}#include "weights.h"
 
-${record.consts.map(definition).join('\n')}`;
+${record.constants.map(definition).join('\n')}`;
 }

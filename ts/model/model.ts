@@ -103,8 +103,10 @@ export class Model {
     this.path = path;
     this.hash = hash;
     this.description = JSON.parse(handle.describe()) as ModelDescription;
-    const { shape, scale, zero } = this.description.input;
-    this.input = { height: shape[0], width: shape[1], channels: shape[2], scale, zero, tables: handle.inputTables() };
+    const { shape, scale, zero, mean, std } = this.description.input;
+    const [height, width, channels] = shape;
+    const tables = call(() => native().inputTables(channels, scale, zero, [...mean], [...std]));
+    this.input = { height, width, channels, scale, zero, tables };
   }
 
   /** Runs the model as it stands, classifier included, on one input. */

@@ -134,6 +134,11 @@ export class Program {
     return JSON.parse(call(() => this.handle.memory(target, pixelTableCount(this.model.input.tables)))) as MemoryTable;
   }
 
+  /** The C files of kernels that it needs on a board. @internal */
+  kernelFiles(target: string): readonly string[] {
+    return call(() => this.handle.kernelFiles(target));
+  }
+
   /** The bytes of a constant of the record, little-endian. */
   constant(index: number): Uint8Array {
     return call(() => this.handle.constant(index));

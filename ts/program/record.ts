@@ -1,85 +1,378 @@
-/** A range of bytes in RAM. */
-export interface Slot {
-  readonly region: 'arena' | 'state';
-  readonly offset: number;
-  readonly bytes: number;
-}
+// Generated from crates/program/src/record.rs by its test; do not edit.
 
-/** An argument of a step: a slot and what is done to it, a constant by index, or nothing. */
-export type Argument =
-  | { readonly read: Slot }
-  | { readonly write: Slot }
-  | { readonly update: Slot }
-  | { readonly scratch: Slot }
-  | { readonly const: number }
-  | 'none';
+export type Region = 'arena' | 'state';
 
-/** A kernel and its parameters; `name` says which. */
-export interface KernelRecord {
-  readonly name: string;
-  readonly [parameter: string]: unknown;
-}
+export type Slot = {
+  /**
+   * Which memory.
+   */
+  region: Region;
+  /**
+   * First byte.
+   */
+  offset: number;
+  /**
+   * Length in bytes.
+   */
+  bytes: number;
+};
 
-/** A step of a Program. */
-export interface StepRecord {
-  readonly label: string;
-  readonly kernel: KernelRecord;
-  readonly args: readonly Argument[];
-}
+export type StateKind = 'weights' | 'residuals' | 'biases' | 'headWeights' | 'headBiases';
 
-/** A constant in flash. */
-export interface ConstantRecord {
-  readonly name: string;
-  readonly type: 'int8' | 'uint8' | 'uint16' | 'int32' | 'uint32';
-  readonly length: number;
-  readonly bytes: number;
-}
+export type Placed = {
+  /**
+   * For people.
+   */
+  label: string;
+  /**
+   * The first step in which it lives.
+   */
+  start: number;
+  /**
+   * One past the last.
+   */
+  end: number;
+  /**
+   * Bytes.
+   */
+  size: number;
+  /**
+   * First byte.
+   */
+  offset: number;
+};
 
-/** A trainable tensor. */
-export interface StateRecord {
-  readonly name: string;
-  readonly kind: 'weights' | 'residuals' | 'biases' | 'headWeights' | 'headBiases';
-  /** Number of its convolution; null for the head. */
-  readonly layer: number | null;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly init: 'zero' | 'bytes';
-}
+export type Plan = {
+  /**
+   * No arena can be smaller than this: the most bytes that live at once.
+   */
+  lowerBound: number;
+  /**
+   * The rule that found the offsets.
+   */
+  heuristic: string;
+};
 
-/** A planned buffer of the arena: it lives from step `start` up to, not including, step `end`. */
-export interface BufferRecord {
-  readonly label: string;
-  readonly start: number;
-  readonly end: number;
-  readonly size: number;
-  readonly offset: number;
-}
+export type InputRecord = {
+  /**
+   * First byte in the arena.
+   */
+  offset: number;
+  /**
+   * Length in bytes.
+   */
+  bytes: number;
+  /**
+   * Rows, columns, channels.
+   */
+  shape: [number, number, number];
+  /**
+   * Scale: `real = (q - zero) * scale`.
+   */
+  scale: number;
+  /**
+   * Zero point.
+   */
+  zero: number;
+};
 
-/** A Program as a plain record: all but the content of constants and of the initial state. */
-export interface ProgramRecord {
-  readonly format: number;
-  readonly name: string;
-  readonly hash: string;
-  readonly input: {
-    readonly offset: number;
-    readonly bytes: number;
-    readonly shape: readonly [number, number, number];
-    readonly scale: number;
-    readonly zero: number;
-  };
-  readonly classes: number;
-  /** The first so many steps are the forward pass. */
-  readonly forward: number;
-  readonly arenaBytes: number;
-  readonly stateBytes: number;
-  readonly residualBits: number;
-  readonly seed: string;
-  readonly logits: Slot | null;
-  readonly steps: readonly StepRecord[];
-  readonly consts: readonly ConstantRecord[];
-  readonly states: readonly StateRecord[];
-  readonly buffers: readonly BufferRecord[];
-  readonly plan: { readonly total: number; readonly lowerBound: number; readonly heuristic: string };
-  /** First steps that no training changes, and what the rest needs of them. */
-  readonly prefix: { readonly steps: number; readonly live: readonly Slot[] };
-}
+export type StructRecord = {
+  /**
+   * Its name in the kernel table.
+   */
+  name: string;
+  /**
+   * Its type in C.
+   */
+  type: string;
+  /**
+   * Its fields, in order.
+   */
+  fields: Array<[string, number]>;
+};
+
+export type RealRecord = {
+  /**
+   * Its name in the kernel table.
+   */
+  name: string;
+  /**
+   * Mantissa.
+   */
+  m: number;
+  /**
+   * Exponent.
+   */
+  e: number;
+};
+
+export type ParamRecord =
+  | ({ kind: 'struct' } & StructRecord)
+  | ({ kind: 'update' } & StructRecord)
+  | {
+      kind: 'int';
+      /**
+       * Its value.
+       */
+      value: number;
+    }
+  | ({ kind: 'real' } & RealRecord)
+  | {
+      kind: 'logitScale';
+      /**
+       * Its name in the kernel table.
+       */
+      name: string;
+      /**
+       * Distances from here on count as 40; in decimal, as it has 64 bits.
+       */
+      cap: string;
+      /**
+       * Bits dropped before the product.
+       */
+      pre: number;
+      /**
+       * Mantissa.
+       */
+      m: number;
+      /**
+       * Right shift.
+       */
+      s: number;
+    }
+  | {
+      kind: 'given';
+      /**
+       * Its name in the kernel table.
+       */
+      name: string;
+    };
+
+export type OperandRecord =
+  | {
+      place: 'arena';
+      /**
+       * Its name in the kernel table.
+       */
+      name: string;
+      /**
+       * The type of its elements in C without `_t`; `void` for scratch.
+       */
+      element: string;
+      /**
+       * First byte.
+       */
+      offset: number;
+      /**
+       * Length.
+       */
+      bytes: number;
+      /**
+       * Whether the step writes it.
+       */
+      written: boolean;
+    }
+  | {
+      place: 'state';
+      /**
+       * Its name in the kernel table.
+       */
+      name: string;
+      /**
+       * Its index among `states`.
+       */
+      index: number;
+      /**
+       * Whether the step writes it.
+       */
+      written: boolean;
+    }
+  | {
+      place: 'constant';
+      /**
+       * Its name in the kernel table.
+       */
+      name: string;
+      /**
+       * Its index among `constants`.
+       */
+      index: number;
+    }
+  | {
+      place: 'none';
+      /**
+       * Its name in the kernel table.
+       */
+      name: string;
+    };
+
+export type StepRecord = {
+  /**
+   * Op and layer, for people.
+   */
+  label: string;
+  /**
+   * Sizes, for people.
+   */
+  sizes: string;
+  /**
+   * The C function.
+   */
+  function: string;
+  /**
+   * Whether it returns how many gradient elements saturated.
+   */
+  saturates: boolean;
+  /**
+   * Parameters, in the order of C.
+   */
+  params: Array<ParamRecord>;
+  /**
+   * Operands, in the order of C, behind the parameters.
+   */
+  operands: Array<OperandRecord>;
+};
+
+export type ConstantRecord = {
+  /**
+   * A C identifier.
+   */
+  name: string;
+  /**
+   * The type of its elements in C without `_t`.
+   */
+  element: string;
+  /**
+   * Number of elements.
+   */
+  length: number;
+  /**
+   * Bytes.
+   */
+  bytes: number;
+};
+
+export type StateRecord = {
+  /**
+   * A C identifier.
+   */
+  name: string;
+  /**
+   * Its role.
+   */
+  kind: StateKind;
+  /**
+   * The type of its elements in C without `_t`.
+   */
+  element: string;
+  /**
+   * Number of elements.
+   */
+  length: number;
+  /**
+   * Number of its convolution; null for the head.
+   */
+  layer: number | null;
+  /**
+   * First byte in the state.
+   */
+  offset: number;
+  /**
+   * Bytes.
+   */
+  bytes: number;
+  /**
+   * Whether it starts as zeros.
+   */
+  zero: boolean;
+};
+
+export type PrefixRecord = {
+  /**
+   * How many first steps no training changes.
+   */
+  steps: number;
+  /**
+   * Their live-in set: what the rest needs of them.
+   */
+  live: Array<Slot>;
+};
+
+export type ProgramRecord = {
+  /**
+   * The model's name.
+   */
+  name: string;
+  /**
+   * What is trained, in its long form.
+   */
+  scheme: string;
+  /**
+   * SHA-256 over everything that decides its bits.
+   */
+  hash: string;
+  /**
+   * The sample it takes.
+   */
+  input: InputRecord;
+  /**
+   * Classes of the head; 0 without one.
+   */
+  classes: number;
+  /**
+   * The first `forward` steps are the forward pass.
+   */
+  forward: number;
+  /**
+   * Bytes of the arena.
+   */
+  arenaBytes: number;
+  /**
+   * Bytes of the trainable state.
+   */
+  stateBytes: number;
+  /**
+   * First byte of the state in the firmware's context.
+   */
+  stateOffset: number;
+  /**
+   * Bytes of the firmware's context.
+   */
+  contextBytes: number;
+  /**
+   * Residual bits of a trained weight.
+   */
+  residualBits: number;
+  /**
+   * Seed of the head and of stochastic rounding, in decimal.
+   */
+  seed: string;
+  /**
+   * int64 per class: logits, then probabilities in Q0.31.
+   */
+  logits: Slot | null;
+  /**
+   * All steps.
+   */
+  steps: Array<StepRecord>;
+  /**
+   * Constants.
+   */
+  constants: Array<ConstantRecord>;
+  /**
+   * Trainable tensors.
+   */
+  states: Array<StateRecord>;
+  /**
+   * Buffers of the arena.
+   */
+  buffers: Array<Placed>;
+  /**
+   * How they were planned.
+   */
+  plan: Plan;
+  /**
+   * The first steps that no training changes.
+   */
+  prefix: PrefixRecord;
+};

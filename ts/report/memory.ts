@@ -1,6 +1,6 @@
 import { bar, percent, table, thousands } from '../format.js';
 import type { MemoryLimits, MemoryTable } from '../program/memory.js';
-import type { BufferRecord, ProgramRecord } from '../program/record.js';
+import type { Placed, ProgramRecord } from '../program/record.js';
 
 const BAR = 24;
 
@@ -26,14 +26,8 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 const NAMED = 12;
 
 /** The buffer that takes most of a cell, if it is taken at all. */
-function occupant(
-  buffers: readonly BufferRecord[],
-  from: number,
-  to: number,
-  low: number,
-  high: number,
-): BufferRecord | undefined {
-  let [best, most] = [undefined as BufferRecord | undefined, 0];
+function occupant(buffers: readonly Placed[], from: number, to: number, low: number, high: number): Placed | undefined {
+  let [best, most] = [undefined as Placed | undefined, 0];
   for (const buffer of buffers) {
     const steps = Math.min(to, buffer.end) - Math.max(from, buffer.start);
     const bytes = Math.min(high, buffer.offset + buffer.size) - Math.max(low, buffer.offset);
@@ -68,8 +62,8 @@ export function memoryMap(record: ProgramRecord): string {
       `steps ${buffer.start}..${buffer.end}`,
     ]),
   );
-  const { total, lowerBound } = record.plan;
-  const above = percent(lowerBound > 0 ? total / lowerBound - 1 : 0);
+  const { lowerBound } = record.plan;
+  const above = percent(lowerBound > 0 ? record.arenaBytes / lowerBound - 1 : 0);
   return [
     `arena, ${thousands(record.arenaBytes)} B over ${steps} steps, ${above} above the lower bound of ${thousands(lowerBound)} B`,
     ...lines,

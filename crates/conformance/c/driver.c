@@ -11,36 +11,6 @@
 
 enum { ABSENT, INPUT, OUTPUT, SCRATCH };
 
-/* In the order of `Op`. */
-static const char *const names[] = {
-    "conv",
-    "depthwise",
-    "conv_input_grad",
-    "depthwise_input_grad",
-    "conv_weight_step",
-    "depthwise_weight_step",
-    "bias_step",
-    "add",
-    "requantize",
-    "average_pool",
-    "average_pool_grad",
-    "max_pool",
-    "max_pool_grad",
-    "mean",
-    "softmax",
-    "copy_box",
-    "fill",
-    "head_logits",
-    "softmax_scores",
-    "head_error",
-    "head_input_grad",
-    "head_update",
-    "grad_scale",
-    "grad_repeat",
-    "sum",
-};
-#define OPS (sizeof names / sizeof names[0])
-
 typedef struct {
     uint32_t kind, bytes;
     const uint8_t *given, *expected;
@@ -92,97 +62,9 @@ static tt_logit_scale logit_scale(const int32_t *s)
 }
 
 #define B(i) ((void *)buffers[i].at)
-#define CONV ((const tt_conv_params *)(const void *)scalars)
-#define CONV_WORDS ((int)(sizeof(tt_conv_params) / 4))
-#define PARAMS(type) ((const type *)(const void *)scalars)
-
-/* Runs one case (its own frame counts as stack of the kernel's); for kernels without a count returns 0. `*scratch`
- * is what the kernel says it needs. */
-static __attribute__((noinline)) uint32_t run(uint32_t op, uint32_t *scratch)
-{
-    tt_update u;
-    tt_logit_scale l;
-    switch (op) {
-    case 0:
-        *scratch = tt_conv_scratch(CONV);
-        tt_conv(CONV, B(0), B(1), B(2), B(3), B(4), B(5), B(6), B(7), B(8), B(9), B(10));
-        return 0;
-    case 1:
-        *scratch = tt_depthwise_scratch(CONV);
-        tt_depthwise(CONV, B(0), B(1), B(2), B(3), B(4), B(5), B(6), B(7), B(8), B(9), B(10));
-        return 0;
-    case 2:
-        *scratch = tt_conv_input_grad_scratch(CONV);
-        return tt_conv_input_grad(CONV, scalars[CONV_WORDS], B(0), B(1), B(2), B(3), B(4), B(5));
-    case 3:
-        *scratch = tt_depthwise_input_grad_scratch(CONV);
-        return tt_depthwise_input_grad(CONV, scalars[CONV_WORDS], B(0), B(1), B(2), B(3), B(4), B(5));
-    case 4:
-        *scratch = tt_conv_weight_step_scratch(CONV);
-        u = update(scalars + CONV_WORDS);
-        tt_conv_weight_step(CONV, &u, B(0), B(1), B(2), B(3), B(4), B(5), B(6));
-        return 0;
-    case 5:
-        *scratch = tt_depthwise_weight_step_scratch(CONV);
-        u = update(scalars + CONV_WORDS);
-        tt_depthwise_weight_step(CONV, &u, B(0), B(1), B(2), B(3), B(4), B(5), B(6));
-        return 0;
-    case 6:
-        u = update(scalars + 2);
-        tt_bias_step(scalars[0], scalars[1], &u, real(scalars + 11), B(0), B(1), B(2), B(3));
-        return 0;
-    case 7:
-        tt_add(PARAMS(tt_add_params), B(0), B(1), B(2), B(3));
-        return 0;
-    case 8:
-        tt_requantize(PARAMS(tt_requantize_params), B(0), B(1), B(2));
-        return 0;
-    case 9:
-        tt_average_pool(PARAMS(tt_pool_params), B(0), B(1), B(2));
-        return 0;
-    case 10:
-        return tt_average_pool_grad(PARAMS(tt_pool_params), B(0), B(1), B(2));
-    case 11:
-        tt_max_pool(PARAMS(tt_pool_params), B(0), B(1), B(2));
-        return 0;
-    case 12:
-        return tt_max_pool_grad(PARAMS(tt_pool_params), B(0), B(1), B(2), B(3));
-    case 13:
-        tt_mean(PARAMS(tt_mean_params), B(0), B(1), B(2));
-        return 0;
-    case 14:
-        tt_softmax(PARAMS(tt_softmax_params), B(0), B(1));
-        return 0;
-    case 15:
-        return tt_copy_box(PARAMS(tt_copy_params), B(0), B(1));
-    case 16:
-        tt_fill(PARAMS(tt_fill_params), B(0));
-        return 0;
-    case 17:
-        tt_head_logits(PARAMS(tt_head_params), B(0), B(1), B(2), B(3));
-        return 0;
-    case 18:
-        l = logit_scale(scalars + 1);
-        tt_softmax_scores(scalars[0], &l, B(0), B(1));
-        return 0;
-    case 19:
-        l = logit_scale(scalars + 2);
-        tt_head_error(scalars[0], &l, scalars[1], B(0), B(1), B(2));
-        return 0;
-    case 20:
-        return tt_head_input_grad(PARAMS(tt_head_params), B(0), B(1), B(2));
-    case 21:
-        tt_head_update(PARAMS(tt_head_params), real(scalars + 5), scalars[7], real(scalars + 8), real(scalars + 10),
-                       B(0), B(1), B(2), B(3));
-        return 0;
-    case 22:
-        return tt_grad_scale(PARAMS(tt_grad_scale_params), B(0), B(1), B(2), B(3), B(4));
-    case 23:
-        return tt_grad_repeat(PARAMS(tt_grad_scale_params), B(0), B(1), B(2), B(3), B(4));
-    default:
-        return tt_sum(PARAMS(tt_sum_params), B(0), B(1), B(2));
-    }
-}
+/* Made from the kernel table: `names` and `run`. */
+#include "dispatch.h"
+#define KERNELS (sizeof names / sizeof names[0])
 
 static void fail(const char *op, uint32_t index, const char *what, uint32_t where)
 {
@@ -206,10 +88,10 @@ static uint32_t guard_broken(const uint8_t *p)
 
 int main(int argc, char **argv)
 {
-    static uint32_t cases[OPS], wrong[OPS], deepest[OPS];
+    static uint32_t cases[KERNELS], wrong[KERNELS], deepest[KERNELS];
     uint32_t failures = 0;
     cursor = port_cases(argc, argv);
-    if (!cursor || word() != 0x53435454u || word() != OPS) {
+    if (!cursor || word() != 0x53435454u || word() != KERNELS) {
         port_print("not a suite\n");
         return 2;
     }
@@ -274,7 +156,7 @@ int main(int argc, char **argv)
         wrong[op] += bad;
         failures += bad;
     }
-    for (uint32_t op = 0; op < OPS; op++) {
+    for (uint32_t op = 0; op < KERNELS; op++) {
         port_print(names[op]);
         port_print(": ");
         port_print_number(cases[op]);

@@ -4,6 +4,8 @@
 //! instructions.
 
 pub mod bench;
+pub mod driver;
+pub mod header;
 pub mod random;
 pub mod runtime;
 pub mod stack;

@@ -62,12 +62,19 @@ fn text(o: &Output) -> String {
     String::from_utf8_lossy(&o.stdout).into_owned() + &String::from_utf8_lossy(&o.stderr)
 }
 
+/// The folder with the driver's generated part.
+fn generated() -> PathBuf {
+    let folder = build_folder("generated");
+    fs::write(folder.join("dispatch.h"), crate::driver::dispatch()).expect("target can be written");
+    folder
+}
+
 /// Builds kernels and driver for this machine, every undefined behaviour and every access out of bounds an error.
 pub fn build_host() -> PathBuf {
     let to = build_folder("host").join("driver");
     let mut cc = Command::new("cc");
     cc.args(WARNINGS).args(["-O1", "-g", "-DTT_NO_DSP", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
-    cc.arg("-I").arg(repository("crates/kernels/c")).args(kernels());
+    cc.arg("-I").arg(generated()).arg("-I").arg(repository("crates/kernels/c")).args(kernels());
     run(cc.args([support("driver.c"), support("host.c")]).arg("-o").arg(&to));
     to
 }
@@ -77,7 +84,7 @@ pub fn build_board(name: &str, sources: &[&str], more: &[&str]) -> PathBuf {
     let to = build_folder(name).join(format!("{}.elf", sources[0].trim_end_matches(".c")));
     let mut gcc = Command::new(ARM);
     gcc.args(WARNINGS).args(TARGET).args([OPTIMISATION, "-ffunction-sections", "-fdata-sections"]).args(more);
-    gcc.arg("-I").arg(repository("crates/kernels/c")).args(kernels());
+    gcc.arg("-I").arg(generated()).arg("-I").arg(repository("crates/kernels/c")).args(kernels());
     gcc.args(sources.iter().map(|s| support(s))).arg(support("board.c"));
     gcc.args(["-nostartfiles", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments", "-T"]).arg(support("board.ld"));
     run(gcc.arg("-o").arg(&to));

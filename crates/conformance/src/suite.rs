@@ -1,145 +1,152 @@
-//! The cases, with what the Rust reference makes of them, and the file that hands them to the C driver (`c/driver.c`).
+//! The cases, with what the Rust reference makes of them, and the file that hands them to the C driver (`c/driver.c`, `driver.rs`). A case is a call of the
+//! kernel table over buffers.
 //!
-//! The file is a sequence of little-endian words: magic, number of ops, number of cases; for each case its op, the
-//! number of scalars and the scalars (parameters first, field by field), the number of buffers, the expected count of
-//! saturated elements; for each buffer its kind, its length in bytes, and, padded to words, an input's content or an
-//! output's content before and after. Buffers stand in the order of the C function's pointers.
+//! The file is a sequence of little-endian words: magic, number of kernels, number of cases; for each case its kernel's place in the table, the number
+//! of scalars and the scalars (the words of the parameters, values of the step among them where C takes them), the number of buffers, the expected
+//! count of saturated elements; for each buffer its kind, its length in bytes, and, padded to words, an input's content or an output's content before
+//! and after. Buffers stand in the order of the C function's pointers.
 
 use crate::random::Random;
 use tinytrain_kernels::reference;
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights};
 use tinytrain_spec::arith::{self, BIAS_LIMIT, Qas, Real31, Requant};
+use tinytrain_spec::kernels::*;
 use tinytrain_spec::params::*;
-use tinytrain_spec::scratch;
 use tinytrain_spec::softmax::{self, HeadResult, LogitScale};
 
 const MAGIC: u32 = 0x5343_5454;
-/// Number of ops, the last being [`Op::Sum`].
-pub const OPS: u32 = Op::Sum as u32 + 1;
 
-/// The driver's numbers of the kernels.
-#[allow(missing_docs)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    Conv,
-    Depthwise,
-    ConvInputGrad,
-    DepthwiseInputGrad,
-    ConvWeightStep,
-    DepthwiseWeightStep,
-    BiasStep,
-    Add,
-    Requantize,
-    AveragePool,
-    AveragePoolGrad,
-    MaxPool,
-    MaxPoolGrad,
-    Mean,
-    Softmax,
-    CopyBox,
-    Fill,
-    HeadLogits,
-    SoftmaxScores,
-    HeadError,
-    HeadInputGrad,
-    HeadUpdate,
-    GradScale,
-    GradRepeat,
-    Sum,
-}
-
-/// An argument of a kernel.
-#[derive(Clone, Debug)]
+/// An operand of a case.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Buffer {
-    /// NULL.
-    Absent,
     /// Read only.
     Input(Vec<u8>),
     /// Content before and after.
     Output(Vec<u8>, Vec<u8>),
-    /// So many bytes.
+    /// Scratch of this many bytes.
     Scratch(u32),
+}
+
+impl Buffer {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Input(v) | Self::Output(v, _) => v.len(),
+            Self::Scratch(n) => *n as usize,
+        }
+    }
+}
+
+/// The values that a step gives anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given {
+    lr: Real31,
+    k: i32,
+    step: u32,
+    seed: u64,
+    label: i32,
 }
 
 /// One call of a kernel.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Which.
-    pub op: Op,
-    /// Parameters, then what else is passed by value.
-    pub scalars: Vec<i32>,
-    /// Pointers.
-    pub buffers: Vec<Buffer>,
+    /// The kernel, its parameters and operands.
+    pub call: Call<Buffer>,
+    /// What the step gives.
+    pub given: Given,
     /// What the kernel returns; 0 for none.
     pub count: u32,
+    /// What it writes behind its last pointer, if it does.
+    pub result: Option<HeadResult>,
 }
 
-/// Elements that can be written to the file.
-trait Element: Copy {
-    fn put(self, to: &mut Vec<u8>);
+fn bytes<T: Scalar + IntoBytes>(v: &[T]) -> Vec<u8> {
+    v.iter().flat_map(|x| x.into_bytes()).collect()
 }
 
-macro_rules! element {
-    ($($t:ty),*) => { $(impl Element for $t { fn put(self, to: &mut Vec<u8>) { to.extend(self.to_le_bytes()) } })* };
+/// Little-endian bytes of an element.
+trait IntoBytes {
+    fn into_bytes(self) -> Vec<u8>;
 }
-element!(i8, u8, i16, u16, i32, u32, i64);
 
-fn bytes<T: Element>(v: &[T]) -> Vec<u8> {
-    let mut to = Vec::new();
-    v.iter().for_each(|x| x.put(&mut to));
-    to
+macro_rules! into_bytes {
+    ($($t:ty),*) => { $(impl IntoBytes for $t { fn into_bytes(self) -> Vec<u8> { self.to_le_bytes().to_vec() } })* };
+}
+into_bytes!(i8, u8, i16, u16, i32, u32, i64);
+
+/// An operand that is read.
+fn input<T: Scalar + IntoBytes>(v: &[T]) -> Buffer {
+    Buffer::Input(bytes(v))
+}
+
+/// The same, absent where it is empty.
+fn optional<T: Scalar + IntoBytes>(v: &[T]) -> Option<Buffer> {
+    (!v.is_empty()).then(|| input(v))
+}
+
+/// An operand that the kernel writes as a whole.
+fn output<T: Scalar + IntoBytes>(after: &[T]) -> Buffer {
+    let after = bytes(after);
+    Buffer::Output(vec![0x5a; after.len()], after)
+}
+
+/// An operand that the kernel changes.
+fn changed<T: Scalar + IntoBytes>(before: &[T], after: &[T]) -> Buffer {
+    Buffer::Output(bytes(before), bytes(after))
 }
 
 impl Case {
-    fn new<const N: usize>(op: Op, fields: [(&'static str, i32); N]) -> Self {
-        Self { op, scalars: fields.iter().map(|f| f.1).collect(), buffers: Vec::new(), count: 0 }
+    /// A case; the kernel's scratch is added. Panics where an operand has another length than the table says.
+    fn new(mut call: Call<Buffer>) -> Self {
+        call.set_scratch(&mut Buffer::Scratch);
+        call.check().unwrap_or_else(|what| panic!("{:?}: {what}", call.kernel()));
+        let kernel = call.kernel();
+        call.operands(&mut |spec, operand, length| {
+            let Some(buffer) = operand else { return assert!(spec.optional) };
+            let wanted = length.elements as usize * spec.element.bytes() as usize;
+            let good = if length.exact { buffer.bytes() == wanted } else { buffer.bytes() >= wanted };
+            assert!(good, "{kernel:?}: {} has {} bytes, the table says {wanted}", spec.name, buffer.bytes());
+        });
+        Self { call, given: Given::default(), count: 0, result: None }
     }
 
-    fn scalars(mut self, more: &[i32]) -> Self {
-        self.scalars.extend(more);
-        self
+    fn count(self, count: u32) -> Self {
+        Self { count, ..self }
     }
 
-    fn count(mut self, n: u32) -> Self {
-        self.count = n;
-        self
+    fn given(self, given: Given) -> Self {
+        Self { given, ..self }
     }
 
-    /// An input; NULL if it is empty.
-    fn input<T: Element>(mut self, v: &[T]) -> Self {
-        self.buffers.push(if v.is_empty() { Buffer::Absent } else { Buffer::Input(bytes(v)) });
-        self
+    fn result(self, result: HeadResult) -> Self {
+        Self { result: Some(result), ..self }
     }
 
-    fn optional<T: Element>(self, v: Option<&[T]>) -> Self {
-        self.input(v.unwrap_or(&[]))
-    }
-
-    /// An output that the kernel writes as a whole.
-    fn output<T: Element>(mut self, after: &[T]) -> Self {
-        let after = bytes(after);
-        self.buffers.push(Buffer::Output(vec![0x5a; after.len()], after));
-        self
-    }
-
-    fn changed<T: Element>(mut self, before: &[T], after: &[T]) -> Self {
-        self.buffers.push(if before.is_empty() { Buffer::Absent } else { Buffer::Output(bytes(before), bytes(after)) });
-        self
-    }
-
-    fn mask(mut self, mask: Option<&[u8]>) -> Self {
-        match mask {
-            Some(mask) => self.output(mask),
-            None => {
-                self.buffers.push(Buffer::Absent);
-                self
+    fn scalars(&self) -> Vec<u32> {
+        let Given { lr, k, step, seed, label } = self.given;
+        let lr = [lr.m, lr.e as u32];
+        let mut words = Vec::new();
+        self.call.params(&mut |spec, value| {
+            value.words(&mut |word| words.push(word));
+            match spec.kind {
+                ParamKind::Update(_) => {
+                    words.extend(lr);
+                    words.extend([k as u32, step, seed as u32, (seed >> 32) as u32]);
+                }
+                ParamKind::Given(GivenValue::LearningRate) => words.extend(lr),
+                ParamKind::Given(GivenValue::ErrorShift) => words.push(k as u32),
+                ParamKind::Given(GivenValue::Label) => words.push(label as u32),
+                _ => {}
             }
-        }
+        });
+        words
     }
 
-    fn scratch(mut self, n: u32) -> Self {
-        self.buffers.push(Buffer::Scratch(n));
-        self
+    fn buffers(&self) -> Vec<Option<Buffer>> {
+        let mut buffers = Vec::new();
+        self.call.operands(&mut |_, operand, _| buffers.push(operand.cloned()));
+        let result = self.result.map(|r| output(&[r.predicted as i32, r.loss, r.k, r.any as i32]));
+        buffers.extend(result.map(Some));
+        buffers
     }
 }
 
@@ -149,22 +156,24 @@ pub fn to_file(cases: &[Case]) -> Vec<u8> {
         to.extend(v);
         to.resize(to.len().next_multiple_of(4), 0);
     }
-    let mut to = bytes(&[MAGIC, OPS, cases.len() as u32]);
+    let place = |k: Kernel| Kernel::ALL.iter().position(|&other| other == k).expect("a kernel of the table") as u32;
+    let mut to = bytes(&[MAGIC, Kernel::ALL.len() as u32, cases.len() as u32]);
     for c in cases {
-        to.extend(bytes(&[c.op as u32, c.scalars.len() as u32]));
-        to.extend(bytes(&c.scalars));
-        to.extend(bytes(&[c.buffers.len() as u32, c.count]));
-        for b in &c.buffers {
-            let (kind, n) = match b {
-                Buffer::Absent => (0, 0),
-                Buffer::Input(v) => (1, v.len() as u32),
-                Buffer::Output(v, _) => (2, v.len() as u32),
-                Buffer::Scratch(n) => (3, *n),
+        let (scalars, buffers) = (c.scalars(), c.buffers());
+        to.extend(bytes(&[place(c.call.kernel()), scalars.len() as u32]));
+        to.extend(bytes(&scalars));
+        to.extend(bytes(&[buffers.len() as u32, c.count]));
+        for b in &buffers {
+            let kind = match b {
+                None => 0,
+                Some(Buffer::Input(_)) => 1,
+                Some(Buffer::Output(..)) => 2,
+                Some(Buffer::Scratch(_)) => 3,
             };
-            to.extend(bytes(&[kind, n]));
+            to.extend(bytes(&[kind, b.as_ref().map_or(0, Buffer::bytes) as u32]));
             match b {
-                Buffer::Input(v) => padded(&mut to, v),
-                Buffer::Output(before, after) => {
+                Some(Buffer::Input(v)) => padded(&mut to, v),
+                Some(Buffer::Output(before, after)) => {
                     padded(&mut to, before);
                     padded(&mut to, after);
                 }
@@ -339,16 +348,23 @@ impl Layer {
         let mut y = vec![0; self.outputs()];
         let mut mask = r.one_in(2).then(|| vec![0; y.len().div_ceil(8)]);
         let (b, scales) = (Bias { base: &base, offset: &offset }, Scales { m: &m, shift: &shift });
-        let (op, bytes) = if self.depthwise {
-            reference::depthwise(p, &x, self.weights(), b, scales, &mut y, mask.as_deref_mut(), s);
-            (Op::Depthwise, scratch::depthwise(p))
-        } else {
-            reference::conv(p, &x, self.weights(), b, scales, &mut y, mask.as_deref_mut(), s);
-            (Op::Conv, scratch::conv(p))
+        let run = if self.depthwise { reference::depthwise } else { reference::conv };
+        run(p, &x, self.weights(), b, scales, &mut y, mask.as_deref_mut(), s);
+        let call = Conv {
+            p: *p,
+            x: input(&x),
+            frozen: optional(&self.frozen),
+            trained: optional(&self.trained),
+            channels: optional(self.list(r)),
+            bias: input(&base),
+            offset: optional(&offset),
+            m: input(&m),
+            shift: optional(&shift),
+            y: output(&y),
+            mask: mask.as_deref().map(output),
+            scratch: None,
         };
-        let case = Case::new(op, p.fields()).input(&x).input(&self.frozen).input(&self.trained).input(self.list(r));
-        let case = case.input(&base).input(&offset).input(&m).input(&shift);
-        case.output(&y).mask(mask.as_deref()).scratch(bytes)
+        Case::new(if self.depthwise { Call::Depthwise(call) } else { Call::Conv(call) })
     }
 
     fn input_grad(&self, r: &mut Random, s: &mut Scratch) -> Case {
@@ -359,15 +375,19 @@ impl Layer {
             _ => r.int(3, 14),
         };
         let mut gx = vec![0; self.inputs()];
-        let (op, bytes, count) = if self.depthwise {
-            let n = reference::depthwise_input_grad(p, shift, &g, self.weights(), &mut gx, s);
-            (Op::DepthwiseInputGrad, scratch::depthwise_input_grad(p), n)
-        } else {
-            let n = reference::conv_input_grad(p, shift, &g, self.weights(), &mut gx, s);
-            (Op::ConvInputGrad, scratch::conv_input_grad(p), n)
+        let run = if self.depthwise { reference::depthwise_input_grad } else { reference::conv_input_grad };
+        let count = run(p, shift, &g, self.weights(), &mut gx, s);
+        let call = ConvInputGrad {
+            p: *p,
+            shift,
+            g: input(&g),
+            frozen: optional(&self.frozen),
+            trained: optional(&self.trained),
+            channels: optional(self.list(r)),
+            gx: output(&gx),
+            scratch: None,
         };
-        let case = Case::new(op, p.fields()).scalars(&[shift]).count(count).input(&g).input(&self.frozen);
-        case.input(&self.trained).input(self.list(r)).output(&gx).scratch(bytes)
+        Case::new(if self.depthwise { Call::DepthwiseInputGrad(call) } else { Call::ConvInputGrad(call) }).count(count)
     }
 
     fn weight_step(&self, r: &mut Random, s: &mut Scratch) -> Case {
@@ -386,15 +406,21 @@ impl Layer {
             arith::residual_set(&mut lo, i, bits, low);
         }
         let (before, lo_before) = (q.clone(), lo.clone());
-        let (op, bytes) = if self.depthwise {
-            reference::depthwise_weight_step(p, &u, &g, &x, &self.channels, &qas, &mut q, &mut lo, s);
-            (Op::DepthwiseWeightStep, scratch::depthwise_weight_step(p))
-        } else {
-            reference::conv_weight_step(p, &u, &g, &x, &self.channels, &qas, &mut q, &mut lo, s);
-            (Op::ConvWeightStep, scratch::conv_weight_step(p))
+        let run = if self.depthwise { reference::depthwise_weight_step } else { reference::conv_weight_step };
+        run(p, &u, &g, &x, &self.channels, &qas, &mut q, &mut lo, s);
+        let call = ConvWeightStep {
+            p: *p,
+            u: *u.params,
+            g: input(&g),
+            x: input(&x),
+            channels: optional(self.list(r)),
+            qas: input(&qas),
+            q: changed(&before, &q),
+            lo: (!lo.is_empty()).then(|| changed(&lo_before, &lo)),
+            scratch: None,
         };
-        let case = Case::new(op, p.fields()).scalars(&update_scalars(&u)).input(&g).input(&x).input(self.list(r));
-        case.input(&qas).changed(&before, &q).changed(&lo_before, &lo).scratch(bytes)
+        Case::new(if self.depthwise { Call::DepthwiseWeightStep(call) } else { Call::ConvWeightStep(call) })
+            .given(given(&u))
     }
 }
 
@@ -412,9 +438,8 @@ fn update<'a>(r: &mut Random, bits: u32, params: &'a mut UpdateParams) -> Update
     Update { params, lr, k, seed: r.bits(), step: r.bits() as u32 }
 }
 
-fn update_scalars(u: &Update) -> Vec<i32> {
-    let p = u.params;
-    vec![p.exponent, p.bits, p.tensor, u.lr.m as i32, u.lr.e, u.k, u.step as i32, u.seed as i32, (u.seed >> 32) as i32]
+fn given(u: &Update) -> Given {
+    Given { lr: u.lr, k: u.k, step: u.step, seed: u.seed, label: 0 }
 }
 
 fn bias_step(r: &mut Random) -> Case {
@@ -436,10 +461,17 @@ fn bias_step(r: &mut Random) -> Case {
         .collect();
     let mut after = offset.clone();
     reference::bias_step(channels as usize, &u, layer, &g, &qas, &base, &mut after);
-    let mut scalars = vec![pixels, channels];
-    scalars.extend(update_scalars(&u));
-    scalars.extend([layer.m as i32, layer.e]);
-    Case::new(Op::BiasStep, []).scalars(&scalars).input(&g).input(&qas).input(&base).changed(&offset, &after)
+    let call = BiasStep {
+        pixels,
+        channels,
+        u: *u.params,
+        layer,
+        g: input(&g),
+        qas: input(&qas),
+        base: input(&base),
+        offset: changed(&offset, &after),
+    };
+    Case::new(Call::BiasStep(call)).given(given(&u))
 }
 
 fn bounds(r: &mut Random) -> (i32, i32) {
@@ -469,7 +501,7 @@ fn add(r: &mut Random) -> Case {
     let (a, b, mut y) = (r.bytes(n as usize), r.bytes(n as usize), vec![0; n as usize]);
     let mut mask = maybe_mask(r, n as usize);
     reference::add(&p, &a, &b, &mut y, mask.as_deref_mut());
-    Case::new(Op::Add, p.fields()).input(&a).input(&b).output(&y).mask(mask.as_deref())
+    Case::new(Call::Add(Add { p, a: input(&a), b: input(&b), y: output(&y), mask: mask.as_deref().map(output) }))
 }
 
 fn requant(r: &mut Random) -> Requant {
@@ -483,7 +515,7 @@ fn requantize(r: &mut Random) -> Case {
     let (x, mut y) = (r.bytes(n as usize), vec![0; n as usize]);
     let mut mask = maybe_mask(r, n as usize);
     reference::requantize(&p, &x, &mut y, mask.as_deref_mut());
-    Case::new(Op::Requantize, p.fields()).input(&x).output(&y).mask(mask.as_deref())
+    Case::new(Call::Requantize(Requantize { p, x: input(&x), y: output(&y), mask: mask.as_deref().map(output) }))
 }
 
 fn pools(r: &mut Random) -> [Case; 4] {
@@ -497,16 +529,17 @@ fn pools(r: &mut Random) -> [Case; 4] {
     let (x, g, given) = (r.bytes(inputs), r.bytes(outputs), r.mask(outputs));
     let (mut y, mut gx, mut mask) = (vec![0; outputs], vec![0; inputs], maybe_mask(r, outputs));
     reference::average_pool(&p, &x, &mut y, mask.as_deref_mut());
-    let average = Case::new(Op::AveragePool, p.fields()).input(&x).output(&y).mask(mask.as_deref());
+    let average =
+        Case::new(Call::AveragePool(AveragePool { p, x: input(&x), y: output(&y), mask: mask.as_deref().map(output) }));
     let n = reference::average_pool_grad(&p, &g, given.as_deref(), &mut gx);
-    let average_grad =
-        Case::new(Op::AveragePoolGrad, p.fields()).count(n).input(&g).optional(given.as_deref()).output(&gx);
+    let call = AveragePoolGrad { p, g: input(&g), mask: given.as_deref().map(input), gx: output(&gx) };
+    let average_grad = Case::new(Call::AveragePoolGrad(call)).count(n);
     reference::max_pool(&p, &x, &mut y, mask.as_deref_mut());
-    let max = Case::new(Op::MaxPool, p.fields()).input(&x).output(&y).mask(mask.as_deref());
+    let max = Case::new(Call::MaxPool(MaxPool { p, x: input(&x), y: output(&y), mask: mask.as_deref().map(output) }));
     let p = PoolParams { shift: if r.one_in(2) { 0 } else { shift - 14 }, ..p };
     let n = reference::max_pool_grad(&p, &x, &g, given.as_deref(), &mut gx);
-    let max_grad =
-        Case::new(Op::MaxPoolGrad, p.fields()).count(n).input(&x).input(&g).optional(given.as_deref()).output(&gx);
+    let call = MaxPoolGrad { p, x: input(&x), g: input(&g), mask: given.as_deref().map(input), gx: output(&gx) };
+    let max_grad = Case::new(Call::MaxPoolGrad(call)).count(n);
     [average, average_grad, max, max_grad]
 }
 
@@ -518,7 +551,7 @@ fn mean(r: &mut Random) -> Case {
     let (x, mut y) = (r.bytes((pixels * c) as usize), vec![0; c as usize]);
     let mut mask = maybe_mask(r, c as usize);
     reference::mean(&p, &x, &mut y, mask.as_deref_mut());
-    Case::new(Op::Mean, p.fields()).input(&x).output(&y).mask(mask.as_deref())
+    Case::new(Call::Mean(Mean { p, x: input(&x), y: output(&y), mask: mask.as_deref().map(output) }))
 }
 
 fn softmax_int8(r: &mut Random) -> Case {
@@ -527,7 +560,7 @@ fn softmax_int8(r: &mut Random) -> Case {
     let p = SoftmaxParams { rows, n, cap: scale.cap as i32, m: scale.m as i32, s: scale.s };
     let (x, mut y) = (r.bytes((rows * n) as usize), vec![0; (rows * n) as usize]);
     reference::softmax(&p, &x, &mut y);
-    Case::new(Op::Softmax, p.fields()).input(&x).output(&y)
+    Case::new(Call::Softmax(Softmax { p, x: input(&x), y: output(&y) }))
 }
 
 fn copy_box(r: &mut Random) -> Case {
@@ -545,18 +578,14 @@ fn copy_box(r: &mut Random) -> Case {
     let before = r.bytes((dst_offset + dst_row * h + beyond_dst) as usize);
     let mut dst = before.clone();
     let n = reference::copy_box(&p, &src, &mut dst);
-    Case::new(Op::CopyBox, p.fields()).count(n).input(&src).changed(&before, &dst)
+    Case::new(Call::CopyBox(CopyBox { p, src: input(&src), dst: changed(&before, &dst) })).count(n)
 }
 
 fn fill(r: &mut Random) -> Case {
     let p = FillParams { n: r.int(1, 60), value: r.int(-128, 127) };
     let mut dst = vec![0; p.n as usize];
     reference::fill(&p, &mut dst);
-    Case::new(Op::Fill, p.fields()).output(&dst)
-}
-
-fn head_result(h: &HeadResult) -> [i32; 4] {
-    [h.predicted as i32, h.loss, h.k, h.any as i32]
+    Case::new(Call::Fill(Fill { p, dst: output(&dst) }))
 }
 
 fn head(r: &mut Random, i: u32) -> Vec<Case> {
@@ -577,7 +606,8 @@ fn head(r: &mut Random, i: u32) -> Vec<Case> {
         (0..c).map(|_| if r.one_in(9) { r.of(&[i32::MIN, i32::MAX]) } else { r.int(-9999, 9999) }).collect();
     let mut logits = vec![0i64; c];
     reference::head_logits(&p, &x, &w, &bias, &mut logits);
-    let mut cases = vec![Case::new(Op::HeadLogits, p.fields()).input(&x).input(&w).input(&bias).output(&logits)];
+    let call = HeadLogits { p, x: input(&x), w: input(&w), bias: input(&bias), logits: output(&logits) };
+    let mut cases = vec![Case::new(Call::HeadLogits(call))];
 
     if r.one_in(4) {
         logits.iter_mut().for_each(|l| *l = r.range(-1 << 45, 1 << 45) >> r.int(0, 40));
@@ -588,32 +618,41 @@ fn head(r: &mut Random, i: u32) -> Vec<Case> {
     }
     let largest = r.of(&[-12.0, -12.0, -12.0, 16.0]);
     let scale = LogitScale::from_unit(r.real(-30.0, largest)).unwrap();
-    let scale_scalars = [scale.cap as i32, (scale.cap >> 32) as i32, scale.pre as i32, scale.m as i32, scale.s];
     let mut scores = logits.clone();
     let h = softmax::softmax(&mut scores, scale);
-    let case = Case::new(Op::SoftmaxScores, []).scalars(&[classes]).scalars(&scale_scalars);
-    cases.push(case.changed(&logits, &scores).output(&head_result(&h)));
+    let call = SoftmaxScores { classes, scale, logits: changed(&logits, &scores) };
+    cases.push(Case::new(Call::SoftmaxScores(call)).result(h));
     let label = r.int(0, classes - 1);
     let (mut scores, mut e) = (logits.clone(), vec![0i16; c]);
     let h = softmax::head_error(&mut scores, scale, label as usize, &mut e);
-    let case = Case::new(Op::HeadError, []).scalars(&[classes, label]).scalars(&scale_scalars);
-    cases.push(case.changed(&logits, &scores).output(&e).output(&head_result(&h)));
+    let call = HeadError { classes, scale, label: Label, logits: changed(&logits, &scores), e: output(&e) };
+    cases.push(Case::new(Call::HeadError(call)).given(Given { label, ..Given::default() }).result(h));
 
     if r.one_in(3) {
         e.iter_mut().for_each(|e| *e = r.of(&[-32768, 32767, 0, 16384]));
     }
     let mut gx = vec![0i8; f];
     let n = reference::head_input_grad(&p, &w, &e, &mut gx);
-    cases.push(Case::new(Op::HeadInputGrad, p.fields()).count(n).input(&w).input(&e).output(&gx));
+    let call = HeadInputGrad { p, w: input(&w), e: input(&e), gx: output(&gx) };
+    cases.push(Case::new(Call::HeadInputGrad(call)).count(n));
 
     let lr = Real31::from_f64(r.real(-16.0, 4.0));
     let (qw, qb) = (Real31::from_f64(r.real(4.0, 14.0)), Real31::from_f64(r.real(10.0, 24.0)));
     let k = if h.any { h.k } else { r.int(14, 45) };
     let (mut w_after, mut bias_after) = (w.clone(), bias.clone());
     reference::head_update(&p, lr, qw, qb, k, &x, &e, &mut w_after, &mut bias_after);
-    let scalars = [lr.m as i32, lr.e, k, qw.m as i32, qw.e, qb.m as i32, qb.e];
-    let case = Case::new(Op::HeadUpdate, p.fields()).scalars(&scalars).input(&x).input(&e);
-    cases.push(case.changed(&w, &w_after).changed(&bias, &bias_after));
+    let call = HeadUpdate {
+        p,
+        lr: LearningRate,
+        k: ErrorShift,
+        weight_q: qw,
+        bias_q: qb,
+        x: input(&x),
+        e: input(&e),
+        w: changed(&w, &w_after),
+        bias: changed(&bias, &bias_after),
+    };
+    cases.push(Case::new(Call::HeadUpdate(call)).given(Given { lr, k, ..Given::default() }));
     cases
 }
 
@@ -631,8 +670,9 @@ fn grad_scale(r: &mut Random) -> Case {
     let mask = r.mask(n as usize);
     let mut gx = g.clone();
     let count = reference::grad_scale(&p, &m, &shift, mask.as_deref(), &mut gx);
-    let case = Case::new(Op::GradScale, p.fields()).count(count).input(&g).optional(mask.as_deref());
-    case.input(&m).input(&shift).output(&gx)
+    let mask = mask.as_deref().map(input);
+    let call = GradScale { p, g: input(&g), mask, m: optional(&m), shift: optional(&shift), gx: output(&gx) };
+    Case::new(Call::GradScale(call)).count(count)
 }
 
 fn grad_repeat(r: &mut Random) -> Case {
@@ -641,8 +681,9 @@ fn grad_repeat(r: &mut Random) -> Case {
     let (g, mask) = (r.bytes(n as usize), r.mask(n as usize));
     let mut gx = vec![0; (n * repeat) as usize];
     let count = reference::grad_repeat(&p, mask.as_deref(), &g, &mut gx);
-    let case = Case::new(Op::GradRepeat, p.fields()).count(count).input(&g).optional(mask.as_deref());
-    case.input::<i32>(&[]).input::<u8>(&[]).output(&gx)
+    let mask = mask.as_deref().map(input);
+    let call = GradRepeat { p, g: input(&g), mask, m: None, shift: None, gx: output(&gx) };
+    Case::new(Call::GradRepeat(call)).count(count)
 }
 
 fn sum(r: &mut Random) -> Case {
@@ -650,17 +691,17 @@ fn sum(r: &mut Random) -> Case {
     let (a, b) = (r.bytes(p.n as usize), r.bytes(p.n as usize));
     let mut gx = a.clone();
     let count = reference::sum(&mut gx, &b);
-    Case::new(Op::Sum, p.fields()).count(count).input(&a).input(&b).output(&gx)
+    Case::new(Call::Sum(Sum { p, a: input(&a), b: input(&b), gx: output(&gx) })).count(count)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Of all cases of an op, how many do what the test asks.
-    fn share(cases: &[Case], op: Op, test: impl Fn(&Case) -> bool) -> f64 {
-        let of: Vec<&Case> = cases.iter().filter(|c| c.op == op).collect();
-        assert!(of.len() >= 40, "{op:?}");
+    /// Of all cases of a kernel, how many do what the test asks.
+    fn share(cases: &[Case], kernel: Kernel, test: impl Fn(&Case) -> bool) -> f64 {
+        let of: Vec<&Case> = cases.iter().filter(|c| c.call.kernel() == kernel).collect();
+        assert!(of.len() >= 40, "{kernel:?}");
         of.iter().filter(|c| test(c)).count() as f64 / of.len() as f64
     }
 
@@ -669,23 +710,46 @@ mod tests {
     }
 
     #[test]
+    fn no_kernel_is_without_cases() {
+        let cases = suite();
+        for &kernel in Kernel::ALL {
+            assert!(cases.iter().filter(|c| c.call.kernel() == kernel).count() >= 40, "{kernel:?}");
+        }
+    }
+
+    #[test]
     fn cases_exercise_what_they_name() {
         let cases = suite();
-        for op in [Op::Conv, Op::Depthwise, Op::Add, Op::AveragePool, Op::MaxPool, Op::Requantize, Op::Mean] {
-            let some =
-                share(&cases, op, |c| c.buffers.iter().any(|b| matches!(b, Buffer::Output(_, after) if varied(after))));
-            assert!(some > 0.5, "{op:?}: outputs vary in {some}");
+        for kernel in [
+            Kernel::Conv,
+            Kernel::Depthwise,
+            Kernel::Add,
+            Kernel::AveragePool,
+            Kernel::MaxPool,
+            Kernel::Requantize,
+            Kernel::Mean,
+        ] {
+            let some = share(&cases, kernel, |c| {
+                c.buffers().iter().any(|b| matches!(b, Some(Buffer::Output(_, after)) if varied(after)))
+            });
+            assert!(some > 0.5, "{kernel:?}: outputs vary in {some}");
         }
-        for op in
-            [Op::ConvInputGrad, Op::DepthwiseInputGrad, Op::AveragePoolGrad, Op::MaxPoolGrad, Op::GradScale, Op::Sum]
-        {
-            let some = share(&cases, op, |c| c.count > 0);
-            assert!((0.1..0.99).contains(&some), "{op:?}: {some} saturate");
+        for kernel in [
+            Kernel::ConvInputGrad,
+            Kernel::DepthwiseInputGrad,
+            Kernel::AveragePoolGrad,
+            Kernel::MaxPoolGrad,
+            Kernel::GradScale,
+            Kernel::Sum,
+        ] {
+            let some = share(&cases, kernel, |c| c.count > 0);
+            assert!((0.1..0.99).contains(&some), "{kernel:?}: {some} saturate");
         }
-        for op in [Op::ConvWeightStep, Op::DepthwiseWeightStep, Op::BiasStep, Op::HeadUpdate] {
-            let some =
-                share(&cases, op, |c| c.buffers.iter().any(|b| matches!(b, Buffer::Output(was, is) if was != is)));
-            assert!(some > 0.5, "{op:?}: {some} change anything");
+        for kernel in [Kernel::ConvWeightStep, Kernel::DepthwiseWeightStep, Kernel::BiasStep, Kernel::HeadUpdate] {
+            let some = share(&cases, kernel, |c| {
+                c.buffers().iter().any(|b| matches!(b, Some(Buffer::Output(was, is)) if was != is))
+            });
+            assert!(some > 0.5, "{kernel:?}: {some} change anything");
         }
     }
 }

@@ -6,16 +6,18 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate may use of the workspace. `plan` and `spec` know nothing of the others.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("spec", &[]),
     ("plan", &[]),
     ("kernels", &["spec"]),
     ("ir", &["spec"]),
     ("passes", &["ir", "spec"]),
     ("import", &["ir", "spec"]),
-    ("lower", &["ir", "plan", "spec"]),
-    ("exec", &["ir", "kernels", "lower", "passes", "spec"]),
-    ("napi", &["spec", "kernels", "ir", "passes", "import", "plan", "lower", "exec"]),
+    ("program", &["spec"]),
+    ("lower", &["ir", "plan", "program", "spec"]),
+    ("exec", &["kernels", "program", "spec"]),
+    ("compile", &["exec", "ir", "lower", "passes", "program", "spec"]),
+    ("napi", &["compile", "exec", "import", "ir", "lower", "passes", "program", "spec"]),
     ("conformance", &["spec", "kernels"]),
 ];
 

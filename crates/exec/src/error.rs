@@ -1,22 +1,9 @@
-/// An error while compiling or running a Program on the host. `code()` is stable.
+/// Why a Program cannot be run, or stopped. `code()` is stable.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
-    /// A graph that a pass rejects.
+    /// A Program whose steps contradict each other.
     #[error(transparent)]
-    Ir(#[from] tinytrain_ir::IrError),
-    /// A graph that cannot be lowered.
-    #[error(transparent)]
-    Lower(#[from] tinytrain_lower::LowerError),
-    /// A Program whose steps contradict each other: a bug in this package.
-    #[error("internal: step {step} ({label}): {what}")]
-    Program {
-        /// Index of the step.
-        step: usize,
-        /// Its label.
-        label: String,
-        /// The violated rule.
-        what: String,
-    },
+    Program(#[from] tinytrain_program::VerifyError),
     /// An input, label, state or data set of the wrong size.
     #[error("{what}: {found}, but {expected} is expected")]
     Size {
@@ -45,9 +32,7 @@ impl ExecError {
     /// Stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Ir(e) => e.code(),
-            Self::Lower(e) => e.code(),
-            Self::Program { .. } => "INTERNAL",
+            Self::Program(_) => "PROGRAM_BROKEN",
             Self::Size { .. } => "SIZE_MISMATCH",
             Self::Usage(_) => "USAGE",
             Self::Kernels(_) => "KERNELS_UNAVAILABLE",

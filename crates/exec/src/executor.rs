@@ -1,17 +1,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tinytrain_ir::TensorId;
 use tinytrain_kernels::simd::{self, Kernels, Layer, Unit};
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
-use tinytrain_lower::{Frontier, Kernel, Program, Slot};
+use tinytrain_program::{LiveIn, Operand, Program, Region, Slot, TensorNumber};
 use tinytrain_spec::arith::Real31;
+use tinytrain_spec::kernels::Call;
 use tinytrain_spec::params::UpdateParams;
 use tinytrain_spec::softmax::{self, HeadResult};
 
 use crate::ExecError;
 use crate::fast::{Fast, chosen_kernels, require};
-use crate::memory::{Memory, Views};
+use crate::memory::{Memory, StepMemory};
 
 /// What one training step found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,13 +47,13 @@ pub struct Executor {
     saturated: Vec<u64>,
     result: HeadResult,
     poison: bool,
-    trace: Option<Vec<(TensorId, Vec<i8>)>>,
+    trace: Option<Vec<(TensorNumber, Vec<i8>)>>,
     /// Least nanoseconds of each step so far.
     profile: Option<Vec<u64>>,
 }
 
 impl Executor {
-    /// Loads a Program: memory is set aside, every slot checked, the state set to its start, weights packed for the kernels of
+    /// Loads a Program: memory is set aside, the Program verified, the state set to its start, weights packed for the kernels of
     /// [`chosen_kernels`].
     pub fn new(program: Arc<Program>) -> Result<Self, ExecError> {
         Self::with_kernels(program, chosen_kernels()?)
@@ -93,7 +93,7 @@ impl Executor {
     }
 
     /// The tensors kept since [`Executor::trace`], in the order they were made.
-    pub fn take_trace(&mut self) -> Vec<(TensorId, Vec<i8>)> {
+    pub fn take_trace(&mut self) -> Vec<(TensorNumber, Vec<i8>)> {
         self.trace.take().unwrap_or_default()
     }
 
@@ -118,7 +118,7 @@ impl Executor {
     }
 
     fn whole_state(&self) -> Slot {
-        Slot { region: tinytrain_lower::Region::State, offset: 0, bytes: self.program.state_bytes }
+        Slot { region: Region::State, offset: 0, bytes: self.program.state_bytes }
     }
 
     /// Training steps so far.
@@ -175,8 +175,9 @@ impl Executor {
 
     /// The error of the last labelled forward pass and its shift.
     pub fn error(&self) -> (&[i16], i32) {
-        let step = &self.program.steps[self.program.forward - 1];
-        (step.args[1].slot().map_or(&[], |s| self.memory.read(s)), self.result.k)
+        let last = self.program.forward.checked_sub(1).map(|i| &self.program.steps[i].call);
+        let slot = if let Some(Call::HeadError(c)) = last { c.e.slot() } else { None };
+        (slot.map_or(&[], |s| self.memory.read(s)), self.result.k)
     }
 
     /// The forward pass with a label: loss and error, but no update.
@@ -194,13 +195,13 @@ impl Executor {
         Ok(self.train_from(0, label, lr))
     }
 
-    /// Keeps what the first `steps` steps make of a sample: the tensors of that frontier, one after the other. At most `program.prefix` steps.
+    /// Keeps what the first `steps` steps make of a sample: the tensors of that live_in, one after the other. At most `program.prefix` steps.
     pub fn prefix(&mut self, steps: usize, input: &[i8], out: &mut Vec<i8>) -> Result<(), ExecError> {
         let program = self.program.clone();
-        let frontier = frontier(&program, steps)?;
+        let live_in = live_in(&program, steps)?;
         self.load(input)?;
         self.run(0, steps, Given { label: None, lr: Real31::ZERO });
-        frontier.iter().for_each(|(_, s)| out.extend_from_slice(self.memory.read(*s)));
+        live_in.iter().for_each(|(_, s)| out.extend_from_slice(self.memory.read(*s)));
         Ok(())
     }
 
@@ -227,13 +228,13 @@ impl Executor {
 
     fn load_kept(&mut self, steps: usize, kept: &[i8]) -> Result<(), ExecError> {
         let program = self.program.clone();
-        let frontier = frontier(&program, steps)?;
-        size("kept activations in bytes", kept.len(), frontier_bytes(frontier))?;
+        let live_in = live_in(&program, steps)?;
+        size("kept activations in bytes", kept.len(), live_in_bytes(live_in))?;
         if self.poison {
             self.memory.arena().fill(POISON);
         }
         let mut rest = kept;
-        for (_, slot) in frontier {
+        for (_, slot) in live_in {
             let (tensor, tail) = rest.split_at(slot.bytes as usize);
             self.memory.write(*slot).copy_from_slice(tensor);
             rest = tail;
@@ -265,7 +266,7 @@ impl Executor {
     }
 
     fn load(&mut self, input: &[i8]) -> Result<(), ExecError> {
-        let slot = self.program.input;
+        let slot = self.program.input.slot;
         size("sample in bytes", input.len(), slot.bytes as usize)?;
         if self.poison {
             self.memory.arena().fill(POISON);
@@ -280,7 +281,7 @@ impl Executor {
         let mut total = 0;
         for i in from..to {
             let step = &program.steps[i];
-            let views = self.memory.step(&program.consts, &step.args);
+            let memory = self.memory.step(&program.consts);
             let context = Context {
                 given,
                 result: &mut self.result,
@@ -292,8 +293,8 @@ impl Executor {
             let unit = self.fast.as_ref().map(|f| f.unit);
             let start = self.profile.is_some().then(Instant::now);
             let saturated = match self.fast.as_mut().and_then(|f| f.layer(i)) {
-                Some(layer) => packed(layer, &step.kernel, &views, context),
-                None => dispatch(unit, &step.kernel, &views, context),
+                Some(layer) => packed(layer, &step.call, &memory, context),
+                None => dispatch(unit, &step.call, &memory, context),
             } as u64;
             if let (Some(profile), Some(start)) = (&mut self.profile, start) {
                 profile[i] = profile[i].min(start.elapsed().as_nanos() as u64);
@@ -304,8 +305,8 @@ impl Executor {
                 trace.extend(step.finished.iter().map(|(t, slot)| (*t, self.memory.read(*slot).to_vec())));
             }
             if self.poison {
-                for b in program.buffers.iter().filter(|b| b.buffer.end as usize == i + 1) {
-                    self.memory.arena()[b.offset as usize..][..b.buffer.size as usize].fill(POISON);
+                for b in program.buffers.iter().filter(|b| b.end as usize == i + 1) {
+                    self.memory.arena()[b.offset as usize..][..b.size as usize].fill(POISON);
                 }
             }
         }
@@ -316,17 +317,17 @@ impl Executor {
 /// Overwrites dead bytes in debug mode; any value would do.
 const POISON: u8 = 0xa5;
 
-fn frontier(program: &Program, steps: usize) -> Result<&Frontier, ExecError> {
-    program.frontiers.get(steps).ok_or(ExecError::Size {
+fn live_in(program: &Program, steps: usize) -> Result<&LiveIn, ExecError> {
+    program.live_in.get(steps).ok_or(ExecError::Size {
         what: "steps of a frozen prefix",
         found: steps,
         expected: program.prefix,
     })
 }
 
-/// Bytes of a frontier's tensors.
-pub fn frontier_bytes(frontier: &Frontier) -> usize {
-    frontier.iter().map(|(_, s)| s.bytes as usize).sum()
+/// Bytes of a live_in's tensors.
+pub fn live_in_bytes(live_in: &LiveIn) -> usize {
+    live_in.iter().map(|(_, s)| s.bytes as usize).sum()
 }
 
 fn size(what: &'static str, found: usize, expected: usize) -> Result<(), ExecError> {
@@ -355,21 +356,28 @@ fn copied<'c>(from: &[i8], to: &'c mut Vec<i8>) -> &'c [i8] {
     to
 }
 
-/// One call of a convolution's kernels over packed weights; argument numbers are those listed with [`Kernel`].
-fn packed(layer: &mut Layer, kernel: &Kernel, v: &Views, c: Context) -> u32 {
-    match kernel {
-        Kernel::Conv { .. } => layer.run(v.get(0), v.get(5), v.out(8), v.mask_out(9), c.scratch),
-        Kernel::ConvInputGrad { shift, .. } => return layer.input_grad(*shift, v.get(0), v.out(4), c.scratch),
-        Kernel::ConvWeightStep { u, .. } => {
-            layer.weight_step(&c.update(u), v.get(0), v.get(1), v.u32(3), v.out(4), v.out(5), c.scratch);
+/// One call of a convolution's kernels over packed weights.
+fn packed(layer: &mut Layer, call: &Call<Operand>, memory: &StepMemory, c: Context) -> u32 {
+    match call {
+        Call::Conv(k) | Call::Depthwise(k) => {
+            let v = k.views(memory);
+            layer.run(v.x, v.offset.unwrap_or_default(), v.y, v.mask, c.scratch);
+        }
+        Call::ConvInputGrad(k) | Call::DepthwiseInputGrad(k) => {
+            let v = k.views(memory);
+            return layer.input_grad(k.shift, v.g, v.gx, c.scratch);
+        }
+        Call::ConvWeightStep(k) | Call::DepthwiseWeightStep(k) => {
+            let v = k.views(memory);
+            layer.weight_step(&c.update(&k.u), v.g, v.x, v.qas, v.q, v.lo.unwrap_or_default(), c.scratch);
         }
         _ => unreachable!("only convolutions are packed"),
     }
     0
 }
 
-/// One kernel call: argument numbers are those listed with [`Kernel`]. Loops over single elements run as compiled for `unit`, if there is one.
-fn dispatch(unit: Option<Unit>, kernel: &Kernel, v: &Views, c: Context) -> u32 {
+/// One kernel call. Loops over single elements run as compiled for `unit`, if there is one.
+fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Context) -> u32 {
     macro_rules! k {
         ($name:ident($($arg:expr),* $(,)?)) => {
             match unit {
@@ -378,71 +386,123 @@ fn dispatch(unit: Option<Unit>, kernel: &Kernel, v: &Views, c: Context) -> u32 {
             }
         };
     }
-    let weights = |first: usize| Weights { frozen: v.i8(first), trained: v.get(first + 1), channels: v.u16(first + 2) };
-    match kernel {
-        Kernel::Conv { depthwise, p } => {
-            let (bias, scales) = (Bias { base: v.i32(4), offset: v.get(5) }, Scales { m: v.i32(6), shift: v.u8(7) });
-            let run = if *depthwise { reference::depthwise } else { reference::conv };
-            run(p, v.get(0), weights(1), bias, scales, v.out(8), v.mask_out(9), c.scratch);
+    let depthwise = call.kernel().depthwise();
+    match call {
+        Call::Conv(k) | Call::Depthwise(k) => {
+            let v = k.views(memory);
+            let bias = Bias { base: v.bias, offset: v.offset.unwrap_or_default() };
+            let scales = Scales { m: v.m, shift: v.shift.unwrap_or_default() };
+            let run = if depthwise { reference::depthwise } else { reference::conv };
+            run(&k.p, v.x, weights(v.frozen, v.trained, v.channels), bias, scales, v.y, v.mask, c.scratch);
         }
-        Kernel::ConvInputGrad { depthwise, p, shift } => {
-            let run = if *depthwise { reference::depthwise_input_grad } else { reference::conv_input_grad };
-            return run(p, *shift, v.get(0), weights(1), v.out(4), c.scratch);
+        Call::ConvInputGrad(k) | Call::DepthwiseInputGrad(k) => {
+            let v = k.views(memory);
+            let run = if depthwise { reference::depthwise_input_grad } else { reference::conv_input_grad };
+            return run(&k.p, k.shift, v.g, weights(v.frozen, v.trained, v.channels), v.gx, c.scratch);
         }
-        Kernel::ConvWeightStep { depthwise, p, u } => {
-            let run = if *depthwise { reference::depthwise_weight_step } else { reference::conv_weight_step };
-            run(p, &c.update(u), v.get(0), v.get(1), v.u16(2), v.u32(3), v.out(4), v.out(5), c.scratch);
+        Call::ConvWeightStep(k) | Call::DepthwiseWeightStep(k) => {
+            let v = k.views(memory);
+            let (u, channels, lo) = (c.update(&k.u), v.channels.unwrap_or_default(), v.lo.unwrap_or_default());
+            let run = if depthwise { reference::depthwise_weight_step } else { reference::conv_weight_step };
+            run(&k.p, &u, v.g, v.x, channels, v.qas, v.q, lo, c.scratch);
         }
-        Kernel::BiasStep { channels, u, layer, .. } => {
-            k!(bias_step(*channels as usize, &c.update(u), *layer, v.get(0), v.u32(1), v.i32(2), v.out(3)));
+        Call::BiasStep(k) => {
+            let v = k.views(memory);
+            k!(bias_step(k.channels as usize, &c.update(&k.u), k.layer, v.g, v.qas, v.base, v.offset));
         }
-        Kernel::Add { p } if v.aliased(0, 2) || v.aliased(1, 2) => {
+        Call::Add(k) => {
+            let v = k.views(memory);
             let [a, b] = c.copies;
-            k!(add(p, copied(v.get(0), a), copied(v.get(1), b), v.out(2), v.mask_out(3)));
+            // An input that is the output is copied first: the kernel wants them apart.
+            let (a, b) = (v.a.unwrap_or_else(|| copied(v.y, a)), v.b.unwrap_or_else(|| copied(v.y, b)));
+            k!(add(&k.p, a, b, v.y, v.mask));
         }
-        Kernel::Add { p } => k!(add(p, v.get(0), v.get(1), v.out(2), v.mask_out(3))),
-        Kernel::Requantize { p } => {
-            k!(requantize(p, copied(v.get(0), &mut c.copies[0]), v.out(1), v.mask_out(2)));
+        Call::Requantize(k) => {
+            let v = k.views(memory);
+            let x = v.x.unwrap_or_else(|| copied(v.y, &mut c.copies[0]));
+            k!(requantize(&k.p, x, v.y, v.mask));
         }
-        Kernel::AveragePool { p } => k!(average_pool(p, v.get(0), v.out(1), v.mask_out(2))),
-        Kernel::AveragePoolGrad { p } => return k!(average_pool_grad(p, v.get(0), v.mask(1), v.out(2))),
-        Kernel::MaxPool { p } => k!(max_pool(p, v.get(0), v.out(1), v.mask_out(2))),
-        Kernel::MaxPoolGrad { p } => return k!(max_pool_grad(p, v.get(0), v.get(1), v.mask(2), v.out(3))),
-        Kernel::Mean { p } => k!(mean(p, v.get(0), v.out(1), v.mask_out(2))),
-        Kernel::Softmax { p } => reference::softmax(p, v.get(0), v.out(1)),
-        Kernel::CopyBox { p } => return reference::copy_box(p, v.get(0), v.out(1)),
-        Kernel::Fill { p } => reference::fill(p, v.out(0)),
-        Kernel::HeadLogits { p } => k!(head_logits(p, v.get(0), v.get(1), v.get(2), v.out(3))),
-        Kernel::HeadError { scale, .. } => {
+        Call::AveragePool(k) => {
+            let v = k.views(memory);
+            k!(average_pool(&k.p, v.x, v.y, v.mask));
+        }
+        Call::AveragePoolGrad(k) => {
+            let v = k.views(memory);
+            return k!(average_pool_grad(&k.p, v.g, v.mask, v.gx));
+        }
+        Call::MaxPool(k) => {
+            let v = k.views(memory);
+            k!(max_pool(&k.p, v.x, v.y, v.mask));
+        }
+        Call::MaxPoolGrad(k) => {
+            let v = k.views(memory);
+            return k!(max_pool_grad(&k.p, v.x, v.g, v.mask, v.gx));
+        }
+        Call::Mean(k) => {
+            let v = k.views(memory);
+            k!(mean(&k.p, v.x, v.y, v.mask));
+        }
+        Call::Softmax(k) => {
+            let v = k.views(memory);
+            reference::softmax(&k.p, v.x, v.y);
+        }
+        Call::CopyBox(k) => {
+            let v = k.views(memory);
+            return reference::copy_box(&k.p, v.src, v.dst);
+        }
+        Call::Fill(k) => reference::fill(&k.p, k.views(memory).dst),
+        Call::HeadLogits(k) => {
+            let v = k.views(memory);
+            k!(head_logits(&k.p, v.x, v.w, v.bias, v.logits));
+        }
+        Call::SoftmaxScores(k) => *c.result = softmax::softmax(k.views(memory).logits, k.scale),
+        Call::HeadError(k) => {
+            let v = k.views(memory);
             *c.result = match c.given.label {
-                Some(label) => softmax::head_error(v.out(0), *scale, label, v.out(1)),
-                None => softmax::softmax(v.out(0), *scale),
+                Some(label) => softmax::head_error(v.logits, k.scale, label, v.e),
+                None => softmax::softmax(v.logits, k.scale),
             };
         }
-        Kernel::HeadInputGrad { p } => return k!(head_input_grad(p, v.get(0), v.get(1), v.out(2))),
-        Kernel::HeadUpdate { p, weight_q, bias_q } => {
-            let (lr, kk) = (c.given.lr, c.result.k);
-            k!(head_update(p, lr, *weight_q, *bias_q, kk, v.get(0), v.get(1), v.out(2), v.out(3)));
+        Call::HeadInputGrad(k) => {
+            let v = k.views(memory);
+            return k!(head_input_grad(&k.p, v.w, v.e, v.gx));
         }
-        Kernel::GradScale { p } => {
-            if !v.aliased(0, 4) {
-                v.out::<i8>(4).copy_from_slice(v.get(0));
-            }
-            return k!(grad_scale(p, v.i32(2), v.u8(3), v.mask(1), v.out(4)));
+        Call::HeadUpdate(k) => {
+            let v = k.views(memory);
+            k!(head_update(&k.p, c.given.lr, k.weight_q, k.bias_q, c.result.k, v.x, v.e, v.w, v.bias));
         }
-        Kernel::GradRepeat { p } => return k!(grad_repeat(p, v.mask(1), v.get(0), v.out(4))),
-        Kernel::Sum { .. } => {
-            if v.aliased(0, 2) && v.aliased(1, 2) {
-                let doubled = copied(v.get(0), &mut c.copies[0]);
-                return k!(sum(v.out(2), doubled));
+        Call::GradScale(k) => {
+            let v = k.views(memory);
+            if let Some(g) = v.g {
+                v.gx.copy_from_slice(g);
             }
-            // The sum commutes, so it goes into whichever input the output stands on.
-            let other = if v.aliased(1, 2) { 0 } else { 1 };
-            if !v.aliased(0, 2) && !v.aliased(1, 2) {
-                v.out::<i8>(2).copy_from_slice(v.get(0));
-            }
-            return k!(sum(v.out(2), v.get(other)));
+            return k!(grad_scale(&k.p, v.m.unwrap_or_default(), v.shift.unwrap_or_default(), v.mask, v.gx));
+        }
+        Call::GradRepeat(k) => {
+            let v = k.views(memory);
+            return k!(grad_repeat(&k.p, v.mask, v.g, v.gx));
+        }
+        Call::Sum(k) => {
+            let v = k.views(memory);
+            // The sum commutes, so it goes into whichever input the output is.
+            let other = match (v.a, v.b) {
+                (Some(a), Some(b)) => {
+                    v.gx.copy_from_slice(a);
+                    b
+                }
+                (Some(other), None) | (None, Some(other)) => other,
+                (None, None) => copied(v.gx, &mut c.copies[0]),
+            };
+            return k!(sum(v.gx, other));
         }
     }
     0
+}
+
+fn weights<'m>(frozen: Option<&'m [i8]>, trained: Option<&'m [i8]>, channels: Option<&'m [u16]>) -> Weights<'m> {
+    Weights {
+        frozen: frozen.unwrap_or_default(),
+        trained: trained.unwrap_or_default(),
+        channels: channels.unwrap_or_default(),
+    }
 }

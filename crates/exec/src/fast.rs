@@ -2,7 +2,8 @@ use std::sync::OnceLock;
 
 use tinytrain_kernels::simd::{Kernels, Layer, Unit};
 use tinytrain_kernels::{Scales, Weights};
-use tinytrain_lower::{Arg, Kernel, Program, Slot, Step};
+use tinytrain_program::{Operand, Program, Slot};
+use tinytrain_spec::kernels::Call;
 
 use crate::ExecError;
 use crate::memory::Memory;
@@ -55,19 +56,29 @@ impl Fast {
     pub fn new(unit: Unit, program: &Program, memory: &mut Memory) -> Self {
         let mut fast = Self { unit, layers: Vec::new(), trained: Vec::new(), of: vec![None; program.steps.len()] };
         for (i, step) in program.steps.iter().enumerate() {
-            let Kernel::Conv { depthwise, p } = &step.kernel else { continue };
-            let users: Vec<usize> = (i..program.steps.len()).filter(|&j| uses(&program.steps[j], step)).collect();
-            let input_grad = users.iter().any(|&j| matches!(program.steps[j].kernel, Kernel::ConvInputGrad { .. }));
-            let v = memory.step(&program.consts, &step.args);
-            let w = Weights { frozen: v.i8(1), trained: v.get(2), channels: v.u16(3) };
-            let scales = Scales { m: v.i32(6), shift: v.u8(7) };
-            if let Some(layer) = Layer::new(unit, p, *depthwise, w, v.i32(4), scales, input_grad) {
-                for j in users {
+            let (Call::Conv(c) | Call::Depthwise(c)) = &step.call else { continue };
+            // The frozen and trained part of the weights are what a layer's steps share.
+            let weights = (c.frozen, c.trained);
+            let later = program.steps.iter().enumerate().skip(i + 1);
+            let users: Vec<usize> = later.filter(|(_, s)| uses(&s.call, weights)).map(|(j, _)| j).collect();
+            let is_input_grad =
+                |&j: &usize| matches!(program.steps[j].call, Call::ConvInputGrad(_) | Call::DepthwiseInputGrad(_));
+            let input_grad = users.iter().any(is_input_grad);
+            let v = c.views(&memory.step(&program.consts));
+            let w = Weights {
+                frozen: v.frozen.unwrap_or_default(),
+                trained: v.trained.unwrap_or_default(),
+                channels: v.channels.unwrap_or_default(),
+            };
+            let scales = Scales { m: v.m, shift: v.shift.unwrap_or_default() };
+            let depthwise = step.call.kernel().depthwise();
+            if let Some(layer) = Layer::new(unit, &c.p, depthwise, w, v.bias, scales, input_grad) {
+                for j in users.into_iter().chain([i]) {
                     debug_assert!(fast.of[j].is_none(), "a step works with one layer");
                     fast.of[j] = Some(fast.layers.len());
                 }
                 fast.layers.push(layer);
-                fast.trained.push(step.args[2].slot());
+                fast.trained.push(c.trained.and_then(Operand::slot));
             }
         }
         fast
@@ -88,17 +99,11 @@ impl Fast {
     }
 }
 
-/// Whether a step works with the weights of a convolution's forward step.
-fn uses(step: &Step, conv: &Step) -> bool {
-    let same = |i: usize, j: usize| match (step.args[i], conv.args[j]) {
-        (Arg::Const(a), Arg::Const(b)) => a == b,
-        (Arg::None, Arg::None) => true,
-        (a, b) => a.slot().is_some() && a.slot() == b.slot(),
-    };
-    match &step.kernel {
-        Kernel::Conv { .. } => std::ptr::eq(step, conv),
-        Kernel::ConvInputGrad { .. } => same(1, 1) && same(2, 2),
-        Kernel::ConvWeightStep { .. } => step.args[4].slot().is_some() && step.args[4].slot() == conv.args[2].slot(),
+/// Whether a gradient or update works with these weights, a frozen and a trained part.
+fn uses(call: &Call<Operand>, (frozen, trained): (Option<Operand>, Option<Operand>)) -> bool {
+    match call {
+        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => (c.frozen, c.trained) == (frozen, trained),
+        Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => Some(c.q) == trained,
         _ => false,
     }
 }

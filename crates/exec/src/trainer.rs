@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
-use tinytrain_lower::Program;
+use tinytrain_program::Program;
 
 use crate::{ActivationCache, Augment, ExecError, Executor, SampleSource, Schedule, permutation};
 
@@ -130,9 +130,9 @@ impl Trainer {
         let end = self.step.saturating_add(steps).min(self.options.schedule.steps);
         self.fill(control)?;
         control.start(end - self.step);
-        let shape = [program.input_shape.h, program.input_shape.w, program.input_shape.c];
-        let zero = program.input_quant.zero as i8;
-        let mut sample = vec![0i8; program.input.bytes as usize];
+        let shape = program.input.shape.map(|n| n as usize);
+        let zero = program.input.zero as i8;
+        let mut sample = vec![0i8; program.input.slot.bytes as usize];
         let mut report = RunReport::default();
         while self.step < end && !control.stopped() {
             let index = self.index_of(self.step);
@@ -226,7 +226,7 @@ pub fn evaluate(
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![(0u32, 0i32); n]);
     parallel(executor, threads, |executor| {
-        let mut sample = vec![0i8; executor.program().input.bytes as usize];
+        let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= n || control.stopped() {

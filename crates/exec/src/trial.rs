@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tinytrain_lower::Program;
+use tinytrain_program::Program;
 
 use crate::{
     ActivationCache, Augment, Control, ExecError, Executor, SampleSource, Schedule, TrainOptions, Trainer, checksum,
@@ -53,7 +53,7 @@ pub fn trial(
 fn measure(mut executor: Executor, measured: &CachedSamples, control: &Control) -> Result<TrialResult, ExecError> {
     let CachedSamples { samples, cache } = measured;
     let cache = cache.as_ref().filter(|c| c.fits(&executor));
-    let mut sample = vec![0i8; executor.program().input.bytes as usize];
+    let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
     let (mut correct, mut loss) = (0, 0);
     for i in 0..samples.len() {
         if control.stopped() {

@@ -1,19 +1,21 @@
-//! Turns a scheduled graph into a [`Program`]: steps whose operands are byte offsets. The host executes it, the emitter prints it; neither
-//! decides anything about memory or arithmetic any more.
+//! Turns a scheduled graph into a [`Program`](tinytrain_program::Program): nodes become calls of the kernel table, tensors become buffers, the planner
+//! finds their places.
 //!
-//! A step's arguments stand in the order of its C kernel's parameters. Memory is of three kinds: the arena (activations, masks, gradients, scratch:
-//! planned by lifetime), the state (what is trained: permanent), constants (flash).
+//! * `lower`: node by node; `conv`, `head`, `movement`: those that take more than a line.
+//! * `blocks`: buffers of the arena by lifetime, what is computed in place, the plan.
+//! * `storage`: constants and trainable tensors.
 
-mod describe;
+mod blocks;
+mod conv;
 mod error;
+mod head;
 mod lower;
-mod program;
-mod state;
+mod movement;
+mod storage;
 mod target;
 mod work;
 
 pub use error::LowerError;
 pub use lower::{Options, lower};
-pub use program::{Arg, Const, Data, Frontier, Init, Kernel, Placed, Program, Region, Slot, State, StateKind, Step};
 pub use target::{Memory, MemoryItem, MemoryTable, RegionTotal, Target, TargetError};
-pub use work::{CostError, Costs, TERMS, Work};
+pub use work::{CostError, Costs};

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Init, Kernel, Program, StateKind, Step};
+use tinytrain_program::{Init, Program, StateKind, Step};
 
 const TABLE: &str = include_str!("targets.json");
 /// `tt_counters`: steps, a reserved word, saturations.
@@ -179,6 +179,13 @@ impl Target {
         }
     }
 
+    /// The C files of kernels that a Program needs.
+    pub fn kernel_files(&self, program: &Program) -> Vec<String> {
+        let mut files = Calls::new(self.board, program).files();
+        files.retain(|f| f.starts_with("kernels/"));
+        files
+    }
+
     fn flash_items(&self, program: &Program, pixel_tables: u32, calls: &Calls) -> [MemoryItem; 5] {
         let flash = |name, bytes, exact| MemoryItem { name, region: Memory::Flash, bytes, exact };
         let up4 = |n: usize| (n as u32).next_multiple_of(4);
@@ -207,7 +214,7 @@ fn sram_items(program: &Program, stack: u32) -> [MemoryItem; 10] {
     let protocol = table().protocol;
     // The context as C lays it out: arena, state from a multiple of 4, counters from a multiple of 8; the protocol behind it, the whole a
     // multiple of 8.
-    let context = (program.arena_bytes.next_multiple_of(4) + program.state_bytes).next_multiple_of(8) + COUNTERS_BYTES;
+    let context = program.context_bytes();
     let whole = (context + protocol).next_multiple_of(8);
     let known = program.arena_bytes + weights + residuals + biases + head + COUNTERS_BYTES + protocol;
     [
@@ -229,80 +236,20 @@ fn parameter_bytes(program: &Program) -> u32 {
     let mut seen = BTreeSet::new();
     let mut sum = 0;
     for step in &program.steps {
-        for (text, bytes) in step.kernel.constants() {
-            if seen.insert(text) {
-                sum += bytes;
+        step.call.params(&mut |_, value| {
+            if seen.insert(format!("{value:?}")) {
+                sum += value.flash_bytes();
             }
-        }
+        });
     }
     sum
 }
 
 /// At most what the emitted steps compile to.
 fn model_code(program: &Program) -> u32 {
-    let step = |s: &Step| CALL_CODE + ARGUMENT_CODE * (s.args.len() as u32 + 2);
+    let step = |s: &Step| CALL_CODE + ARGUMENT_CODE * (s.call.kernel().spec().operands.len() as u32 + 2);
     let parts = 5 * CALL_CODE;
     program.steps.iter().map(step).sum::<u32>() + program.states.len() as u32 * INIT_CODE + parts
-}
-
-impl Kernel {
-    /// The C function.
-    pub fn c_function(&self) -> &'static str {
-        match self {
-            Self::Conv { depthwise: false, .. } => "tt_conv",
-            Self::Conv { .. } => "tt_depthwise",
-            Self::ConvInputGrad { depthwise: false, .. } => "tt_conv_input_grad",
-            Self::ConvInputGrad { .. } => "tt_depthwise_input_grad",
-            Self::ConvWeightStep { depthwise: false, .. } => "tt_conv_weight_step",
-            Self::ConvWeightStep { .. } => "tt_depthwise_weight_step",
-            Self::BiasStep { .. } => "tt_bias_step",
-            Self::Add { .. } => "tt_add",
-            Self::Requantize { .. } => "tt_requantize",
-            Self::AveragePool { .. } => "tt_average_pool",
-            Self::AveragePoolGrad { .. } => "tt_average_pool_grad",
-            Self::MaxPool { .. } => "tt_max_pool",
-            Self::MaxPoolGrad { .. } => "tt_max_pool_grad",
-            Self::Mean { .. } => "tt_mean",
-            Self::Softmax { .. } => "tt_softmax",
-            Self::CopyBox { .. } => "tt_copy_box",
-            Self::Fill { .. } => "tt_fill",
-            Self::HeadLogits { .. } => "tt_head_logits",
-            Self::HeadError { .. } => "tt_head_error",
-            Self::HeadInputGrad { .. } => "tt_head_input_grad",
-            Self::HeadUpdate { .. } => "tt_head_update",
-            Self::GradScale { .. } => "tt_grad_scale",
-            Self::GradRepeat { .. } => "tt_grad_repeat",
-            Self::Sum { .. } => "tt_sum",
-        }
-    }
-
-    /// The constants it needs in flash: what tells them apart, and their size.
-    fn constants(&self) -> Vec<(String, u32)> {
-        macro_rules! fields {
-            ($p:expr) => {
-                (format!("{:?}", $p), 4 * $p.fields().len() as u32)
-            };
-        }
-        let real = |r: &tinytrain_spec::arith::Real31| (format!("{r:?}"), 8);
-        match self {
-            Self::Conv { p, .. } | Self::ConvInputGrad { p, .. } => vec![fields!(p)],
-            Self::ConvWeightStep { p, u, .. } => vec![fields!(p), fields!(u)],
-            Self::BiasStep { u, layer, .. } => vec![fields!(u), real(layer)],
-            Self::Add { p } => vec![fields!(p)],
-            Self::Requantize { p } => vec![fields!(p)],
-            Self::AveragePool { p } | Self::AveragePoolGrad { p } => vec![fields!(p)],
-            Self::MaxPool { p } | Self::MaxPoolGrad { p } => vec![fields!(p)],
-            Self::Mean { p } => vec![fields!(p)],
-            Self::Softmax { p } => vec![fields!(p)],
-            Self::CopyBox { p } => vec![fields!(p)],
-            Self::Fill { p } => vec![fields!(p)],
-            Self::HeadLogits { p } | Self::HeadInputGrad { p } => vec![fields!(p)],
-            Self::HeadError { scale, .. } => vec![(format!("{scale:?}"), 24)],
-            Self::HeadUpdate { p, weight_q, bias_q } => vec![fields!(p), real(weight_q), real(bias_q)],
-            Self::GradScale { p } | Self::GradRepeat { p } => vec![fields!(p)],
-            Self::Sum { p } => vec![fields!(p)],
-        }
-    }
 }
 
 /// Who calls whom in a Program's firmware.
@@ -317,7 +264,7 @@ const ROOTS: [&str; 2] = ["tt_start", "tt_fault_vector"];
 
 impl Calls {
     fn new(board: &'static Board, program: &Program) -> Self {
-        let kernels = |steps: &[Step]| steps.iter().map(|s| s.kernel.c_function()).collect::<BTreeSet<_>>();
+        let kernels = |steps: &[Step]| steps.iter().map(|s| s.call.kernel().spec().c).collect::<BTreeSet<_>>();
         let forward = program.forward.saturating_sub(1);
         let parts = BTreeMap::from([
             ("tt_forward", kernels(&program.steps[..forward])),
@@ -359,8 +306,14 @@ impl Calls {
         result
     }
 
-    /// Code and constants of every function that can be reached, at most.
-    fn code(&self, table: &Table) -> u32 {
+    /// The source files of every function that can be reached, in order.
+    fn files(&self) -> Vec<String> {
+        let files: BTreeSet<_> =
+            self.reached().iter().filter_map(|n| self.function(n)).map(|f| f.file.clone()).collect();
+        files.into_iter().collect()
+    }
+
+    fn reached(&self) -> BTreeSet<String> {
         let mut reached = BTreeSet::new();
         let mut open: Vec<&str> = ROOTS.to_vec();
         while let Some(name) = open.pop() {
@@ -368,6 +321,12 @@ impl Calls {
                 open.extend(self.callees(name));
             }
         }
+        reached
+    }
+
+    /// Code and constants of every function that can be reached, at most.
+    fn code(&self, table: &Table) -> u32 {
+        let reached = self.reached();
         let functions: Vec<_> = reached.iter().filter_map(|n| self.function(n)).collect();
         let files: BTreeSet<_> = functions.iter().map(|f| f.file.as_str()).collect();
         let generated = |f: &Function| f.file == "model/model.c" || f.file == "model/state.c";

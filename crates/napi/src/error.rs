@@ -1,9 +1,11 @@
 use std::fmt::Display;
 
 use serde_json::{Value, json};
+use tinytrain_compile::CompileError;
 use tinytrain_exec::ExecError;
 use tinytrain_ir::IrError;
-use tinytrain_lower::{CostError, LowerError, TargetError};
+use tinytrain_lower::{CostError, TargetError};
+use tinytrain_program::FileError;
 
 /// An error on its way to JavaScript.
 #[derive(Debug)]
@@ -49,8 +51,17 @@ impl From<IrError> for Failure {
     }
 }
 
-impl From<LowerError> for Failure {
-    fn from(e: LowerError) -> Self {
+impl From<CompileError> for Failure {
+    fn from(e: CompileError) -> Self {
+        match e {
+            CompileError::Exec(e) => e.into(),
+            _ => Self::new(e.code(), e),
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(e: FileError) -> Self {
         Self::new(e.code(), e)
     }
 }

@@ -4,10 +4,11 @@ use napi::bindgen_prelude::{Int8Array, Object, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::{Value, json};
-use tinytrain_exec::{Executor, Kernels, chosen_kernels, forward_program, forward_tensors};
+use tinytrain_compile::{forward_program, forward_tensors};
+use tinytrain_exec::{Executor, Kernels, chosen_kernels};
 use tinytrain_import::{ImportError, ImportOptions, Imported, Normalisation};
 use tinytrain_ir::{Graph, Layer, Node, Op, Quant, Shape, TensorId};
-use tinytrain_lower::Slot;
+use tinytrain_program::Slot;
 
 use crate::error::Failure;
 use crate::task::on_thread;

@@ -4,7 +4,8 @@ use napi::bindgen_prelude::{Float64Array, Int8Array, Object, Uint8Array, Uint32A
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
-use tinytrain_exec::{CALIBRATION_SAMPLES, ExecError, Executor, SampleSource, Schedule, permutation};
+use tinytrain_compile::CALIBRATION_SAMPLES;
+use tinytrain_exec::{ExecError, Executor, SampleSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
 use tinytrain_lower::Target;
 use tinytrain_spec::arith::Real31;
@@ -17,7 +18,7 @@ use crate::{Control, Model};
 /// A model with a head, differentiated and calibrated, from which Programs for any scheme are compiled.
 #[napi]
 pub struct Compiler {
-    pub(crate) inner: tinytrain_exec::Compiler,
+    pub(crate) inner: tinytrain_compile::Compiler,
 }
 
 /// The graph after a pass.
@@ -46,7 +47,7 @@ impl Compiler {
         let source = samples.map(|p| p.fitting(length)).transpose()?;
         on_thread(env, move || {
             let chosen = source.map_or(Ok(Vec::new()), |s| choose(&*s, length, seed))?;
-            let inner = tinytrain_exec::Compiler::new(&graph, classes as usize, seed, &chosen, threads as usize)?;
+            let inner = tinytrain_compile::Compiler::new(&graph, classes as usize, seed, &chosen, threads as usize)?;
             Ok(Self { inner })
         })
     }
@@ -64,7 +65,7 @@ impl Compiler {
         let compiler = self.inner.clone();
         on_thread(env, move || {
             let program = compiler.compile(&scheme, residual_bits, rounds)?;
-            Ok(Program { inner: Arc::new(program), scheme: scheme.to_string() })
+            Ok(Program::new(program))
         })
     }
 
@@ -98,22 +99,40 @@ fn choose(
 /// A compiled Program.
 #[napi]
 pub struct Program {
-    pub(crate) inner: Arc<tinytrain_lower::Program>,
-    scheme: String,
+    pub(crate) inner: Arc<tinytrain_program::Program>,
+}
+
+impl Program {
+    fn new(program: tinytrain_program::Program) -> Self {
+        Self { inner: Arc::new(program) }
+    }
 }
 
 #[napi]
 impl Program {
-    /// The Program as JSON: everything except the content of constants and of the initial state.
+    /// Reads a Program file. Nothing in it is trusted: a file that is damaged, modified or of another version is rejected.
+    #[napi(ts_return_type = "Promise<Program>")]
+    pub fn load<'e>(env: &'e Env, bytes: Uint8Array) -> Result<Object<'e>> {
+        let bytes = bytes.to_vec();
+        on_thread(env, move || Ok(Self::new(tinytrain_program::Program::from_bytes(&bytes)?)))
+    }
+
+    /// The Program file.
+    #[napi]
+    pub fn to_bytes(&self) -> Uint8Array {
+        self.inner.to_bytes().into()
+    }
+
+    /// The Program as JSON (`ts/program/record.ts`): everything except the content of constants and of the initial state.
     #[napi]
     pub fn describe(&self) -> String {
-        self.inner.describe().to_string()
+        json!(self.inner.record()).to_string()
     }
 
     /// Its scheme in canonical form.
     #[napi(getter)]
     pub fn scheme(&self) -> String {
-        self.scheme.clone()
+        self.inner.scheme.clone()
     }
 
     /// SHA-256 over everything that determines its results.
@@ -127,6 +146,12 @@ impl Program {
     pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
         let table = Target::named(&target).map_err(Failure::from)?.memory(&self.inner, pixel_tables);
         Ok(json!(table).to_string())
+    }
+
+    /// The C files of the kernels that the Program needs on a board.
+    #[napi]
+    pub fn kernel_files(&self, target: String) -> Result<Vec<String>> {
+        Ok(Target::named(&target).map_err(Failure::from)?.kernel_files(&self.inner))
     }
 
     /// The work of each step, in the terms of a cost table, as JSON.
@@ -233,7 +258,7 @@ impl Session {
     #[napi(ts_return_type = "Promise<Predictions>")]
     pub fn predict_all<'e>(&self, env: &'e Env, samples: &Dataset, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
-        let length = self.lock()?.program().input.bytes as usize;
+        let length = self.lock()?.program().input.slot.bytes as usize;
         let samples = samples.fitting(length)?;
         on_thread(env, move || {
             let mut executor = lock(&inner)?;

@@ -112,8 +112,7 @@ pub fn round_shift(v: i64, s: i32) -> i64 {
 }
 
 /// A positive real as a 31-bit mantissa and an exponent: `m * 2^(e - 31)`, `m` in `[2^30, 2^31)`; zero is `m = 0, e = 0`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Real31 {
     /// Mantissa.
     pub m: u32,

@@ -13,6 +13,7 @@
 #![no_std]
 
 pub mod arith;
+pub mod kernels;
 pub mod params;
 pub mod random;
 pub mod scratch;

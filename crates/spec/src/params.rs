@@ -7,18 +7,46 @@
 //! saturates at -128..127 and counts the elements that saturated.
 
 macro_rules! params {
-    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident),* $(,)? }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident $c:literal { $($(#[doc = $fdoc:literal])* $field:ident),* $(,)? }) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-        pub struct $name { $($(#[$fdoc])* pub $field: i32,)* }
+        pub struct $name { $($(#[doc = $fdoc])* pub $field: i32,)* }
         impl $name {
-            /// Field names and values, in the order of the C struct.
-            pub fn fields(&self) -> [(&'static str, i32); [$(stringify!($field)),*].len()] {
-                [$((stringify!($field), self.$field)),*]
+            /// The struct in C and its fields, each with its documentation.
+            pub const STRUCT: Struct =
+                Struct { c: $c, doc: concat!($($doc),*), fields: &[$(Field { name: stringify!($field), doc: concat!($($fdoc),*) }),*] };
+
+            /// The values of the fields, in the order of the C struct.
+            pub fn values(&self) -> [i32; [$(stringify!($field)),*].len()] {
+                [$(self.$field),*]
+            }
+
+            /// The struct with these values.
+            pub fn from_values([$($field),*]: [i32; [$(stringify!($field)),*].len()]) -> Self {
+                Self { $($field),* }
             }
         }
     };
+}
+
+/// A parameter struct of C, all of whose fields are `int32_t`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Struct {
+    /// Its name in C.
+    pub c: &'static str,
+    /// Documentation.
+    pub doc: &'static str,
+    /// Its fields, in order.
+    pub fields: &'static [Field],
+}
+
+/// A field of a parameter struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name, in Rust as in C.
+    pub name: &'static str,
+    /// Documentation.
+    pub doc: &'static str,
 }
 
 params! {
@@ -35,7 +63,7 @@ params! {
     /// ordinary cases of one part being empty.
     ///
     /// The bias is `base[o]`, plus `round(offset[o] / 2^8)` where it is trained (`arith::bias_value`).
-    ConvParams {
+    ConvParams "tt_conv_params" {
         /// Input rows.
         in_h,
         /// Input columns.
@@ -75,7 +103,7 @@ params! {
 
 params! {
     /// `y = clamp(((d1 m1 + d2 m2 + 2^19) >> 20) + y_zero, lo, hi)`, `d_i = x_i - zero_i`, in 64 bits; `m_i = round(s_i / s_y * 2^20)`.
-    AddParams {
+    AddParams "tt_add_params" {
         /// Elements.
         n,
         /// Zero point of the first input.
@@ -102,7 +130,7 @@ params! {
     /// Gradients, gathered for each input element over the windows it lies in, accumulated in int32, then `gx = sat8(round(acc * 2^-shift))`:
     /// average: `acc += g * mask * round(2^15 / count)`; maximum: `acc += g * mask` where the element is the first of the window's largest, in row-major order.
     /// (`shift` includes the 15 bits of the average's factor.)
-    PoolParams {
+    PoolParams "tt_pool_params" {
         /// Input rows.
         in_h,
         /// Input columns.
@@ -138,7 +166,7 @@ params! {
     /// Mean over rows and columns: `y[c] = clamp(requantise(sum(x - x_zero), m, left) + y_zero, lo, hi)`; the multiplier holds `s_x / (s_y pixels)`.
     ///
     /// Gradient: `gx[p][c] = sat8(scale_grad(g[c] * mask, m, s))` for every pixel `p`, with a multiplier of its own ([`GradScaleParams`]).
-    MeanParams {
+    MeanParams "tt_mean_params" {
         /// Rows times columns.
         pixels,
         /// Channels.
@@ -160,7 +188,7 @@ params! {
 
 params! {
     /// `y = clamp(requantise(x - x_zero, m, left) + y_zero, lo, hi)`: RELU, RELU6 and QUANTIZE from int8 to int8.
-    RequantizeParams {
+    RequantizeParams "tt_requantize_params" {
         /// Elements.
         n,
         /// Zero point of the input.
@@ -182,7 +210,7 @@ params! {
     /// Copies a box of bytes: `dst[dst_offset + i * dst_row + j * dst_col + l] = src[src_offset + i * src_row + j * src_col + l]` for `i < h`, `j < w`, `l < c`.
     /// PAD and CONCATENATION are made of it (PAD fills its output first), and so are their gradients, for which the copied value is
     /// `sat8(round(v * 2^-shift))` (forward: `shift` 0).
-    CopyParams {
+    CopyParams "tt_copy_params" {
         /// Rows.
         h,
         /// Columns.
@@ -208,7 +236,7 @@ params! {
 
 params! {
     /// Fills `n` bytes with `value`.
-    FillParams {
+    FillParams "tt_fill_params" {
         /// Bytes.
         n,
         /// The int8 value.
@@ -219,7 +247,7 @@ params! {
 params! {
     /// SOFTMAX on int8, LiteRT's output convention (scale 1/256, zero point -128): with `d = max - x`, `u = min(round(d * m * 2^-s), 40)` in Q6.26
     /// (`softmax::LogitScale` with `pre = 0`), `p = exp2_neg(u) / sum`, `y = min(round(256 p) - 128, 127)`, the quotient rounded to nearest.
-    SoftmaxParams {
+    SoftmaxParams "tt_softmax_params" {
         /// Rows, each normalised by itself.
         rows,
         /// Classes.
@@ -241,7 +269,7 @@ params! {
     ///
     /// Update, after the input gradient: weights `w[c][f] = sat16(w - delta((x[f] - x_zero) * e[c]))`, biases `bias[c] = sat32(bias - delta(e[c]))`, each with
     /// `arith::Rate::new(lr, q, 0, k, 0)`, `q = s_x 2^13` for weights and `2^13 / s_x` for biases (`Real31`), rounded to nearest.
-    HeadParams {
+    HeadParams "tt_head_params" {
         /// Features.
         features,
         /// Classes.
@@ -262,7 +290,7 @@ params! {
     /// channel `n % channels`. Without an array of multipliers `m` and `s` hold for all, as for the inputs of ADD and REQUANTIZE. In place is allowed (`gx == g`).
     /// With `repeat > 1` the `n` results are written `repeat` times one after the other: the gradient of MEAN
     /// (each written element that saturated counts).
-    GradScaleParams {
+    GradScaleParams "tt_grad_scale_params" {
         /// Elements read.
         n,
         /// Channels, for the arrays of multipliers and shifts.
@@ -278,19 +306,9 @@ params! {
 
 params! {
     /// Sum of two contributions at a fan-out: `gx[n] = sat8(a[n] + b[n])`, both at the tensor's exponent. In place is allowed (`gx == a` or `gx == b`).
-    SumParams {
+    SumParams "tt_sum_params" {
         /// Elements.
         n,
-    }
-}
-
-params! {
-    /// A convolution's input gradient, the geometry being [`ConvParams`]: full: `acc[iy][ix][i] = sum over o, ky, kx of g[oy][ox][o] * w[o][ky][kx][i]` over all
-    /// `(oy, ox)` that `(iy, ix)` feeds; depthwise likewise with `w[ky][kx][o]`, `i = o / multiplier`. `gx = sat8(round(acc * 2^-shift))`. `g` is the gradient of the
-    /// accumulator (masked and scaled). Reads the int8 weights as they are before this step's update.
-    InputGradParams {
-        /// Right shift, `E_x - E_g`; negative shifts to the left.
-        shift,
     }
 }
 
@@ -304,7 +322,7 @@ params! {
     /// `arith::apply_bias`.
     ///
     /// A channel whose `qas` is 0 is skipped, weights and bias: its bias may be too large for [`crate::arith::apply_bias`] to leave it alone.
-    UpdateParams {
+    UpdateParams "tt_update_params" {
         /// Exponent of the gradient tensor `g`.
         exponent,
         /// Residual bits: 0, 2, 4 or 8.
@@ -312,4 +330,42 @@ params! {
         /// Number of the trained tensor, for the generator.
         tensor,
     }
+}
+
+impl ConvParams {
+    /// Elements of the input.
+    pub fn inputs(&self) -> i64 {
+        volume(self.in_h, self.in_w, self.in_c)
+    }
+
+    /// Elements of the output.
+    pub fn outputs(&self) -> i64 {
+        volume(self.out_h, self.out_w, self.out_c)
+    }
+
+    /// Channels of which some are trained: output channels of a depthwise convolution, input channels of a full one.
+    pub fn selectable(&self, depthwise: bool) -> i32 {
+        if depthwise { self.out_c } else { self.in_c }
+    }
+
+    /// Weights of `channels` of the selectable channels.
+    pub fn weights(&self, depthwise: bool, channels: i32) -> i64 {
+        volume(self.kh, self.kw, channels) * if depthwise { 1 } else { i64::from(self.out_c) }
+    }
+}
+
+impl PoolParams {
+    /// Elements of the input.
+    pub fn inputs(&self) -> i64 {
+        volume(self.in_h, self.in_w, self.c)
+    }
+
+    /// Elements of the output.
+    pub fn outputs(&self) -> i64 {
+        volume(self.out_h, self.out_w, self.c)
+    }
+}
+
+fn volume(h: i32, w: i32, c: i32) -> i64 {
+    i64::from(h) * i64::from(w) * i64::from(c)
 }

@@ -26,7 +26,6 @@ pub const LOG_BITS: u32 = 24;
 
 /// Converts a distance `d` between logits to `u = min(round((d >> pre) * m * 2^-s), 40)`; a distance of `cap` or more gives 40.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LogitScale {
     /// Distances of this or more give 40. Below `2^(31 + pre)`.
     pub cap: u64,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tinytrain_exec::{Executor, forward_program, forward_tensors};
+use tinytrain_compile::{forward_program, forward_tensors};
+use tinytrain_exec::Executor;
 use tinytrain_ir::{Graph, Op, TensorId};
 
 const MODELS: [&str; 4] = ["mcunet-vww-80", "person_detect", "pretrainedResnet_quant", "vww_96_int8"];

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tinytrain_ir::{Graph, Scheme, TensorId};
-use tinytrain_lower::{Options, Program, Slot, lower};
+use tinytrain_lower::{Options, lower};
 use tinytrain_passes::{Stage, differentiate, specialise};
+use tinytrain_program::{Program, Slot};
 
-use crate::{ExecError, calibrate};
+use crate::{CompileError, calibrate};
 
 /// A model differentiated and calibrated once: any number of schemes can be compiled from it.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ impl Compiler {
         seed: u64,
         samples: &[(Vec<i8>, usize)],
         threads: usize,
-    ) -> Result<Self, ExecError> {
+    ) -> Result<Self, CompileError> {
         let mut stages = vec![Stage { name: "import", graph: graph.clone() }];
         stages.extend(differentiate(graph, classes, seed)?);
         let last = stages.last_mut().expect("differentiate yields stages");
@@ -42,22 +43,28 @@ impl Compiler {
     }
 
     /// Every stage of a scheme's graph, for looking at.
-    pub fn stages(&self, scheme: &Scheme) -> Result<Vec<(&'static str, Graph)>, ExecError> {
+    pub fn stages(&self, scheme: &Scheme) -> Result<Vec<(&'static str, Graph)>, CompileError> {
         let first = self.stages.iter().map(|s| (s.name, s.graph.clone()));
         let rest = specialise(self.graph(), scheme)?.into_iter().map(|s| (s.name, s.graph));
         Ok(first.chain(rest).collect())
     }
 
     /// The Program of a scheme.
-    pub fn compile(&self, scheme: &Scheme, residual_bits: u32, improvement_rounds: u32) -> Result<Program, ExecError> {
+    pub fn compile(
+        &self,
+        scheme: &Scheme,
+        residual_bits: u32,
+        improvement_rounds: u32,
+    ) -> Result<Program, CompileError> {
         let mut stages = specialise(self.graph(), scheme)?;
         let last = stages.pop().expect("specialise yields stages");
-        Ok(lower(&last.graph, &Options { residual_bits, improvement_rounds, keep_all: false })?)
+        let program = lower(&last.graph, &Options { residual_bits, improvement_rounds, keep_all: false })?;
+        Ok(Program { scheme: scheme.to_string(), ..program })
     }
 }
 
 /// The forward nodes of a graph as a Program in which every tensor stays to the end.
-pub(crate) fn forward_of(graph: &Graph) -> Result<Program, ExecError> {
+pub(crate) fn forward_of(graph: &Graph) -> Result<Program, CompileError> {
     let mut g = graph.clone();
     g.nodes.retain(|n| n.op.is_forward());
     g.exponents.clear();
@@ -65,7 +72,7 @@ pub(crate) fn forward_of(graph: &Graph) -> Result<Program, ExecError> {
 }
 
 /// An imported model as it stands, classifier included, as a Program.
-pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, ExecError> {
+pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, CompileError> {
     let defaults = Options::default();
     // What all lives to the end has no better plan.
     let improvement_rounds = if keep_all { 0 } else { defaults.improvement_rounds };
@@ -74,6 +81,6 @@ pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, ExecErr
 
 /// Where each tensor of a Program made with `keep_all` lies when it has run.
 pub fn forward_tensors(graph: &Graph, program: &Program) -> Vec<(TensorId, Slot)> {
-    let finished = program.steps.iter().flat_map(|s| s.finished.iter().copied());
-    std::iter::once((graph.input, program.input)).chain(finished).collect()
+    let finished = program.steps.iter().flat_map(|s| s.finished.iter().map(|(t, slot)| (TensorId(*t), *slot)));
+    std::iter::once((graph.input, program.input.slot)).chain(finished).collect()
 }

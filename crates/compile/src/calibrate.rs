@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tinytrain_exec::Executor;
 use tinytrain_ir::{Graph, Kind, TensorId, Wrt};
-use tinytrain_lower::{Program, Slot};
+use tinytrain_program::{Program, Slot, StateKind};
 use tinytrain_spec::arith::ceil_log2;
 
+use crate::CompileError;
+use crate::compiler::{forward_of, forward_tensors};
 use crate::float::{Values, backward, magnitudes};
-use crate::{ExecError, Executor, compile};
 
 /// Samples that calibration looks at.
 pub const CALIBRATION_SAMPLES: usize = 20;
@@ -18,11 +20,15 @@ pub const DEFAULT_EXPONENT: i32 = 0;
 
 /// Exponent of each gradient relative to the head's error: `ceil(log2(max |g| 2^k / 127)) + 1` over the given samples with the initial head. The octave
 /// of headroom is used as the head learns. `graph` is the differentiated, unpruned graph; the result does not depend on the number of threads.
-pub fn calibrate(graph: &Graph, samples: &[(Vec<i8>, usize)], threads: usize) -> Result<BTreeMap<Wrt, i32>, ExecError> {
-    let program = Arc::new(compile::forward_of(graph)?);
-    let places: BTreeMap<TensorId, Slot> = program.steps.iter().flat_map(|s| s.finished.iter().copied()).collect();
+pub fn calibrate(
+    graph: &Graph,
+    samples: &[(Vec<i8>, usize)],
+    threads: usize,
+) -> Result<BTreeMap<Wrt, i32>, CompileError> {
+    let program = Arc::new(forward_of(graph)?);
+    let places: BTreeMap<TensorId, Slot> = forward_tensors(graph, &program).into_iter().collect();
     let next = AtomicUsize::new(0);
-    let worker = || -> Result<BTreeMap<Wrt, f64>, ExecError> {
+    let worker = || -> Result<BTreeMap<Wrt, f64>, CompileError> {
         let mut executor = Executor::new(program.clone())?;
         let mut largest = BTreeMap::new();
         while let Some((sample, label)) = samples.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -57,8 +63,7 @@ fn exponent(largest: f64) -> i32 {
 /// What the integer forward pass left behind, for the float backward pass.
 pub fn read_values(graph: &Graph, program: &Program, places: &BTreeMap<TensorId, Slot>, executor: &Executor) -> Values {
     let mut values = Values::default();
-    let slots = places.iter().map(|(t, s)| (*t, *s)).chain([(graph.input, program.input)]);
-    for (t, slot) in slots {
+    for (&t, &slot) in places {
         let tensor = graph.tensor(t);
         let bytes = executor.bytes(slot);
         match tensor.kind {
@@ -73,7 +78,7 @@ pub fn read_values(graph: &Graph, program: &Program, places: &BTreeMap<TensorId,
         }
     }
     let state = executor.state();
-    if let Some(w) = program.states.iter().find(|s| s.name == "head_weights") {
+    if let Some(w) = program.states.iter().find(|s| s.kind == StateKind::HeadWeights) {
         let bytes = &state[w.slot.offset as usize..][..w.slot.bytes as usize];
         values.head = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f64).collect();
     }

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Source, network, samples};
-use tinytrain_exec::float::{Values, backward};
+use tinytrain_compile::float::{Values, backward};
 use tinytrain_ir::{Graph, Op, TensorId};
 use tinytrain_passes::differentiate;
 use tinytrain_spec::arith::{HEAD_FRACTION_BITS, exp2i};

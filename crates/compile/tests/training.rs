@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::{network, samples};
-use tinytrain_exec::{Augment, Compiler, Control, Executor, SampleSource, Samples, Schedule, TrainOptions, Trainer};
+use tinytrain_compile::Compiler;
+use tinytrain_exec::{Augment, Control, Executor, SampleSource, Samples, Schedule, TrainOptions, Trainer};
 use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
 use tinytrain_spec::arith::Real31;
 
@@ -35,7 +36,7 @@ fn a_pruned_backward_pass_gives_the_bits_of_the_full_one() {
             let mut e = executor(&c, scheme, 4);
             e.trace();
             e.train_step(&sample, label, Real31::from_f64(0.01)).unwrap();
-            e.take_trace().into_iter().collect()
+            e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect()
         };
         let full = tensors("full");
         for scheme in SCHEMES {
@@ -133,10 +134,10 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
             let weights = current_weights(&e, graph);
             e.trace();
             e.train_step(&sample, label, Real31::ZERO).unwrap();
-            let trace: BTreeMap<_, _> = e.take_trace().into_iter().collect();
+            let trace: BTreeMap<_, _> = e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect();
             let mut values = values_of(graph, &trace, &sample);
             (values.head, values.weights) = (head, weights);
-            for (t, float) in tinytrain_exec::float::backward(graph, &values) {
+            for (t, float) in tinytrain_compile::float::backward(graph, &values) {
                 let Some(bytes) = trace.get(&t).filter(|_| matches!(graph.tensor(t).kind, Kind::Gradient(_))) else {
                     continue;
                 };
@@ -172,8 +173,8 @@ fn current_weights(e: &Executor, graph: &Graph) -> BTreeMap<usize, Vec<f64>> {
     (0..graph.layers.len()).map(|i| (i, of(i))).collect()
 }
 
-fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, sample: &[i8]) -> tinytrain_exec::float::Values {
-    let mut v = tinytrain_exec::float::Values::default();
+fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, sample: &[i8]) -> tinytrain_compile::float::Values {
+    let mut v = tinytrain_compile::float::Values::default();
     v.activations.insert(graph.input, sample.iter().map(|&x| x as f64).collect());
     for (t, bytes) in trace {
         let tensor = graph.tensor(*t);

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::{network, samples};
-use tinytrain_exec::{Compiler, Executor, checksum};
+use tinytrain_compile::Compiler;
+use tinytrain_exec::{Executor, checksum};
 use tinytrain_import::{ImportOptions, import};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;

@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use common::{network, samples};
-use tinytrain_exec::{Compiler, Executor};
+use tinytrain_compile::Compiler;
+use tinytrain_exec::Executor;
 use tinytrain_ir::Scheme;
 use tinytrain_kernels::simd::Kernels;
 use tinytrain_spec::arith::Real31;

@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tinytrain_exec::{
-    CALIBRATION_SAMPLES, Compiler, Control, ExecError, Executor, Kernels, SampleSource, checksum, chosen_kernels,
-    evaluate, forward_program,
-};
+use tinytrain_compile::{CALIBRATION_SAMPLES, Compiler, forward_program};
+use tinytrain_exec::{Control, ExecError, Executor, Kernels, SampleSource, checksum, chosen_kernels, evaluate};
 use tinytrain_ir::{Graph, Scheme};
-use tinytrain_lower::{Kernel, Options, Program};
+use tinytrain_lower::Options;
+use tinytrain_program::Program;
 use tinytrain_spec::arith::Real31;
+use tinytrain_spec::kernels::Call;
 use tinytrain_spec::random::mix;
 
 /// The package's default for trials; the rate does not affect the time.
@@ -165,9 +165,9 @@ impl Timed {
                 _ => executor.train_step(sample, *label, Real31::from_f64(RATE)).map(|_| ())?,
             }
         }
-        let found = program.steps.iter().zip(executor.take_profile()).map(|(step, ns)| {
-            let (shape, macs) = work(&step.kernel);
-            json!({ "label": step.label, "shape": shape, "macs": macs, "ns": ns })
+        let steps = program.steps.iter().zip(program.record().steps).zip(executor.take_profile());
+        let found = steps.map(|((step, record), ns)| {
+            json!({ "label": step.label, "shape": record.sizes, "macs": macs(&step.call), "ns": ns })
         });
         Ok(found.collect())
     }
@@ -207,34 +207,18 @@ fn spans<T>(n: usize, mut call: impl FnMut(usize) -> Result<T, ExecError>) -> Re
     Ok(json!(found))
 }
 
-/// A convolution's shape, and the multiply-accumulates of its step.
-fn work(kernel: &Kernel) -> (String, u64) {
-    let (Kernel::Conv { depthwise, p }
-    | Kernel::ConvInputGrad { depthwise, p, .. }
-    | Kernel::ConvWeightStep { depthwise, p, .. }) = kernel
-    else {
-        return (String::new(), 0);
+/// Multiply-accumulates of a convolution's step.
+fn macs<A>(call: &Call<A>) -> u64 {
+    let (p, channels) = match call {
+        Call::Conv(c) => (&c.p, c.p.out_c * c.p.in_c),
+        Call::Depthwise(c) => (&c.p, c.p.out_c),
+        Call::ConvInputGrad(c) => (&c.p, c.p.out_c * c.p.in_c),
+        Call::DepthwiseInputGrad(c) => (&c.p, c.p.out_c),
+        Call::ConvWeightStep(c) => (&c.p, c.p.out_c * c.p.trained),
+        Call::DepthwiseWeightStep(c) => (&c.p, c.p.trained),
+        _ => return 0,
     };
-    let shape = format!(
-        "{}x{}x{} -> {}x{}x{}, {}x{}{}",
-        p.in_h,
-        p.in_w,
-        p.in_c,
-        p.out_h,
-        p.out_w,
-        p.out_c,
-        p.kh,
-        p.kw,
-        if *depthwise { " depthwise" } else { "" }
-    );
-    let taps = (p.out_h * p.out_w * p.kh * p.kw) as u64;
-    let channels = match (kernel, depthwise) {
-        (Kernel::ConvWeightStep { .. }, true) => p.trained,
-        (Kernel::ConvWeightStep { .. }, false) => p.out_c * p.trained,
-        (_, true) => p.out_c,
-        (_, false) => p.out_c * p.in_c,
-    };
-    (shape, taps * channels as u64)
+    (p.out_h * p.out_w * p.kh * p.kw) as u64 * channels as u64
 }
 
 /// Accesses no memory, and keeps the multiplier fully occupied: two threads that share a core gain nothing.

@@ -1,0 +1,16 @@
+//! Model and scheme to Program.
+//!
+//! * [`Compiler`]: a model differentiated and calibrated once, from which the Programs of any number of schemes are made.
+//! * [`calibrate`]: exponents of gradients, from a float64 backward pass over a few samples.
+//! * [`float`]: that backward pass.
+//!
+//! What runs Programs (`exec`) knows nothing of this crate: a Program that was read from a file needs no compiler.
+
+mod calibrate;
+mod compiler;
+mod error;
+pub mod float;
+
+pub use calibrate::{CALIBRATION_SAMPLES, DEFAULT_EXPONENT, calibrate, read_values};
+pub use compiler::{Compiler, forward_program, forward_tensors};
+pub use error::CompileError;

@@ -1,0 +1,318 @@
+use std::any::Any;
+
+use serde::Serialize;
+use tinytrain_spec::kernels::{Call, Element, Scalar};
+
+/// Which memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Region {
+    /// Planned by lifetime.
+    Arena,
+    /// Trainable state, permanent.
+    State,
+}
+
+/// A range of bytes in RAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Slot {
+    /// Which memory.
+    pub region: Region,
+    /// First byte.
+    pub offset: u32,
+    /// Length in bytes.
+    pub bytes: u32,
+}
+
+/// Where an operand of a step lies. What the step does with it stands in the kernel table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// In RAM.
+    Memory(Slot),
+    /// A constant, by index.
+    Constant(usize),
+}
+
+impl Operand {
+    /// The slot, if it is in RAM.
+    pub fn slot(self) -> Option<Slot> {
+        match self {
+            Self::Memory(slot) => Some(slot),
+            Self::Constant(_) => None,
+        }
+    }
+}
+
+/// The number of a tensor in the graph that a Program was made from. All schemes of a model share the numbers of its forward tensors.
+pub type TensorNumber = u32;
+
+/// A step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// For people: op and layer.
+    pub label: String,
+    /// What runs, on what.
+    pub call: Call<Operand>,
+    /// The graph's tensors that are finished when it ends, with their place.
+    pub finished: Vec<(TensorNumber, Slot)>,
+}
+
+impl Step {
+    /// Its operands in RAM.
+    pub fn slots(&self) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        self.call.operands(&mut |_, operand, _| slots.extend(operand.and_then(|o| o.slot())));
+        slots
+    }
+}
+
+macro_rules! data {
+    ($($(#[$doc:meta])* $variant:ident: $t:ty),*) => {
+        /// Elements of a constant.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Data { $($(#[$doc])* $variant(Vec<$t>)),* }
+
+        impl Data {
+            /// The type of its elements.
+            pub fn element(&self) -> Element {
+                match self { $(Self::$variant(_) => Element::$variant),* }
+            }
+
+            /// Number of elements.
+            pub fn len(&self) -> usize {
+                match self { $(Self::$variant(v) => v.len()),* }
+            }
+
+            /// Its elements; none if they are not of this type.
+            pub fn elements<T: Scalar>(&self) -> Option<&[T]> {
+                let vector: &dyn Any = match self { $(Self::$variant(v) => v),* };
+                vector.downcast_ref::<Vec<T>>().map(Vec::as_slice)
+            }
+
+            /// Content, little-endian.
+            pub fn to_bytes(&self) -> Vec<u8> {
+                match self { $(Self::$variant(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect()),* }
+            }
+
+            /// From its content; none for a length that is no whole number of elements, and for a type that no constant has.
+            pub fn from_bytes(element: Element, bytes: &[u8]) -> Option<Self> {
+                match element {
+                    $(Element::$variant => {
+                        let (whole, rest) = bytes.as_chunks();
+                        rest.is_empty().then(|| Self::$variant(whole.iter().map(|&b| <$t>::from_le_bytes(b)).collect()))
+                    })*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+data! {
+    /// int8.
+    I8: i8,
+    /// uint8.
+    U8: u8,
+    /// uint16.
+    U16: u16,
+    /// int32.
+    I32: i32,
+    /// uint32.
+    U32: u32
+}
+
+impl Data {
+    /// Size in flash.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.element().bytes() as usize
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A constant in flash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Const {
+    /// A C identifier.
+    pub name: String,
+    /// Content.
+    pub data: Data,
+}
+
+/// The role of a state tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum StateKind {
+    /// int8 weights of a layer's trained channels.
+    Weights,
+    /// Their residual bits.
+    Residuals,
+    /// int32 bias offsets.
+    Biases,
+    /// int16 head weights.
+    HeadWeights,
+    /// int32 head biases.
+    HeadBiases,
+}
+
+impl StateKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Weights, Self::Residuals, Self::Biases, Self::HeadWeights, Self::HeadBiases];
+
+    /// The type of its elements.
+    pub fn element(self) -> Element {
+        match self {
+            Self::Weights => Element::I8,
+            Self::Residuals => Element::U8,
+            Self::Biases | Self::HeadBiases => Element::I32,
+            Self::HeadWeights => Element::I16,
+        }
+    }
+}
+
+/// The start of a state tensor, little-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Init {
+    /// All zero.
+    Zero,
+    /// These bytes.
+    Bytes(Vec<u8>),
+}
+
+/// A trainable tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// A C identifier.
+    pub name: String,
+    /// Its role.
+    pub kind: StateKind,
+    /// The convolution it belongs to; none for the head.
+    pub layer: Option<usize>,
+    /// Its place.
+    pub slot: Slot,
+    /// Its start.
+    pub init: Init,
+}
+
+/// A planned buffer of the arena: it lives from step `start` up to, not including, step `end`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Placed {
+    /// For people.
+    pub label: String,
+    /// The first step in which it lives.
+    pub start: u32,
+    /// One past the last.
+    pub end: u32,
+    /// Bytes.
+    pub size: u32,
+    /// First byte.
+    pub offset: u32,
+}
+
+/// How the planner did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// No arena can be smaller than this: the most bytes that live at once.
+    pub lower_bound: u32,
+    /// The rule that found the offsets.
+    pub heuristic: String,
+}
+
+/// The live-in set of a step: the tensors that the steps from there on need of those before, with their places in this Program, by number.
+///
+/// The forward steps of all schemes of one model are the same, so a live-in set names the same tensors in each of their Programs: what one has computed
+/// up to there serves another that changes nothing before it.
+pub type LiveIn = Vec<(TensorNumber, Slot)>;
+
+/// The sample that a Program takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Rows, columns, channels.
+    pub shape: [u32; 3],
+    /// Scale: `real = (q - zero) * scale`.
+    pub scale: f64,
+    /// Zero point, -128 to 127.
+    pub zero: i32,
+    /// Where it goes before step 0.
+    pub slot: Slot,
+}
+
+/// A compiled training program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The model's name.
+    pub name: String,
+    /// What is trained, in the long form of `ir::Scheme`; empty for a program without a head.
+    pub scheme: String,
+    /// The sample it takes.
+    pub input: Input,
+    /// All steps.
+    pub steps: Vec<Step>,
+    /// The first `forward` steps are the forward pass, up to and including the head's error.
+    pub forward: usize,
+    /// Classes of the head; 0 for a program without one.
+    pub classes: usize,
+    /// int64 per class: logits, then probabilities in Q0.31.
+    pub logits: Option<Slot>,
+    /// Tensors that a program without a head yields.
+    pub outputs: Vec<Slot>,
+    /// Constants.
+    pub consts: Vec<Const>,
+    /// Trainable tensors in the order of their places.
+    pub states: Vec<State>,
+    /// Bytes of the arena.
+    pub arena_bytes: u32,
+    /// Bytes of the state.
+    pub state_bytes: u32,
+    /// Buffers of the arena.
+    pub buffers: Vec<Placed>,
+    /// How they were planned.
+    pub plan: Plan,
+    /// The frozen prefix: the first `prefix` steps, which no training changes.
+    pub prefix: usize,
+    /// The live-in sets behind 0, 1, ... steps, up to the end of the prefix.
+    pub live_in: Vec<LiveIn>,
+    /// Residual bits of trained weights.
+    pub residual_bits: u32,
+    /// Seed of the head and of stochastic rounding.
+    pub seed: u64,
+}
+
+impl Program {
+    /// The state a program starts with.
+    pub fn initial_state(&self) -> Vec<u8> {
+        let mut state = vec![0; self.state_bytes as usize];
+        for s in &self.states {
+            if let Init::Bytes(b) = &s.init {
+                state[s.slot.offset as usize..][..b.len()].copy_from_slice(b);
+            }
+        }
+        state
+    }
+
+    /// Bytes of state of one kind.
+    pub fn state_bytes_of(&self, kind: StateKind) -> u32 {
+        self.states.iter().filter(|s| s.kind == kind).map(|s| s.slot.bytes).sum()
+    }
+
+    /// First byte of the state in the firmware's context, which begins with the arena.
+    pub fn state_offset(&self) -> u32 {
+        self.arena_bytes.next_multiple_of(4)
+    }
+
+    /// Bytes of the firmware's context as C lays it out: the arena, the state, the counters.
+    pub fn context_bytes(&self) -> u32 {
+        (self.state_offset() + self.state_bytes).next_multiple_of(8) + COUNTERS_BYTES
+    }
+}
+
+/// `tt_counters`: steps, a reserved word, saturations.
+pub const COUNTERS_BYTES: u32 = 16;
