@@ -2,8 +2,8 @@ use std::sync::OnceLock;
 
 use tinytrain_kernels::simd::{Kernels, Layer, Unit};
 use tinytrain_kernels::{Scales, Weights};
-use tinytrain_program::{Operand, Program, Slot};
-use tinytrain_spec::kernels::Call;
+use tinytrain_program::{Operand, Program, Slot, Step};
+use tinytrain_spec::kernels::{Call, Conv};
 
 use crate::ExecError;
 use crate::memory::Memory;
@@ -57,10 +57,14 @@ impl Fast {
         let mut fast = Self { unit, layers: Vec::new(), trained: Vec::new(), of: vec![None; program.steps.len()] };
         for (i, step) in program.steps.iter().enumerate() {
             let (Call::Conv(c) | Call::Depthwise(c)) = &step.call else { continue };
-            // The frozen and trained part of the weights are what a layer's steps share.
-            let weights = (c.frozen, c.trained);
-            let later = program.steps.iter().enumerate().skip(i + 1);
-            let users: Vec<usize> = later.filter(|(_, s)| uses(&s.call, weights)).map(|(j, _)| j).collect();
+            let others = || program.steps.iter().enumerate().filter(|&(j, _)| j != i);
+            let users: Vec<usize> = others().filter(|(_, s)| uses(&s.call, c)).map(|(j, _)| j).collect();
+            // Packed weights are a copy: no other step may know the trained ones.
+            let trained = c.trained.and_then(Operand::slot);
+            let knows = |s: &Step| s.slots().iter().any(|&slot| Some(slot) == trained);
+            if others().any(|(j, s)| knows(s) && !users.contains(&j)) {
+                continue;
+            }
             let is_input_grad =
                 |&j: &usize| matches!(program.steps[j].call, Call::ConvInputGrad(_) | Call::DepthwiseInputGrad(_));
             let input_grad = users.iter().any(is_input_grad);
@@ -78,7 +82,7 @@ impl Fast {
                     fast.of[j] = Some(fast.layers.len());
                 }
                 fast.layers.push(layer);
-                fast.trained.push(c.trained.and_then(Operand::slot));
+                fast.trained.push(trained);
             }
         }
         fast
@@ -99,11 +103,15 @@ impl Fast {
     }
 }
 
-/// Whether a gradient or update works with these weights, a frozen and a trained part.
-fn uses(call: &Call<Operand>, (frozen, trained): (Option<Operand>, Option<Operand>)) -> bool {
+/// Whether a gradient or update belongs to the layer of a convolution: the same weights, in the same geometry.
+fn uses(call: &Call<Operand>, conv: &Conv<Operand>) -> bool {
     match call {
-        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => (c.frozen, c.trained) == (frozen, trained),
-        Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => Some(c.q) == trained,
+        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => {
+            (c.p, c.frozen, c.trained, c.channels) == (conv.p, conv.frozen, conv.trained, conv.channels)
+        }
+        Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => {
+            (c.p, Some(c.q), c.channels) == (conv.p, conv.trained, conv.channels)
+        }
         _ => false,
     }
 }

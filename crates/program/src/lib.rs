@@ -9,6 +9,7 @@
 //! * [`Program::verify`]: whether a runtime may execute it without looking again. A file is trusted for nothing: reading one ends with the verifier.
 //! * [`record`]: the value as plain data for what prints it.
 
+mod catalogue;
 mod file;
 mod program;
 pub mod record;

@@ -194,6 +194,10 @@ impl Program {
                 }
             }
             Operand::Memory(slot) => {
+                let state = matches!(spec.role, Role::State | Role::Train);
+                if state != (slot.region == Region::State) || spec.role == Role::Constant {
+                    return Err("it lies in another memory");
+                }
                 if !self.inside(slot) {
                     return Err("it ends beyond its region");
                 }
@@ -202,10 +206,6 @@ impl Program {
                 }
                 if !length(slot.bytes as usize) {
                     return Err("another length than the parameters say");
-                }
-                let state = matches!(spec.role, Role::State | Role::Train);
-                if state != (slot.region == Region::State) || spec.role == Role::Constant {
-                    return Err("it lies in another memory");
                 }
                 let is_tensor = |s: &&crate::State| s.slot == slot && s.kind.element() == spec.element;
                 if state && self.states.iter().find(is_tensor).is_none() {

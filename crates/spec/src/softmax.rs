@@ -136,10 +136,10 @@ fn softmax_and_loss(logits: &mut [i64], scale: LogitScale, label: Option<usize>)
             (predicted, largest) = (c, l);
         }
     }
-    let u_label = label.map_or(0, |y| scale.u((largest - logits[y]) as u64));
+    let u_label = label.map_or(0, |y| scale.u(largest.abs_diff(logits[y])));
     let mut sum = 0u64;
     for l in logits.iter_mut() {
-        let v = exp2_neg(scale.u((largest - *l) as u64));
+        let v = exp2_neg(scale.u(largest.abs_diff(*l)));
         sum += v as u64;
         *l = v as i64;
     }

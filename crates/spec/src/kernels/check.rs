@@ -56,7 +56,7 @@ fn conv(p: &ConvParams, depthwise: bool) -> Found {
         (volume(&[p.kh, p.kw, p.out_c]) && p.in_c <= 1 << 16 && p.out_c <= 1 << 16, "the number of channels"),
         (windows(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top), "the rows"),
         (windows(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left), "the columns"),
-        (!depthwise || p.out_c % p.in_c == 0, "the number of channels"),
+        (!depthwise || p.out_c.checked_rem(p.in_c) == Some(0), "the number of channels"),
         (int8(&[p.x_zero, p.y_zero, p.lo, p.hi]) && p.lo <= p.hi, "a zero point or bound"),
         (p.trained >= 0 && p.trained <= selectable, "the number of trained channels"),
     ])
@@ -100,7 +100,7 @@ fn requantise(n: &[i32], zeros: &[i32], [lo, hi]: [i32; 2], m: i32, left: i32) -
 fn grad_scale(p: &GradScaleParams, repeated: bool) -> Found {
     all(&[
         (volume(&[p.n, if repeated { p.repeat } else { 1 }]), "a size"),
-        (p.channels >= 1 && p.n % p.channels == 0, "the number of channels"),
+        (p.channels >= 1 && p.n.checked_rem(p.channels) == Some(0), "the number of channels"),
         (p.m >= 0 && shift(p.s), "a multiplier"),
     ])
 }

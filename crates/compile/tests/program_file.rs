@@ -1,0 +1,277 @@
+//! The Program as a file: the same comes back, and whatever else a file may hold is refused or harmless.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{network, samples};
+use sha2::{Digest, Sha256};
+use tinytrain_compile::Compiler;
+use tinytrain_exec::{Executor, checksum};
+use tinytrain_ir::{Graph, Scheme};
+use tinytrain_kernels::simd::Kernels;
+use tinytrain_program::{Data, FileError, Init, Operand, Program, Region, Slot};
+use tinytrain_spec::arith::Real31;
+use tinytrain_spec::kernels::{Call, Kernel};
+use tinytrain_spec::random::mix;
+
+const CLASSES: usize = 4;
+const SCHEMES: [(&str, u32); 4] =
+    [("head", 4), ("full", 2), ("bias:3,2:1/2,4:1/4", 0), ("bias:2,0:1/3,1:1/2,3:1/4", 8)];
+
+fn compiler(seed: u64) -> (Graph, Compiler) {
+    let g = network(seed);
+    let c = Compiler::new(&g, CLASSES, seed, &samples(&g, 6, CLASSES, seed), 2).unwrap();
+    (g, c)
+}
+
+fn program(c: &Compiler, scheme: &str, bits: u32) -> Program {
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8).unwrap()
+}
+
+fn programs() -> Vec<(Graph, Program)> {
+    let of = |seed| {
+        let (g, c) = compiler(seed);
+        SCHEMES.map(|(scheme, bits)| (g.clone(), program(&c, scheme, bits)))
+    };
+    (1..=4).flat_map(of).collect()
+}
+
+/// The same file with a hash that fits.
+fn sealed(mut file: Vec<u8>) -> Vec<u8> {
+    let end = file.len() - 32;
+    let hash = Sha256::digest(&file[..end]);
+    file[end..].copy_from_slice(&hash);
+    file
+}
+
+fn trained(program: Program, g: &Graph, kernels: Kernels) -> String {
+    let mut e = Executor::with_kernels(Arc::new(program), kernels).unwrap();
+    for (sample, label) in samples(g, 3, CLASSES, 9) {
+        e.train_step(&sample, label, Real31::from_f64(0.02)).unwrap();
+    }
+    checksum(e.state())
+}
+
+#[test]
+fn what_is_written_comes_back() {
+    for (g, program) in programs() {
+        let file = program.to_bytes();
+        let read = Program::from_bytes(&file).unwrap();
+        assert!(read == program, "{} {}", program.name, program.scheme);
+        assert_eq!(read.hash(), program.hash());
+        assert_eq!(read.to_bytes(), file);
+        assert_eq!(trained(read, &g, Kernels::best()), trained(program, &g, Kernels::best()));
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_or_changed_is_refused() {
+    let (_, program) = programs().swap_remove(1);
+    let file = program.to_bytes();
+    for n in 0..file.len() {
+        let e = Program::from_bytes(&file[..n]).unwrap_err();
+        assert_eq!(e.code(), "PROGRAM_BROKEN", "{n}: {e}");
+    }
+    for i in 0..file.len() {
+        for bit in [0, 3, 7] {
+            let mut changed = file.clone();
+            changed[i] ^= 1 << bit;
+            let e = Program::from_bytes(&changed).unwrap_err();
+            let version = (8..16).contains(&i);
+            assert_eq!(e.code(), if version { "PROGRAM_VERSION" } else { "PROGRAM_BROKEN" }, "byte {i}: {e}");
+        }
+    }
+    let mut longer = file.clone();
+    longer.push(0);
+    assert!(matches!(Program::from_bytes(&longer), Err(FileError::Content { .. })));
+    assert!(matches!(Program::from_bytes(b"TFL3 and so on"), Err(FileError::Magic)));
+}
+
+/// Byte by byte and in words, with a hash that fits, so that only reader and verifier stand between a file and the kernels.
+#[test]
+fn no_file_that_is_accepted_makes_a_kernel_panic() {
+    let rounds: u64 = std::env::var("TINYTRAIN_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
+    let families: Vec<Kernels> = Kernels::ALL.into_iter().filter(|k| k.available()).collect();
+    let (mut accepted, mut refused) = (0u64, 0u64);
+    for (at, (g, program)) in programs().into_iter().enumerate() {
+        let file = program.to_bytes();
+        let (content, end) = (20, file.len() as u64 - 32);
+        for round in 0..rounds {
+            let mut n = (at as u64) << 40 | round << 8;
+            let mut draw = |below: u64| {
+                n += 1;
+                mix(n) % below
+            };
+            let mut changed = file.clone();
+            for _ in 0..1 + draw(3) {
+                let i = (content + draw(end - content)) as usize;
+                match draw(4) {
+                    0 => changed[i] = draw(256) as u8,
+                    1 => changed[i] ^= 1 << draw(8),
+                    _ => {
+                        // Words at their places: fields are words, most of them aligned to the file's beginning.
+                        let i = i & !3;
+                        let old = u32::from_le_bytes(changed[i..i + 4].try_into().unwrap());
+                        let word = match draw(5) {
+                            0 => old.wrapping_add(1),
+                            1 => old.wrapping_sub(1),
+                            2 => [0, 1, 2, 127, 128, 255, i32::MAX as u32, 1 << 31, u32::MAX][draw(9) as usize],
+                            3 => old << 1,
+                            _ => draw(1 << 32) as u32,
+                        };
+                        changed[i..i + 4].copy_from_slice(&word.to_le_bytes());
+                    }
+                }
+            }
+            let Ok(read) = Program::from_bytes(&sealed(changed)) else {
+                refused += 1;
+                continue;
+            };
+            accepted += 1;
+            if read.classes != CLASSES || read.input != program.input {
+                continue;
+            }
+            // Whatever it computes now, all kernels compute the same.
+            let found: Vec<String> = families.iter().map(|&k| trained(read.clone(), &g, k)).collect();
+            assert!(found.iter().all(|f| *f == found[0]), "round {round} of program {at}: {found:?}");
+        }
+    }
+    println!("{accepted} accepted and run, {refused} refused");
+    assert!(accepted > 100 && refused > 100, "{accepted} accepted, {refused} refused");
+}
+
+/// A change of a Program, and words of the sentence that refuses it.
+type Spoiled = (&'static str, fn(&mut Program));
+
+macro_rules! change {
+    ($p:ident, $kernel:ident, $c:ident => $do:expr) => {
+        for step in &mut $p.steps {
+            if let Call::$kernel($c) = &mut step.call {
+                $do;
+                return;
+            }
+        }
+        panic!("no such step");
+    };
+}
+
+fn moved(operand: &mut Operand, by: u32) {
+    if let Operand::Memory(slot) = operand {
+        slot.offset += by;
+    }
+}
+
+/// One for each rule: a Program that breaks it is refused, with its sentence.
+#[test]
+fn the_verifier_rejects() {
+    let spoiled: &[Spoiled] = &[
+        ("residual bits", |p| p.residual_bits = 3),
+        ("1 GiB", |p| p.arena_bytes = 1 << 31),
+        ("another size than its shape", |p| p.input.shape[0] += 1),
+        ("the input ends beyond", |p| p.input.slot.offset = p.arena_bytes),
+        ("quantisation", |p| p.input.scale = f64::NAN),
+        ("quantisation", |p| p.input.zero = 128),
+        ("the place of", |p| p.states[1].slot.offset = p.states[0].slot.offset),
+        ("the place of", |p| p.states[0].slot.region = Region::Arena),
+        ("the start of", |p| p.states[0].init = Init::Bytes(vec![1])),
+        ("a state of another size", |p| p.state_bytes += 4),
+        ("beyond the last step", |p| p.forward = p.steps.len() + 1),
+        ("another prefix", |p| p.prefix += 1),
+        ("without classes", |p| p.classes = 0),
+        ("end with its head", |p| p.forward -= 1),
+        ("classes or logits", |p| p.classes += 1),
+        ("classes or logits", |p| p.logits = None),
+        ("a second head", |p| p.steps.push(p.steps[p.forward - 1].clone())),
+        ("that trains", |p| {
+            let last = p.steps.len() - 1;
+            p.steps.swap(0, last)
+        }),
+        ("an output beyond", |p| p.outputs.push(Slot { region: Region::Arena, offset: p.arena_bytes, bytes: 1 })),
+        ("a tensor beyond", |p| p.steps[0].finished[0].1.offset = p.arena_bytes),
+        ("a tensor beyond", |p| p.live_in[0][0].1.bytes = u32::MAX),
+        ("the buffer", |p| p.buffers[0].end = 0),
+        ("the buffer", |p| p.buffers[0].size = p.arena_bytes + 1),
+        ("that the kernel does not take", |p| {
+            change!(p, Conv, c => c.p.stride_h = 0);
+        }),
+        ("the rows", |p| {
+            change!(p, Conv, c => c.p.pad_top = c.p.kh);
+        }),
+        ("trained channels", |p| {
+            change!(p, Conv, c => c.p.trained = -1);
+        }),
+        ("a constant that does not exist", |p| {
+            change!(p, Conv, c => c.bias = Operand::Constant(9999));
+        }),
+        ("a constant of another type", |p| {
+            change!(p, Conv, c => c.bias = c.frozen.unwrap());
+        }),
+        ("x: a constant", |p| {
+            change!(p, Conv, c => c.x = c.bias);
+        }),
+        ("a constant of another length", |p| {
+            let Call::Conv(c) = &p.steps.iter().find(|s| s.call.kernel() == Kernel::Conv).unwrap().call else { return };
+            let Operand::Constant(i) = c.m else { return };
+            p.consts[i].data = Data::I32(vec![1]);
+        }),
+        ("ends beyond its region", |p| {
+            change!(p, Conv, c => moved(&mut c.y, 1 << 20));
+        }),
+        ("not aligned", |p| {
+            change!(p, HeadError, c => { moved(&mut c.e, 1) });
+        }),
+        ("another length than the parameters say", |p| {
+            change!(p, Conv, c => if let Operand::Memory(slot) = &mut c.x { slot.bytes -= 1 });
+        }),
+        ("it lies in another memory", |p| {
+            change!(p, HeadLogits, c => c.w = c.x);
+        }),
+        ("it is no trainable tensor", |p| {
+            change!(p, HeadLogits, c => if let Operand::Memory(slot) = &mut c.bias { slot.offset -= 4 });
+        }),
+        ("x overlaps y", |p| {
+            p.arena_bytes *= 2;
+            change!(p, Conv, c => if let (Operand::Memory(x), Operand::Memory(y)) = (c.x, &mut c.y) { y.offset = x.offset });
+        }),
+        ("scratch", |p| {
+            change!(p, Conv, c => c.scratch = None);
+        }),
+        ("weights of other channels", |p| {
+            change!(p, Conv, c => c.frozen = None);
+        }),
+        ("residual bits without", |p| {
+            change!(p, ConvWeightStep, c => c.lo = None);
+        }),
+        ("residual bits in a Program of", |p| {
+            change!(p, ConvWeightStep, c => { c.u.bits = 8; });
+        }),
+        ("channels out of order", |p| {
+            let channels = p.consts.iter_mut().find_map(|c| match &mut c.data {
+                Data::U16(v) if v.len() > 1 => Some(v),
+                _ => None,
+            });
+            channels.unwrap().reverse();
+        }),
+        ("weight of -128", |p| {
+            let Data::I8(v) = &mut p.consts.iter_mut().find(|c| matches!(c.data, Data::I8(_))).unwrap().data else {
+                return;
+            };
+            v[0] = -128;
+        }),
+        ("no identifier", |p| p.consts[0].name = "a; int b".into()),
+        ("two tensors of one name", |p| p.consts[0].name = p.consts[1].name.clone()),
+        ("cannot be printed", |p| p.steps[0].label = "*/ evil".into()),
+    ];
+    let (_, c) = compiler(1);
+    let good = program(&c, "bias:5,0:1/2,2:1/2,4:1/2", 4);
+    good.verify().unwrap();
+    good.verify_content().unwrap();
+    for (sentence, spoil) in spoiled {
+        let mut p = good.clone();
+        spoil(&mut p);
+        let e = p.verify().and_then(|()| p.verify_content()).expect_err(sentence).to_string();
+        assert!(e.contains(sentence), "'{e}' says nothing of '{sentence}'");
+        assert!(Program::from_bytes(&p.to_bytes()).is_err());
+    }
+}
