@@ -1,4 +1,4 @@
-// Writes index.d.ts, the public types of the package, from ts/index.ts. With --check it only says whether the file is stale.
+// Writes index.d.ts, the public types of the package, from ts/index.ts. With --check it only reports whether the file is stale.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What is measured: each group runs sets of contenders in turns and draws its rows from them. */
+/** The measurements: each group runs sets of contenders in turns and derives its rows from them. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ const SCHEMES = {
   '49 KB': 'bias:20,24:1/4,27:1/2,30:1/2',
   '99 KB': 'bias:22,21:1,24:1,27:1,30:1,36:1/8,39:1/4',
 };
-/** Steps that are compared bit by bit before any are timed. */
+/** Number of steps that are compared bit by bit before anything is timed. */
 const AGREED = 60;
 const EVALUATED = 1000;
 /** Steps of a run from Node: about an epoch. */
@@ -27,7 +27,7 @@ const FROM_NODE = 500;
 const opponent = name => fileURLToPath(new URL(`../opponents/${name}`, import.meta.url));
 const calls = word => n => `${word} ${n}`;
 
-/** Everything that a group needs of the run: where to pin, how long, where to write, what to say. */
+/** The settings of a benchmark run: where to pin, how long to measure, where to write and report. */
 export class Bench {
   constructor({ timed, core, pair, folder, seconds, report }) {
     Object.assign(this, { timed, core, pair, folder, seconds, report, versions: {} });
@@ -41,7 +41,7 @@ export class Bench {
     return this.ours(name, [path, scheme, samples, String(side)], options);
   }
 
-  /** Starts processes, times them in turns, ends them, whatever happens. */
+  /** Starts processes, times them in turns, and ends them whatever happens. */
   async set(title, starts, contenders, settings = {}) {
     const workers = [];
     try {
@@ -62,7 +62,7 @@ export class Bench {
     }
   }
 
-  /** A row: how many times longer the opponent takes. */
+  /** A row: the ratio of the opponent's time to ours. */
   row(group, work, set, { ours, against, label = against, atLeast, aim }) {
     const { quiet, rounds, thrown, times, about } = set;
     const found = ratio(set, against, ours);
@@ -84,27 +84,27 @@ export class Bench {
   }
 }
 
-/** Of all that was used; the reference kernels are an opponent. */
+/** The kernels in use; the reference kernels count as an opponent. */
 const versionsOf = ({ litert, onnxruntime, torch, kernels }) => {
   const used = { litert, onnxruntime, torch, kernels: kernels === 'reference' ? undefined : kernels };
   return Object.fromEntries(Object.entries(used).filter(([, version]) => version !== undefined));
 };
 
-const missingShared = path => (existsSync(path) ? undefined : `${path} is not there`);
+const missingShared = path => (existsSync(path) ? undefined : `${path} does not exist`);
 
-/** Ends the run if two ways that must give the same bits do not. */
-async function agree(workers, kept) {
+/** Throws if workers that must yield the same bits do not. */
+async function agree(workers, withCache) {
   const found = [];
   for (const worker of workers) {
     await worker.ask(`step ${AGREED}`);
-    if (kept) await worker.ask(`cached ${AGREED}`);
+    if (withCache) await worker.ask(`cached ${AGREED}`);
     const { step, cached } = await worker.ask('checksum');
-    found.push(step, ...(kept ? [cached] : []));
+    found.push(step, ...(withCache ? [cached] : []));
   }
   if (new Set(found).size > 1) throw new Error(`${AGREED} training steps give different bits: ${found.join(' ')}`);
 }
 
-/** Where our time goes, model by model. */
+/** The distribution of our time, model by model. */
 export async function layers(bench) {
   const run = async (title, start, word) => {
     const worker = await start();
@@ -187,7 +187,7 @@ export const groups = {
     }
   },
 
-  /** A training step of the embedded default: the kernels of this processor against the reference, and what a sparse scheme saves. */
+  /** A training step of the embedded default: the kernels of this processor against the reference, and a sparse scheme against a full one. */
   async kernels(bench) {
     const samples = await imageFile(bench.folder, 'default', DEFAULT);
     const reference = { env: { TINYTRAIN_KERNELS: 'reference' } };
@@ -212,7 +212,7 @@ export const groups = {
     bench.row(group, `${work}, prefix cached`, set, { ours: 'cached', against: 'chosen', label: 'not cached' });
   },
 
-  /** What a training step costs when the package is asked for it from Node. */
+  /** The time of a training step through the package, called from Node. */
   async node(bench) {
     const samples = await imageFile(bench.folder, 'default', DEFAULT);
     const set = await bench.set(
@@ -230,7 +230,7 @@ export const groups = {
     bench.row('training step', `default, ${SPARSE}`, set, { ours: 'rust', against: 'node', label });
   },
 
-  /** Evaluating samples on two threads against one, and what the machine gives two threads that share nothing. */
+  /** Evaluating samples on two threads against one, and the gain of two threads that share nothing on this machine. */
   async threads(bench) {
     if (bench.pair === undefined) return bench.report.left('threads', 'there is one core');
     const models = [['default', DEFAULT, SPARSE]];
