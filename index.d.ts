@@ -382,6 +382,41 @@ export interface ProgramRecord {
 		readonly live: readonly Slot[];
 	};
 }
+interface AddressRange {
+	readonly origin: number;
+	/** Bytes. */
+	readonly length: number;
+}
+interface Emulator {
+	/** Machine of `qemu-system-arm`. */
+	readonly machine: string;
+	/** An instruction takes 2^shift ns of the time that the board's clock counts. */
+	readonly icountShift: number;
+	/** Address of the word that tells the board to use semihosting; a board without one has its UART only. */
+	readonly mailbox?: number | undefined;
+}
+interface Board {
+	/** Its folder's name. */
+	readonly name: string;
+	readonly title: string;
+	/** The core, which names the tables to plan with. */
+	readonly core: string;
+	/** Where a board of the user's lies; undefined for one that is shipped. */
+	readonly folder?: string | undefined;
+	/** Compiler and linker flags that select the core. */
+	readonly flags: readonly string[];
+	/** C files: `common/NAME.c`, or `NAME.c` of its own folder. */
+	readonly sources: readonly string[];
+	readonly flash: AddressRange;
+	readonly sram: AddressRange;
+	/** Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files. */
+	readonly flashCommands: readonly string[];
+	readonly emulator?: Emulator | undefined;
+}
+interface EmitBoard {
+	readonly board: Board;
+	readonly stack: number;
+}
 interface ProgramData {
 	readonly consts: readonly ArrayLike<number>[];
 	readonly initialState: Uint8Array;
@@ -391,13 +426,13 @@ interface EmitInput {
 	readonly data: ProgramData;
 	/** The memory that the plan set aside for the target. */
 	readonly memory: MemoryTable;
-	/** Bytes of stack for the linker to reserve. */
-	readonly stack: number;
 	/** The int8 value of each value of a pixel, one table a channel. */
 	readonly pixelTables: readonly Int8Array[];
 	readonly classNames: readonly string[];
 	/** The board that `make` builds for unless told otherwise. */
 	readonly target: string;
+	/** The boards that it can be built for, the target among them. */
+	readonly boards: readonly EmitBoard[];
 	/** What the Program was compiled from, for the manifest. */
 	readonly origin: Readonly<Record<string, unknown>>;
 	/** The package's version. */
@@ -408,6 +443,8 @@ interface EmitInput {
 	readonly kernelFlags: string;
 	/** Whether the clock is read before each step, to calibrate costs: the project is then no firmware. */
 	readonly marks?: boolean | undefined;
+	/** Whether all kernels are copied, not only those that the Program calls: for the tables of a core. */
+	readonly everyKernel?: boolean | undefined;
 }
 interface Manifest {
 	readonly format: number;
@@ -637,7 +674,7 @@ export interface FirmwareOrigin {
 export interface FirmwareManifest extends Manifest {
 	readonly origin: FirmwareOrigin & Readonly<Record<string, unknown>>;
 }
-/** A Program as a firmware project: path to content. */
+/** A Program as a firmware project for a board (a shipped one's name, or the path of a folder): path to content. */
 export declare function firmwareFiles(program: Program, data: SampleSet, target: string, { marks }?: Pick<EmitInput, "marks">): Promise<ReadonlyMap<string, string>>;
 /** Writes a firmware project. What lies in `app/` already is left alone; returns the paths written. */
 export declare function writeFirmware(folder: string, files: ReadonlyMap<string, string>): Promise<string[]>;
@@ -667,11 +704,14 @@ declare class ProcessLine implements Line {
 }
 /** How QEMU is connected. */
 export interface QemuOptions {
-	/** `uart`: byte by byte through the emulated UART, as on a board; `semihosting`, the default: the same bytes in blocks, a thousand times faster. */
+	/**
+	 * `uart`: byte by byte through the emulated UART, as on a board; `semihosting`: the same bytes in blocks, a thousand times faster, where the
+	 * board has a mailbox. That is the default where it can be.
+	 */
 	readonly line?: "uart" | "semihosting" | undefined;
 }
-/** Starts a firmware in QEMU's mps2-an500, with a deterministic count of instructions. */
-export declare function startQemu(elf: string, { line }?: QemuOptions): Promise<ProcessLine>;
+/** Starts a firmware in QEMU, with a deterministic count of instructions. */
+export declare function startQemu(elf: string, emulator: Emulator, options?: QemuOptions): Promise<ProcessLine>;
 /** Instructions of a call, of an element brought into order, of an element yielded, and of a product. */
 export type KindCosts = readonly [
 	number,
@@ -679,14 +719,20 @@ export type KindCosts = readonly [
 	number,
 	number
 ];
-/** Instructions by kind of step; see `costTable()` for the kinds there are. */
-export type CostTable = Readonly<Record<string, KindCosts>>;
-/** The table that this version was measured with. */
-export declare function costTable(): CostTable;
+/** Instructions by kind of step on a core; see `costTable()` for the kinds there are. */
+export interface CostTable {
+	readonly core: string;
+	readonly costs: Readonly<Record<string, KindCosts>>;
+}
+/** The costs that this version measured on the core of a board; without any kind where the core is not shipped. */
+export declare function costTable(target?: string): CostTable;
 /** The table in a file, as `run --calibrate` writes it. */
 export declare function readCosts(path: string): Promise<CostTable>;
-/** Predicted instructions of a training step, with the sample in its place. */
-export declare function instructionsOfStep(program: Program, costs?: CostTable | null): number;
+/**
+ * Predicted instructions of a training step, with the sample in its place, on the core of a board: by default the one that the Program was compiled
+ * for. Throws `COSTS_MISSING` where there are no costs of that core, neither built in nor given.
+ */
+export declare function instructionsOfStep(program: Program, costs?: CostTable | null, target?: string): number;
 /** What a run is doing, and how far it is. */
 export interface RunProgress {
 	readonly phase: "samples" | "build" | "calibration" | "training" | "predictions";
@@ -762,8 +808,8 @@ export interface RunFirmwareResult {
 		readonly inference: number;
 		readonly trainStep: number;
 	} | null;
-	/** Instructions of a training step as a table of costs predicts them: the one it was run with, or the built-in one. */
-	readonly predictedInstructions: number;
+	/** Instructions of a training step as predicted by the given table of costs, or the built-in one; null where the core has neither. */
+	readonly predictedInstructions: number | null;
 	/** The table made to fit this firmware; null without `calibrate`. */
 	readonly costs: CostTable | null;
 	readonly seconds: number;
@@ -787,8 +833,8 @@ export declare class SerialLine implements Line {
 	onEnd(listener: (why: string) => void): void;
 	close(): Promise<void>;
 }
-/** Builds a firmware for one of its boards; returns the path of the ELF file. */
-declare function build(folder: string, board: string, signal?: AbortSignal): Promise<string>;
+/** Builds a firmware for one of its boards; returns the path of the ELF file. `env` is added to make's environment. */
+declare function build(folder: string, board: string, signal?: AbortSignal, env?: Readonly<Record<string, string>>): Promise<string>;
 /** A scheme as a JSON file holds it: biases of the last so many convolutions, and of some convolutions a share of the weights. */
 export interface SchemeRecord {
 	readonly bias?: number;

@@ -1,17 +1,23 @@
-// Makes crates/lower/src/costs.json: how many instructions the kinds of steps take. Programs of several models and schemes are built with the clock
-// read before each step, run in QEMU, and for each kind the terms are fitted to what was counted.
+// Makes crates/target/cores/CORE/costs.json: the instructions that kinds of steps take on a core. Programs of several models and schemes are built
+// with the clock read before each step, run on the core's board in QEMU, and for each kind the terms are fitted to the counts.
 //
-//   node scripts/costs.mjs MODEL...       writes the table, from Programs of these models and of the default one
-//   node scripts/costs.mjs MODEL... --dry only says how well it fits
+//   node scripts/costs.mjs CORE MODEL...       writes the table, from Programs of these models and of the default one
+//   node scripts/costs.mjs CORE MODEL... --dry only says how well it fits
 import { readFileSync, writeFileSync } from 'node:fs';
-import { read, root } from './lib/shell.mjs';
+import { fail, read, root } from './lib/shell.mjs';
 
 const dist = process.env.TINYTRAIN_DIST ?? `${root}/dist`;
-const { Compiler, defaultImages, loadModel } = await import(`${dist}/index.js`);
+const { Compiler, defaultImages, loadModel, targets } = await import(`${dist}/index.js`);
 const { measureSteps } = await import(`${dist}/device/calibrate.js`);
 const { kernelFlags } = await import(`${dist}/device/sources.js`);
+const { standInOf } = await import(`${dist}/device/stand-in.js`);
 
-const output = `${root}/crates/lower/src/costs.json`;
+const [core, ...models] = process.argv.slice(2).filter(arg => !arg.startsWith('--'));
+const emulated = targets().filter(name => standInOf(name).name === name);
+const board = emulated.find(name => standInOf(name).core === core);
+if (!board) fail(`'${core}' is not the core of an emulated board`, [`node scripts/costs.mjs CORE MODEL...`]);
+
+const output = `${root}/crates/target/cores/${core}/costs.json`;
 const TERMS = 4;
 const SWEEPS = 10000;
 /** A cost below this, in instructions, is the rounding of the fit. */
@@ -33,10 +39,14 @@ async function measured(path) {
   const compiler = await Compiler.create(model, data);
   const steps = [];
   const all = schemes(compiler.layers);
-  const programs = [...all.map(scheme => [scheme, 4]), ...[0, 2, 8].map((bits, i) => [all[i], bits])];
+  const other = [0, 2, 8].flatMap((bits, i) => [
+    [all[i], bits],
+    ['full', bits],
+  ]);
+  const programs = [...all.map(scheme => [scheme, 4]), ...other];
   for (const [scheme, residualBits] of [['head', 4], ...programs]) {
     const program = await compiler.compile({ scheme, residualBits });
-    const own = await measureSteps(program, data, 'qemu-mps2-an500');
+    const own = await measureSteps(program, data, board);
     steps.push(...own.map((step, i) => ({ ...step, kernel: program.record.steps[i]?.kernel })));
     console.error(`${path ?? 'default'}: ${scheme}, ${residualBits} residual bits`);
   }
@@ -146,6 +156,27 @@ function rareSteps(program) {
     add('copy', [side * side, n, 0], { name: 'copyBox', p: { ...box, shift: 0 } }, [x, y]);
     add('copy shifted', [side * side, n, 0], { name: 'copyBox', p: { ...box, shift: 1 } }, [x, y]);
   }
+  for (const [side, c, stride] of [
+    [8, 16, 1],
+    [16, 24, 1],
+    [16, 64, 1],
+    [16, 64, 2],
+    [32, 16, 2],
+  ]) {
+    const out = side / stride;
+    const p = {
+      ...{ in_h: side, in_w: side, in_c: c, out_h: out, out_w: out, out_c: c, kh: 3, kw: 3 },
+      ...{ stride_h: stride, stride_w: stride, pad_top: 1, pad_left: 1, trained: 0, x_zero: 0, y_zero: 0, ...clamp },
+    };
+    // Rows of all windows that lie within the input: at stride 1 the first and the last one lack a row each, at stride 2 only the first.
+    const met = 3 * out - (stride === 1 ? 2 : 1);
+    add(
+      'conv input grad',
+      [side * side * 9 * c, side * side * c, met * met * c * c],
+      { name: 'convInputGrad', depthwise: false, p, shift: 8 },
+      [x, mask, 'none', 'none', y, { scratch: slot(3) }],
+    );
+  }
   return steps;
 }
 
@@ -164,7 +195,7 @@ async function measuredRare(path) {
     [...works, ...rare.map(one => one.work)],
     1 << 20,
   );
-  const found = (await measureSteps(longer, data, 'qemu-mps2-an500')).slice(steps.length, -1);
+  const found = (await measureSteps(longer, data, board)).slice(steps.length, -1);
   const slow = /^(conv|depthwise)/;
   const bounded = steps.map((step, i) =>
     step.kernel.name === 'conv' && slow.test(works[i].kind)
@@ -181,7 +212,7 @@ async function measuredRare(path) {
       ? { ...work, kind: `${work.kind.replace(/, (masked|one by one)$/, '')}, one by one` }
       : work,
   );
-  const all = await measureSteps(doctored(head, only, byOne, head.record.arenaBytes), data, 'qemu-mps2-an500');
+  const all = await measureSteps(doctored(head, only, byOne, head.record.arenaBytes), data, board);
   return [...found, ...all.filter(({ kind }) => kind.endsWith('one by one'))];
 }
 
@@ -212,7 +243,6 @@ function fitted(steps) {
   return costs.map((cost, t) => (cost / scale[t] < NOTHING ? 0 : Number((cost / scale[t]).toPrecision(4))));
 }
 
-const models = process.argv.slice(2).filter(arg => !arg.startsWith('--'));
 const cache = process.env.COSTS_CACHE;
 let all;
 try {
@@ -237,6 +267,6 @@ for (const kind of kinds) {
 if (!process.argv.includes('--dry')) {
   const compiler = read('arm-none-eabi-gcc', ['--version']).split('\n')[0];
   const lines = Object.entries(costs).map(([kind, c]) => `  ${JSON.stringify(kind)}: [${c.join(', ')}]`);
-  const head = { generator: 'scripts/costs.mjs', compiler, flags: kernelFlags };
+  const head = { generator: 'scripts/costs.mjs', core, compiler, flags: kernelFlags };
   writeFileSync(output, `${JSON.stringify(head, null, 1).slice(0, -2)},\n "costs": {\n${lines.join(',\n')}\n }\n}\n`);
 }

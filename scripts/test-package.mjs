@@ -1,8 +1,8 @@
 // Packs the package, installs the tarball in an empty folder without Rust on the PATH, and uses it as a user would: command, import, types.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fail, read, root } from './lib/shell.mjs';
+import { fail, has, read, root } from './lib/shell.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'tinytrain-package-'));
 // Node and what a shell needs, without cargo.
@@ -36,6 +36,16 @@ try {
 
   const inspected = JSON.parse(read('npx', ['--no-install', 'tinytrain', 'inspect', '--json'], inFolder));
   expect(inspected.layers.length > 0, '`npx tinytrain inspect --json` shows the default model');
+
+  if (has('arm-none-eabi-gcc') && has('make')) {
+    // A board of the user's own, as docs/boards.md has it: here a shipped one under another name.
+    const shipped = join(folder, 'node_modules', 'tinytrain', 'device', 'boards', 'qemu-mps2-an386');
+    for (const file of ['board.toml', 'board.c']) cpSync(join(shipped, file), join(folder, 'my-board', file));
+    read('npx', ['--no-install', 'tinytrain', 'board', 'my-board'], inFolder);
+    read('npx', ['--no-install', 'tinytrain', 'compile', '--target', 'my-board', '--out', 'firmware'], inFolder);
+    read('make', ['-s', '-C', 'firmware', 'STRICT=1'], inFolder);
+    expect(true, 'a board of the user’s is prepared, compiled for and built');
+  }
 
   const script = `
     import { loadModel, TinytrainError } from 'tinytrain';

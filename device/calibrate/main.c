@@ -1,12 +1,14 @@
 /* Measures the cost of each step of a program. It receives a label, a learning rate and a sample over the board's serial port, trains, and replies with
- * the clock before each step. `tinytrain run --calibrate` builds this in place of app/main.c, in a separate folder; no firmware contains it. */
+ * the clock before each step, and its frequency. `tinytrain run --calibrate` builds this in place of app/main.c, in a separate folder; no firmware
+ * contains it. */
 #include "marks.h"
 #include "tt_board.h"
 
 static tt_context model;
 
-/* Before each step, at the end of the last one, before and after all of them, and once more immediately, which gives the cost of a mark. */
-static uint32_t marks[TT_STEPS + 4];
+/* Before each step, at the end of the last one, before and after all of them, and once more immediately, which gives the cost of a mark. Then the
+ * frequency of the clock. */
+static uint32_t marks[TT_STEPS + 5];
 
 void tt_mark(uint32_t step)
 {
@@ -38,6 +40,7 @@ int main(void)
         tt_train_step(&model, tt_input(&model), TT_INT8, label, rate, &found);
         tt_mark(TT_STEPS + 2);
         tt_mark(TT_STEPS + 3);
+        marks[TT_STEPS + 4] = tt_board_clock_hz();
         tt_board_write((const uint8_t *)marks, sizeof marks);
     }
 }

@@ -21,7 +21,7 @@ inQemu('steps counted one by one are the training step; a calibrated table predi
     calibrate: true,
   });
   const step = instructions?.trainStep ?? 0;
-  const off = (found: number) => Math.abs(found / step - 1);
+  const off = (found: number | null) => Math.abs((found ?? 0) / step - 1);
   t.true(off(measured.reduce((sum, one) => sum + one.instructions, 0)) < 0.01);
   t.is(predictedInstructions, instructionsOfStep(program));
   t.true(off(predictedInstructions) < 0.1, `${predictedInstructions} predicted, ${step} measured`);
@@ -40,23 +40,23 @@ test('a table is scaled kind by kind, and keeps what was not measured', async t 
   const table = costTable();
   const work = workOf(program);
   const cost = (kind: string, terms: readonly number[]) =>
-    terms.reduce((sum, term, i) => sum + term * (table[kind]?.[i] ?? 0), 0);
+    terms.reduce((sum, term, i) => sum + term * (table.costs[kind]?.[i] ?? 0), 0);
   const kinds = new Set(work.map(({ kind }) => kind));
   t.true(
-    [...kinds].every(kind => kind in table),
+    [...kinds].every(kind => kind in table.costs),
     [...kinds].join('; '),
   );
   const measured = work.map(one => ({ ...one, instructions: 2 * cost(one.kind, one.terms) }));
   const twice = calibrated(table, measured);
-  for (const [kind, costs] of Object.entries(table)) {
+  for (const [kind, costs] of Object.entries(table.costs)) {
     const factor = kinds.has(kind) ? 2 : 1;
     costs.forEach((each, i) => {
-      const found = twice[kind]?.[i] ?? -1;
+      const found = twice.costs[kind]?.[i] ?? -1;
       t.true(Math.abs(found - factor * each) <= 1e-5 * factor * each, kind);
     });
   }
   const own = (kind: string) => [{ kind, terms: [1, 2, 3, 4] as const, instructions: 7 }];
-  t.deepEqual(calibrated({}, own('new')), { new: [7, 0, 0, 0] });
+  t.deepEqual(calibrated({ core: 'x', costs: {} }, own('new')), { core: 'x', costs: { new: [7, 0, 0, 0] } });
   const [one, two] = [instructionsOfStep(program), instructionsOfStep(program, twice)];
   t.true(Math.abs(two / one - 2) < 0.01);
 });
@@ -67,12 +67,28 @@ test('tables of costs are written, read, and refused', async t => {
   t.is(await costsIfThere(path), undefined);
   await writeCosts(path, costTable());
   t.deepEqual(await readCosts(path), costTable());
-  await write(folder, { 'a.json': '{', 'b.json': '{"costs": 3}', 'c.json': '{"costs": {"add": [1]}}', 'd.json': '7' });
-  for (const name of ['a.json', 'b.json', 'c.json', 'd.json']) {
+  const bad = {
+    'a.json': '{',
+    'b.json': '{"core": "cortex-m7", "costs": 3}',
+    'c.json': '{"core": "cortex-m7", "costs": {"add": [1]}}',
+    'd.json': '7',
+    'f.json': '{"costs": {"add": [1, 2, 3, 4]}}',
+  };
+  await write(folder, bad);
+  for (const name of Object.keys(bad)) {
     const error = await t.throwsAsync(readCosts(join(folder, name)), { instanceOf: TinytrainError });
     t.is(error.code, 'COSTS_INVALID', name);
     t.regex(error.message, new RegExp(name));
   }
   const missing = await t.throwsAsync(readCosts(join(folder, 'e.json')), { instanceOf: TinytrainError });
   t.is(missing.code, 'FILE_ERROR');
+});
+
+test('costs of one core do not price another', async t => {
+  const { program } = await testFirmware(t);
+  const error = t.throws(() => instructionsOfStep(program, { ...costTable(), core: 'cortex-m0' }), {
+    instanceOf: TinytrainError,
+  });
+  t.is(error.code, 'COSTS_OTHER_CORE');
+  t.regex(error.message, /cortex-m0.*cortex-m7/);
 });

@@ -137,9 +137,11 @@ test('a limit on instructions holds for everything that is tried; it is part of 
   t.true(result.baselines.some(({ kind }) => kind === 'random'));
   t.true(result.baselines.every(({ instructions }) => instructions <= 12_000_000));
   // Twice the costs leave room for nothing.
-  const costs = Object.fromEntries(
-    Object.entries(costTable()).map(([kind, [a, b, c, d]]) => [kind, [2 * a, 2 * b, 2 * c, 2 * d] as const]),
+  const table = costTable();
+  const twice = Object.entries(table.costs).map(
+    ([kind, [a, b, c, d]]) => [kind, [2 * a, 2 * b, 2 * c, 2 * d] as const] as const,
   );
+  const costs = { core: table.core, costs: Object.fromEntries(twice) };
   const error = await t.throwsAsync(finished(search(model, data, { ...limited, costs })), {
     instanceOf: TinytrainError,
   });

@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import yargs from 'yargs';
 import { TinytrainError } from '../errors.js';
 import { version } from '../version.js';
+import { board } from './board.js';
 import { compile } from './compile.js';
 import { doctor } from './doctor.js';
 import { inspect } from './inspect.js';
@@ -28,6 +29,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(train(interrupt))
     .command(predict(interrupt))
     .command(compile(interrupt))
+    .command(board(interrupt))
     .command(run(interrupt))
     .command(doctor)
     .demandCommand(1, 1, 'a command is needed', 'one command at a time')

@@ -58,7 +58,12 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
     args
       .options({
         ...programOptions,
-        target: { describe: 'board it must fit', type: 'string', requiresArg: true, default: defaultTarget },
+        target: {
+          describe: 'board it must fit: its name, or the folder of one of your own',
+          type: 'string',
+          requiresArg: true,
+          default: defaultTarget,
+        },
         out: { describe: 'folder of the firmware', type: 'string', requiresArg: true, default: 'firmware' },
         ...commonOptions,
       })

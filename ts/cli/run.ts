@@ -28,9 +28,10 @@ function figures({ instructions, cycles, predictedInstructions }: RunFirmwareRes
   const found = instructions ?? cycles;
   if (!found) return [];
   const unit = instructions ? 'instructions' : 'cycles';
+  const known = instructions !== null && predictedInstructions !== null;
   return [
     `inference  ${thousands(found.inference)} ${unit}`,
-    `training   ${thousands(found.trainStep)} ${unit} a step${instructions ? `, ${thousands(predictedInstructions)} predicted` : ''}`,
+    `training   ${thousands(found.trainStep)} ${unit} a step${known ? `, ${thousands(predictedInstructions)} predicted` : ''}`,
   ];
 }
 

@@ -2,6 +2,7 @@ import { promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
+import type { Emulator } from '../emit/board.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { native } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
@@ -9,10 +10,11 @@ import type { Program } from '../program/program.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
 import type { Line } from './line.js';
 import { strideOrder } from './order.js';
-import { EMULATED, instructionsOf, QEMU_CLOCK_HZ, startQemu } from './qemu.js';
+import { instructionsOf, startQemu } from './qemu.js';
+import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
-/** Training steps that are counted; how many instructions a step takes hangs on its sample by very little. */
+/** Training steps that are counted; the instructions of a step depend very little on the sample. */
 const SAMPLES = 2;
 /** What a training step does beside the Program's steps. */
 const REST = 'rest of a step';
@@ -62,17 +64,24 @@ class Answers {
 }
 
 /** Instructions between marks, without what the marks themselves take. */
-function between(answer: Buffer, steps: number): { steps: number[]; rest: number } {
-  const mark = (i: number) => answer.readUInt32LE(4 * i);
-  const ticks = (from: number, to: number) => (mark(to) - mark(from)) >>> 0;
-  const own = instructionsOf(ticks(steps + 2, steps + 3), QEMU_CLOCK_HZ);
-  const each = Array.from({ length: steps }, (_, i) => instructionsOf(ticks(i, i + 1), QEMU_CLOCK_HZ) - own);
-  const before = instructionsOf(ticks(steps + 1, 0), QEMU_CLOCK_HZ) - own;
-  const after = instructionsOf(ticks(steps, steps + 2), QEMU_CLOCK_HZ) - own;
+function between(answer: Buffer, steps: number, emulator: Emulator): { steps: number[]; rest: number } {
+  const word = (i: number) => answer.readUInt32LE(4 * i);
+  const clockHz = word(steps + 4);
+  const taken = (from: number, to: number) => instructionsOf((word(to) - word(from)) >>> 0, clockHz, emulator);
+  const own = taken(steps + 2, steps + 3);
+  const each = Array.from({ length: steps }, (_, i) => taken(i, i + 1) - own);
+  const before = taken(steps + 1, 0) - own;
+  const after = taken(steps, steps + 2) - own;
   return { steps: each, rest: before + after };
 }
 
-async function exchange(line: Line, program: Program, data: SampleSet, signal: AbortSignal | undefined) {
+async function exchange(
+  line: Line,
+  program: Program,
+  data: SampleSet,
+  emulator: Emulator,
+  signal: AbortSignal | undefined,
+) {
   const answers = new Answers(line, signal);
   const steps = program.record.steps.length;
   const order = strideOrder(data.train.size, Math.min(SAMPLES, data.train.size));
@@ -85,12 +94,12 @@ async function exchange(line: Line, program: Program, data: SampleSet, signal: A
     head.writeInt32LE(exponent, 8);
     const sample = data.train.sample(index);
     await line.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
-    found.push(between(await answers.read(4 * (steps + 4), signal), steps));
+    found.push(between(await answers.read(4 * (steps + 5), signal), steps, emulator));
   }
   return found;
 }
 
-/** Counts the guest instructions of each step of a Program in QEMU, in a project that is gone afterwards. The last entry is what belongs to no step. */
+/** Counts the guest instructions of each step of a Program on a board's core in QEMU, in a project that is gone afterwards. The last entry is what belongs to no step. */
 export async function measureSteps(
   program: Program,
   data: SampleSet,
@@ -98,12 +107,13 @@ export async function measureSteps(
   signal?: AbortSignal,
 ): Promise<readonly MeasuredStep[]> {
   await requireTool('qemu');
+  const board = standInOf(target);
   const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-calibrate-'));
   try {
     await writeFirmware(folder, await firmwareFiles(program, data, target, { marks: true }));
-    const line = await startQemu(await build(folder, EMULATED, signal));
+    const line = await startQemu(await build(folder, board.name, signal), board.emulator);
     try {
-      const found = await exchange(line, program, data, signal);
+      const found = await exchange(line, program, data, board.emulator, signal);
       const mean = (value: (one: ReturnType<typeof between>) => number) =>
         found.reduce((sum, one) => sum + value(one), 0) / found.length;
       const steps = workOf(program).map((work, i) => ({

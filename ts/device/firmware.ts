@@ -4,6 +4,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { defaultImages } from '../data/drawn/set.js';
 import { loadImages } from '../data/images/folder.js';
 import type { WorkOptions } from '../data/pool.js';
+import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
 import { type Manifest, manifestFormat } from '../emit/manifest.js';
@@ -11,9 +12,10 @@ import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { makeFolder } from '../files.js';
 import { loadModel, type Model } from '../model/model.js';
-import { compile, type Program } from '../program/program.js';
+import { call, native } from '../native.js';
+import { compile, type Program, targets } from '../program/program.js';
 import { version } from '../version.js';
-import { deviceSources, kernelFlags } from './sources.js';
+import { boardSources, deviceSources, kernelFlags } from './sources.js';
 
 const MANIFEST = 'manifest.json';
 /** What is the user's: written where it is missing, otherwise left alone. */
@@ -51,33 +53,53 @@ function originOf({ model, scheme, residualBits, seed }: Program, data: SampleSe
   };
 }
 
-/** A Program as a firmware project: path to content. */
+/** All that a firmware project is made from but what depends on its boards. */
+export async function emitInput(
+  program: Program,
+  data: SampleSet,
+): Promise<Omit<EmitInput, 'memory' | 'kernelFiles' | 'target' | 'boards'>> {
+  const { record, model } = program;
+  return {
+    record,
+    data: {
+      consts: record.constants.map(({ element }, i) => elementsOf(element, program.constant(i))),
+      initialState: program.initialState(),
+    },
+    pixelTables: model.input.tables,
+    classNames: program.classes,
+    origin: { ...originOf(program, data) },
+    version,
+    sources: await deviceSources(),
+    kernelFlags,
+  };
+}
+
+/** A Program as a firmware project for a board (a shipped one's name, or the path of a folder): path to content. */
 export async function firmwareFiles(
   program: Program,
   data: SampleSet,
   target: string,
   { marks }: Pick<EmitInput, 'marks'> = {},
 ): Promise<ReadonlyMap<string, string>> {
-  const { record, model } = program;
-  const memory = program.memoryOn(target);
+  const board: Board = call(() => native().board(target));
+  const input = await emitInput(program, data);
   return emit({
-    record,
-    data: {
-      consts: record.constants.map(({ element }, i) => elementsOf(element, program.constant(i))),
-      initialState: program.initialState(),
-    },
-    memory,
-    stack: memory.stack,
-    pixelTables: model.input.tables,
-    classNames: program.classes,
-    target,
-    origin: { ...originOf(program, data) },
-    version,
-    sources: await deviceSources(),
+    ...input,
+    sources: new Map([...input.sources, ...(await boardSources(board))]),
+    memory: program.memoryOn(target),
     kernelFiles: program.kernelFiles(target),
-    kernelFlags,
+    target: board.name,
+    boards: boardsOf(program, target, board),
     marks,
   });
+}
+
+/** The target, and the board that QEMU emulates in its place, each with its own stack. */
+function boardsOf(program: Program, target: string, board: Board): EmitBoard[] {
+  const standIn: Board | null = call(() => native().standIn(target));
+  const own = { board, stack: program.memoryOn(target).stack };
+  if (!standIn || standIn.name === board.name) return [own];
+  return [own, { board: standIn, stack: call(() => program.handle.standInStack(target)) ?? own.stack }];
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -151,6 +173,11 @@ export async function openFirmware(folder: string): Promise<FirmwareManifest> {
   }
   if (manifest.format !== manifestFormat || manifest.tinytrain !== version) throw otherVersion(folder, manifest);
   return manifest;
+}
+
+/** How the board of a firmware is named: a shipped one by its name, one of the user's by its folder in the firmware. */
+export function targetOf(folder: string, { target }: Pick<Manifest, 'target'>): string {
+  return targets().includes(target) ? target : join(folder, 'board', target);
 }
 
 function otherVersion(folder: string, manifest: Manifest): TinytrainError {

@@ -1,38 +1,36 @@
+import type { Emulator } from '../emit/board.js';
+import { TinytrainError } from '../errors.js';
 import { ProcessLine } from './process.js';
 
-/** The board that stands in for one. */
-export const EMULATED = 'qemu-mps2-an500';
-/** Its clock. */
-export const QEMU_CLOCK_HZ = 25_000_000;
-/** Nanoseconds of virtual time that an instruction takes, as a power of two: at 25 MHz the clock ticks several times an instruction. */
-const ICOUNT_SHIFT = 8;
-/** Where the board looks whether semihosting is there (board/qemu-mps2-an500/board.c). */
-const MAILBOX = 0x60000000;
+/** The word at a board's mailbox that makes it use semihosting (`board/common/tt_mps2.h`). */
 const SEMIHOSTING = 0x54544831;
 
 /** How QEMU is connected. */
 export interface QemuOptions {
-  /** `uart`: byte by byte through the emulated UART, as on a board; `semihosting`, the default: the same bytes in blocks, a thousand times faster. */
+  /**
+   * `uart`: byte by byte through the emulated UART, as on a board; `semihosting`: the same bytes in blocks, a thousand times faster, where the
+   * board has a mailbox. That is the default where it can be.
+   */
   readonly line?: 'uart' | 'semihosting' | undefined;
 }
 
-/** Starts a firmware in QEMU's mps2-an500, with a deterministic count of instructions. */
-export function startQemu(elf: string, { line = 'semihosting' }: QemuOptions = {}): Promise<ProcessLine> {
+/** Starts a firmware in QEMU, with a deterministic count of instructions. */
+export function startQemu(elf: string, emulator: Emulator, options: QemuOptions = {}): Promise<ProcessLine> {
+  const { machine, icountShift, mailbox } = emulator;
+  const line = options.line ?? (mailbox === undefined ? 'uart' : 'semihosting');
+  if (line === 'semihosting' && mailbox === undefined) {
+    throw new TinytrainError('LINE_UNKNOWN', `QEMU's ${machine} has no mailbox in its board.toml for semihosting`, {
+      help: ['--line uart'],
+    });
+  }
   const common = [
-    '-M',
-    'mps2-an500',
-    '-icount',
-    `shift=${ICOUNT_SHIFT}`,
-    '-display',
-    'none',
-    '-monitor',
-    'none',
-    '-nodefaults',
+    ...['-M', machine, '-icount', `shift=${icountShift}`],
+    ...['-display', 'none', '-monitor', 'none', '-nodefaults'],
   ];
   const uart = ['-chardev', 'stdio,id=line,signal=off,mux=off', '-serial', 'chardev:line'];
   const semihosting = [
     ...['-serial', 'none', '-semihosting-config', 'enable=on,target=native'],
-    ...['-device', `loader,addr=${MAILBOX},data=${SEMIHOSTING},data-len=4`],
+    ...['-device', `loader,addr=${mailbox},data=${SEMIHOSTING},data-len=4`],
   ];
   return ProcessLine.start('QEMU', 'qemu-system-arm', [
     ...common,
@@ -41,7 +39,7 @@ export function startQemu(elf: string, { line = 'semihosting' }: QemuOptions = {
   ]);
 }
 
-/** Guest instructions from ticks of the board's clock. Exact: a tick is less than an instruction. */
-export function instructionsOf(ticks: number, clockHz: number): number {
-  return Math.round((ticks * 1e9) / clockHz / 2 ** ICOUNT_SHIFT);
+/** Guest instructions from ticks of a board's clock. Exact where a tick is less than an instruction. */
+export function instructionsOf(ticks: number, clockHz: number, { icountShift }: Emulator): number {
+  return Math.round((ticks * 1e9) / clockHz / 2 ** icountShift);
 }

@@ -9,13 +9,14 @@ import type { Program } from '../program/program.js';
 import { measureSteps } from './calibrate.js';
 import { Device, type Identity } from './device.js';
 import { readElf } from './elf.js';
-import { type FirmwareManifest, openFirmware, rebuild } from './firmware.js';
+import { type FirmwareManifest, openFirmware, rebuild, targetOf } from './firmware.js';
 import type { Line } from './line.js';
 import { checkLinked, type Linked, measure } from './linked.js';
 import { strideOrder } from './order.js';
 import { ProcessLine } from './process.js';
-import { EMULATED, instructionsOf, startQemu } from './qemu.js';
+import { instructionsOf, startQemu } from './qemu.js';
 import { defaultBaud, SerialLine } from './serial.js';
+import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
 const STEPS = 20;
@@ -89,8 +90,8 @@ export interface RunFirmwareResult {
   readonly instructions: { readonly inference: number; readonly trainStep: number } | null;
   /** Clock cycles on a board; null in QEMU. */
   readonly cycles: { readonly inference: number; readonly trainStep: number } | null;
-  /** Instructions of a training step as a table of costs predicts them: the one it was run with, or the built-in one. */
-  readonly predictedInstructions: number;
+  /** Instructions of a training step as predicted by the given table of costs, or the built-in one; null where the core has neither. */
+  readonly predictedInstructions: number | null;
   /** The table made to fit this firmware; null without `calibrate`. */
   readonly costs: CostTable | null;
   readonly seconds: number;
@@ -104,6 +105,8 @@ interface Bench {
   readonly session: Session;
   readonly program: Program;
   readonly data: SampleSet;
+  /** The board that the firmware was compiled for, as `native().board` takes it. */
+  readonly target: string;
   readonly options: RunFirmwareOptions;
 }
 
@@ -169,12 +172,13 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-async function connect(folder: string, options: RunFirmwareOptions): Promise<Line> {
+async function connect(folder: string, target: string, options: RunFirmwareOptions): Promise<Line> {
   if (options.port !== undefined) return SerialLine.open(options.port, options.baud ?? defaultBaud);
   if (options.line === 'host')
     return ProcessLine.start('the host build', await build(folder, 'host', options.signal), []);
   await requireTool('qemu');
-  return startQemu(await build(folder, EMULATED, options.signal), { line: options.line });
+  const board = standInOf(target);
+  return startQemu(await build(folder, board.name, options.signal), board.emulator, { line: options.line });
 }
 
 /** Builds for the target and measures it against the plan. */
@@ -202,16 +206,17 @@ async function identified(device: Device, program: Program): Promise<Identity> {
 
 type Figures = Pick<RunFirmwareResult, 'instructions' | 'cycles' | 'stackPainted'>;
 
-async function figures({ device, identity, options }: Bench): Promise<Figures> {
+async function figures({ device, identity, target, options }: Bench): Promise<Figures> {
   const { inferenceTicks, trainTicks, stackPainted } = await device.counters();
   const painted = stackPainted === 0 ? null : stackPainted;
   if (options.line === 'host') return { instructions: null, cycles: null, stackPainted: painted };
   if (options.port !== undefined) {
     return { instructions: null, cycles: { inference: inferenceTicks, trainStep: trainTicks }, stackPainted: painted };
   }
+  const { emulator } = standInOf(target);
   const instructions = {
-    inference: instructionsOf(inferenceTicks, identity.clockHz),
-    trainStep: instructionsOf(trainTicks, identity.clockHz),
+    inference: instructionsOf(inferenceTicks, identity.clockHz, emulator),
+    trainStep: instructionsOf(trainTicks, identity.clockHz, emulator),
   };
   return { instructions, cycles: null, stackPainted: painted };
 }
@@ -259,6 +264,15 @@ async function exercise(bench: Bench, steps: number, predictions: number): Promi
   };
 }
 
+function predicted(program: Program, table: CostTable | undefined, target: string): number | null {
+  try {
+    return instructionsOfStep(program, table, target);
+  } catch (error) {
+    if (error instanceof TinytrainError && error.code === 'COSTS_MISSING') return null;
+    throw error;
+  }
+}
+
 async function costsOf(
   program: Program,
   data: SampleSet,
@@ -269,7 +283,8 @@ async function costsOf(
   onProgress?.({ phase: 'calibration', done: 0, total: 1 });
   const measured = await measureSteps(program, data, target, signal);
   onProgress?.({ phase: 'calibration', done: 1, total: 1 });
-  return calibrated({ ...costTable(), ...table }, measured);
+  const shipped = costTable(target);
+  return calibrated({ core: shipped.core, costs: { ...shipped.costs, ...table?.costs } }, measured);
 }
 
 /**
@@ -289,15 +304,16 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   const linked = await link(folder, manifest, signal);
   onProgress?.({ phase: 'build', done: 1, total: 2 });
   const { calibrate } = options;
+  const target = targetOf(folder, manifest);
   const table = calibrate === true ? undefined : calibrate;
-  const costs = calibrate ? await costsOf(program, data, manifest.target, table, options) : null;
+  const costs = calibrate ? await costsOf(program, data, target, table, options) : null;
   const steps = options.steps ?? STEPS;
   const predictions = Math.min(options.predictions ?? PREDICTIONS, data.test.size);
-  const device = new Device(await connect(folder, options), { signal });
+  const device = new Device(await connect(folder, target, options), { signal });
   try {
     const identity = await identified(device, program);
     const session = call(() => new (native().Session)(program.handle));
-    const found = await exercise({ device, identity, session, program, data, options }, steps, predictions);
+    const found = await exercise({ device, identity, session, program, data, target, options }, steps, predictions);
     return {
       ...found,
       target: manifest.target,
@@ -305,7 +321,7 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
       steps,
       planned: { sram: manifest.memory.sram.total, flash: manifest.memory.flash.total },
       linked,
-      predictedInstructions: instructionsOfStep(program, table),
+      predictedInstructions: predicted(program, table, target),
       costs,
       seconds: (performance.now() - began) / 1000,
       compiler,

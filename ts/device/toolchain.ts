@@ -42,9 +42,18 @@ interface Ended {
   readonly output: string;
 }
 
-function execute(command: string, args: readonly string[], signal?: AbortSignal): Promise<Ended> {
+function execute(
+  command: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(signal && { signal }) });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+      ...(signal && { signal }),
+    });
     const chunks: string[] = [];
     child.stdout.setEncoding('utf8').on('data', text => chunks.push(text));
     child.stderr.setEncoding('utf8').on('data', text => chunks.push(text));
@@ -78,8 +87,22 @@ function overflow(output: string): TinytrainError | undefined {
   });
 }
 
-/** Builds a firmware for one of its boards; returns the path of the ELF file. */
-export async function build(folder: string, board: string, signal?: AbortSignal): Promise<string> {
+/** Standard output of one of the compiler's tools (`nm`, `objdump`, ...). */
+export async function compilerTool(name: string, args: readonly string[], signal?: AbortSignal): Promise<string> {
+  const command = `arm-none-eabi-${name}`;
+  const { code, output } = await execute(command, args, signal);
+  if (code === 0) return output;
+  const help = output.trim().split('\n').slice(-SHOWN);
+  throw new TinytrainError('TOOL_FAILED', `${command} ${args.join(' ')} failed`, { command, code, help });
+}
+
+/** Builds a firmware for one of its boards; returns the path of the ELF file. `env` is added to make's environment. */
+export async function build(
+  folder: string,
+  board: string,
+  signal?: AbortSignal,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const boards = await fs.readdir(join(folder, 'board')).catch((): string[] => []);
   if (!boards.includes(board) || board === 'common') {
     const known = boards.filter(name => name !== 'common');
@@ -90,7 +113,7 @@ export async function build(folder: string, board: string, signal?: AbortSignal)
   }
   await requireTool('make');
   if (board !== 'host') await requireTool('compiler');
-  const { code, output } = await execute('make', ['-C', folder, '-j2', `BOARD=${board}`], signal);
+  const { code, output } = await execute('make', ['-C', folder, '-j2', `BOARD=${board}`], signal, env);
   if (code !== 0) {
     const last = output.trim().split('\n').slice(-SHOWN);
     throw (

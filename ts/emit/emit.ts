@@ -1,4 +1,5 @@
-import { cmakeLists, makefile, memoryScript, type SourceLists } from './build.js';
+import { boardCmake, boardMakefile, boardScript } from './board.js';
+import { cmakeLists, makefile, type SourceLists } from './build.js';
 import type { EmitInput } from './input.js';
 import { manifest } from './manifest.js';
 import { modelFile } from './model-c.js';
@@ -20,6 +21,12 @@ function lists(files: ReadonlyMap<string, string>): SourceLists {
   };
 }
 
+/** Whether a source belongs to a board that the firmware is not for. Folders without a `board.toml` (`common`, `host`) belong to all. */
+function isOfOtherBoard(path: string, { sources, boards }: EmitInput): boolean {
+  const [top, name] = path.split('/');
+  return top === 'board' && sources.has(`board/${name}/board.toml`) && !boards.some(({ board }) => board.name === name);
+}
+
 /** What stands in for an application where costs are calibrated. */
 function markFiles({ record, sources }: EmitInput): [string, string][] {
   const count = record.steps.length;
@@ -35,14 +42,19 @@ export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
     const unused = path.startsWith(KERNELS) && path.endsWith('.c') && !input.kernelFiles.includes(path);
-    if (!unused && !path.startsWith(CALIBRATE)) files.set(path, text);
+    if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input)) files.set(path, text);
+  }
+  for (const one of input.boards) {
+    const folder = `board/${one.board.name}`;
+    files.set(`${folder}/board.mk`, boardMakefile(one.board));
+    files.set(`${folder}/board.cmake`, boardCmake(one.board));
+    files.set(`${folder}/board.ld`, boardScript(one));
   }
   files.set('model/model.h', modelHeader(input));
   files.set('model/model.c', modelFile(input));
   files.set('model/weights.h', weightsHeader(input));
   files.set('model/weights.c', weightsFile(input));
   files.set('model/state.c', stateFile(input));
-  files.set('model/memory.ld', memoryScript(input));
   if (input.marks) for (const [path, text] of markFiles(input)) files.set(path, text);
   const sources = lists(files);
   files.set('Makefile', makefile(input, sources));

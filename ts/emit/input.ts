@@ -1,5 +1,6 @@
 import type { MemoryTable } from '../program/memory.js';
 import type { ProgramRecord } from '../program/record.js';
+import type { EmitBoard } from './board.js';
 
 /** Content of the constants, parallel to the record's, and of the initial state. */
 export interface ProgramData {
@@ -13,13 +14,13 @@ export interface EmitInput {
   readonly data: ProgramData;
   /** The memory that the plan set aside for the target. */
   readonly memory: MemoryTable;
-  /** Bytes of stack for the linker to reserve. */
-  readonly stack: number;
   /** The int8 value of each value of a pixel, one table a channel. */
   readonly pixelTables: readonly Int8Array[];
   readonly classNames: readonly string[];
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
+  /** The boards that it can be built for, the target among them. */
+  readonly boards: readonly EmitBoard[];
   /** What the Program was compiled from, for the manifest. */
   readonly origin: Readonly<Record<string, unknown>>;
   /** The package's version. */

@@ -26,7 +26,7 @@ export function sha256(text: string): string {
 
 /** The manifest of some files. */
 export function manifest(input: EmitInput, files: ReadonlyMap<string, string>): Manifest {
-  const { version, record, target, classNames, origin, memory, stack } = input;
+  const { version, record, target, classNames, origin, memory } = input;
   const ours = [...files].filter(([path]) => !path.startsWith('app/'));
   return {
     format: manifestFormat,
@@ -36,7 +36,7 @@ export function manifest(input: EmitInput, files: ReadonlyMap<string, string>): 
     classes: classNames,
     origin,
     memory,
-    stack,
+    stack: memory.stack,
     files: Object.fromEntries(ours.map(([path, text]) => [path, sha256(text)])),
   };
 }

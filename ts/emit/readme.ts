@@ -17,7 +17,7 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
     make                      # build/${target}/firmware.elf; needs arm-none-eabi-gcc with newlib, nothing else
     make flash                # onto the board
     cmake -B build-cmake && cmake --build build-cmake    # the same with CMake
-    npx tinytrain run .       # on an emulated Cortex-M7, compared with the host at every step
+    npx tinytrain run .       # in QEMU, compared with the host at every step
 
 | folder | holds |
 | --- | --- |
@@ -25,7 +25,7 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (what is trained) |
 | \`kernels/\` | the operations that this program uses |
 | \`protocol/\` | requests over a serial line |
-| \`board/\` | startup, clock, serial line and linker script of each board |
+| \`board/\` | startup, clock, serial line and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
 
 To use the network in an application of your own, include \`model.h\`:
 

@@ -1,15 +1,19 @@
 import { dirname, resolve } from 'node:path';
-import { fileError, messageOf, TinytrainError } from '../errors.js';
+import { fileError } from '../errors.js';
 import { makeFolder, readIfThere, replaceFile } from '../files.js';
 import { call, native } from '../native.js';
 import { version } from '../version.js';
+import { defaultTarget } from './memory.js';
 import type { Program } from './program.js';
 
 /** Instructions of a call, of an element brought into order, of an element yielded, and of a product. */
 export type KindCosts = readonly [number, number, number, number];
 
-/** Instructions by kind of step; see `costTable()` for the kinds there are. */
-export type CostTable = Readonly<Record<string, KindCosts>>;
+/** Instructions by kind of step on a core; see `costTable()` for the kinds there are. */
+export interface CostTable {
+  readonly core: string;
+  readonly costs: Readonly<Record<string, KindCosts>>;
+}
 
 /** What a step does. */
 export interface Work {
@@ -19,34 +23,23 @@ export interface Work {
   readonly terms: KindCosts;
 }
 
-/** The table that this version was measured with. */
-export function costTable(): CostTable {
-  return (JSON.parse(call(() => native().builtInCosts())) as { costs: CostTable }).costs;
+/** The costs that this version measured on the core of a board; without any kind where the core is not shipped. */
+export function costTable(target: string = defaultTarget): CostTable {
+  return JSON.parse(call(() => native().builtInCosts(target))) as CostTable;
 }
 
-/** What the native side takes: a table as text, or nothing for the one that is built in. */
+/** The text that the native side takes: undefined for the costs that are built in. */
 export function costText(costs: CostTable | null | undefined): string | undefined {
-  return costs ? JSON.stringify({ costs }) : undefined;
-}
-
-function notCosts(path: string, why: string): TinytrainError {
-  const help = ['`npx tinytrain run FIRMWARE --calibrate FILE` writes one'];
-  return new TinytrainError('COSTS_INVALID', `${path}: not a table of costs${why}`, { path, help });
+  return costs ? JSON.stringify(costs) : undefined;
 }
 
 /** The table in a file, as `run --calibrate` writes it; undefined where there is no such file. */
 export async function costsIfThere(path: string): Promise<CostTable | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
-  let costs: CostTable | undefined;
-  try {
-    ({ costs } = JSON.parse(text) as { costs?: CostTable });
-  } catch (error) {
-    throw notCosts(path, `: ${messageOf(error)}`);
-  }
-  if (typeof costs !== 'object' || costs === null) throw notCosts(path, '');
   call(() => native().checkCosts(text), path);
-  return costs;
+  const { core, costs } = JSON.parse(text) as CostTable;
+  return { core, costs };
 }
 
 /** The table in a file, as `run --calibrate` writes it. */
@@ -57,10 +50,13 @@ export async function readCosts(path: string): Promise<CostTable> {
 }
 
 /** Writes a table that `search --costs` takes. */
-export async function writeCosts(path: string, costs: CostTable): Promise<void> {
+export async function writeCosts(path: string, { core, costs }: CostTable): Promise<void> {
   const lines = Object.entries(costs).map(([kind, cost]) => `    ${JSON.stringify(kind)}: ${JSON.stringify(cost)}`);
   await makeFolder(dirname(resolve(path)));
-  await replaceFile(path, `{\n  "tinytrain": "${version}",\n  "costs": {\n${lines.join(',\n')}\n  }\n}\n`);
+  await replaceFile(
+    path,
+    `{\n  "tinytrain": "${version}",\n  "core": ${JSON.stringify(core)},\n  "costs": {\n${lines.join(',\n')}\n  }\n}\n`,
+  );
 }
 
 /** What each step of a Program does. */
@@ -68,9 +64,16 @@ export function workOf(program: Program): readonly Work[] {
   return JSON.parse(program.handle.work()) as Work[];
 }
 
-/** Predicted instructions of a training step, with the sample in its place. */
-export function instructionsOfStep(program: Program, costs?: CostTable | null): number {
-  return call(() => program.handle.instructions(costText(costs)));
+/**
+ * Predicted instructions of a training step, with the sample in its place, on the core of a board: by default the one that the Program was compiled
+ * for. Throws `COSTS_MISSING` where there are no costs of that core, neither built in nor given.
+ */
+export function instructionsOfStep(
+  program: Program,
+  costs?: CostTable | null,
+  target: string = program.limits.target ?? defaultTarget,
+): number {
+  return call(() => program.handle.instructions(target, costText(costs)));
 }
 
 function sum(values: Iterable<number>): number {
@@ -84,9 +87,9 @@ export function calibrated(
   table: CostTable,
   measured: readonly (Work & { readonly instructions: number })[],
 ): CostTable {
-  const result: Record<string, KindCosts> = { ...table };
+  const result: Record<string, KindCosts> = { ...table.costs };
   for (const kind of new Set(measured.map(step => step.kind))) {
-    const costs = table[kind];
+    const costs = table.costs[kind];
     const own = measured.filter(step => step.kind === kind);
     const found = sum(own.map(({ instructions }) => instructions));
     const predicted = costs ? sum(own.flatMap(({ terms }) => terms.map((term, i) => term * (costs[i] ?? 0)))) : 0;
@@ -95,5 +98,5 @@ export function calibrated(
     const [a = 0, b = 0, c = 0, d = 0] = each.map(cost => Number(cost.toPrecision(6)));
     result[kind] = [a, b, c, d];
   }
-  return result;
+  return { core: table.core, costs: result };
 }

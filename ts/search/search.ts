@@ -297,7 +297,7 @@ class Search {
       this.#stopped();
       const program = await this.#compiler.compile({ scheme: one.scheme, residualBits: one.residualBits });
       const sram = program.memoryOn(this.#plan.target).sram.total;
-      const instructions = instructionsOfStep(program, this.#plan.costs);
+      const instructions = instructionsOfStep(program, this.#plan.costs, this.#plan.target);
       result.set(one.name, { contestant: { ...one, sram, instructions }, program });
     }
     return result;
@@ -473,7 +473,8 @@ async function limitsOf(compiler: Compiler, plan: SearchPlan): Promise<Limits[]>
   const instructions = plan.maxInstructions ?? Number.POSITIVE_INFINITY;
   refuse('SRAM', plan.budgets[0] ?? 0, memory.sram.total, '--budget', 'B');
   refuse('flash', flash, memory.flash.total, '--flash', 'B');
-  refuse('instructions', instructions, instructionsOfStep(program, plan.costs), '--max-instructions', 'instructions');
+  const least = instructionsOfStep(program, plan.costs, plan.target);
+  refuse('instructions', instructions, least, '--max-instructions', 'instructions');
   return plan.budgets.map(sram => ({ sram, flash, instructions }));
 }
 

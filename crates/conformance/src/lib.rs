@@ -1,12 +1,10 @@
 //! One suite of seeded random cases for every runtime of the kernels. The Rust reference says what is expected
 //! ([`suite`]); the C kernels run as compiled for the host with sanitizers, and in QEMU's Cortex-M7 with and without
-//! DSP instructions ([`runtime`]). [`stack`] keeps the table of stack that each C kernel needs, [`bench`] counts their
-//! instructions.
+//! DSP instructions ([`runtime`]); [`bench`] counts their instructions.
 
 pub mod bench;
 pub mod driver;
 pub mod header;
 pub mod random;
 pub mod runtime;
-pub mod stack;
 pub mod suite;

@@ -4,14 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use tinytrain_target::Core;
+
 /// Warnings that the kernels must not raise.
 pub const WARNINGS: [&str; 7] =
     ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wdouble-promotion", "-Werror"];
-/// The processor of the STM32F746.
-pub const TARGET: [&str; 4] = ["-mcpu=cortex-m7", "-mthumb", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"];
-/// How firmware compiles the kernels. A training step of MCUNet-5FPS and the code of all kernels with GCC 12.2, measured
-/// together: `-O2` 62.8 million instructions and 38.7 KB, `-O3` 61.8 and 47.5, `-Os` 66.4 and 33.2.
-pub const OPTIMISATION: &str = "-O2";
+/// The emulated board's core, which is that of the STM32F746.
+const CORE: &str = "cortex-m7";
 /// Compiler for the board.
 pub const ARM: &str = "arm-none-eabi-gcc";
 /// Emulator of the board.
@@ -79,11 +78,17 @@ pub fn build_host() -> PathBuf {
     to
 }
 
-/// Builds kernels and a program for the board.
+/// The table of the board's core: the flags that firmware is compiled with, and the stack that the planner counts for each kernel.
+pub fn core() -> &'static Core {
+    Core::shipped(CORE).expect("the core is shipped")
+}
+
+/// Builds kernels and a program for the board, as firmware builds them.
 pub fn build_board(name: &str, sources: &[&str], more: &[&str]) -> PathBuf {
     let to = build_folder(name).join(format!("{}.elf", sources[0].trim_end_matches(".c")));
     let mut gcc = Command::new(ARM);
-    gcc.args(WARNINGS).args(TARGET).args([OPTIMISATION, "-ffunction-sections", "-fdata-sections"]).args(more);
+    gcc.args(WARNINGS).args(&core().flags).args(core().kernel_flags.split_whitespace());
+    gcc.args(["-ffunction-sections", "-fdata-sections"]).args(more);
     gcc.arg("-I").arg(generated()).arg("-I").arg(repository("crates/kernels/c")).args(kernels());
     gcc.args(sources.iter().map(|s| support(s))).arg(support("board.c"));
     gcc.args(["-nostartfiles", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments", "-T"]).arg(support("board.ld"));

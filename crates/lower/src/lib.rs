@@ -12,10 +12,6 @@ mod head;
 mod lower;
 mod movement;
 mod storage;
-mod target;
-mod work;
 
 pub use error::LowerError;
 pub use lower::{Options, lower};
-pub use target::{Memory, MemoryItem, MemoryTable, RegionTotal, Target, TargetError};
-pub use work::{CostError, Costs};

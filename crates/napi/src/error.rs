@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tinytrain_compile::CompileError;
 use tinytrain_exec::ExecError;
 use tinytrain_ir::IrError;
-use tinytrain_lower::{CostError, TargetError};
 use tinytrain_program::FileError;
+use tinytrain_target::{CostError, TargetError};
 
 /// An error on its way to JavaScript.
 #[derive(Debug)]
@@ -68,12 +68,25 @@ impl From<FileError> for Failure {
 
 impl From<CostError> for Failure {
     fn from(e: CostError) -> Self {
-        Self::new(e.code(), e)
+        let help = "`npx tinytrain run FIRMWARE --calibrate FILE` measures costs, `search --costs FILE` takes them";
+        Self::new(e.code(), e).with(json!({ "help": [help] }))
     }
 }
 
 impl From<TargetError> for Failure {
     fn from(e: TargetError) -> Self {
-        Self::new(e.code(), e)
+        let details = match &e {
+            TargetError::Unknown { known, .. } => json!({
+                "known": known,
+                "help": ["or the path of a board's folder: `npx tinytrain board FOLDER` prepares one"],
+            }),
+            TargetError::Invalid { path, .. } => json!({ "path": path }),
+            TargetError::Function { board, core, .. } | TargetError::Recursion { board, function: core } => json!({
+                "board": board,
+                "core": core,
+                "help": ["`npx tinytrain board FOLDER` makes the tables of a board again"],
+            }),
+        };
+        Self::new(e.code(), &e).with(details)
     }
 }

@@ -7,11 +7,11 @@ use serde_json::json;
 use tinytrain_compile::CALIBRATION_SAMPLES;
 use tinytrain_exec::{ExecError, Executor, SampleSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
-use tinytrain_lower::Target;
 use tinytrain_spec::arith::Real31;
 
 use crate::error::Failure;
 use crate::samples::Dataset;
+use crate::target::named;
 use crate::task::on_thread;
 use crate::{Control, Model};
 
@@ -144,14 +144,22 @@ impl Program {
     /// The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash.
     #[napi]
     pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
-        let table = Target::named(&target).map_err(Failure::from)?.memory(&self.inner, pixel_tables);
+        let table = named(&target)?.memory(&self.inner, pixel_tables).map_err(Failure::from)?;
         Ok(json!(table).to_string())
     }
 
     /// The C files of the kernels that the Program needs on a board.
     #[napi]
     pub fn kernel_files(&self, target: String) -> Result<Vec<String>> {
-        Ok(Target::named(&target).map_err(Failure::from)?.kernel_files(&self.inner))
+        Ok(named(&target)?.kernel_files(&self.inner).map_err(Failure::from)?)
+    }
+
+    /// Bytes of stack that the Program takes on the board that QEMU emulates as a stand-in; none if there is no such board.
+    #[napi]
+    pub fn stand_in_stack(&self, target: String) -> Result<Option<u32>> {
+        let stand_in = named(&target)?.stand_in();
+        let memory = stand_in.map(|t| t.memory(&self.inner, 0)).transpose().map_err(Failure::from)?;
+        Ok(memory.map(|m| m.stack))
     }
 
     /// The work of each step, in the terms of a cost table, as JSON.
@@ -160,10 +168,11 @@ impl Program {
         json!(self.inner.work()).to_string()
     }
 
-    /// Predicted instructions of a training step. `costs` is a cost table as JSON whose entries replace the built-in ones.
+    /// Predicted instructions of a training step on a board's core. `costs` is a cost table as JSON whose entries replace those of the core.
     #[napi]
-    pub fn instructions(&self, costs: Option<String>) -> Result<f64> {
-        Ok(crate::search::costs(costs)?.training_step(&self.inner).round())
+    pub fn instructions(&self, target: String, costs: Option<String>) -> Result<f64> {
+        let costs = crate::target::costs(&named(&target)?, costs.as_deref())?;
+        Ok(costs.training_step(&self.inner).map_err(Failure::from)?.round())
     }
 
     /// The bytes of a constant, little-endian.
@@ -179,12 +188,6 @@ impl Program {
     pub fn initial_state(&self) -> Uint8Array {
         self.inner.initial_state().into()
     }
-}
-
-/// Names of the supported boards.
-#[napi]
-pub fn target_names() -> Vec<String> {
-    Target::names().into_iter().map(String::from).collect()
 }
 
 /// The result of one training step.

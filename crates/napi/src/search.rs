@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
-use serde_json::json;
 use tinytrain_exec::{CachedSamples, ExecError, Executor, Schedule};
-use tinytrain_lower::{Costs, Target};
 
 use crate::error::Failure;
 use crate::samples::Dataset;
+use crate::target::named;
 use crate::task::on_thread;
 use crate::{Compiler, Control, Program};
 
@@ -115,24 +114,6 @@ pub struct CandidateCost {
     pub instructions: f64,
 }
 
-/// A cost table from JSON, or the built-in one.
-pub(crate) fn costs(text: Option<String>) -> std::result::Result<Costs, Failure> {
-    Ok(text.map_or_else(|| Ok(Costs::built_in().clone()), |t| Costs::parse(&t))?)
-}
-
-/// Throws if `text` is not a cost table.
-#[napi]
-pub fn check_costs(text: String) -> Result<()> {
-    costs(Some(text))?;
-    Ok(())
-}
-
-/// The built-in cost table as JSON: for each kind the instructions per call, per gathered element, per output element and per product.
-#[napi]
-pub fn built_in_costs() -> String {
-    json!(Costs::built_in()).to_string()
-}
-
 /// The costs of schemes on a board: the totals of each Program's memory table and its predicted instructions. Compiles on several threads.
 #[napi(ts_return_type = "Promise<Array<CandidateCost>>")]
 pub fn candidate_costs<'e>(
@@ -149,9 +130,9 @@ pub fn candidate_costs<'e>(
     let schemes = schemes.iter().map(|s| compiler.scheme(s)).collect::<std::result::Result<Vec<_>, _>>()?;
     let asked: Vec<_> = schemes.into_iter().zip(residual_bits).collect();
     let compiler = compiler.inner.clone();
-    let costs = costs(costs_json)?;
+    let target = named(&target)?;
+    let costs = crate::target::costs(&target, costs_json.as_deref())?;
     on_thread(env, move || {
-        let target = Target::named(&target)?;
         let next = AtomicUsize::new(0);
         let worker = || -> std::result::Result<Vec<(usize, CandidateCost)>, Failure> {
             let mut found = Vec::new();
@@ -159,8 +140,8 @@ pub fn candidate_costs<'e>(
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 let Some((scheme, bits)) = asked.get(i) else { return Ok(found) };
                 let program = compiler.compile(scheme, *bits, rounds)?;
-                let memory = target.memory(&program, pixel_tables);
-                let instructions = costs.training_step(&program).round();
+                let memory = target.memory(&program, pixel_tables)?;
+                let instructions = costs.training_step(&program)?.round();
                 found.push((i, CandidateCost { sram: memory.sram.total, flash: memory.flash.total, instructions }));
             }
         };

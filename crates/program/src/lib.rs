@@ -9,7 +9,6 @@
 //! * [`Program::verify`]: whether a runtime may execute it without looking again. A file is trusted for nothing: reading one ends with the verifier.
 //! * [`record`]: the value as plain data for what prints it.
 
-mod catalogue;
 mod file;
 mod program;
 pub mod record;
@@ -18,8 +17,8 @@ mod work;
 
 pub use file::{FileError, VERSION};
 pub use program::{
-    Const, Data, Init, Input, LiveIn, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Step,
-    TensorNumber,
+    COUNTERS_BYTES, Const, Data, Init, Input, LiveIn, Operand, Placed, Plan, Program, Region, Slot, State, StateKind,
+    Step, TensorNumber,
 };
 pub use verify::VerifyError;
 pub use work::{TERMS, Work};

@@ -1,0 +1,136 @@
+//! Boards and cores.
+
+use std::path::Path;
+
+use napi::Result;
+use napi_derive::napi;
+use serde_json::json;
+use tinytrain_target::{Core, Costs, Target};
+
+use crate::error::Failure;
+
+/// A board, as its `board.toml` describes it.
+#[napi(object)]
+pub struct Board {
+    /// Its name, which is that of its folder.
+    pub name: String,
+    /// Its name, for people to read.
+    pub title: String,
+    /// Its core, which selects the tables used for planning.
+    pub core: String,
+    /// The folder of a user's board; none for a shipped one.
+    pub folder: Option<String>,
+    /// Compiler and linker flags that select the core.
+    pub flags: Vec<String>,
+    /// C files: `common/NAME.c`, or `NAME.c` of its own folder.
+    pub sources: Vec<String>,
+    /// The memory for code and constants.
+    pub flash: AddressRange,
+    /// The memory for everything else.
+    pub sram: AddressRange,
+    /// Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files.
+    pub flash_commands: Vec<String>,
+    /// Its emulation in QEMU.
+    pub emulator: Option<Emulator>,
+}
+
+/// A range of addresses.
+#[napi(object)]
+pub struct AddressRange {
+    /// The first address.
+    pub origin: u32,
+    /// Bytes.
+    pub length: u32,
+}
+
+/// The emulation of a board in QEMU.
+#[napi(object)]
+pub struct Emulator {
+    /// `-M`
+    pub machine: String,
+    /// An instruction takes 2^shift ns of the time counted by the board's clock.
+    pub icount_shift: u32,
+    /// The word that tells the board to use semihosting.
+    pub mailbox: Option<u32>,
+}
+
+impl Board {
+    fn new(name: &str, folder: Option<&Path>, board: &tinytrain_target::Board) -> Self {
+        let range = |r: tinytrain_target::Range| AddressRange { origin: r.origin, length: r.length };
+        Self {
+            name: name.into(),
+            title: board.title.clone(),
+            core: board.core.clone(),
+            folder: folder.map(|f| f.display().to_string()),
+            flags: board.flags.clone(),
+            sources: board.sources.clone(),
+            flash: range(board.flash),
+            sram: range(board.sram),
+            flash_commands: board.flash_commands.clone(),
+            emulator: board.emulator.as_ref().map(|e| Emulator {
+                machine: e.machine.clone(),
+                icount_shift: e.icount_shift,
+                mailbox: e.mailbox,
+            }),
+        }
+    }
+
+    fn of(target: &Target) -> Self {
+        Self::new(target.name(), target.folder(), target.board())
+    }
+}
+
+pub(crate) fn named(target: &str) -> std::result::Result<Target, Failure> {
+    Ok(Target::named(target)?)
+}
+
+/// Names of the shipped boards.
+#[napi]
+pub fn target_names() -> Vec<String> {
+    Target::names().into_iter().map(String::from).collect()
+}
+
+/// A shipped board, given by its name, or a user's board, given by the path of its folder.
+#[napi]
+pub fn board(target: String) -> Result<Board> {
+    Ok(Board::of(&named(&target)?))
+}
+
+/// The board that QEMU emulates in place of the given one: itself, or a shipped one with the same core.
+#[napi]
+pub fn stand_in(target: String) -> Result<Option<Board>> {
+    Ok(named(&target)?.stand_in().map(|t| Board::of(&t)))
+}
+
+/// The board that a folder describes, whether or not there are tables to plan with.
+#[napi]
+pub fn board_in(folder: String) -> Result<Board> {
+    let path = Path::new(&folder);
+    let (name, board) = Target::board_in(path).map_err(Failure::from)?;
+    Ok(Board::new(&name, Some(path), &board))
+}
+
+/// The table of a shipped core, as stored in its file; none for a core that is not shipped.
+#[napi]
+pub fn core_table(core: String) -> Option<String> {
+    Core::shipped_text(&core).map(String::from)
+}
+
+/// The cost table of a board's core, with the entries of a table in JSON replacing its own.
+pub(crate) fn costs(target: &Target, text: Option<&str>) -> std::result::Result<Costs, Failure> {
+    Ok(target.costs(text.map(Costs::parse).transpose()?)?)
+}
+
+/// Throws if `text` is not a cost table.
+#[napi]
+pub fn check_costs(text: String) -> Result<()> {
+    Costs::parse(&text).map_err(Failure::from)?;
+    Ok(())
+}
+
+/// The cost table of a board's core as JSON: for each kind the instructions per call, per gathered element, per output element and per product. It is
+/// empty if the core was never measured.
+#[napi]
+pub fn built_in_costs(target: String) -> Result<String> {
+    Ok(json!(named(&target)?.shipped_costs()).to_string())
+}

@@ -1,0 +1,157 @@
+use serde::Deserialize;
+
+/// The content of `board.toml`: the one place that knows a board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    /// Its name for people.
+    pub title: String,
+    /// The core, which names the tables to plan with.
+    pub core: String,
+    /// Compiler and linker flags that select the core.
+    pub flags: Vec<String>,
+    /// C files: `common/NAME.c` of the folder that boards share, `NAME.c` of the board's own.
+    pub sources: Vec<String>,
+    /// Where code and constants lie.
+    pub flash: Range,
+    /// Where everything else lies, the stack first.
+    pub sram: Range,
+    /// Shell commands that write a firmware to the board, the preferred one first: `{elf}` and `{bin}` stand for the files.
+    #[serde(default)]
+    pub flash_commands: Vec<String>,
+    /// The machine of `qemu-system-arm` that emulates this board.
+    pub emulator: Option<Emulator>,
+}
+
+/// A range of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// The first address.
+    pub origin: u32,
+    /// Bytes.
+    pub length: u32,
+}
+
+/// How QEMU emulates a board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Emulator {
+    /// `-M`
+    pub machine: String,
+    /// `-icount shift=`: an instruction takes 2^shift ns of the time that the board's clock counts.
+    pub icount_shift: u32,
+    /// The word, outside of the two memories, that tells the board to use semihosting; a board without one has its UART only.
+    pub mailbox: Option<u32>,
+}
+
+impl Board {
+    /// Reads `board.toml`. The error says what is wrong with it, on one line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let board: Self = toml::from_str(text).map_err(|e| e.message().replace('\n', " "))?;
+        board.check()?;
+        Ok(board)
+    }
+
+    /// The values go into a Makefile, a CMake list and a linker script: whatever would end a word there is refused.
+    fn check(&self) -> Result<(), String> {
+        let is_line = |s: &str| !s.trim().is_empty() && !s.contains(|c: char| c.is_control());
+        let is_word = |s: &str, more: &str| s.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+        if !is_line(&self.title) || self.title.ends_with('\\') {
+            return Err("title must be one line of text".into());
+        }
+        if self.core.is_empty() || !is_word(&self.core, "-_+.") || self.core.starts_with('.') {
+            return Err(format!("core '{}' must consist of letters, digits, '-', '+', '_' and '.'", self.core));
+        }
+        if let Some(flag) = self.flags.iter().find(|f| !f.starts_with('-') || !is_word(f, "-_+.=,/")) {
+            return Err(format!("'{flag}' in flags must be one flag of the compiler, without spaces or quotes"));
+        }
+        for source in &self.sources {
+            let file = source.strip_prefix("common/").unwrap_or(source);
+            if !file.ends_with(".c") || file.starts_with('.') || !is_word(file, "-_.") {
+                return Err(format!("'{source}' in sources must be a C file: NAME.c, or common/NAME.c"));
+            }
+        }
+        if self.sources.is_empty() {
+            return Err("sources must name the C files of the board".into());
+        }
+        self.flash.check("flash")?;
+        self.sram.check("sram")?;
+        if let Some(command) = self.flash_commands.iter().find(|c| !is_line(c)) {
+            return Err(format!("{command:?} in flash_commands must be one line of text"));
+        }
+        self.emulator.as_ref().map_or(Ok(()), |e| {
+            if e.machine.is_empty() || !is_word(&e.machine, "-_.") {
+                return Err(format!("'{}' must be a machine of qemu-system-arm", e.machine));
+            }
+            if e.icount_shift > 10 {
+                return Err(format!("icount_shift {} must be 0 to 10, as QEMU takes it", e.icount_shift));
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Range {
+    fn check(&self, name: &str) -> Result<(), String> {
+        if self.length == 0 || !self.origin.is_multiple_of(8) || !self.length.is_multiple_of(8) {
+            return Err(format!("{name} must have a length, and both of its numbers must be multiples of 8"));
+        }
+        match self.origin.checked_add(self.length - 1) {
+            Some(_) => Ok(()),
+            None => Err(format!("{name} reaches beyond the last address")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        title = "A board"
+        core = "cortex-m4"
+        flags = ["-mcpu=cortex-m4", "-mthumb"]
+        sources = ["common/start.c", "board.c"]
+        flash = { origin = 0x0800_0000, length = 0x10_0000 }
+        sram = { origin = 0x2000_0000, length = 0x8000 }
+        flash_commands = ["st-flash write {bin} 0x08000000"]
+        [emulator]
+        machine = "mps2-an386"
+        icount_shift = 8
+    "#;
+
+    #[test]
+    fn a_board_is_read() {
+        let board = Board::parse(GOOD).unwrap();
+        assert_eq!(board.sram, Range { origin: 0x2000_0000, length: 32 << 10 });
+        assert_eq!(board.emulator.unwrap().mailbox, None);
+    }
+
+    #[test]
+    fn bad_values_are_refused_each_in_one_line() {
+        for (from, to, why) in [
+            ("title = \"A board\"", "", "title"),
+            ("A board", "", "title"),
+            ("cortex-m4\"\n", "../m4\"\n", "core"),
+            ("-mthumb", "-mthumb $(shell x)", "flags"),
+            ("-mthumb", "mthumb", "flags"),
+            ("board.c", "../board.c", "sources"),
+            ("board.c", "board.o", "sources"),
+            ("\"common/start.c\", \"board.c\"", "", "sources"),
+            ("0x8000 }", "0 }", "sram"),
+            ("0x2000_0000", "0xffff_f000", "beyond"),
+            ("0x2000_0000", "0x1_2000_0000", "u32"),
+            ("0x2000_0000", "0x2000_0001", "multiples"),
+            ("st-flash", "st\\nflash", "flash_commands"),
+            ("mps2-an386", "mps2 -drive x", "machine"),
+            ("= 8", "= 11", "icount_shift"),
+            ("= 8", "= 8\nclock = 3", "clock"),
+        ] {
+            let text = GOOD.replacen(from, to, 1);
+            assert_ne!(text, GOOD, "{from}");
+            let error = Board::parse(&text).expect_err(to);
+            assert!(error.contains(why) && !error.contains('\n'), "{to}: {error}");
+        }
+    }
+}

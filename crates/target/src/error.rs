@@ -1,0 +1,55 @@
+use std::path::PathBuf;
+
+/// Why a Program cannot be measured for a board. `code()` is stable.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// No such board.
+    #[error("there is no board '{name}'; there are: {}", known.join(", "))]
+    Unknown {
+        /// The board asked for.
+        name: String,
+        /// All shipped boards.
+        known: Vec<String>,
+    },
+    /// A file of a board or of a core does not say what it must.
+    #[error("{}: {why}", path.display())]
+    Invalid {
+        /// The file, or the board's folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A function that a firmware calls is in neither of the two tables.
+    #[error(
+        "the tables of board {board} and core {core} lack {function}, which {caller} calls: the tables are out of date"
+    )]
+    Function {
+        /// The board.
+        board: String,
+        /// Its core.
+        core: String,
+        /// The missing function.
+        function: String,
+        /// Who calls it.
+        caller: String,
+    },
+    /// A function calls itself: its stack has no bound.
+    #[error("the tables of board {board} have {function} call itself, which leaves the stack without a bound")]
+    Recursion {
+        /// The board.
+        board: String,
+        /// The function.
+        function: String,
+    },
+}
+
+impl TargetError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "BOARD_UNKNOWN",
+            Self::Invalid { .. } => "BOARD_INVALID",
+            Self::Function { .. } | Self::Recursion { .. } => "TABLES_STALE",
+        }
+    }
+}

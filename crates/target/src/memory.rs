@@ -1,0 +1,132 @@
+//! The memory of a Program on a board, item by item.
+//!
+//! SRAM is exact: everything in it is laid out by the plan, by the emitted context, or (the stack) reserved by the linker script because this module
+//! says so. Flash is exact for constants and parameters and an upper bound for code, whose sizes were measured once, function by function.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use tinytrain_program::{COUNTERS_BYTES, Init, Program, StateKind, Step};
+
+/// Code of one argument of a step, of its call, and of a step's beginning, at most.
+const ARGUMENT_CODE: u32 = 14;
+const CALL_CODE: u32 = 24;
+/// Code that fills one state tensor at the start.
+const INIT_CODE: u32 = 20;
+/// The Program's hash.
+const HASH_BYTES: u32 = 32;
+/// One table of pixel values.
+const PIXEL_TABLE_BYTES: u32 = 256;
+
+/// Which memory an item lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Memory {
+    /// RAM.
+    Sram,
+    /// Flash.
+    Flash,
+}
+
+/// One line of a memory table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemoryItem {
+    /// For people and for tools: stable.
+    pub name: &'static str,
+    /// Which memory.
+    pub region: Memory,
+    /// Its size.
+    pub bytes: u32,
+    /// Whether `bytes` is exact; otherwise it is an upper bound.
+    pub exact: bool,
+}
+
+/// Required and available bytes of one memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RegionTotal {
+    /// Bytes required.
+    pub total: u32,
+    /// Bytes available on the board.
+    pub available: u32,
+}
+
+/// The memory a Program takes on a board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryTable {
+    /// The board.
+    pub target: String,
+    /// RAM in all, the stack included.
+    pub sram: RegionTotal,
+    /// Flash in all.
+    pub flash: RegionTotal,
+    /// The stack, which is one of the items.
+    pub stack: u32,
+    /// The calls it is reserved for, outermost first.
+    pub stack_path: Vec<String>,
+    /// All items.
+    pub items: Vec<MemoryItem>,
+}
+
+/// Everything in RAM: the context (arena, state, counters), the protocol beside it, the stack.
+pub(crate) fn sram_items(program: &Program, protocol: u32, stack: u32) -> [MemoryItem; 10] {
+    let sram = |name, bytes| MemoryItem { name, region: Memory::Sram, bytes, exact: true };
+    let of = |kinds: &[StateKind]| kinds.iter().map(|&k| program.state_bytes_of(k)).sum::<u32>();
+    let weights = of(&[StateKind::Weights]);
+    let residuals = of(&[StateKind::Residuals]);
+    let biases = of(&[StateKind::Biases]);
+    let head = of(&[StateKind::HeadWeights, StateKind::HeadBiases]);
+    // The protocol lies behind the context; the whole is a multiple of 8.
+    let whole = (program.context_bytes() + protocol).next_multiple_of(8);
+    let known = program.arena_bytes + weights + residuals + biases + head + COUNTERS_BYTES + protocol;
+    [
+        sram("arena", program.arena_bytes),
+        sram("trained weights", weights),
+        sram("residual bits", residuals),
+        sram("trained biases", biases),
+        sram("head", head),
+        sram("counters", COUNTERS_BYTES),
+        sram("protocol", protocol),
+        sram("alignment", whole - known),
+        sram("data and bss of board", 0),
+        sram("stack", stack),
+    ]
+}
+
+/// Everything in flash; `code` is that of kernels and board.
+pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32) -> [MemoryItem; 5] {
+    let flash = |name, bytes, exact| MemoryItem { name, region: Memory::Flash, bytes, exact };
+    let up4 = |n: usize| (n as u32).next_multiple_of(4);
+    let constants = program.consts.iter().map(|c| up4(c.data.bytes())).sum();
+    let filled = program.states.iter().filter(|s| s.init != Init::Zero);
+    let initial = filled.map(|s| s.slot.bytes.next_multiple_of(4)).sum();
+    let parameters = parameter_bytes(program) + PIXEL_TABLE_BYTES * pixel_tables + HASH_BYTES;
+    [
+        flash("constants", constants, true),
+        flash("initial state", initial, true),
+        flash("parameters", parameters, true),
+        flash("code of the model", model_code(program), false),
+        flash("code of kernels and board", code, false),
+    ]
+}
+
+/// Bytes of a kernel's constant parameters, once for each that differs.
+fn parameter_bytes(program: &Program) -> u32 {
+    let mut seen = BTreeSet::new();
+    let mut sum = 0;
+    for step in &program.steps {
+        step.call.params(&mut |_, value| {
+            if seen.insert(format!("{value:?}")) {
+                sum += value.flash_bytes();
+            }
+        });
+    }
+    sum
+}
+
+/// At most what the emitted steps compile to.
+fn model_code(program: &Program) -> u32 {
+    let step = |s: &Step| CALL_CODE + ARGUMENT_CODE * (s.call.kernel().spec().operands.len() as u32 + 2);
+    let parts = 5 * CALL_CODE;
+    program.steps.iter().map(step).sum::<u32>() + program.states.len() as u32 * INIT_CODE + parts
+}

@@ -1,0 +1,331 @@
+import { promises as fs } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, sep } from 'node:path';
+import { defaultImages } from '../data/drawn/set.js';
+import type { Board } from '../emit/board.js';
+import { modelFrame } from '../emit/build.js';
+import { emit } from '../emit/emit.js';
+import { TinytrainError } from '../errors.js';
+import { replaceFile } from '../files.js';
+import { loadModel } from '../model/model.js';
+import { call, native } from '../native.js';
+import { compile } from '../program/program.js';
+import { readElf } from './elf.js';
+import { emitInput } from './firmware.js';
+import { boardSources, kernelFlags } from './sources.js';
+import { build, compilerTool, requireTool } from './toolchain.js';
+
+/** A function as it was compiled: source, bytes of code, bytes of its own frame, the functions that it calls. */
+interface CompiledFunction {
+  readonly file: string;
+  readonly code: number;
+  readonly stack: number;
+  readonly calls: readonly string[];
+}
+
+type Functions = Readonly<Record<string, CompiledFunction>>;
+
+/** The functions that all boards with a core share. */
+export interface CoreTable {
+  readonly generator: string;
+  readonly compiler: string;
+  readonly flags: readonly string[];
+  readonly kernel_flags: string;
+  /** Bytes of SRAM of the protocol. */
+  readonly protocol: number;
+  /** Bytes of constants by file. */
+  readonly constants: Readonly<Record<string, number>>;
+  readonly functions: Functions;
+}
+
+/** The functions that are a board's own. */
+export interface BoardTable {
+  readonly generator: string;
+  readonly compiler: string;
+  /** Bytes of constants, the vector table included. */
+  readonly constants: number;
+  /** Functions that nothing calls: handlers of the vector table. */
+  readonly roots: readonly string[];
+  readonly functions: Functions;
+}
+
+/** What the planner must know of a board's compiled code. */
+export interface Tables {
+  readonly board: Board;
+  readonly own: BoardTable;
+  readonly core: CoreTable;
+}
+
+const GENERATOR = 'tinytrain board';
+/** Calls through the pointers that `api.c` is handed, which the compiler's graph does not show. No other function may call through one. */
+const THROUGH_POINTERS: Readonly<Record<string, readonly string[]>> = {
+  tt_save: ['protocol/tt_protocol.c:write_part'],
+  tt_load: ['protocol/tt_protocol.c:read_part'],
+};
+const INDIRECT = '__indirect_call';
+/** Parts of model.c: the kernels that they call follow from a Program's steps. */
+const PARTS = ['tt_forward', 'tt_backward', 'tt_scores', 'tt_error'];
+/** A Program with trainable state of every kind. */
+const SCHEME = 'full';
+/** Bytes of stack, and of each memory, while the tables are made: nothing runs, and the board need not hold all kernels at once. */
+const STACK = 8192;
+const ROOM = 1 << 24;
+const LIBRARY = 'library';
+
+function sorted<T>(entries: Iterable<readonly [string, T]>): Record<string, T> {
+  return Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
+}
+
+function broken(text: string): TinytrainError {
+  return new TinytrainError('TABLES_FAILED', `the board cannot be planned for: ${text}`);
+}
+
+/** Sizes of the functions in an object or ELF file, and whether other files see them. */
+async function symbols(
+  path: string,
+): Promise<ReadonlyMap<string, { readonly bytes: number; readonly global: boolean }>> {
+  const lines = (await compilerTool('nm', ['-S', '--defined-only', path])).split('\n');
+  const found = lines.flatMap(line => {
+    const [, size, kind, name] = line.trim().split(/\s+/);
+    if (size === undefined || kind === undefined || name === undefined || !/^[tTwW]$/.test(kind)) return [];
+    return [[name, { bytes: Number.parseInt(size, 16), global: kind !== 't' }] as const];
+  });
+  return new Map(found);
+}
+
+/** Lines of code by function. */
+async function disassembly(path: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const blocks = (await compilerTool('objdump', ['-d', path])).split(/\n(?=[0-9a-f]{8} <)/);
+  return new Map(
+    blocks.flatMap(block => {
+      const name = /^[0-9a-f]{8} <([^>]+)>:/.exec(block)?.[1];
+      return name === undefined ? [] : [[name, block.split('\n').slice(1)] as const];
+    }),
+  );
+}
+
+const isPush = (line: string) => /\t(?:push|stmdb|stmfd)(?:\.w)?\t/.test(line);
+
+/** Bytes that an instruction sets aside without storing anything. */
+function reserved(line: string): number {
+  return Number(/\tsub(?:\.w|w)?\tsp, (?:sp, )?#(\d+)/.exec(line)?.[1] ?? 0);
+}
+
+/** Bytes that an instruction pushes. */
+function pushed(line: string): number {
+  const list = isPush(line) ? /\{(.*?)\}/.exec(line)?.[1] : undefined;
+  const registers = (list?.split(',') ?? []).reduce((n, part) => n + (part.includes('-') ? 8 : 1), 0);
+  return 4 * registers + Number(/\tstrd?(?:\.w)?\t.*\[sp, #-(\d+)\]!/.exec(line)?.[1] ?? 0);
+}
+
+/** Bytes that GCC leaves out of a frame: registers of an argument that is passed half in them are stored above it, before anything is pushed. */
+function aboveFrame(lines: readonly string[]): number {
+  const first = lines.findIndex(isPush);
+  return lines.slice(0, Math.max(0, first)).reduce((sum, line) => sum + reserved(line), 0);
+}
+
+/** A compiled file's functions under their names in the tables, and the bytes of its constants. */
+interface Compiled {
+  readonly file: string;
+  readonly functions: Functions;
+  readonly constants: number;
+}
+
+async function constantsOf(object: string): Promise<number> {
+  const lines = (await compilerTool('size', ['-A', object])).split('\n').map(line => line.trim().split(/\s+/));
+  const constant = lines.filter(([name = '']) => name.startsWith('.rodata') || name.startsWith('.vectors'));
+  return constant.reduce((sum, [, bytes]) => sum + Math.ceil(Number(bytes) / 8) * 8, 0);
+}
+
+/** The functions of one object, from the call graph that the compiler wrote beside it. */
+async function compiled(folder: string, graph: string): Promise<Compiled> {
+  const object = graph.replace(/\.ci$/, '.o');
+  const file = relative(folder, object).split(sep).join('/').replace(/\.o$/, '.c');
+  const [known, code, text] = await Promise.all([symbols(object), disassembly(object), fs.readFile(graph, 'utf8')]);
+  const short = (title: string) => title.split(':').at(-1) ?? '';
+  const key = (name: string) => (known.get(name)?.global === false ? `${file}:${name}` : name);
+  const calls = new Map<string, string[]>();
+  for (const [, from = '', to = ''] of text.matchAll(/^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"/gm)) {
+    calls.set(short(from), [...(calls.get(short(from)) ?? []), short(to)]);
+  }
+  const functions: Record<string, CompiledFunction> = {};
+  for (const [, title = '', label = ''] of text.matchAll(/^node: \{ title: "([^"]+)" label: "([^"]+)"/gm)) {
+    const name = short(title);
+    if (label.includes('bytes (dynamic)')) throw broken(`the frame of ${name} in ${file} has no bound`);
+    const stack = /(\d+) bytes \((?:static|dynamic,bounded)\)/.exec(label)?.[1];
+    if (stack === undefined) continue;
+    const called = calls.get(name) ?? [];
+    const through = THROUGH_POINTERS[name] ?? [];
+    if (called.includes(INDIRECT) && through.length === 0) {
+      throw broken(`${name} in ${file} calls through a pointer, so its stack is not known`);
+    }
+    functions[key(name)] = {
+      file,
+      code: known.get(name)?.bytes ?? 0,
+      stack: Number(stack) + aboveFrame(code.get(name) ?? []),
+      calls: unique([...called.filter(to => to !== INDIRECT).map(key), ...through]),
+    };
+  }
+  return { file, functions, constants: await constantsOf(object) };
+}
+
+/** Functions of libraries, from the linked program: each takes at most all that it pushes or sets aside anywhere. */
+async function libraryFunctions(elf: string, compiledNames: ReadonlySet<string>): Promise<Functions> {
+  const [known, code] = await Promise.all([symbols(elf), disassembly(elf)]);
+  const functions: Record<string, CompiledFunction> = {};
+  for (const [name, lines] of code) {
+    if (compiledNames.has(name)) continue;
+    const instructions = lines.filter(line => /^\s+[0-9a-f]+:/.test(line));
+    const jumps = instructions.flatMap(
+      line => /\tb(?:l|[a-z]{2})?(?:\.w|\.n)?\t[0-9a-f]+ <(\w+)>/.exec(line)?.[1] ?? [],
+    );
+    functions[name] = {
+      file: LIBRARY,
+      code: known.get(name)?.bytes || 4 * instructions.length,
+      stack: lines.reduce((sum, line) => sum + pushed(line) + reserved(line), 0),
+      calls: unique(jumps.filter(to => to !== name)),
+    };
+  }
+  return functions;
+}
+
+/** All functions that can be reached from some. */
+function reached(functions: Functions, from: Iterable<string>): Set<string> {
+  const found = new Set<string>();
+  const open = [...from];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const known = functions[name];
+    if (found.has(name) || !known) continue;
+    found.add(name);
+    open.push(...known.calls);
+  }
+  return found;
+}
+
+/** The parts of model.c as every Program has them: without kernels, with the frame that the emitted build enforces where it differs between Programs. */
+function asInEveryProgram(functions: Functions): Functions {
+  const parts = PARTS.map(name => {
+    const part = functions[name];
+    if (!part) throw broken(`${name} was not compiled`);
+    const differs = name === 'tt_forward' || name === 'tt_backward';
+    const calls = part.calls.filter(to => !functions[to]?.file.startsWith('kernels/'));
+    return [name, { ...part, stack: differs ? modelFrame : part.stack, calls }] as const;
+  });
+  return { ...functions, ...Object.fromEntries(parts) };
+}
+
+function split(
+  board: Board,
+  objects: readonly Compiled[],
+  library: Functions,
+  protocol: number,
+  compiler: string,
+): Tables {
+  const isOwn = (file: string) => file.startsWith(`board/${board.name}/`);
+  const all: Functions = { ...library, ...asInEveryProgram(Object.assign({}, ...objects.map(one => one.functions))) };
+  const entries = Object.entries(all);
+  const ownNames = entries.filter(([, { file }]) => isOwn(file)).map(([name]) => name);
+  const called = new Set(entries.flatMap(([, { calls }]) => calls));
+  const isLibrary = (name: string) => all[name]?.file === LIBRARY;
+  const shared = entries.filter(([, { file }]) => !isOwn(file) && file !== LIBRARY).map(([name]) => name);
+  // A function of a library belongs to whoever calls it: to both tables, where both do.
+  const pick = (names: readonly string[]) => {
+    const libraries = [...reached(all, names)].filter(isLibrary);
+    return sorted([...names, ...libraries].flatMap(name => (all[name] ? [[name, all[name]] as const] : [])));
+  };
+  const constants = objects.filter(one => one.constants > 0);
+  const head = { generator: GENERATOR, compiler };
+  return {
+    board,
+    own: {
+      ...head,
+      constants: constants.filter(({ file }) => file.startsWith('board/')).reduce((sum, one) => sum + one.constants, 0),
+      roots: ownNames.filter(name => !called.has(name)).sort(),
+      functions: pick(ownNames),
+    },
+    core: {
+      ...head,
+      flags: board.flags,
+      kernel_flags: kernelFlags,
+      protocol,
+      // Those of model/ are counted by the plan.
+      constants: sorted(
+        constants
+          .filter(({ file }) => /^(kernels|protocol|app)\/|^model\/api/.test(file))
+          .map(one => [one.file, one.constants] as const),
+      ),
+      functions: pick(shared),
+    },
+  };
+}
+
+/**
+ * Makes the tables of the board that a folder describes: a firmware with every kernel is built for it, and GCC's call graph and stack usage tell frame,
+ * callees and size of each function. Needs the Arm compiler and make.
+ */
+export async function makeTables(boardFolder: string, signal?: AbortSignal): Promise<Tables> {
+  const board: Board = call(() => native().boardIn(boardFolder));
+  const compiler = await requireTool('compiler');
+  const model = await loadModel();
+  const data = await defaultImages(model.input, { trainPerClass: 1, testPerClass: 1 });
+  const program = await compile(model, data, { scheme: SCHEME });
+  const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-tables-'));
+  try {
+    const input = await emitInput(program, data);
+    const roomy = { ...board, flash: { ...board.flash, length: ROOM }, sram: { ...board.sram, length: ROOM } };
+    const boards = [{ board: roomy, stack: STACK }];
+    const sources = new Map([...input.sources, ...(await boardSources(board))]);
+    const kernelFiles = [...sources.keys()].filter(path => path.startsWith('kernels/'));
+    const files = emit({ ...input, sources, kernelFiles, memory: program.memory, target: board.name, boards });
+    for (const [path, text] of files) {
+      await fs.mkdir(dirname(join(folder, path)), { recursive: true });
+      await fs.writeFile(join(folder, path), text);
+    }
+    const elf = await build(folder, board.name, signal, {
+      CFLAGS: '-fcallgraph-info=su',
+      LDFLAGS: '-Wl,--no-gc-sections',
+    });
+    const out = dirname(elf);
+    const graphs = (await fs.readdir(out, { recursive: true })).filter(path => path.endsWith('.ci')).sort();
+    const objects = await Promise.all(graphs.map(path => compiled(out, join(out, path))));
+    const bare = objects.flatMap(({ functions }) => Object.keys(functions).map(name => name.split(':').at(-1) ?? ''));
+    const [protocol = 0] = readElf(await fs.readFile(elf)).words('tt_linked_protocol');
+    return split(board, objects, await libraryFunctions(elf, new Set(bare)), protocol, compiler);
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A table as it lies in a file. */
+export function tableText(table: CoreTable | BoardTable): string {
+  return `${JSON.stringify(table, null, 1)}\n`;
+}
+
+/** The files that hold a board's tables. */
+export interface TableFiles {
+  readonly board: Board;
+  readonly compiler: string;
+  /** `functions.json`, and `core.json` where the shipped table of the core, if there is one, is of other code. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** The files that a board of the user's needs: its own table, and the core's where that is not the shipped one. */
+export async function tableFiles(boardFolder: string, signal?: AbortSignal): Promise<TableFiles> {
+  const { board, own, core } = await makeTables(boardFolder, signal);
+  const shipped = call(() => native().coreTable(board.core));
+  const files = new Map([['functions.json', tableText(own)]]);
+  if (tableText(core) !== shipped) files.set('core.json', tableText(core));
+  return { board, compiler: own.compiler, files };
+}
+
+/** Makes the tables of a board of the user's in its folder. */
+export async function prepareBoard(boardFolder: string, signal?: AbortSignal): Promise<TableFiles> {
+  const found = await tableFiles(boardFolder, signal);
+  for (const [name, text] of found.files) await replaceFile(join(boardFolder, name), text);
+  if (!found.files.has('core.json')) await fs.rm(join(boardFolder, 'core.json'), { force: true });
+  return found;
+}
