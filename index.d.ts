@@ -150,6 +150,8 @@ export interface Line {
 	onData(listener: (bytes: Buffer) => void): void;
 	/** Who is told, once, that nothing more will come, and why. */
 	onEnd(listener: (why: string) => void): void;
+	/** Milliseconds so far in which the other end could not run because others held the processors; a line that cannot tell leaves it out. */
+	starvedMs?(): number;
 	/** Ends it, and whatever process stands behind it. Never fails. */
 	close(): Promise<void>;
 }
@@ -214,7 +216,10 @@ export interface DeviceRate {
 export type SampleFormat = "int8" | "rgb888";
 /** How to speak to a device. */
 export interface DeviceOptions {
-	/** How long a request may take. */
+	/**
+	 * How long a device may be silent before it has answered: 60 s by default. What arrives of a reply starts it anew; time in which an emulator could not
+	 * run does not count.
+	 */
 	readonly timeoutMs?: number | undefined;
 	readonly signal?: AbortSignal | undefined;
 }
@@ -700,6 +705,7 @@ declare class ProcessLine implements Line {
 	write(bytes: Uint8Array): Promise<void>;
 	onData(listener: (bytes: Buffer) => void): void;
 	onEnd(listener: (why: string) => void): void;
+	starvedMs(): number;
 	close(): Promise<void>;
 }
 /** How QEMU is connected. */

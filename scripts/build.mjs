@@ -24,7 +24,8 @@ if (all || what.includes('addon')) {
       '--manifest-path',
       'crates/napi/Cargo.toml',
     ],
-    ...['--output-dir', 'dist', '--dts', '../ts/addon.d.ts', '--', '--locked'],
+    // The types of the seam: `npm run types` copies them to ts/, where they are compiled and a change of them shows in a diff.
+    ...['--output-dir', 'dist', '--dts', 'addon.d.ts', '--', '--locked'],
   ]);
 }
 if (all || what.includes('ts')) {

@@ -6,11 +6,12 @@ import { runFirmware } from '#tinytrain/device/run.js';
 import { calibrated, costsIfThere, readCosts, workOf, writeCosts } from '#tinytrain/program/costs.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary, write } from '../helpers/folder.js';
+import { patient } from '../helpers/progress.js';
 
 const inQemu = has('make', 'arm-none-eabi-gcc', 'qemu-system-arm') ? test : test.skip;
 
 inQemu('steps counted one by one are the training step; a calibrated table predicts it', async t => {
-  t.timeout(180_000);
+  const onProgress = patient(t);
   const { folder, program, data } = await testFirmware(t, { scheme: 'bias:8,18:1/2,15:1/8,7:1' });
   const measured = await measureSteps(program, data, 'stm32f746');
   t.is(measured.length, program.record.steps.length + 1);
@@ -19,6 +20,7 @@ inQemu('steps counted one by one are the training step; a calibrated table predi
     steps: 2,
     predictions: 1,
     calibrate: true,
+    onProgress,
   });
   const step = instructions?.trainStep ?? 0;
   const off = (found: number | null) => Math.abs((found ?? 0) / step - 1);

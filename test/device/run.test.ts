@@ -10,6 +10,7 @@ import { standInOf } from '#tinytrain/device/stand-in.js';
 import { build } from '#tinytrain/device/toolchain.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
+import { patient } from '../helpers/progress.js';
 
 const toolchain = has('make', 'arm-none-eabi-gcc');
 const onArm = toolchain ? test : test.skip;
@@ -17,9 +18,9 @@ const inQemu = toolchain && has('qemu-system-arm') ? test : test.skip;
 
 for (const scheme of ['bias:4,18:1/4,15:1/8', 'head']) {
   inQemu(`in QEMU every bit is the host's: ${scheme}`, async t => {
-    t.timeout(180_000);
+    const onProgress = patient(t);
     const { folder } = await testFirmware(t, { scheme });
-    const result = await runFirmware(folder, { steps: 5, predictions: 4 });
+    const result = await runFirmware(folder, { steps: 5, predictions: 4, onProgress });
     t.true(result.equal, JSON.stringify(result.difference));
     t.is(result.checksum, result.hostChecksum);
     t.is(result.linked?.sram, result.planned.sram);
@@ -27,7 +28,7 @@ for (const scheme of ['bias:4,18:1/4,15:1/8', 'head']) {
     t.true((result.stackPainted ?? 0) > 0);
     t.true((result.stackPainted ?? 0) <= (result.linked?.stack ?? 0));
     t.true((result.instructions?.inference ?? 0) > 0);
-    const again = await runFirmware(folder, { steps: 5, predictions: 4 });
+    const again = await runFirmware(folder, { steps: 5, predictions: 4, onProgress });
     t.deepEqual(again.instructions, result.instructions);
   });
 }
@@ -35,9 +36,9 @@ for (const scheme of ['bias:4,18:1/4,15:1/8', 'head']) {
 // The first tests run on the F746's stand-in.
 for (const board of targets().filter(name => standInOf(name).name === name && name !== standInOf('stm32f746').name)) {
   inQemu(`${board}: every bit is the host's, and the stack lasts`, async t => {
-    t.timeout(180_000);
+    const onProgress = patient(t);
     const { folder } = await testFirmware(t, { scheme: 'bias:4,18:1/4,15:1/8', residualBits: 2, target: board });
-    const result = await runFirmware(folder, { steps: 3, predictions: 2 });
+    const result = await runFirmware(folder, { steps: 3, predictions: 2, onProgress });
     t.true(result.equal, JSON.stringify(result.difference));
     t.is(result.board, board);
     t.is(result.linked?.sram, result.planned.sram);
@@ -48,15 +49,15 @@ for (const board of targets().filter(name => standInOf(name).name === name && na
 }
 
 inQemu('over the emulated UART it is the same', async t => {
-  t.timeout(180_000);
+  const onProgress = patient(t);
   const { folder } = await testFirmware(t);
-  const result = await runFirmware(folder, { steps: 2, predictions: 1, line: 'uart' });
+  const result = await runFirmware(folder, { steps: 2, predictions: 1, line: 'uart', onProgress });
   t.true(result.equal);
 });
 
 for (const board of targets()) {
   onArm(`${board}: planned is linked, to the byte, without a warning; frames are no larger than planned`, async t => {
-    t.timeout(180_000);
+    patient(t);
     const emulated = standInOf(board).name === board;
     const { folder, program } = await testFirmware(t, {
       scheme: emulated ? 'full' : 'bias:12,18:1/2,7:1',
@@ -93,6 +94,7 @@ async function generatedFrames(build: string): Promise<readonly (readonly [name:
 }
 
 onArm('the ELF for the F746: vectors, regions, symbols', async t => {
+  patient(t);
   const { folder } = await testFirmware(t);
   const elf = readElf(await fs.readFile(await build(folder, 'stm32f746')));
   const vectors = elf.content('.vectors');
@@ -114,6 +116,7 @@ onArm('the ELF for the F746: vectors, regions, symbols', async t => {
 });
 
 onArm('a symbol that must not be linked fails the build', async t => {
+  patient(t);
   const { folder } = await testFirmware(t);
   const path = join(folder, 'app/port.c');
   const text = await fs.readFile(path, 'utf8');
@@ -125,6 +128,7 @@ onArm('a symbol that must not be linked fails the build', async t => {
 });
 
 onArm('memory that does not fit fails the link and says by how much', async t => {
+  patient(t);
   const { folder } = await testFirmware(t);
   const path = join(folder, 'app/main.c');
   const text = await fs.readFile(path, 'utf8');

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { compile, defaultImages, loadModel, type Program, type SampleSet } from '#tinytrain';
@@ -18,16 +19,41 @@ export interface TestFirmware {
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** Writes the firmware of the default model with a scheme into a folder that is gone when the test ends. */
-export async function testFirmware(
-  t: ExecutionContext,
-  { scheme = 'bias:4,18:1/4,15:1/8', residualBits = 4, target = 'stm32f746' } = {},
-): Promise<TestFirmware> {
-  const model = await loadModel();
+/** A model for a firmware; the default model where nothing is said. */
+export interface FirmwareOptions {
+  readonly scheme?: string;
+  readonly residualBits?: number;
+  readonly seed?: number;
+  readonly target?: string;
+  readonly model?: string;
+  readonly input?: { readonly height: number; readonly width: number };
+}
+
+const smallest = { scheme: 'bias:4,18:1/4,15:1/8', residualBits: 4, seed: 0, target: 'stm32f746' };
+
+/** Compiles a Program and what its firmware consists of. */
+async function compiled(options: FirmwareOptions): Promise<Omit<TestFirmware, 'folder'>> {
+  const { scheme, residualBits, seed, target, model: path, input } = { ...smallest, ...options };
+  const model = await loadModel(path, input && { input });
   const data = await defaultImages(model.input, { trainPerClass: 3, testPerClass: 1 });
-  const program = await compile(model, data, { scheme, residualBits, target });
-  const files = await firmwareFiles(program, data, target);
+  const program = await compile(model, data, { scheme, residualBits, seed, target });
+  return { program, data, files: await firmwareFiles(program, data, target) };
+}
+
+/** Writes a firmware into a folder that is gone when the test ends. */
+export async function testFirmware(t: ExecutionContext, options: FirmwareOptions = {}): Promise<TestFirmware> {
+  const made = await compiled(options);
   const folder = join(await temporary(t), 'firmware');
-  await writeFirmware(folder, files);
-  return { folder, program, data, files };
+  await writeFirmware(folder, made.files);
+  return { folder, ...made };
+}
+
+/** Turns a firmware folder into that of another Program; files that stay the same are left alone, so that what was built of them is not built again. */
+export async function anotherFirmware(folder: string, options: FirmwareOptions): Promise<TestFirmware> {
+  const made = await compiled(options);
+  for (const [path, text] of made.files) {
+    const file = join(folder, path);
+    if ((await fs.readFile(file, 'utf8').catch(() => undefined)) !== text) await fs.writeFile(file, text);
+  }
+  return { folder, ...made };
 }

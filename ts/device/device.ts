@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { aborted, TinytrainError } from '../errors.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
 import type { Line } from './line.js';
+import { lookEveryMs, Patience } from './patience.js';
 
 /** What a device says it is. */
 export interface Identity {
@@ -84,6 +85,7 @@ const refusals: Readonly<Record<number, string>> = {
 
 const HEADER = 56;
 const MAGIC = 0x53545454;
+/** The longest silence before an answer. */
 const TIMEOUT_MS = 60_000;
 
 function refusal(frame: Frame, name: string): TinytrainError {
@@ -101,7 +103,10 @@ interface Waiting {
 
 /** How to speak to a device. */
 export interface DeviceOptions {
-  /** How long a request may take. */
+  /**
+   * How long a device may be silent before it has answered: 60 s by default. What arrives of a reply starts it anew; time in which an emulator could not
+   * run does not count.
+   */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -113,6 +118,8 @@ export class Device {
   readonly #signal: AbortSignal | undefined;
   readonly #decoder = new Decoder();
   #waiting: Waiting | undefined;
+  /** Whether a part of a frame has come in since the last look. */
+  #progress = false;
   #sequence = 0;
   #ended: string | undefined;
   /** Refusals that answer no request: garbage on the line. */
@@ -124,6 +131,7 @@ export class Device {
     this.#signal = signal;
     line.onData(bytes => {
       for (const frame of this.#decoder.push(bytes)) this.#take(frame);
+      this.#progress ||= this.#decoder.receiving;
     });
     line.onEnd(why => {
       this.#ended = why;
@@ -231,11 +239,15 @@ export class Device {
     try {
       return await new Promise<Buffer>((resolve, reject) => {
         this.#waiting = { request: type, sequence, resolve, reject };
-        timer = setTimeout(() => reject(this.#silent()), this.#timeout);
+        const patience = new Patience(this.#timeout, performance.now(), this.#starved());
+        timer = setInterval(() => {
+          if (patience.isOver(performance.now(), this.#starved(), this.#progress)) reject(this.#silent());
+          this.#progress = false;
+        }, lookEveryMs(this.#timeout));
         this.#line.write(bytes).catch(reject);
       });
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
       this.#waiting = undefined;
       this.#signal?.removeEventListener('abort', abort);
     }
@@ -244,6 +256,10 @@ export class Device {
   /** Ends the line. */
   close(): Promise<void> {
     return this.#line.close();
+  }
+
+  #starved(): number {
+    return this.#line.starvedMs?.() ?? 0;
   }
 
   #take(frame: Frame): void {

@@ -57,6 +57,11 @@ export class Decoder {
   #length = 0;
   #wanted = HEADER;
 
+  /** Whether a frame has begun and is not complete: its header was right, so how much more will come is known. */
+  get receiving(): boolean {
+    return this.#wanted > HEADER;
+  }
+
   /** Adds what came in; returns the frames that are complete now. */
   push(bytes: Buffer): Frame[] {
     this.#chunks.push(bytes);

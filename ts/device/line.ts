@@ -8,6 +8,8 @@ export interface Line {
   onData(listener: (bytes: Buffer) => void): void;
   /** Who is told, once, that nothing more will come, and why. */
   onEnd(listener: (why: string) => void): void;
+  /** Milliseconds so far in which the other end could not run because others held the processors; a line that cannot tell leaves it out. */
+  starvedMs?(): number;
   /** Ends it, and whatever process stands behind it. Never fails. */
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { messageOf, TinytrainError } from '../errors.js';
 import type { Line } from './line.js';
@@ -23,6 +24,20 @@ function started(command: string, child: Child): Promise<void> {
       reject(new TinytrainError('PROCESS_FAILED', `${command}: ${messageOf(error)}`, { command }, error)),
     );
   });
+}
+
+/**
+ * Milliseconds that the threads of a process were ready to run and did not: the second number of Linux's `schedstat`. 0 on other systems, and once
+ * the process has ended.
+ */
+function starved(pid: number | undefined): number {
+  try {
+    const tasks = `/proc/${pid}/task`;
+    const waited = (task: string) => Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+    return readdirSync(tasks).reduce((sum, task) => sum + waited(task), 0);
+  } catch {
+    return 0;
+  }
 }
 
 /** A process whose stdin and stdout are a line to a device. It ends with the line, and with this process. */
@@ -76,6 +91,10 @@ export class ProcessLine implements Line {
 
   onEnd(listener: (why: string) => void): void {
     this.#ended.then(listener);
+  }
+
+  starvedMs(): number {
+    return starved(this.#child.pid);
   }
 
   async close(): Promise<void> {

@@ -5,10 +5,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{network, samples};
+use common::{head_weights, network, samples, values_of};
 use tinytrain_compile::Compiler;
 use tinytrain_exec::{Augment, Control, Executor, SampleSource, Samples, Schedule, TrainOptions, Trainer};
 use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
+use tinytrain_program::{Data, State, StateKind};
 use tinytrain_spec::arith::Real31;
 
 const CLASSES: usize = 5;
@@ -105,18 +106,110 @@ fn cached_activations_of_one_scheme_fit_every_scheme_that_trains_nothing_before(
     }
 }
 
+/// What of the state a scheme has: of a layer or the head, its kind, its length.
+fn trained_by(graph: &Graph, scheme: &Scheme, bits: u32) -> Vec<(Option<usize>, StateKind, usize)> {
+    let features = graph.tensor(graph.head.as_ref().unwrap().features).shape.len();
+    let mut all =
+        vec![(None, StateKind::HeadWeights, features * CLASSES * 2), (None, StateKind::HeadBiases, CLASSES * 4)];
+    for (i, layer) in graph.layers.iter().enumerate() {
+        let training = scheme.training(graph, i);
+        let weights = training.channels.len() * layer.weights_per_channel();
+        let biases = if training.bias { layer.bias.len() * 4 } else { 0 };
+        let residuals = (weights * bits as usize).div_ceil(8);
+        for (kind, bytes) in
+            [(StateKind::Weights, weights), (StateKind::Residuals, residuals), (StateKind::Biases, biases)]
+        {
+            all.extend((bytes > 0).then_some((Some(i), kind, bytes)));
+        }
+    }
+    all
+}
+
+/// The output channel of an element of a trained tensor.
+fn output_channel(graph: &Graph, scheme: &Scheme, state: &State, element: usize) -> usize {
+    let index = state.layer.unwrap();
+    let layer = &graph.layers[index];
+    let channels = scheme.training(graph, index).channels;
+    match state.kind {
+        StateKind::Biases => element,
+        _ if layer.depthwise => channels[element % channels.len()] as usize,
+        _ => element / ((layer.geo.kh * layer.geo.kw) as usize * channels.len()),
+    }
+}
+
 #[test]
 fn state_moves_where_the_scheme_says_and_nowhere_else() {
-    let (g, c) = compiler(3);
-    for (scheme, bits) in [("head", 4), ("bias:2", 4), ("full", 0), ("full", 2), ("full", 4), ("full", 8)] {
-        let mut e = executor(&c, scheme, bits);
+    let mut g = network(3);
+    // One channel of a full convolution and one of a depthwise one are never updated.
+    (g.layers[2].live[3], g.layers[3].live[5]) = (false, false);
+    let c = Compiler::new(&g, CLASSES, 3, &samples(&g, 10, CLASSES, 3), 2).unwrap();
+    for (text, bits) in
+        [("head", 4), ("bias:2", 4), ("bias:0,2:1/2,3:1/4", 2), ("full", 0), ("full", 2), ("full", 4), ("full", 8)]
+    {
+        let scheme = Scheme::parse(text, c.layers()).unwrap();
+        let mut e = executor(&c, text, bits);
         let before = e.state().to_vec();
+        for (p, label) in samples(&g, 5, CLASSES, 8) {
+            e.train_step(&p, label, Real31::ZERO).unwrap();
+        }
+        assert_eq!(before, e.state(), "{text}, {bits} bits: a rate of 0 moves nothing");
         for (p, label) in samples(&g, 30, CLASSES, 9) {
             e.train_step(&p, label, Real31::from_f64(0.3)).unwrap();
         }
+        let mut found: Vec<_> = e.program().states.iter().map(|s| (s.layer, s.kind, s.slot.bytes as usize)).collect();
+        let mut wanted = trained_by(c.graph(), &scheme, bits);
+        let order = |s: &(Option<usize>, StateKind, usize)| (s.0, format!("{:?}", s.1));
+        found.sort_by_key(order);
+        wanted.sort_by_key(order);
+        assert_eq!(found, wanted, "{text}, {bits} bits");
+
+        let mut between = vec![true; before.len()];
         for s in &e.program().states {
             let range = s.slot.offset as usize..(s.slot.offset + s.slot.bytes) as usize;
-            assert_ne!(before[range.clone()], e.state()[range], "{scheme}, {bits} bits: {} did not move", s.name);
+            between[range.clone()].fill(false);
+            let (old, new) = (&before[range.clone()], &e.state()[range]);
+            assert_ne!(old, new, "{text}, {bits} bits: {} did not move", s.name);
+            let size = match s.kind {
+                StateKind::Weights => 1,
+                StateKind::Biases => 4,
+                // Of packed bits and of the head there is no dead channel to look at.
+                _ => continue,
+            };
+            for (n, (old, new)) in old.chunks(size).zip(new.chunks(size)).enumerate() {
+                let channel = output_channel(c.graph(), &scheme, s, n);
+                let live = c.graph().layers[s.layer.unwrap()].live[channel];
+                assert!(live || old == new, "{text}: {} of the dead channel {channel} moved", s.name);
+            }
+        }
+        for (n, _) in between.iter().enumerate().filter(|(_, b)| **b) {
+            assert_eq!(before[n], e.state()[n], "{text}, {bits} bits: byte {n} belongs to nothing");
+        }
+    }
+}
+
+#[test]
+fn trained_and_frozen_weights_make_up_the_pretrained_ones() {
+    let (_, c) = compiler(4);
+    for text in ["full", "bias:0,0:1/3,1:1/4,2:1/2,3:1/8,4:3/4", "bias:5"] {
+        let scheme = Scheme::parse(text, c.layers()).unwrap();
+        let e = executor(&c, text, 4);
+        for (i, layer) in c.graph().layers.iter().enumerate() {
+            let state = e.program().states.iter().find(|s| s.layer == Some(i) && s.kind == StateKind::Weights);
+            let mut trained =
+                state.map_or(&[][..], |s| &e.state()[s.slot.offset as usize..][..s.slot.bytes as usize]).iter();
+            let frozen = e.program().consts.iter().find(|k| k.name == format!("conv{i}_weights"));
+            let mut frozen = match frozen.map(|k| &k.data) {
+                Some(Data::I8(w)) => w.iter(),
+                _ => [].iter(),
+            };
+            let channels = scheme.training(c.graph(), i).channels;
+            for (n, &w) in layer.weights.iter().enumerate() {
+                let channel = (n % layer.selectable()) as u16;
+                let found =
+                    if channels.contains(&channel) { trained.next().map(|&b| b as i8) } else { frozen.next().copied() };
+                assert_eq!(found, Some(w), "{text}: weight {n} of convolution {i}");
+            }
+            assert_eq!((trained.next(), frozen.next()), (None, None));
         }
     }
 }
@@ -159,40 +252,12 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
     assert!(worst > 0.9 && mean > 0.99, "least {worst}, mean {mean}");
 }
 
-fn head_weights(e: &Executor) -> Vec<f64> {
-    let s = e.program().states.iter().find(|s| s.name == "head_weights").unwrap();
-    let bytes = &e.state()[s.slot.offset as usize..][..s.slot.bytes as usize];
-    bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f64).collect()
-}
-
 fn current_weights(e: &Executor, graph: &Graph) -> BTreeMap<usize, Vec<f64>> {
     let of = |i: usize| {
         let s = e.program().states.iter().find(|s| s.name == format!("conv{i}_trained")).unwrap();
         e.state()[s.slot.offset as usize..][..s.slot.bytes as usize].iter().map(|&b| b as i8 as f64).collect()
     };
     (0..graph.layers.len()).map(|i| (i, of(i))).collect()
-}
-
-fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, sample: &[i8]) -> tinytrain_compile::float::Values {
-    let mut v = tinytrain_compile::float::Values::default();
-    v.activations.insert(graph.input, sample.iter().map(|&x| x as f64).collect());
-    for (t, bytes) in trace {
-        let tensor = graph.tensor(*t);
-        match tensor.kind {
-            Kind::Activation(_) => {
-                v.activations.insert(*t, bytes.iter().map(|&x| x as f64).collect());
-            }
-            Kind::Mask => {
-                let bit = |i: usize| bytes[i / 8] as u8 >> (i % 8) & 1 == 1;
-                v.masks.insert(*t, (0..tensor.shape.len()).map(bit).collect());
-            }
-            Kind::Error => {
-                v.error = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0] as u8, b[1] as u8]) as f64).collect();
-            }
-            _ => {}
-        }
-    }
-    v
 }
 
 #[test]

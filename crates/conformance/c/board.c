@@ -35,18 +35,6 @@ _Noreturn void board_exit(int code)
         ;
 }
 
-/* CMSDK dual timer 1, 32 bits, counting down at 25 MHz. */
-#define TIMER ((volatile uint32_t *)0x40002000)
-
-uint64_t board_instructions(void)
-{
-    if (!(TIMER[2] & 0x80)) {
-        TIMER[0] = 0xffffffff;
-        TIMER[2] = 0x82;
-    }
-    return (uint64_t)(0xffffffff - TIMER[1]) * 40;
-}
-
 static void reset(void)
 {
     *(volatile uint32_t *)0xe000ed88 |= 0xf << 20; /* FPU on */

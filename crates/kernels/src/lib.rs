@@ -1,4 +1,4 @@
-//! Every op of a Program, forward and backward: in plain loops ([`reference`]), with the processor's vector
+//! Every op of a Program, forward and backward: in plain loops ([`mod@reference`]), with the processor's vector
 //! instructions ([`simd`]), and in C for the device (the device kernels, in `c/`).
 //!
 //! The result of each op is defined in [`tinytrain_spec::params`]; a kernel is correct when it yields exactly those

@@ -2,12 +2,12 @@
 
 mod common;
 
-use common::{Source, axis, packed, with_scratch};
+use common::{Source, axis, clamp8, packed, with_scratch};
 use proptest::prelude::*;
 use tinytrain_kernels::{Bias, Scales, Update, Weights, reference};
 use tinytrain_spec::arith::{
-    Qas, Rate, Real31, Requant, apply_bias, apply_weight, bias_value, clamp8, residual_bytes, residual_get,
-    residual_set, round_shift, sat8,
+    Qas, Rate, Real31, Requant, apply_bias, apply_weight, bias_value, residual_bytes, residual_get, residual_set,
+    round_shift, sat8,
 };
 use tinytrain_spec::params::{ConvParams, UpdateParams};
 use tinytrain_spec::random;

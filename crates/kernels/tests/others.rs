@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Source, axis, kept, packed};
+use common::{Source, axis, clamp8, kept, packed};
 use proptest::prelude::*;
 use tinytrain_kernels::reference;
-use tinytrain_spec::arith::{Rate, Real31, Requant, clamp8, round_shift, sat8, sat32, scale_grad};
+use tinytrain_spec::arith::{Rate, Real31, Requant, round_shift, sat8, sat32, scale_grad};
 use tinytrain_spec::params::*;
 use tinytrain_spec::softmax::{LogitScale, exp2_neg};
 

@@ -9,15 +9,16 @@ pub fn run(graph: &Graph) -> Graph {
     let producers = g.producers();
     for n in 0..g.nodes.len() {
         let Op::Conv(layer) = g.nodes[n].op else { continue };
-        let Some(p) = producers[g.nodes[n].inputs[0].index()] else { continue };
-        let Op::Pad { top, left } = g.nodes[p].op else { continue };
-        let source = g.nodes[p].inputs[0];
-        let shape = g.tensor(source).shape;
-        let geo = &mut g.layers[layer.index()].geo;
-        geo.pad_top += top as i32;
-        geo.pad_left += left as i32;
-        (geo.in_h, geo.in_w) = (shape.h as i32, shape.w as i32);
-        g.nodes[n].inputs[0] = source;
+        while let Some(p) = producers[g.nodes[n].inputs[0].index()] {
+            let Op::Pad { top, left } = g.nodes[p].op else { break };
+            let source = g.nodes[p].inputs[0];
+            let shape = g.tensor(source).shape;
+            let geo = &mut g.layers[layer.index()].geo;
+            geo.pad_top += top as i32;
+            geo.pad_left += left as i32;
+            (geo.in_h, geo.in_w) = (shape.h as i32, shape.w as i32);
+            g.nodes[n].inputs[0] = source;
+        }
     }
     sweep(&mut g, |op| *op == Op::Head);
     g

@@ -31,9 +31,6 @@ pub struct Stage {
     pub graph: Graph,
 }
 
-/// Names of all stages in order.
-pub const STAGES: [&str; 7] = ["import", "head", "fold", "autodiff", "prune", "fuse", "schedule"];
-
 fn verified(name: &'static str, graph: Graph) -> Result<Stage, IrError> {
     graph.verify(name)?;
     Ok(Stage { name, graph })

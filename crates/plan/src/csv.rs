@@ -1,5 +1,4 @@
-//! Problems and plans as CSV, in the format of minimalloc, so that other planners can be asked about our problems and
-//! ours about theirs.
+//! Problems as CSV, in the format of minimalloc: so that this planner can be asked about others' problems.
 
 use crate::{Buffer, PlanError};
 
@@ -51,15 +50,4 @@ fn read_record(columns: &[&str], record: &str, line: usize) -> Result<Buffer, Pl
     }
     buffer.check()?;
     Ok(buffer)
-}
-
-/// Writes buffers and their offsets in bytes, with every column that [`read_csv`] accepts. A buffer without an offset
-/// gets an empty field there.
-pub fn write_csv(buffers: &[Buffer], offsets: &[u32]) -> String {
-    let mut text = String::from("id,lower,upper,size,alignment,offset\n");
-    for (i, &Buffer { id, start, end, size, align }) in buffers.iter().enumerate() {
-        let offset = offsets.get(i).map(u32::to_string).unwrap_or_default();
-        text += &format!("{id},{start},{end},{size},{align},{offset}\n");
-    }
-    text
 }

@@ -31,7 +31,6 @@
 mod csv;
 mod error;
 mod first_fit;
-mod map;
 mod order;
 mod problem;
 mod search;
@@ -39,9 +38,8 @@ mod solver;
 mod timeline;
 mod validator;
 
-pub use csv::{read_csv, write_csv};
+pub use csv::read_csv;
 pub use error::PlanError;
-pub use map::memory_map;
 pub use problem::{Buffer, lower_bound};
 pub use solver::{Options, Plan, plan, plan_with};
 pub use validator::validate;

@@ -38,30 +38,20 @@ impl Buffer {
 /// Buffers with an empty lifetime are never live. A sum past `u32::MAX` is returned as `u32::MAX`;
 /// [`plan`](crate::plan) rejects such a problem.
 pub fn lower_bound(buffers: &[Buffer]) -> u32 {
-    u32::try_from(peak(buffers).bytes).unwrap_or(u32::MAX)
+    u32::try_from(peak(buffers)).unwrap_or(u32::MAX)
 }
 
-/// The step with the most live bytes.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Peak {
-    /// Bytes live there.
-    pub bytes: u64,
-    /// The first such step.
-    pub step: u32,
-}
-
-pub(crate) fn peak(buffers: &[Buffer]) -> Peak {
+/// The same without a limit.
+pub(crate) fn peak(buffers: &[Buffer]) -> u64 {
     let ever_live = buffers.iter().filter(|b| b.start < b.end);
     // `false` sorts first: within one step, buffers that die release their bytes before others claim them.
     let mut events: Vec<(u32, bool, u32)> =
         ever_live.flat_map(|b| [(b.start, true, b.size), (b.end, false, b.size)]).collect();
     events.sort_unstable();
-    let (mut live, mut peak) = (0u64, Peak::default());
-    for (step, born, size) in events {
+    let (mut live, mut peak) = (0u64, 0);
+    for (_, born, size) in events {
         live = if born { live + u64::from(size) } else { live - u64::from(size) };
-        if live > peak.bytes {
-            peak = Peak { bytes: live, step };
-        }
+        peak = peak.max(live);
     }
     peak
 }
@@ -81,15 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn the_peak_is_the_first_of_equals() {
-        let buffers = [buffer(0, 2, 5), buffer(3, 6, 7), buffer(4, 5, 1), buffer(8, 9, 8)];
-        assert_eq!(peak(&buffers), Peak { bytes: 8, step: 4 });
-    }
-
-    #[test]
     fn a_sum_past_32_bits_saturates() {
         assert_eq!(lower_bound(&[buffer(0, 1, u32::MAX), buffer(0, 1, 2)]), u32::MAX);
-        assert_eq!(peak(&[buffer(0, 1, u32::MAX), buffer(0, 1, 2)]).bytes, (1 << 32) + 1);
+        assert_eq!(peak(&[buffer(0, 1, u32::MAX), buffer(0, 1, 2)]), (1 << 32) + 1);
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub fn plan(buffers: &[Buffer]) -> Result<Plan, PlanError> {
 /// An empty lifetime, an alignment that is not a power of two, or more bytes than a `u32` offset can address.
 pub fn plan_with(buffers: &[Buffer], options: &Options) -> Result<Plan, PlanError> {
     buffers.iter().try_for_each(Buffer::check)?;
-    let live = peak(buffers).bytes;
+    let live = peak(buffers);
     if live > u64::from(u32::MAX) {
         return Err(PlanError::TooLarge { bytes: live });
     }

@@ -84,13 +84,6 @@ pub fn ceil_log2(x: f64) -> i32 {
     floor_log2(x) + (x.to_bits() << 12 != 0) as i32
 }
 
-/// Clamps `v` to `lo..=hi`. The second value is the mask bit of the backward pass: whether `v` was inside, bounds included.
-#[inline(always)]
-pub fn clamp8(v: i64, lo: i32, hi: i32) -> (i8, bool) {
-    let c = v.clamp(lo as i64, hi as i64);
-    (c as i8, c == v)
-}
-
 /// Scales an int8 gradient: `round(g * m * 2^-s)`, not saturated. `0 <= m < 2^31`. `s > 62` gives 0; `s <= 0` shifts to the left,
 /// by at most 24 (any gradient but 0 saturates int8 beyond that in any case).
 #[inline(always)]

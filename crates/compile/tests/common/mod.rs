@@ -1,7 +1,11 @@
-//! Small random networks and samples.
+//! Small random networks and samples, and what a step on them left behind.
 #![allow(dead_code)]
 
-use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, PoolSpec, Quant, Shape, TensorId};
+use std::collections::BTreeMap;
+
+use tinytrain_compile::float::Values;
+use tinytrain_exec::Executor;
+use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, Kind, PoolSpec, Quant, Shape, TensorId};
 use tinytrain_spec::random::mix;
 
 /// A seeded source of test values.
@@ -89,4 +93,34 @@ pub fn samples(graph: &Graph, n: usize, classes: usize, seed: u64) -> Vec<(Vec<i
     let s = &mut Source(seed ^ 0x5555);
     let len = graph.tensor(graph.input).shape.len();
     (0..n).map(|i| (sample(s, len), i % classes)).collect()
+}
+
+/// The head's weights as they stand, class-major.
+pub fn head_weights(e: &Executor) -> Vec<f64> {
+    let s = e.program().states.iter().find(|s| s.name == "head_weights").unwrap();
+    let bytes = &e.state()[s.slot.offset as usize..][..s.slot.bytes as usize];
+    bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f64).collect()
+}
+
+/// What a traced step left behind, for the backward pass in float64.
+pub fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, sample: &[i8]) -> Values {
+    let mut v = Values::default();
+    v.activations.insert(graph.input, sample.iter().map(|&x| x as f64).collect());
+    for (t, bytes) in trace {
+        let tensor = graph.tensor(*t);
+        match tensor.kind {
+            Kind::Activation(_) => {
+                v.activations.insert(*t, bytes.iter().map(|&x| x as f64).collect());
+            }
+            Kind::Mask => {
+                let bit = |i: usize| bytes[i / 8] as u8 >> (i % 8) & 1 == 1;
+                v.masks.insert(*t, (0..tensor.shape.len()).map(bit).collect());
+            }
+            Kind::Error => {
+                v.error = bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0] as u8, b[1] as u8]) as f64).collect();
+            }
+            _ => {}
+        }
+    }
+    v
 }

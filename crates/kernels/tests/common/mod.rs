@@ -1,4 +1,4 @@
-//! Values for the tests of kernels. Nothing here computes what a kernel computes.
+//! Values for the tests of kernels, and the clamp that their formulas end with.
 #![allow(dead_code)]
 
 use proptest::prelude::*;
@@ -13,6 +13,12 @@ thread_local! {
 
 pub fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with_borrow_mut(f)
+}
+
+/// `v` clamped to `lo..=hi`, and the mask bit: whether it was inside, bounds included.
+pub fn clamp8(v: i64, lo: i32, hi: i32) -> (i8, bool) {
+    let c = v.clamp(lo as i64, hi as i64);
+    (c as i8, c == v)
 }
 
 /// A source of values; a case stores only its seed, so that shrinking reduces shapes.
