@@ -916,6 +916,7 @@ export declare function kernels(): {
 export declare function supportedOperators(): readonly string[];
 /** A compiled Program: the steps that host and device both execute, at fixed places in memory. */
 export declare class Program {
+	#private;
 	readonly model: ModelOrigin;
 	readonly input: ModelInput;
 	readonly classes: readonly string[];
@@ -929,8 +930,8 @@ export declare class Program {
 	readonly hash: string;
 	/** Steps, tensors and places as a plain record. */
 	readonly record: ProgramRecord;
-	/** What it takes on the board it was compiled for, item by item. */
-	readonly memory: MemoryTable;
+	/** Its memory table on the board it was compiled for. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
+	get memory(): MemoryTable;
 	/** What it takes on a board, item by item. Throws `BOARD_UNKNOWN` for one that there is not. */
 	memoryOn(target: string): MemoryTable;
 	/** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for one that there is not. */
@@ -984,8 +985,8 @@ export interface FirmwareManifest {
 /** Files of a firmware project by path. */
 export type FirmwareFiles = ReadonlyMap<string, string | Uint8Array>;
 /**
- * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and
- * what it was made from (`manifest.json`).
+ * A Program as a firmware project for a board (a shipped one's name, or the path of a folder): its sources, the Program itself (`program.ttp`), and what it
+ * was made from (`manifest.json`).
  */
 export declare function firmwareFiles(program: Program, data: SampleSet, target: string, { marks }?: Pick<EmitInput, "marks">): Promise<FirmwareFiles>;
 /**

@@ -1,7 +1,7 @@
-// The longest tasks that a search puts on the event loop: CPU time of this thread between two ticks of a timer, so that whatever else the machine does
-// counts for nothing (Linux only).
+// The longest tasks that a search runs on the event loop, as CPU time of this thread between two ticks of a timer, so that other load on the machine
+// does not count (Linux only).
 //
-//   node bench/event-loop.mjs [VISITS] [MODEL DATA]      VISITS: steps of each training run; by default as `search` chooses them
+//   node bench/event-loop.mjs [STEPS] [MODEL DATA]      STEPS: steps of each training run; by default as `search` chooses them
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-// How fast the host runs, against others and against ourselves, on this machine: `npm run bench`. Writes bench/host.json; a ratio fails no build. See README.md.
+// The speed of the host on this machine, compared with other runtimes and with our own reference: `npm run bench`. Writes bench/host.json; no build fails because of a ratio. See README.md.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
     out: { type: 'string', default: fileURLToPath(new URL('host.json', import.meta.url)) },
   },
 });
-// `--layers` alone prints profiles and times nothing else.
+// `--layers` alone prints only profiles.
 const wanted = options.groups?.split(',') ?? (options.layers ? [] : Object.keys(groups));
 const unknown = wanted.filter(name => !(name in groups));
 if (unknown.length > 0) {

@@ -1,9 +1,9 @@
-// Does the sum of contributions predict what training finds? Trains random schemes of all costs under a budget, and prints the rank correlation of
-// their accuracy with the sum, counted in loss and in accuracy.
+// Does the sum of contributions predict the trained result? Trains random schemes of all costs under a budget, and prints the rank correlation between
+// the sum and their accuracy, for contributions in loss and in accuracy.
 //
 //   node bench/prediction.mjs SEARCH_FOLDER [SCHEMES] [SEEDS]
 //
-// SEARCH_FOLDER is what `npx tinytrain search --out` wrote; model and samples are read again from where they came from.
+// SEARCH_FOLDER is the output of `npx tinytrain search --out`; model and samples are read again from their origin.
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { reopenModel, reopenSamples } from '../dist/origin.js';

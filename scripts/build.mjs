@@ -1,5 +1,5 @@
 // Builds the package from its sources: `addon` (Rust, release), `ts` (package and tests), or both.
-// npm runs it as `prepare` after `npm install` in a clone; the published package holds what it makes, so installing that needs no Rust.
+// npm runs it as `prepare` after `npm install` in a clone; the published package contains its output, so installing that needs no Rust.
 import { chmodSync } from 'node:fs';
 import { fail, has, root, run } from './lib/shell.mjs';
 

@@ -1,4 +1,4 @@
-// Brings what the device tests need: the Arm compiler and QEMU.
+// Installs the requirements of the device tests: the Arm compiler and QEMU.
 import { bring } from './lib/tools.mjs';
 
 bring(

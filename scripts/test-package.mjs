@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fail, has, read, root } from './lib/shell.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'tinytrain-package-'));
-// Node and what a shell needs; cargo is elsewhere.
+// Node and what a shell needs, without cargo.
 const env = { ...process.env, PATH: [dirname(process.execPath), '/usr/bin', '/bin'].join(':') };
 const inFolder = { cwd: folder, env };
 
@@ -67,7 +67,7 @@ try {
     export const first: Int8Array | undefined = found.tensors.get(0) ?? found.outputs[0];`;
   writeFileSync(join(folder, 'use.ts'), typed);
   const compilerOptions = { strict: true, noEmit: true, target: 'es2023', module: 'nodenext', types: ['node'] };
-  // A Node service in TypeScript has Node's own types; they are not this package's to bring.
+  // A Node service in TypeScript has Node's types itself; this package need not provide them.
   Object.assign(compilerOptions, { typeRoots: [join(root, 'node_modules', '@types')] });
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }));
   read('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], inFolder);

@@ -1,5 +1,5 @@
-// Writes the types that follow from other sources: index.d.ts, the public types of the package, from ts/index.ts, and ts/addon.d.ts, the types of the addon,
-// from crates/napi as it was built last. With --check it only says which of them are stale.
+// Writes the generated types: index.d.ts, the public types of the package, from ts/index.ts, and ts/addon.d.ts, the types of the addon,
+// from crates/napi as last built. With --check it only reports which of them are stale.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

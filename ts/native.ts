@@ -5,20 +5,20 @@ import type * as Addon from './addon.js';
 import { type ErrorDetails, messageOf, TinytrainError } from './errors.js';
 
 export type {
+  ActivationCache,
   Checkpoint,
   Compiler,
   Control,
   Dataset,
-  EvaluationFound,
-  Kept,
+  EvaluationResult,
   Model,
   Predictions,
   Program,
   Program as ProgramHandle,
   SampleStore,
   Session,
-  StretchFound,
   Trainer,
+  TrainingResult,
 } from './addon.js';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));

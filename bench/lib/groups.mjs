@@ -1,4 +1,4 @@
-/** What is measured: each group runs sets of contenders in turns and draws its rows from them. */
+/** The measurements: each group runs sets of contenders in turns and derives its rows from them. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ const SCHEMES = {
   '49 KB': 'bias:20,24:1/4,27:1/2,30:1/2',
   '99 KB': 'bias:22,21:1,24:1,27:1,30:1,36:1/8,39:1/4',
 };
-/** Steps that are compared bit by bit before any are timed. */
+/** Number of steps that are compared bit by bit before anything is timed. */
 const AGREED = 60;
 const EVALUATED = 1000;
 /** Steps of a run from Node: about an epoch. */
@@ -27,7 +27,7 @@ const FROM_NODE = 500;
 const opponent = name => fileURLToPath(new URL(`../opponents/${name}`, import.meta.url));
 const calls = word => n => `${word} ${n}`;
 
-/** Everything that a group needs of the run: where to pin, how long, where to write, what to say. */
+/** The settings of a benchmark run: where to pin, how long to measure, where to write and report. */
 export class Bench {
   constructor({ timed, core, pair, folder, seconds, report }) {
     Object.assign(this, { timed, core, pair, folder, seconds, report, versions: {} });
@@ -41,7 +41,7 @@ export class Bench {
     return this.ours(name, [path, scheme, samples, String(side)], options);
   }
 
-  /** Starts processes, times them in turns, ends them, whatever happens. */
+  /** Starts processes, times them in turns, and ends them whatever happens. */
   async set(title, starts, contenders, settings = {}) {
     const workers = [];
     try {
@@ -62,7 +62,7 @@ export class Bench {
     }
   }
 
-  /** A row: how many times longer the opponent takes. */
+  /** A row: the ratio of the opponent's time to ours. */
   row(group, work, set, { ours, against, label = against, atLeast, aim }) {
     const { quiet, rounds, thrown, times, about } = set;
     const found = ratio(set, against, ours);
@@ -84,27 +84,27 @@ export class Bench {
   }
 }
 
-/** Of all that was used; the reference kernels are an opponent. */
+/** The kernels in use; the reference kernels count as an opponent. */
 const versionsOf = ({ litert, onnxruntime, torch, kernels }) => {
   const used = { litert, onnxruntime, torch, kernels: kernels === 'reference' ? undefined : kernels };
   return Object.fromEntries(Object.entries(used).filter(([, version]) => version !== undefined));
 };
 
-const missingShared = path => (existsSync(path) ? undefined : `${path} is not there`);
+const missingShared = path => (existsSync(path) ? undefined : `${path} does not exist`);
 
-/** Ends the run if two ways that must give the same bits do not. */
-async function agree(workers, kept) {
+/** Throws if workers that must yield the same bits do not. */
+async function agree(workers, withCache) {
   const found = [];
   for (const worker of workers) {
     await worker.ask(`step ${AGREED}`);
-    if (kept) await worker.ask(`kept ${AGREED}`);
-    const { step, kept: cached } = await worker.ask('checksum');
-    found.push(step, ...(kept ? [cached] : []));
+    if (withCache) await worker.ask(`cached ${AGREED}`);
+    const { step, cached } = await worker.ask('checksum');
+    found.push(step, ...(withCache ? [cached] : []));
   }
   if (new Set(found).size > 1) throw new Error(`${AGREED} training steps give different bits: ${found.join(' ')}`);
 }
 
-/** Where our time goes, model by model. */
+/** The distribution of our time, model by model. */
 export async function layers(bench) {
   const run = async (title, start, word) => {
     const worker = await start();
@@ -174,7 +174,7 @@ export const groups = {
         ],
         ([ours, theirs]) => [
           { name: 'step', worker: ours, line: calls('step') },
-          { name: 'kept', worker: ours, line: calls('kept') },
+          { name: 'cached', worker: ours, line: calls('cached') },
           { name: 'torch', worker: theirs, line: calls('step') },
         ],
         { before: ([ours]) => agree([ours], true) },
@@ -183,11 +183,11 @@ export const groups = {
       const work = `MCUNet-5FPS 128x128, ${title}`;
       bench.row('training step', work, set, { ours: 'step', against: 'torch', label, atLeast: 20, aim: 40 });
       const cached = `${work}, prefix cached`;
-      bench.row('training step', cached, set, { ours: 'kept', against: 'torch', label, atLeast: 30, aim: 60 });
+      bench.row('training step', cached, set, { ours: 'cached', against: 'torch', label, atLeast: 30, aim: 60 });
     }
   },
 
-  /** A training step of the embedded default: the kernels of this processor against the reference, and what a sparse scheme saves. */
+  /** A training step of the embedded default: the kernels of this processor against the reference, and a sparse scheme against a full one. */
   async kernels(bench) {
     const samples = await imageFile(bench.folder, 'default', DEFAULT);
     const reference = { env: { TINYTRAIN_KERNELS: 'reference' } };
@@ -200,7 +200,7 @@ export const groups = {
       ],
       ([chosen, plain, full]) => [
         { name: 'chosen', worker: chosen, line: calls('step') },
-        { name: 'kept', worker: chosen, line: calls('kept') },
+        { name: 'cached', worker: chosen, line: calls('cached') },
         { name: 'reference', worker: plain, line: calls('step') },
         { name: 'full', worker: full, line: calls('step') },
       ],
@@ -209,10 +209,10 @@ export const groups = {
     const [group, work] = ['training step', `default, ${SPARSE}`];
     bench.row(group, work, set, { ours: 'chosen', against: 'reference', label: 'reference kernels', atLeast: 10 });
     bench.row(group, work, set, { ours: 'chosen', against: 'full', label: 'every weight trained' });
-    bench.row(group, `${work}, prefix cached`, set, { ours: 'kept', against: 'chosen', label: 'not cached' });
+    bench.row(group, `${work}, prefix cached`, set, { ours: 'cached', against: 'chosen', label: 'not cached' });
   },
 
-  /** What a training step costs when the package is asked for it from Node. */
+  /** The time of a training step through the package, called from Node. */
   async node(bench) {
     const samples = await imageFile(bench.folder, 'default', DEFAULT);
     const set = await bench.set(
@@ -230,7 +230,7 @@ export const groups = {
     bench.row('training step', `default, ${SPARSE}`, set, { ours: 'rust', against: 'node', label });
   },
 
-  /** Evaluating samples on two threads against one, and what the machine gives two threads that share nothing. */
+  /** Evaluating samples on two threads against one, and the gain of two threads that share nothing on this machine. */
   async threads(bench) {
     if (bench.pair === undefined) return bench.report.left('threads', 'there is one core');
     const models = [['default', DEFAULT, SPARSE]];

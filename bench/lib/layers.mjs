@@ -1,17 +1,17 @@
-/** Where our time goes: each step of a Program, the least of many visits. */
+/** The distribution of our time: each step of a Program, the least time of many runs. */
 import { median } from './statistics.mjs';
 
 const CALLS = 100;
 const SLOWEST = 12;
 
-/** What a step is, shapes left out: `conv 1x1`, `conv_weight 3x3 depthwise`. */
+/** The kind of a step, without shapes: `conv 1x1`, `conv_weight 3x3 depthwise`. */
 const kindOf = ({ label, shape }) => `${label.replace(/ \d+$/, '')} ${shape.split(', ')[1] ?? ''}`.trimEnd();
 
 const cell = (value, width) => value.padStart(width);
 const micro = ns => cell((ns / 1e3).toFixed(1), 9);
 const rate = ({ macs, ns }) => cell(macs > 0 && ns > 0 ? (macs / ns).toFixed(1) : '', 8);
 
-/** The profile of a worker's Program; `word` is what runs the whole of it. */
+/** The profile of a worker's Program; `word` is the command that runs all of it. */
 export async function profile(title, worker, word) {
   const whole = median(await worker.ask(`${word} ${CALLS}`));
   const steps = await worker.ask(`layers ${CALLS}`);

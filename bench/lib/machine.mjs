@@ -1,4 +1,4 @@
-/** The machine: what it is, and whether it is busy. */
+/** The machine: its description, and whether it is busy. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, loadavg, platform, release } from 'node:os';
@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 
 const FLAGS = ['avx2', 'avx_vnni', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'asimddp', 'i8mm'];
 
-/** Ticks of each core since the system started: in work, and taken by the host of a virtual machine. */
+/** Ticks of each core since the system started: busy, and taken by the host of a virtual machine. */
 export function ticks() {
   try {
     const lines = readFileSync('/proc/stat', 'utf8').matchAll(/^cpu(\d+) (.*)$/gm);
@@ -21,19 +21,19 @@ export function ticks() {
   }
 }
 
-/** Milliseconds that these cores worked so far. */
+/** Milliseconds for which these cores have been busy so far. */
 export function worked(cores) {
   const now = ticks();
   return 10 * cores.reduce((sum, core) => sum + (now.get(core)?.busy ?? 0), 0);
 }
 
-/** Milliseconds that the host took from these cores so far. */
+/** Milliseconds taken from these cores by the host so far. */
 export function stolen(cores) {
   const now = ticks();
   return 10 * cores.reduce((sum, core) => sum + (now.get(core)?.steal ?? 0), 0);
 }
 
-/** The cores by how little they had to do in the last third of a second, the most idle first. */
+/** The cores, ordered by their load in the last third of a second, the most idle first. */
 export async function idleCores() {
   const before = ticks();
   await setTimeout(300);
@@ -44,7 +44,7 @@ export async function idleCores() {
 
 export const canPin = () => spawnSync('taskset', ['--version']).status === 0;
 
-/** Keeps this process off a core that is timed, where there is another. */
+/** Keeps this process off the core used for timing, if there is another. */
 export function stayOff(core) {
   const others = [...ticks().keys()].filter(other => other !== core);
   if (others.length > 0) spawnSync('taskset', ['-cp', others.join(','), String(process.pid)]);
@@ -59,7 +59,7 @@ export function machine() {
         .split(' ') ?? [];
     flags = FLAGS.filter(flag => line.includes(flag));
   } catch {
-    // Not Linux: the model says enough.
+    // Not Linux: the CPU model is sufficient.
   }
   return {
     processor: cpus()[0]?.model.trim() ?? 'unknown',

@@ -1,4 +1,4 @@
-/** Our side: the program that is timed, and the samples that all training takes. */
+/** Our side: the program to be timed, and the samples used in all training. */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,14 +7,14 @@ import { defaultImages, loadModel } from '../../dist/index.js';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Builds `crates/exec/examples/time.rs`; the path of the program. */
+/** Builds `crates/compile/examples/time.rs` and returns the path of the program. */
 export function buildTimed() {
   const args = [
     'build',
     '--release',
     '--locked',
     '-p',
-    'tinytrain-exec',
+    'tinytrain-compile',
     '--example',
     'time',
     '--message-format=json-render-diagnostics',
@@ -25,7 +25,7 @@ export function buildTimed() {
     stdio: ['ignore', 'pipe', 'inherit'],
     maxBuffer: 2 ** 28,
   });
-  if (built.status !== 0) throw new Error('the program that is timed could not be built');
+  if (built.status !== 0) throw new Error('the program to be timed could not be built');
   const artifacts = built.stdout.split('\n').filter(line => line.includes('"compiler-artifact"'));
   const found = artifacts
     .map(line => JSON.parse(line))
@@ -33,7 +33,7 @@ export function buildTimed() {
   return found.executable;
 }
 
-/** Drawn samples at a model's input size, as a file of records: a byte of label, then the int8 pixels. */
+/** Writes drawn samples of a model's input size to a file of records: one byte for the label, then the int8 pixels. */
 export async function imageFile(folder, name, { path, side, perClass }) {
   const { input } = await loadModel(path, side === undefined ? {} : { input: { height: side, width: side } });
   const { train } = await defaultImages(input, { trainPerClass: perClass, testPerClass: 1 });

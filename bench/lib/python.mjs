@@ -10,10 +10,10 @@ const folder = join(cacheFolder(), 'bench-python');
 const tail = ({ error, stderr, stdout }) =>
   error?.message ?? `${stderr ?? ''}${stdout ?? ''}`.trimEnd().split('\n').at(-1) ?? '';
 
-/** An environment with LiteRT and ONNX Runtime, made at the first run: `{ python }`, or `{ missing }` with the reason. */
+/** An environment with LiteRT and ONNX Runtime, created by the first run: `{ python }`, or `{ missing }` with the reason. */
 export function inferenceRuntimes(log) {
   const python = join(folder, 'bin', 'python');
-  // Written when all is installed: a run that was stopped halfway leaves none.
+  // Written after everything has been installed: an interrupted run leaves none.
   const done = join(folder, 'complete');
   if (existsSync(done)) return { python };
   log(`making a Python environment in ${folder}`);

@@ -1,4 +1,4 @@
-/** What is printed while it runs and at the end, and what is written. */
+/** Output during and after the run, on the terminal and to the file. */
 
 const pad = (cells, widths) =>
   cells
@@ -6,7 +6,7 @@ const pad = (cells, widths) =>
     .join('  ')
     .trimEnd();
 
-/** Nanoseconds in a unit that fits. */
+/** Nanoseconds in a suitable unit. */
 function time(ns) {
   const [value, unit] = ns < 1e6 ? [ns / 1e3, 'us'] : ns < 1e9 ? [ns / 1e6, 'ms'] : [ns / 1e9, 's'];
   return `${value.toPrecision(value < 100 ? 3 : 4)} ${unit}`;
@@ -61,7 +61,7 @@ export class Report {
     const body = this.rows.map(row => {
       const { work, against, ratio, quiet, rounds, thrown, atLeast, aim } = row;
       const [ours, theirs] = [row.times[row.ours], row.times[row.theirs]];
-      // In brackets: not a figure, the machine was busy.
+      // In brackets: not reliable, because the machine was busy.
       const figure = quiet ? times(ratio.median) : `(${times(ratio.median)})`;
       return [
         work,

@@ -1,42 +1,42 @@
 /**
- * Contenders in turns. A round asks each for one batch of calls and takes the batch's median; a batch in which the core was taken away is thrown away and
- * asked for again; rounds go on until the medians agree or the time is up.
+ * Runs contenders in turns. A round requests one batch of calls from each and takes the batch's median; a batch during which the core was taken away is discarded
+ * and requested again; rounds continue until the medians agree or the time is up.
  */
 import { stolen, worked } from './machine.mjs';
 import { median, summary } from './statistics.mjs';
 
-/** A batch takes about so long: short, so that what slows the machine slows all contenders of a round. */
+/** Approximate duration of a batch: short, so that anything that slows the machine slows all contenders of a round. */
 const BATCH_NS = 40e6;
-/** Share of a batch that a contender may be without its core: the median of many calls does not see the one that was interrupted, a single call does. */
+/** Share of a batch for which a contender may be without its core: an interruption does not affect the median of many calls, but it does affect a single call. */
 const AWAY_LIMIT = { many: 0.1, one: 0.02 };
-/** Batches that a contender may ask for in a round; without an undisturbed one the round is none. */
+/** Most batches per contender in a round; without an undisturbed one, the round does not count. */
 const ATTEMPTS = 4;
-/** Milliseconds of a tick. */
+/** Milliseconds per tick. */
 const TICK = 10;
-/** Distance of the quartiles, as a share of the median, up to which the machine counts as quiet. */
+/** Distance between the quartiles, as a share of the median, up to which the machine counts as quiet. */
 export const SPREAD_LIMIT = 0.04;
 
-/** What is known of a contender's cores, in milliseconds so far. */
+/** The load of a contender's cores, in milliseconds so far. */
 function account(worker) {
   const { cores } = worker;
   return { waited: worker.waited() / 1e6, stolen: stolen(cores), others: worked(cores) - worker.worked() };
 }
 
-/** One batch: nanoseconds of a call, and whether the contender was without its cores for too long. */
+/** One batch: nanoseconds per call, and whether the contender was without its cores for too long. */
 async function batch({ worker, line, of = median }, calls) {
   const before = account(worker);
   const began = performance.now();
   const times = await worker.ask(line(calls));
   const ms = performance.now() - began;
   const after = account(worker);
-  // The system counts work in ticks of ten milliseconds, which says something of a long batch only.
+  // The system counts in ticks of ten milliseconds, which is meaningful only for a long batch.
   const others = Math.max(0, after.others - before.others - 2 * TICK * worker.cores.length);
   const away = (after.waited - before.waited + after.stolen - before.stolen + others) / ms;
   const limit = times.length > 1 && of === median ? AWAY_LIMIT.many : AWAY_LIMIT.one;
   return { time: of(times), disturbed: away > limit };
 }
 
-/** Contenders: `{ name, worker, line }`, `line(n)` asking for n calls; `calls` where the number is fixed, `of` where it is not the median that counts. */
+/** Contenders are `{ name, worker, line }`, where `line(n)` requests n calls; `calls` if the number is fixed, `of` if another statistic than the median is used. */
 export async function alternate(contenders, { rounds, seconds, onRound = () => {} }) {
   const counts = [];
   for (const contender of contenders) {
@@ -46,7 +46,7 @@ export async function alternate(contenders, { rounds, seconds, onRound = () => {
   }
   const names = contenders.map(({ name }) => name);
   const good = new Map(names.map(name => [name, []]));
-  // Rounds with a batch that was disturbed every time: no figures, but better than nothing to look at.
+  // Rounds in which a contender had no undisturbed batch: not reliable, but better than nothing.
   const rough = new Map(names.map(name => [name, []]));
   const spreads = () => names.map(name => summary(good.get(name)).spread);
   const began = performance.now();
@@ -54,7 +54,7 @@ export async function alternate(contenders, { rounds, seconds, onRound = () => {
   for (let round = 0; ; round++) {
     let whole = true;
     const found = new Map();
-    // Who is first changes, so that nobody always follows the same one.
+    // The order rotates, so that no contender always runs first.
     for (let i = 0; i < contenders.length; i++) {
       const at = (round + i) % contenders.length;
       const seen = [];
@@ -72,7 +72,7 @@ export async function alternate(contenders, { rounds, seconds, onRound = () => {
     onRound(kept, thrown);
     const late = performance.now() - began > seconds * 1000;
     if (kept >= rounds && (late || Math.max(...spreads()) <= SPREAD_LIMIT)) break;
-    // Nothing to be had: three times the time, and still no rounds.
+    // Give up: three times the time, and still not enough rounds.
     if (performance.now() - began > 3 * seconds * 1000) break;
   }
   const quiet = kept >= rounds && Math.max(...spreads()) <= SPREAD_LIMIT;
@@ -87,7 +87,7 @@ export async function alternate(contenders, { rounds, seconds, onRound = () => {
   };
 }
 
-/** How many times longer `slow` takes than `fast`: the quartiles of the rounds' own ratios. */
+/** The ratio of the time of `slow` to that of `fast`: the quartiles of the ratios within rounds. */
 export function ratio({ each }, slow, fast) {
   const fasts = each.get(fast);
   return summary(each.get(slow).map((time, i) => time / fasts[i]));

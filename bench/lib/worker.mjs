@@ -1,10 +1,10 @@
-/** A process that is timed: it says what it is, then answers each line with a line of JSON. */
+/** A process that is timed: it describes itself, then answers each line with a line of JSON. */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 export class Worker {
-  /** Starts a command on the given cores alone, and waits until it is ready. */
+  /** Starts a command on the given cores only, and waits until it is ready. */
   static async start(name, [command, ...args], { cores, env = {} }) {
     const pinned = cores === undefined ? [command, ...args] : ['taskset', '-c', cores.join(','), command, ...args];
     const worker = new Worker(
@@ -49,7 +49,7 @@ export class Worker {
     return this.next();
   }
 
-  /** Nanoseconds that its threads have waited for a core so far; 0 where the system does not say. */
+  /** Nanoseconds for which its threads have waited for a core so far; 0 if the system does not report it. */
   waited() {
     try {
       const tasks = `/proc/${this.child.pid}/task`;
@@ -62,7 +62,7 @@ export class Worker {
     }
   }
 
-  /** Milliseconds that it has worked so far, threads that have ended included. */
+  /** Milliseconds of CPU time so far, including threads that have ended. */
   worked() {
     try {
       const fields = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
@@ -72,7 +72,7 @@ export class Worker {
     }
   }
 
-  /** Ends it, and waits until it no longer runs. */
+  /** Ends the process and waits until it has exited. */
   async close() {
     this.child.stdin.end();
     await this.ended;

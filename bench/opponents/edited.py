@@ -1,4 +1,4 @@
-"""A .tflite as all runtimes are given it."""
+"""The .tflite as given to all runtimes."""
 
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema

@@ -1,4 +1,4 @@
-"""What the processes that are timed have in common: a line in, a line of JSON out."""
+"""Common part of the timed processes: a line in, a line of JSON out."""
 
 import gc
 import json
@@ -7,7 +7,7 @@ import time
 
 
 def spans(run, n):
-    """Nanoseconds of each of `n` calls; `run` is given their numbers."""
+    """Nanoseconds of each of `n` calls; `run` is called with their indices."""
     found = []
     for i in range(n):
         start = time.perf_counter_ns()
@@ -21,7 +21,7 @@ def answer(value):
 
 
 def serve(about, commands):
-    """Says what it is, then answers `NAME NUMBER...` until the input ends."""
+    """Describes the process, then answers `NAME NUMBER...` until the input ends."""
     gc.disable()
     answer(about)
     for line in sys.stdin:

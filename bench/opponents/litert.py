@@ -34,7 +34,7 @@ def random_samples(shape, n=16):
 def main():
     with open(sys.argv[1], "rb") as file:
         model = LiteRt(edited(file.read()))
-    # What the sample shows makes no difference to the time; handing it over is not timed.
+    # The content of the sample does not affect the time; passing it is not timed.
     model.set(random_samples(model.shape)[0])
     invoke = model.interpreter.invoke
     serve({"litert": version("ai-edge-litert")}, {"inference": lambda n: spans(lambda _: invoke(), n)})

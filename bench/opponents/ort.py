@@ -31,7 +31,7 @@ class Session:
         self.binding.bind_output("output")
 
     def set(self, sample):
-        # Not to be freed: the binding holds its memory.
+        # Must not be freed: the binding uses its memory.
         self.sample = (sample ^ -128).view(np.uint8) if self.unsigned else sample
         self.binding.bind_cpu_input("input", self.sample)
 
@@ -59,7 +59,7 @@ def differences(content, form):
         want, got = known.run(sample).astype(int).ravel(), ours.run(sample).astype(int).ravel()
         apart.append(int(np.abs(want - got).max()))
         if want.max() - want[got.argmax()] > CLASS_APART:
-            wrong = f"another class than LiteRT: {want} and {got}"
+            wrong = f"not the class that LiteRT finds: {want} and {got}"
     mean = statistics.mean(apart)
     if mean > MEAN_APART:
         wrong = f"outputs {mean} units from LiteRT's on average"
@@ -67,7 +67,7 @@ def differences(content, form):
 
 
 def empty_call():
-    """Nanoseconds of a call that computes nothing: Python's share, which is taken off."""
+    """Nanoseconds of a call that computes nothing: the overhead of Python, which is subtracted."""
     value = lambda name: helper.make_tensor_value_info(name, TensorProto.INT8, [1])  # noqa: E731
     graph = helper.make_graph([helper.make_node("Identity", ["input"], ["output"])], "empty", [value("input")], [value("output")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -84,7 +84,7 @@ def main():
     found = {form: differences(logits, form) for form in FORMS}
     sessions = {form: session(whole, form) for form, (_, wrong) in found.items() if wrong is None}
     if not sessions:
-        sys.exit(f"error: no converted model is the model: {found}")
+        sys.exit(f"error: no converted model matches the original: {found}")
     sample = random_samples(next(iter(sessions.values())).session.get_inputs()[0].shape)[0]
     medians = {}
     for form, model in sessions.items():

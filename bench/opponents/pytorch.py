@@ -26,12 +26,12 @@ def main():
     records = np.fromfile(samples, np.int8).reshape(-1, 1 + side * side * 3)
     pixels = (records[:, 1:] ^ -128).view(np.uint8).reshape(-1, side, side, 3).transpose(0, 3, 1, 2)
     x, y = torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(records[:, 0].astype(np.int64))
-    visits = 0
+    steps = 0
 
     def step(_):
-        nonlocal visits
-        at = [visits % len(x)]
-        visits += 1
+        nonlocal steps
+        at = [steps % len(x)]
+        steps += 1
         net.step(net.sample(x[at]), 0, y[at], 1e-3)
 
     weights, biases = (int(n) for n in net.trained)

@@ -18,7 +18,7 @@ TYPES = {tflite.TensorType.INT8: np.int8, tflite.TensorType.INT32: np.int32}
 
 
 def same(size, out, kernel, stride, padding):
-    """Rows (or columns) of zeros before and behind."""
+    """Rows (or columns) of zeros before and after."""
     if padding == tflite.Padding.VALID:
         return 0, 0
     total = max((out - 1) * stride + kernel - size, 0)
@@ -33,7 +33,7 @@ class Converter:
         self.nodes, self.constants, self.made = [], [], {}
         self.pads = {}  # tensor -> (the tensor that PAD reads, its pads)
 
-    # What the file says.
+    # Reading the file.
 
     def shape(self, t):
         return [int(d) for d in self.graph.Tensors(t).ShapeAsNumpy()]
@@ -53,7 +53,7 @@ class Converter:
         found.Init(table.Bytes, table.Pos)
         return found
 
-    # What the graph is made of.
+    # Building blocks of the graph.
 
     def constant(self, name, array):
         if name not in self.made:
@@ -74,11 +74,11 @@ class Converter:
         ]
 
     def quantise(self, real, t):
-        """The activation `t` from its real values. A bound of the activation function is where int8 ends, which the caller checks."""
+        """The activation `t` from its real values. The bounds of the activation function are those of int8, which the caller checks."""
         self.node("QuantizeLinear", [real, *self.scale_and_zero(t)], f"q{t}")
 
     def real(self, t):
-        """The real values of an activation; each reader has a node of its own, as ONNX Runtime wants it."""
+        """The real values of an activation; each reader gets its own node, as ONNX Runtime requires."""
         name = f"r{t}_{len(self.nodes)}"
         return self.node("DequantizeLinear", [f"q{t}", *self.scale_and_zero(t)], name)
 
@@ -99,7 +99,7 @@ class Converter:
         return self.node("DequantizeLinear", [q, s, z], f"br{t}_{len(self.nodes)}", axis=0)
 
     def activation(self, real, t, function):
-        """ReLU and ReLU6 are the bounds of int8 in these files; where they are not, they are said."""
+        """In these files, the bounds of ReLU and ReLU6 are usually those of int8; otherwise a Clip is added."""
         scale, zero = (float(v[0]) for v in self.quantised(t))
         kind = tflite.ActivationFunctionType
         assert function in (kind.NONE, kind.RELU, kind.RELU6), f"activation function {function}"
@@ -189,10 +189,10 @@ class Converter:
             elif name == "ADD":
                 self.add(op)
             elif name == "AVERAGE_POOL_2D":
-                assert self.shape(y)[1:3] == [1, 1], "only a mean over the whole map is known"
+                assert self.shape(y)[1:3] == [1, 1], "only a mean over the whole map is supported"
                 self.mean(x, y)
             elif name == "TRANSPOSE":
-                # A mean over the sample, written as a transpose and two means of one axis.
+                # A mean over the map, expressed as a transpose and two means over one axis each.
                 tail = [ops.pop(0) for _ in range(2)]
                 assert [self.name(t) for t in tail] == ["MEAN", "MEAN"]
                 self.mean(x, int(tail[1].OutputsAsNumpy()[0]), flat=True)
@@ -203,7 +203,7 @@ class Converter:
             elif name == "SOFTMAX":
                 self.quantise(self.node("Softmax", [self.real(x)], f"softmax{y}"), y)
             else:
-                raise SystemExit(f"error: operator {name} is not known here")
+                raise SystemExit(f"error: operator {name} is not supported here")
         self.nodes[-1].output[0] = "output"
         graph = helper.make_graph(self.nodes, "network", [given], [yielded], self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

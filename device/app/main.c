@@ -1,7 +1,7 @@
-/* Yours to change: `tinytrain compile` writes this file once and never again.
+/* Yours to change: `tinytrain compile` writes this file once and never overwrites it.
  *
- * As it stands it serves the protocol of docs/protocol.md over the board's serial line: `tinytrain run` and anything else that speaks it can
- * then predict, train and read or restore what was learned. An application of its own calls tt_predict and tt_train_step (model.h). */
+ * Initially it implements the protocol of docs/protocol.md over the board's serial port, so that `tinytrain run`, or any other program that uses
+ * the protocol, can predict, train, and save or restore the trained state. Your own application calls tt_predict and tt_train_step (model.h). */
 #include "model.h"
 #include "tt_board.h"
 #include "tt_protocol.h"

@@ -1,12 +1,13 @@
-/* Counts what each step of a program costs. Over the board's line come a label, a learning rate and a sample; it trains and answers with the clock
- * before each step, and its frequency. `tinytrain run --calibrate` builds this in the place of app/main.c, in a folder of its own; no firmware holds it. */
+/* Measures the cost of each step of a program. It receives a label, a learning rate and a sample over the board's serial port, trains, and replies with
+ * the clock before each step, and its frequency. `tinytrain run --calibrate` builds this in place of app/main.c, in a separate folder; no firmware
+ * contains it. */
 #include "marks.h"
 #include "tt_board.h"
 
 static tt_context model;
 
-/* Before each step; at the end of the last one; before and after the whole; and once more at once, which is the cost of a mark itself. Then the
- * clock's frequency. */
+/* Before each step, at the end of the last one, before and after all of them, and once more immediately, which gives the cost of a mark. Then the
+ * frequency of the clock. */
 static uint32_t marks[TT_STEPS + 5];
 
 void tt_mark(uint32_t step)

@@ -1,4 +1,4 @@
-/* The interface of model.h: checks, samples, counters, saving and restoring. The same for every program. */
+/* The interface of model.h: checks, samples, counters, saving and restoring. It is the same for every program. */
 #include <string.h>
 
 #include "steps.h"
@@ -7,7 +7,7 @@
 #define MAGIC 0x53545454u /* "TTTS" */
 #define FORMAT 1u
 
-/* What precedes a saved state. */
+/* The header of a saved state. */
 typedef struct {
     uint32_t magic, format, bytes, steps;
     uint64_t saturated;
@@ -17,7 +17,7 @@ typedef struct {
 _Static_assert(sizeof(header) == 56, "the header of a saved state has no gaps");
 _Static_assert(TT_SAVED_BYTES == sizeof(header) + TT_STATE_BYTES + 4, "size of a saved state");
 
-/* Whether a saved state fits into the arena, to be checked there before it is taken over. */
+/* Whether a saved state fits into the arena, where it can be checked before it replaces the current one. */
 #define STAGED (TT_SAVED_BYTES <= TT_ARENA_BYTES)
 
 tt_status tt_init(tt_context *tt)
@@ -44,7 +44,7 @@ uint32_t tt_score(const tt_context *tt, uint32_t index)
     return (uint32_t)v;
 }
 
-/* The network's value of value `i` of a sample. */
+/* The int8 value of value `i` of a sample. */
 static int8_t quantise(uint8_t pixel, size_t i)
 {
 #if TT_PIXEL_TABLES
@@ -55,7 +55,7 @@ static int8_t quantise(uint8_t pixel, size_t i)
 #endif
 }
 
-/* Brings the sample to its place. It may be there already. */
+/* Copies the sample to its place. It may already be there. */
 TT_PART static tt_status take(tt_context *tt, const void *sample, tt_format format)
 {
     int8_t *to = tt_input(tt);
@@ -86,7 +86,7 @@ tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint3
     return TT_OK;
 }
 
-/* A mantissa in [2^30, 2^31) and an exponent that no shift of an update is led astray by; or zero. */
+/* A mantissa in [2^30, 2^31) and an exponent small enough that no shift in an update overflows; or zero. */
 static int is_rate(tt_real31 rate)
 {
     if (rate.m == 0)
@@ -121,7 +121,7 @@ tt_real31 tt_rate_from_millionths(uint32_t millionths)
     tt_real31 r = {0, 0};
     if (millionths == 0)
         return r;
-    /* millionths / 10^6 = m 2^(e - 31): with enough bits in front of the quotient, then normalised. */
+    /* millionths / 10^6 = m 2^(e - 31): the quotient is computed with enough bits and then normalised. */
     uint64_t v = ((uint64_t)millionths << 31) / 1000000u;
     r.e = 0;
     if (v < (uint64_t)1 << 30) {
@@ -214,7 +214,7 @@ tt_status tt_load(tt_context *tt, tt_read read, void *user)
     tt_status status = check(&h);
     if (status != TT_OK)
         return status;
-    /* No memory to check it in first: what fails from here on has cost the old state. */
+    /* There is no memory in which to check it first: an error from here on destroys the old state. */
     if (read(user, &tt->state, sizeof tt->state) || read(user, &crc, sizeof crc) ||
         crc != tt_crc32(tt_crc32(0, &h, sizeof h), &tt->state, sizeof tt->state)) {
         tt_init(tt);

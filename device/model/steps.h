@@ -4,25 +4,25 @@
 
 #include "model.h"
 
-/* A frame of its own for each part of the program: the plan counts them one by one. */
+/* Not inlined: each part of the program has its own stack frame, and the plan counts them one by one. */
 #define TT_PART __attribute__((noinline))
 
-/* The sample in the arena to logits. */
+/* Computes the logits of the sample in the arena. */
 void tt_forward(tt_context *tt);
-/* Logits to probabilities. */
+/* Converts logits to probabilities. */
 void tt_scores(tt_context *tt, tt_head_result *result);
-/* Logits to probabilities, loss and error. */
+/* Converts logits to probabilities, loss and error. */
 void tt_error(tt_context *tt, uint32_t label, tt_head_result *result);
-/* Gradients and updates; returns how many gradient elements saturated. */
+/* Computes gradients and updates; returns the number of gradient elements that saturated. */
 uint32_t tt_backward(tt_context *tt, tt_real31 rate, int32_t k);
-/* The trainable state as compiled. */
+/* Resets the trainable state to its compiled values. */
 void tt_initial_state(tt_state *state);
 
-/* SHA-256 of the program; two programs with the same give the same bits. */
+/* SHA-256 of the program; programs with equal hashes compute the same bits. */
 extern const uint8_t tt_program_hash[32];
 
 #if TT_PIXEL_TABLES
-/* The int8 value of each value of a pixel: for all channels, or one table a channel. */
+/* The int8 value of each pixel value: one table for all channels, or one per channel. */
 extern const int8_t tt_pixel_table[TT_PIXEL_TABLES][256];
 #endif
 

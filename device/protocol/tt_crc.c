@@ -1,4 +1,4 @@
-/* Half a byte at a time: 64 bytes of table. */
+/* Half a byte at a time, which needs a table of only 64 bytes. */
 #include "tt_crc.h"
 
 uint32_t tt_crc32(uint32_t crc, const void *bytes, size_t count)

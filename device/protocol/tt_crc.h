@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Continues `crc` (0 to begin with) over `count` bytes. */
+/* Continues `crc` (initially 0) over `count` bytes. */
 uint32_t tt_crc32(uint32_t crc, const void *bytes, size_t count);
 
 #endif

@@ -1,5 +1,5 @@
-/* Framing, then one function a request. A payload goes where it is needed, the sample into the arena and a state into the arena to be checked;
- * there is no buffer for frames. */
+/* Framing, then one function per request. A payload is received where it is needed: the sample in the arena, and a state in the arena to be checked.
+ * There is no buffer for frames. */
 #include "tt_protocol.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@
 #define CRC 4u
 #define LONGEST (TT_SAVED_BYTES > TT_INPUT_BYTES + 16u ? TT_SAVED_BYTES : TT_INPUT_BYTES + 16u)
 
-/* For tools, outside of all memory: see the table at the end of model.c. */
+/* For tools, and not in any memory of the board: see the table at the end of model.c. */
 #if defined(__arm__)
 extern const uint32_t tt_linked_protocol;
 __attribute__((section(".tinytrain"), used)) const uint32_t tt_linked_protocol = sizeof(tt_protocol);
@@ -79,7 +79,7 @@ static void refuse(tt_protocol *line, uint32_t status, uint32_t detail)
 
 /* Receiving. -------------------------------------------------------------------------------------------------------------------------- */
 
-/* Waits for `count` bytes; returns how many did not come. */
+/* Waits for `count` bytes; returns the number of missing ones. */
 static uint32_t receive(uint8_t *to, uint32_t count)
 {
     uint32_t idle = 0;
@@ -96,7 +96,7 @@ static uint32_t receive(uint8_t *to, uint32_t count)
     return count;
 }
 
-/* Takes a part of the payload; returns whether all of it came. A frame that broke off is refused here. */
+/* Receives a part of the payload; returns whether it was complete. An incomplete frame is rejected here. */
 static int take(tt_protocol *line, void *to, uint32_t count)
 {
     uint32_t missing = receive(to, count);
@@ -108,8 +108,8 @@ static int take(tt_protocol *line, void *to, uint32_t count)
     return !missing;
 }
 
-/* Takes the CRC-32 that ends a frame and compares it with that of the payload's two parts. The line may hold a single byte, so nothing is
- * computed before the last one is here. */
+/* Receives the CRC-32 at the end of a frame and compares it with that of the payload's two parts. The port may buffer only a single byte, so nothing
+ * is computed before the last one has arrived. */
 static int intact(tt_protocol *line, const void *a, uint32_t a_count, const void *b, uint32_t b_count)
 {
     uint8_t bytes[CRC];
@@ -125,7 +125,7 @@ static int intact(tt_protocol *line, const void *a, uint32_t a_count, const void
     return 1;
 }
 
-/* Passes over the rest of a frame, then refuses it. */
+/* Skips the rest of a frame, then rejects it. */
 static void skip(tt_protocol *line, uint32_t status, uint32_t detail)
 {
     uint8_t bytes[CRC];
@@ -140,7 +140,7 @@ static void skip(tt_protocol *line, uint32_t status, uint32_t detail)
     refuse(line, status, detail);
 }
 
-/* Whether the payload has the length that the request needs; refuses the frame otherwise. */
+/* Whether the payload has the length that the request needs; otherwise rejects the frame. */
 static int has_length(tt_protocol *line, uint32_t length)
 {
     if (line->left == length)
@@ -149,7 +149,7 @@ static int has_length(tt_protocol *line, uint32_t length)
     return 0;
 }
 
-/* The same for a request that consists of its type alone. */
+/* The same for a request without a payload. */
 static int is_empty(tt_protocol *line)
 {
     return has_length(line, 0) && intact(line, line->header, 0, line->header, 0);
@@ -241,7 +241,7 @@ static void save(tt_protocol *line, tt_context *tt)
     end(line);
 }
 
-/* Hands on the payload. Where it comes in one part its frame is checked here; in several, by the CRC-32 that a saved state ends with. */
+/* Passes on the payload. If it comes in one part, its frame is checked here; if in several, by the CRC-32 at the end of a saved state. */
 static int32_t read_part(void *user, void *bytes, uint32_t count)
 {
     tt_protocol *line = user;
@@ -295,7 +295,7 @@ static void reset(tt_protocol *line, tt_context *tt)
 
 /* Frames. ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* Says once that bytes were passed over, and forgets them. */
+/* Reports once that bytes were skipped, and resets their count. */
 static void report_dropped(tt_protocol *line)
 {
     uint32_t dropped = line->dropped;
@@ -308,7 +308,7 @@ static void report_dropped(tt_protocol *line)
     line->quiet = 0;
 }
 
-/* Fills the header; returns whether it is one. What cannot begin a frame is passed over. */
+/* Fills the header; returns whether it is valid. Bytes that cannot begin a frame are skipped. */
 static int find_header(tt_protocol *line)
 {
     uint8_t *h = line->header;
@@ -316,7 +316,7 @@ static int find_header(tt_protocol *line)
     if (n == 0 && line->have == 0 && line->dropped == 0)
         return 0;
     if (n == 0) {
-        /* Something has begun: wait for the rest. */
+        /* A frame has begun: wait for the rest. */
         uint32_t wanted = line->have ? HEADER - line->have : 1;
         n = wanted - receive(h + line->have, wanted);
         if (n < wanted) {

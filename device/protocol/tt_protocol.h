@@ -1,4 +1,4 @@
-/* The protocol of docs/protocol.md: framed requests and replies over any line of bytes, served by polling. */
+/* The protocol of docs/protocol.md: framed requests and replies over any byte stream, processed by polling. */
 #ifndef TT_PROTOCOL_H
 #define TT_PROTOCOL_H
 
@@ -6,7 +6,7 @@
 
 #define TT_PROTOCOL_VERSION 1u
 
-/* So many polls without a byte end a frame that is not complete. */
+/* This number of polls without a byte ends an incomplete frame. */
 #ifndef TT_IDLE_POLLS
 #define TT_IDLE_POLLS 4000000u
 #endif
@@ -24,22 +24,22 @@ enum {
     TT_ERROR = 0xff
 };
 
-/* What is wrong with a frame; an error reply may also hold a tt_status. */
+/* Errors in a frame; an error reply may also contain a tt_status. */
 enum {
-    TT_E_GARBAGE = 64,  /* bytes that are no frame; detail: how many */
-    TT_E_TIMEOUT = 65,  /* a frame broke off; detail: bytes that were missing */
-    TT_E_CHECKSUM = 66, /* payload and CRC-32 disagree */
-    TT_E_VERSION = 67,  /* detail: the version spoken here */
+    TT_E_GARBAGE = 64,  /* bytes that are not a frame; detail: their number */
+    TT_E_TIMEOUT = 65,  /* incomplete frame; detail: number of missing bytes */
+    TT_E_CHECKSUM = 66, /* the CRC-32 of the payload does not match */
+    TT_E_VERSION = 67,  /* detail: the supported version */
     TT_E_TYPE = 68,     /* no such request */
-    TT_E_LENGTH = 69    /* the payload is too long or too short; detail: the length expected, or the longest possible one */
+    TT_E_LENGTH = 69    /* the payload is too long or too short; detail: the required length, or the longest allowed */
 };
 
-/* One line's state. */
+/* The state of one connection. */
 typedef struct {
     uint8_t header[16];
     uint32_t have;    /* bytes of `header` */
-    uint32_t dropped; /* bytes passed over since the last frame */
-    uint32_t quiet;   /* they belong to a frame that was refused already */
+    uint32_t dropped; /* bytes skipped since the last frame */
+    uint32_t quiet;   /* they belong to a frame that has already been rejected */
     uint32_t sequence, type, left;
     uint32_t crc;                            /* of what is being sent or received */
     uint32_t refused;                        /* error replies so far */
@@ -48,7 +48,7 @@ typedef struct {
 
 void tt_protocol_init(tt_protocol *line);
 
-/* Serves what has come in: at most one frame. Returns at once where there is nothing, and waits for the rest of a frame that has begun. */
+/* Processes at most one frame. Returns immediately if nothing has arrived, and waits for the rest of a frame that has begun. */
 void tt_protocol_poll(tt_protocol *line, tt_context *tt);
 
 #endif

@@ -1,17 +1,17 @@
-// What the scripts of this folder share: running a command, finding one, giving up with a clear word.
+// Shared by the scripts in this folder: running commands, finding them, and failing with a clear message.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 /** The repository's root. */
 export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/[\\/]$/, '');
 
-/** Ends the script with one clear sentence and what would help. */
+/** Ends the script with one clear sentence and a remedy. */
 export function fail(message, help = []) {
   console.error([`error: ${message}`, ...help.map(line => `  ${line}`)].join('\n'));
   process.exit(1);
 }
 
-/** Runs a command with its output shown; ends the script with its exit code if it fails. */
+/** Runs a command and shows its output; if it fails, ends the script with the same exit code. */
 export function run(command, args, options = {}) {
   const { status, error } = spawnSync(command, args, { stdio: 'inherit', cwd: root, ...options });
   if (error) fail(`${command}: ${error.message}`);
@@ -31,7 +31,7 @@ export function read(command, args, options = {}) {
   return stdout;
 }
 
-/** Whether a command exists and answers to `--version`. */
+/** Whether a command exists and responds to `--version`. */
 export function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 }

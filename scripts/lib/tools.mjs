@@ -1,10 +1,10 @@
-// Brings tools that tests need and a clone cannot.
+// Installs tools that the tests need and a clone does not contain.
 import { existsSync } from 'node:fs';
 import { has, run } from './shell.mjs';
 
 /**
- * Installs, where apt and the rights are there, what is missing of `tools` (command to Debian packages); otherwise says how, and what is left out
- * without them. Returns whether all are there.
+ * Installs those of `tools` (command to Debian packages) that are missing, if apt and root access are available; otherwise prints how to install them, and what is
+ * skipped without them. Returns whether all are available.
  */
 export function bring(tools, leftOut, help = []) {
   const missing = Object.keys(tools).filter(tool => !has(tool));

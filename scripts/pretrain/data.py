@@ -40,7 +40,7 @@ def thumbs(x):
 
 
 def copies(train, test, limit=6.0):
-    """Indices of training images that lie within `limit` levels (root mean square, at 8x8) of a test image."""
+    """Indices of training images within `limit` levels (root mean square, at 8x8) of a test image."""
     a, b = thumbs(train), thumbs(test)
     near = torch.zeros(len(a), dtype=torch.bool)
     for lo in range(0, len(a), 2000):
@@ -50,7 +50,7 @@ def copies(train, test, limit=6.0):
 
 
 def hold_out(y, per_class):
-    """Masks (kept, held): the last `per_class` images of each class are held out."""
+    """Masks (train, held out): the last `per_class` images of each class are held out."""
     held = torch.zeros(len(y), dtype=torch.bool)
     for c in y.unique():
         held[(y == c).nonzero().flatten()[-per_class:]] = True
@@ -58,7 +58,7 @@ def hold_out(y, per_class):
 
 
 def upsample(x, size):
-    """Bytes to pixel / 255 at `size`, whole levels as a camera would give them."""
+    """Bytes to pixel / 255 at `size`, rounded to whole levels like those of a camera."""
     x = F.interpolate(x.float(), size=(size, size), mode="bilinear", align_corners=False)
     return x.round_().div_(255)
 
@@ -82,7 +82,7 @@ def recolour(x, gen):
 
 
 def warp(x, size, gen):
-    """Flip, turn, zoom and shift, sampled straight to size x size."""
+    """Flip, rotation, zoom and shift, sampled directly at size x size."""
     n = len(x)
     flip = (torch.rand(n, generator=gen) < 0.5).float() * 2 - 1
     turn = (torch.rand(n, generator=gen) * 2 - 1) * math.radians(12)
@@ -95,7 +95,7 @@ def warp(x, size, gen):
 
 
 def erase(x, share, gen):
-    """Covers a square of a random colour in a share of the images."""
+    """Covers a square with a random colour in a share of the images."""
     size = x.shape[-1]
     for i in (torch.rand(len(x), generator=gen) < share).nonzero().flatten().tolist():
         side = int(torch.randint(size // 6, size // 2, (1,), generator=gen))

@@ -15,7 +15,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--model", required=True)
     p.add_argument("--test", required=True)
-    p.add_argument("--fast", action="store_true", help="the optimised kernels instead")
+    p.add_argument("--fast", action="store_true", help="use the optimised kernels instead")
     a = p.parse_args()
     kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if a.fast else OpResolverType.BUILTIN_REF
     run = Interpreter(a.model, experimental_op_resolver_type=kernels, num_threads=1)

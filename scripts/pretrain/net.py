@@ -17,7 +17,7 @@ BLOCKS = [
 
 
 def same_pad(kernel, stride):
-    """Padding before and after along one side, as TensorFlow's SAME does at an even size."""
+    """Padding before and after along one axis, like TensorFlow's SAME for an even size."""
     total = kernel - stride
     return total // 2, total - total // 2
 
@@ -71,7 +71,7 @@ class Net(nn.Module):
 
 
 def count(net, size=64):
-    """Multiply-accumulates of one image, and weights (biases and norms left out)."""
+    """Multiply-accumulates per image, and number of weights (without biases and norms)."""
     total = [0, 0]
 
     def visit(layer, _, y):

@@ -19,7 +19,7 @@ MAX_BIAS = 2**22
 
 
 def fold(layer):
-    """Float64 weights and bias of a convolution with its norm."""
+    """Float64 weights and bias of a convolution, with its norm folded in."""
     norm = layer.norm
     gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     return layer.conv.weight.double() * gain.view(-1, 1, 1, 1), norm.bias.double() - norm.running_mean.double() * gain
@@ -85,7 +85,7 @@ def run(step, x):
 
 
 def forward(plan, x):
-    """What every step yields for a batch of bytes, by index; -1 is the image."""
+    """The output of every step for a batch of bytes, by index; -1 is the image."""
     vals = {-1: data.upsample(x, 64)}
     for i, step in enumerate(plan):
         vals[i] = run(step, [vals[s] for s in step["src"]])
@@ -98,7 +98,7 @@ def ends(v, share):
 
 
 def calibrate(plan, x, share):
-    """Range (lo, hi) of each step: the mean over batches of what leaves out `share` of the values at each end."""
+    """Range (lo, hi) of each step: the mean over batches of the range without a `share` of the values at each end."""
     ranges = []
     for batch in x.split(100):
         vals = forward(plan, batch)
@@ -107,14 +107,14 @@ def calibrate(plan, x, share):
 
 
 def affine(lo, hi):
-    """Scale (a float32) and zero point of int8 values that cover lo..hi and hold zero exactly."""
+    """Scale (a float32) and zero point of int8 values that cover lo..hi and represent zero exactly."""
     lo, hi = min(lo, 0.0), max(hi, 0.0)
     scale = np.float32((hi - lo) / 255)
     return float(scale), int(np.clip(np.round(-128 - lo / float(scale)), -128, 127))
 
 
 def weights(step, sx, sy):
-    """Int8 weights, int32 bias and the scales, one for each output channel (one in all for the classifier)."""
+    """Int8 weights, int32 bias and the scales, one per output channel (a single one for the classifier)."""
     w, b = step["weight"].numpy(), step["bias"].numpy()
     top = np.abs(w).reshape(len(w), -1).max(1)
     if step["kind"] == "FULLY_CONNECTED":
@@ -150,7 +150,7 @@ def out_shape(step, shape):
 
 
 def constants(g, step, x, sy, report):
-    """Adds a step's weights and bias to the graph; yields their indices and keeps the report."""
+    """Adds a step's weights and bias to the graph, updates the report, and returns their indices."""
     q, bias, s, raised = weights(step, float(x.scale), sy)
     q, axis = layout(step["kind"], q)
     name, sb = step["name"], np.float32(x.scale) * s
@@ -185,10 +185,10 @@ def build(plan, ranges):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--checkpoint", required=True)
-    p.add_argument("--train", required=True, help="the training tar: its held-out images calibrate")
+    p.add_argument("--train", required=True, help="the training tar, whose held-out images are used for calibration")
     p.add_argument("--out", required=True)
-    p.add_argument("--share", type=float, default=1e-4, help="share of values left out at each end of a range")
-    p.add_argument("--ridge", type=float, default=0.003, help="of the whitening, a share of the mean variance")
+    p.add_argument("--share", type=float, default=1e-4, help="share of values excluded at each end of a range")
+    p.add_argument("--ridge", type=float, default=0.003, help="ridge of the whitening, as a share of the mean variance")
     p.add_argument("--spread", type=float, default=3.0, help="standard deviation of the features")
     a = p.parse_args()
     torch.set_num_threads(1)

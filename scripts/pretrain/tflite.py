@@ -70,7 +70,7 @@ def numbers(b, values, dtype):
 
 
 def buffer(b, data):
-    """The bytes, 16-byte aligned as the schema asks."""
+    """The bytes, 16-byte aligned as the schema requires."""
     if data is None:
         return table(b, [])
     raw = np.frombuffer(data.tobytes(), np.uint8)
@@ -119,7 +119,7 @@ def operator_code(b, kind):
 
 
 def write(graph, description):
-    """The model's bytes. Buffer 0 is empty, as the format wants; constants follow."""
+    """The model's bytes. Buffer 0 is empty, as the format requires; constants follow."""
     b = flatbuffers.Builder(1 << 19)
     kinds = sorted({op.kind for op in graph.operators})
     held = [i for i, t in enumerate(graph.tensors) if t.data is not None]

@@ -16,7 +16,7 @@ from net import Net, count
 
 
 def groups(net, decay):
-    """Weight decay for dense weights only: on norms or depthwise kernels it would let channels die."""
+    """Weight decay for dense weights only: on norms or depthwise kernels it would make channels die."""
     dense = [p for m in net.modules() for n, p in m.named_parameters(recurse=False) if n == "weight"
              and (isinstance(m, nn.Linear) or isinstance(m, nn.Conv2d) and m.groups == 1)]  # fmt: skip
     ids = {id(p) for p in dense}
@@ -74,7 +74,7 @@ def load(a):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--train", required=True, help="tar of <class>/*.jpg")
-    p.add_argument("--test", required=True, help="folder of <class>/*, only measured at the end")
+    p.add_argument("--test", required=True, help="folder of <class>/*, used only for the final evaluation")
     p.add_argument("--out", required=True)
     p.add_argument("--epochs48", type=int, default=24, help="epochs at 48x48, first")
     p.add_argument("--epochs64", type=int, default=24, help="epochs at 64x64, last")

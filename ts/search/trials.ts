@@ -2,7 +2,7 @@ import type { Dataset, SampleSet } from '../data/dataset.js';
 import { pixelTableCount } from '../data/input.js';
 import { aborted, TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
-import { type Control, type Kept, native, type ProgramHandle, wait } from '../native.js';
+import { type ActivationCache, type Control, native, type ProgramHandle, wait } from '../native.js';
 import { Compiler } from '../program/compiler.js';
 import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
@@ -35,8 +35,8 @@ interface Ready {
 /** What frozen layers make of the samples that a run learns from and is measured on. */
 interface Level {
   readonly steps: number;
-  readonly learned: Kept;
-  readonly measured: Kept;
+  readonly learned: ActivationCache;
+  readonly measured: ActivationCache;
 }
 
 /** The depths that serve best: from each program's frozen steps, the shallowest and some between. */
@@ -182,8 +182,10 @@ export class Trials {
     for (const steps of depths) {
       const program = ready.find(({ frozen }) => frozen >= steps)?.program;
       if (!program) continue;
-      const keep = (set: Dataset): Promise<Kept> =>
-        wait(() => native().Kept.compute(program, set.handle, steps, Math.floor(share * set.size), threads, control));
+      const keep = (set: Dataset): Promise<ActivationCache> =>
+        wait(() =>
+          native().ActivationCache.compute(program, set.handle, steps, Math.floor(share * set.size), threads, control),
+        );
       levels.push({ steps, learned: await keep(learned), measured: await keep(measured) });
     }
     return levels;

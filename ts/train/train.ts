@@ -3,7 +3,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { defaultRate } from '../defaults.js';
 import { aborted } from '../errors.js';
 import { factsOf } from '../model/input.js';
-import { type Checkpoint, call, native, type StretchFound, type Trainer, wait, watched } from '../native.js';
+import { type Checkpoint, call, native, type Trainer, type TrainingResult, wait, watched } from '../native.js';
 import { cacheBytesOf, checkOption, checkRate, checkWhole } from '../options.js';
 import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
@@ -49,7 +49,7 @@ const POINTS = 50;
 /** A stretch of training is cut into pieces of about so many seconds, after each of which there may be a checkpoint. */
 const PIECE_SECONDS = 2;
 const CHECKPOINT_SECONDS = 10;
-const nothing: Required<StretchFound> = { steps: 0, loss: 0, correct: 0 };
+const nothing: Required<TrainingResult> = { steps: 0, loss: 0, correct: 0 };
 
 /** The plan of a run, with everything that the options leave out. Throws `OPTION_INVALID`. */
 export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
@@ -81,7 +81,7 @@ async function evaluate(run: Run, phase: 'before' | 'after'): Promise<{ accuracy
   return { accuracy: found.correct / total, loss: found.loss / LOSS_UNIT / total };
 }
 
-function pointOf(step: number, { steps, loss, correct }: Required<StretchFound>): CurvePoint {
+function pointOf(step: number, { steps, loss, correct }: Required<TrainingResult>): CurvePoint {
   return { step, loss: loss / LOSS_UNIT / steps, accuracy: correct / steps };
 }
 

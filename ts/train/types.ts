@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { count, sha256 } from '../json.js';
-import type { Checkpoint, StretchFound } from '../native.js';
+import type { Checkpoint, TrainingResult } from '../native.js';
 import { type MemoryTable, memoryTable } from '../program/memory.js';
 
 /** Augmentation of training samples, a function of seed and step. */
@@ -87,7 +87,7 @@ export interface RunState {
   readonly before: { readonly accuracy: number; readonly loss: number };
   readonly curve: readonly CurvePoint[];
   /** The stretch that was begun: sums over the steps since the last point of the curve. */
-  readonly open: Required<StretchFound>;
+  readonly open: Required<TrainingResult>;
   readonly seconds: number;
 }
 

@@ -1,17 +1,17 @@
-//! A process that is timed: opens a model, compiles a Program, answers lines on stdin with a line of JSON each. `npm run bench` drives it.
+//! The process timed by `npm run bench`: opens a model, compiles a Program, and answers each line on stdin with a line of JSON.
 //!
-//! `time MODEL`: the model as it stands. `time MODEL SCHEME SAMPLES SIDE`: a Program that trains, at SIDE x SIDE for a `.pkl`; SAMPLES holds records of
-//! a label and the int8 pixels, a byte each.
+//! `time MODEL`: the unchanged model. `time MODEL SCHEME SAMPLES SIDE`: a Program that trains, at SIDE x SIDE for a `.pkl`; SAMPLES holds records of
+//! a label and int8 pixels, one byte each.
 //!
 //! | line | answer |
 //! | --- | --- |
 //! | `inference N` | nanoseconds of each of N forward passes |
-//! | `step N` | of each of N training steps, over the samples in turn |
-//! | `kept N` | the same on a state of its own, from what the frozen prefix made of each sample |
-//! | `evaluate N THREADS` | of one evaluation of N samples |
-//! | `spin THREADS` | of a fixed number of multiplications, shared out among the threads: how much the machine has to give |
-//! | `layers N` | of each step, the least of N visits |
-//! | `checksum` | SHA-256 of the states after all `step` and after all `kept` so far |
+//! | `step N` | the same for each of N training steps, over the samples in turn |
+//! | `cached N` | the same on a separate state, from each sample's cached activations |
+//! | `evaluate N THREADS` | the same for one evaluation of N samples |
+//! | `spin THREADS` | the same for a fixed number of multiplications, divided among the threads: the speed of the machine at the moment |
+//! | `layers N` | the least time of each of the Program's steps in N runs |
+//! | `checksum` | SHA-256 of the states after all `step` and all `cached` so far |
 
 use std::hint::black_box;
 use std::io::{BufRead, Write};
@@ -28,7 +28,7 @@ use tinytrain_spec::arith::Real31;
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::random::mix;
 
-/// What a trial of the package takes by default; which rate makes no difference to the time.
+/// The package's default for trials; the rate does not affect the time.
 const RATE: f64 = 1.6e-3;
 const CLASSES: usize = 10;
 const SEED: u64 = 0;
@@ -38,7 +38,7 @@ const SPINS: u64 = 40_000_000;
 type Labelled = Vec<(Vec<i8>, usize)>;
 type Failed = Box<dyn std::error::Error>;
 
-/// So many samples, those at hand over and over.
+/// `n` samples, repeating the available ones.
 struct Repeated {
     samples: Arc<Labelled>,
     len: usize,
@@ -57,18 +57,18 @@ impl SampleSource for Repeated {
     }
 }
 
-/// A state that is trained, and how far.
+/// A state that is trained, and the number of runs so far.
 struct Run {
     executor: Executor,
-    visits: usize,
+    runs: usize,
 }
 
 struct Timed {
     plain: Run,
     cached: Run,
     samples: Arc<Labelled>,
-    /// What the frozen prefix makes of each sample, once it is asked for.
-    kept: Vec<Vec<i8>>,
+    /// The cached activations of each sample, computed on demand.
+    activations: Vec<Vec<i8>>,
 }
 
 fn main() -> Result<(), Failed> {
@@ -103,9 +103,9 @@ fn main() -> Result<(), Failed> {
 
 impl Timed {
     fn new(program: Program, samples: Labelled) -> Result<Self, ExecError> {
-        let run = Run { executor: Executor::new(Arc::new(program))?, visits: 0 };
-        let cached = Run { executor: run.executor.clone(), visits: 0 };
-        Ok(Self { plain: run, cached, samples: Arc::new(samples), kept: Vec::new() })
+        let run = Run { executor: Executor::new(Arc::new(program))?, runs: 0 };
+        let cached = Run { executor: run.executor.clone(), runs: 0 };
+        Ok(Self { plain: run, cached, samples: Arc::new(samples), activations: Vec::new() })
     }
 
     fn about(&self) -> Value {
@@ -127,13 +127,13 @@ impl Timed {
                     executor.train_step(sample, *label, Real31::from_f64(RATE))
                 })?
             }
-            ("kept", &[n]) => {
+            ("cached", &[n]) => {
                 self.keep()?;
-                let (samples, kept) = (&self.samples, &self.kept);
+                let (samples, activations) = (&self.samples, &self.activations);
                 let steps = self.cached.executor.program().prefix;
                 self.cached.times(n, |executor, i| {
                     let i = i % samples.len();
-                    executor.train_step_kept(steps, &kept[i], samples[i].1, Real31::from_f64(RATE))
+                    executor.train_step_kept(steps, &activations[i], samples[i].1, Real31::from_f64(RATE))
                 })?
             }
             ("evaluate", &[len, threads]) => {
@@ -148,13 +148,13 @@ impl Timed {
             ("layers", &[n]) => self.layers(n)?,
             ("checksum", &[]) => json!({
                 "step": checksum(self.plain.executor.state()),
-                "kept": checksum(self.cached.executor.state()),
+                "cached": checksum(self.cached.executor.state()),
             }),
             _ => return Err(format!("unknown: {name} {numbers:?}").into()),
         })
     }
 
-    /// Of `n` visits, the least time of each step.
+    /// The least time of each step in `n` runs.
     fn layers(&self, n: usize) -> Result<Value, ExecError> {
         let mut executor = self.plain.executor.clone();
         let program = executor.program().clone();
@@ -175,10 +175,10 @@ impl Timed {
     fn keep(&mut self) -> Result<(), ExecError> {
         let executor = &mut self.cached.executor;
         let steps = executor.program().prefix;
-        for (sample, _) in &self.samples[self.kept.len()..] {
-            let mut kept = Vec::new();
-            executor.prefix(steps, sample, &mut kept)?;
-            self.kept.push(kept);
+        for (sample, _) in &self.samples[self.activations.len()..] {
+            let mut activations = Vec::new();
+            executor.prefix(steps, sample, &mut activations)?;
+            self.activations.push(activations);
         }
         Ok(())
     }
@@ -190,8 +190,8 @@ impl Run {
         n: usize,
         mut step: impl FnMut(&mut Executor, usize) -> Result<T, ExecError>,
     ) -> Result<Value, ExecError> {
-        let first = self.visits;
-        self.visits += n;
+        let first = self.runs;
+        self.runs += n;
         spans(n, |i| step(&mut self.executor, first + i))
     }
 }
@@ -221,7 +221,7 @@ fn macs<A>(call: &Call<A>) -> u64 {
     (p.out_h * p.out_w * p.kh * p.kw) as u64 * channels as u64
 }
 
-/// Touches no memory, and as many multiplications are under way as keep the unit busy: two threads that share a core do not gain by it.
+/// Accesses no memory, and keeps the multiplier fully occupied: two threads that share a core gain nothing.
 fn spin(threads: usize) {
     let chains = || {
         let mut x = [1u64, 2, 3, 4, 5, 6, 7, 8];
@@ -233,9 +233,9 @@ fn spin(threads: usize) {
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(chains))));
 }
 
-/// The classifier of the file is replaced where it is trained; the graph is the same.
+/// The file's classifier is replaced when a Program trains; the rest of the graph is the same.
 fn open(path: &str, side: Option<usize>) -> Result<Graph, Failed> {
-    let options = tinytrain_import::Options { input: side.map(|s| [s, s]), ..Default::default() };
+    let options = tinytrain_import::ImportOptions { input: side.map(|s| [s, s]), ..Default::default() };
     Ok(tinytrain_import::import(path, &std::fs::read(path)?, &options)?.graph)
 }
 

@@ -1,7 +1,7 @@
-/// Why a model has no Program. `code()` is stable.
+/// An error while compiling a model to a Program. `code()` is stable.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// A graph that no pass takes.
+    /// A graph that a pass rejects.
     #[error(transparent)]
     Ir(#[from] tinytrain_ir::IrError),
     /// A graph that cannot be lowered.

@@ -1,5 +1,5 @@
-//! The backward pass in float64, unrounded, in one fixed order: exponents are calibrated with it, and tests hold the integer one against it.
-//! It depends on no kernel and no processor.
+//! The backward pass in float64, without quantisation and in a fixed order. It calibrates the exponents, and tests compare the integer backward pass
+//! with it. It depends on no kernel and no processor.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use tinytrain_ir::{Graph, Kind, Layer, Op, TensorId, Wrt};
 use tinytrain_spec::arith::{HEAD_FRACTION_BITS, exp2i};
 use tinytrain_spec::params::PoolParams;
 
-/// What a backward pass needs of a forward pass.
+/// The values of a forward pass that a backward pass needs.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     /// Activations in integer units.
     pub activations: BTreeMap<TensorId, Vec<f64>>,
-    /// Masks: not clamped.
+    /// Masks: true where an element was not clamped.
     pub masks: BTreeMap<TensorId, Vec<bool>>,
     /// The head's weights, class-major.
     pub head: Vec<f64>,
-    /// The head's error, one a class; gradients come out in its unit.
+    /// The head's error, one per class; gradients are in the same unit.
     pub error: Vec<f64>,
-    /// Weights of layers that differ from the imported ones.
+    /// Weights that differ from the imported ones, by layer.
     pub weights: BTreeMap<usize, Vec<f64>>,
 }
 
-/// All gradients of the graph's backward nodes, weight and bias sums included.
+/// The gradients that the graph's backward nodes yield, including the sums for weights and biases.
 pub fn backward(graph: &Graph, values: &Values) -> BTreeMap<TensorId, Vec<f64>> {
     let mut grads: BTreeMap<TensorId, Vec<f64>> = BTreeMap::new();
     for node in graph.nodes.iter().filter(|n| !n.op.is_forward() && !n.outputs.is_empty()) {
@@ -180,7 +180,7 @@ fn scatter(p: &PoolParams, mut f: impl FnMut(&Window, &mut [f64])) -> Vec<f64> {
     gx
 }
 
-/// The largest magnitude of each gradient over its tensors (contributions to a sum included).
+/// The largest magnitude of each gradient over all its tensors (including contributions to a sum).
 pub fn magnitudes(graph: &Graph, grads: &BTreeMap<TensorId, Vec<f64>>) -> BTreeMap<Wrt, f64> {
     let mut largest = BTreeMap::new();
     for (t, g) in grads {

@@ -1,4 +1,4 @@
-//! After its first steps an executor allocates nothing.
+//! An executor allocates nothing after its first steps.
 #![allow(unsafe_code)]
 
 mod common;
@@ -20,7 +20,7 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is the system's own allocator, with a count beside it.
+// SAFETY: all calls go to the system's allocator; this only counts them.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
@@ -46,17 +46,17 @@ fn a_step_allocates_nothing() {
             let program = Arc::new(compiler.compile(&scheme, if seed % 2 == 0 { 2 } else { 4 }, 0).unwrap());
             for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
                 let mut executor = Executor::with_kernels(program.clone(), kernels).unwrap();
-                let mut kept = Vec::new();
+                let mut activations = Vec::new();
                 let prefix = program.prefix;
-                executor.prefix(prefix, &data[0].0, &mut kept).unwrap();
+                executor.prefix(prefix, &data[0].0, &mut activations).unwrap();
                 let mut steps = || {
                     let rate = Real31::from_f64(0.01);
                     for (sample, label) in &data {
                         executor.train_step(sample, *label, rate).unwrap();
                         executor.predict(sample).unwrap();
                         executor.evaluate(sample, *label).unwrap();
-                        executor.train_step_kept(prefix, &kept, *label, rate).unwrap();
-                        executor.evaluate_kept(prefix, &kept, *label).unwrap();
+                        executor.train_step_kept(prefix, &activations, *label, rate).unwrap();
+                        executor.evaluate_kept(prefix, &activations, *label).unwrap();
                     }
                 };
                 steps();

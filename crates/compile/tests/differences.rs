@@ -62,7 +62,7 @@ impl Net<'_> {
                     (v.error, loss) = self.loss(&x(0), label);
                     continue;
                 }
-                other => panic!("{} is not in the test's networks", other.name()),
+                other => panic!("{} does not occur in the test networks", other.name()),
             };
             let clamp = |a: &f64| a.clamp(lo as f64, hi as f64);
             if let Some(mask) = node.outputs.get(1) {
@@ -188,7 +188,7 @@ fn unrounded_gradients_agree_with_finite_differences() {
                         loss
                     };
                     let want = (at(eps) - at(-eps)) / (2.0 * eps);
-                    // The loss has 52 bits: what a difference of 2 eps leaves of them bounds the comparison.
+                    // The loss has 52 bits: the bits that remain of a difference over 2 eps limit the comparison.
                     let slack = 1e-4 * got.abs() + 4e-15 / eps;
                     assert!(
                         (want - got).abs() <= slack,

@@ -1,4 +1,4 @@
-//! The forward pass against LiteRT's reference kernels, a layer at a time and end to end.
+//! The forward pass against LiteRT's reference kernels, layer by layer and end to end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ fn shared() -> Option<PathBuf> {
     if dir.join("golden").is_dir() {
         return Some(dir);
     }
-    println!("skipped: ../shared/golden is not there");
+    println!("skipped: ../shared/golden does not exist");
     None
 }
 
@@ -107,7 +107,7 @@ fn every_layer_agrees_with_litert_and_so_does_the_class() {
             }
             let out = executor.program().outputs[0];
             let want = source(graph.outputs[0]).and_then(|s| golden.get(&s)).expect("the golden output is stored");
-            // One noise input has two reference outputs that are equal: either is the class.
+            // For one of the noise inputs, two reference outputs are equal: either class is accepted.
             assert_eq!(want[top(executor.bytes(out))], want[top(want)], "{name}, input {i}: the class differs");
         }
         let percent = 100.0 * whole.differ as f64 / whole.values as f64;

@@ -1,4 +1,4 @@
-//! Whole training runs under every family of kernels that the processor has: the same bits at the end.
+//! Complete training runs with every implementation of the kernels that the processor can run: the same bits at the end.
 
 mod common;
 
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use common::{network, samples};
 use tinytrain_compile::Compiler;
 use tinytrain_exec::{Executor, checksum};
-use tinytrain_import::{Options, import};
+use tinytrain_import::{ImportOptions, import};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;
 use tinytrain_spec::arith::Real31;
 
 const CLASSES: usize = 10;
 
-/// Trains for some steps and yields what each step found and a checksum of every trainable byte.
+/// Trains for some steps and returns the result of each step and a checksum of all trainable state.
 fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kernels: Kernels) -> String {
     let scheme = Scheme::parse(scheme, c.layers()).unwrap();
     let program = Arc::new(c.compile(&scheme, bits, 0).unwrap());
@@ -30,7 +30,7 @@ fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kerne
     checksum(executor.state()) + &found
 }
 
-/// Compares all families, with each number of residual bits that takes a way of its own.
+/// Compares all implementations, for each number of residual bits that has its own code path.
 fn compare(name: &str, graph: &Graph, schemes: &[&str], steps: usize) {
     let c = Compiler::new(graph, CLASSES, 1, &samples(graph, 10, CLASSES, 5), 2).unwrap();
     for scheme in schemes {
@@ -63,7 +63,7 @@ fn every_family_trains_to_the_same_bits() {
 fn every_family_trains_the_default_model_to_the_same_bits() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets/tinytrain-xs.tflite");
     let bytes = std::fs::read(&path).unwrap();
-    let graph = import("tinytrain-xs.tflite", &bytes, &Options::default()).unwrap().graph;
+    let graph = import("tinytrain-xs.tflite", &bytes, &ImportOptions::default()).unwrap().graph;
     compare("default", &graph, &["bias:21,11:1,12:1,14:1,15:1,17:1,18:1", "full"], 4);
 }
 
@@ -71,9 +71,9 @@ fn every_family_trains_the_default_model_to_the_same_bits() {
 fn every_family_trains_mcunet_to_the_same_bits() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/models/mcunet-5fps.pkl");
     let Ok(bytes) = std::fs::read(&path) else {
-        return eprintln!("skipped: {} is not there", path.display());
+        return eprintln!("skipped: {} does not exist", path.display());
     };
-    let options = Options { input: Some([128, 128]), ..Options::default() };
+    let options = ImportOptions { input: Some([128, 128]), ..ImportOptions::default() };
     let graph = import("mcunet-5fps.pkl", &bytes, &options).unwrap().graph;
     compare("mcunet-5fps", &graph, &["bias:20,24:1/4,27:1/2,30:1/2"], 2);
 }

@@ -1,4 +1,4 @@
-//! What numerics, section 5, asks of every training graph.
+//! Properties that every training graph must have.
 
 mod common;
 
@@ -71,10 +71,10 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
                 let lr = Real31::from_f64(0.003);
                 let a = plain.train_step(p, *label, lr).unwrap();
                 assert_eq!(a, poisoned.train_step(p, *label, lr).unwrap());
-                let mut kept = Vec::new();
+                let mut activations = Vec::new();
                 let steps = cached.program().prefix;
-                cached.prefix(steps, p, &mut kept).unwrap();
-                assert_eq!(a, cached.train_step_kept(steps, &kept, *label, lr).unwrap());
+                cached.prefix(steps, p, &mut activations).unwrap();
+                assert_eq!(a, cached.train_step_kept(steps, &activations, *label, lr).unwrap());
             }
             assert_eq!(plain.state(), poisoned.state(), "{scheme}");
             assert_eq!(plain.state(), cached.state(), "{scheme}");
@@ -83,7 +83,7 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
 }
 
 #[test]
-fn what_one_scheme_kept_serves_every_scheme_that_changes_nothing_before() {
+fn cached_activations_of_one_scheme_fit_every_scheme_that_trains_nothing_before() {
     for seed in 1..=4 {
         let (g, c) = compiler(seed);
         let data = samples(&g, 4, CLASSES, seed + 9);
@@ -91,16 +91,16 @@ fn what_one_scheme_kept_serves_every_scheme_that_changes_nothing_before() {
             let mut source = executor(&c, "bias:3", 4);
             for scheme in ["head", "bias:1", "bias:2,4:1/4", "bias:3,2:1"] {
                 let mut plain = executor(&c, scheme, 4);
-                let mut from_kept = plain.clone();
-                from_kept.poison(true);
+                let mut from_cache = plain.clone();
+                from_cache.poison(true);
                 for (p, label) in &data {
-                    let mut kept = Vec::new();
-                    source.prefix(steps, p, &mut kept).unwrap();
+                    let mut activations = Vec::new();
+                    source.prefix(steps, p, &mut activations).unwrap();
                     let lr = Real31::from_f64(0.003);
-                    let found = from_kept.train_step_kept(steps, &kept, *label, lr).unwrap();
+                    let found = from_cache.train_step_kept(steps, &activations, *label, lr).unwrap();
                     assert_eq!(plain.train_step(p, *label, lr).unwrap(), found);
                 }
-                assert_eq!(plain.state(), from_kept.state(), "{scheme} from step {steps}");
+                assert_eq!(plain.state(), from_cache.state(), "{scheme} from step {steps}");
             }
         }
     }
@@ -214,7 +214,7 @@ fn trained_and_frozen_weights_make_up_the_pretrained_ones() {
     }
 }
 
-/// Unrounded gradients of the same forward values, to hold the integer ones against.
+/// Unrounded gradients of the same forward values, for comparison with the integer ones.
 #[test]
 fn the_integer_backward_pass_tracks_the_float64_one() {
     let (mut worst, mut sum, mut count): (f64, f64, u32) = (1.0, 0.0, 0);
@@ -245,8 +245,10 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
         }
     }
     let mean = sum / count as f64;
-    println!("cosine between {count} integer gradients and their float64 twins: mean {mean:.4}, least {worst:.4}");
-    // A sample whose gradients are small beside the calibrated range has few bits; on average there is no such excuse.
+    println!(
+        "cosine between {count} integer gradients and their float64 counterparts: mean {mean:.4}, least {worst:.4}"
+    );
+    // A sample whose gradients are small in relation to the calibrated range has few bits, but this must not hold on average.
     assert!(worst > 0.9 && mean > 0.99, "least {worst}, mean {mean}");
 }
 
@@ -302,10 +304,10 @@ fn threads_interruption_and_the_cache_change_no_bit() {
     for (threads, cache) in [(2, 0), (1, usize::MAX), (3, 5 * 4000)] {
         let mut first = Trainer::new(program.clone(), source.clone(), options(threads, cache)).unwrap();
         first.run(41, &control).unwrap();
-        let (state, visits, counts) =
-            (first.executor().state().to_vec(), first.visits(), first.executor().saturated().to_vec());
+        let (state, steps, counts) =
+            (first.executor().state().to_vec(), first.steps(), first.executor().saturated().to_vec());
         let mut second = Trainer::new(program.clone(), source.clone(), options(1, cache)).unwrap();
-        second.restore(&state, visits, &counts).unwrap();
+        second.restore(&state, steps, &counts).unwrap();
         second.run(u64::MAX, &control).unwrap();
         assert_eq!(
             (whole.checksum(), whole.executor().saturated()),

@@ -4,27 +4,27 @@ pub enum ExecError {
     /// A Program whose steps contradict each other.
     #[error(transparent)]
     Program(#[from] tinytrain_program::VerifyError),
-    /// Input, label, state or samples of the wrong size.
-    #[error("{what}: {found} where {expected} is expected")]
+    /// An input, label, state or data set of the wrong size.
+    #[error("{what}: {found}, but {expected} is expected")]
     Size {
-        /// Of what.
+        /// The quantity that does not match.
         what: &'static str,
-        /// Found.
+        /// The value found.
         found: usize,
-        /// Expected.
+        /// The value expected.
         expected: usize,
     },
-    /// A program without a head was asked to train, or the like.
+    /// A call that does not suit the Program or its samples, such as training without a head.
     #[error("{0}")]
     Usage(&'static str),
-    /// Kernels were asked for that do not exist or cannot run here.
+    /// The requested kernels do not exist or cannot run on this processor.
     #[error("{0}")]
     Kernels(String),
-    /// Stopped by the caller.
+    /// The caller stopped the run.
     #[error("stopped after {0} steps")]
     Aborted(u64),
-    /// Reading samples failed.
-    #[error("reading samples: {0}")]
+    /// Samples could not be read.
+    #[error("cannot read the samples: {0}")]
     Io(#[from] std::io::Error),
 }
 

@@ -4,17 +4,17 @@ use tinytrain_spec::random;
 
 use crate::ExecError;
 
-/// Where samples come from: all have the same number of bytes.
+/// A source of samples, all with the same number of bytes.
 pub trait SampleSource: Send + Sync {
-    /// How many.
+    /// Number of samples.
     fn len(&self) -> usize;
-    /// Whether there is none.
+    /// Whether there are no samples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Class of sample `i`.
+    /// The class of sample `i`.
     fn label(&self, i: usize) -> usize;
-    /// Copies sample `i` into `out`.
+    /// Copies sample `i` into `out`, which has the length of a sample.
     fn read(&self, i: usize, out: &mut [i8]) -> Result<(), ExecError>;
 }
 
@@ -29,7 +29,7 @@ impl Samples {
     pub fn new(data: Vec<i8>, labels: Vec<u16>, bytes: usize) -> Result<Self, ExecError> {
         if data.len() != labels.len() * bytes {
             return Err(ExecError::Size {
-                what: "samples in bytes",
+                what: "length of the samples in bytes",
                 found: data.len(),
                 expected: labels.len() * bytes,
             });
@@ -51,26 +51,26 @@ impl SampleSource for Samples {
     }
 }
 
-/// Augmentation of training samples: a function of seed and visit, so a run can be resumed and its bits do not depend on threads.
+/// Augmentation of training samples. It depends only on seed and step, so a run can be resumed and results do not depend on threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Augment {
-    /// Mirrors every other sample, by chance.
+    /// Mirrors a sample horizontally with probability 1/2.
     pub flip: bool,
-    /// Shifts by up to so many pixels either way; what comes in is the zero point.
+    /// Shifts by up to this number of pixels in each direction; pixels moved in are the zero point.
     pub shift: usize,
 }
 
 impl Augment {
-    /// Whether it does nothing.
+    /// Whether it leaves samples unchanged.
     pub fn is_off(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Applies it to a sample of `h` x `w` x `c` in place.
-    pub fn apply(&self, sample: &mut [i8], [h, w, c]: [usize; 3], zero: i8, seed: u64, visit: u64) {
-        /// Tensor number of the generator under which augmentation is drawn.
+    /// Applies it in place to a sample of `h` rows, `w` columns and `c` channels.
+    pub fn apply(&self, sample: &mut [i8], [h, w, c]: [usize; 3], zero: i8, seed: u64, step: u64) {
+        /// The generator's tensor number with which augmentation is drawn.
         const AUGMENT: u32 = 0xffff_fffd;
-        let r = random::draw(random::key(seed, (visit >> 32) as u32, AUGMENT), visit as u32);
+        let r = random::draw(random::key(seed, (step >> 32) as u32, AUGMENT), step as u32);
         if self.flip && r & 1 == 1 {
             for row in sample.chunks_exact_mut(w * c) {
                 for x in 0..w / 2 {
@@ -102,24 +102,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn augmentation_is_a_function_of_seed_and_visit() {
+    fn augmentation_is_a_function_of_seed_and_step() {
         let a = Augment { flip: true, shift: 2 };
         let original: Vec<i8> = (0..5 * 4 * 3).map(|i| i as i8).collect();
-        let run = |seed, visit| {
+        let run = |seed, step| {
             let mut p = original.clone();
-            a.apply(&mut p, [5, 4, 3], -1, seed, visit);
+            a.apply(&mut p, [5, 4, 3], -1, seed, step);
             p
         };
         assert_eq!(run(1, 7), run(1, 7));
         assert!((0..20).any(|v| run(1, v) != run(1, 0)) && (0..20).any(|v| run(2, v) != run(1, v)));
         let mut flipped = original.clone();
         let only = Augment { flip: true, shift: 0 };
-        let visit = (0..).find(|&v| {
+        let step = (0..).find(|&v| {
             flipped.copy_from_slice(&original);
             only.apply(&mut flipped, [5, 4, 3], 0, 3, v);
             flipped != original
         });
-        assert!(visit.is_some());
+        assert!(step.is_some());
         assert_eq!(&flipped[..3], &original[9..12]);
     }
 }

@@ -1,19 +1,19 @@
-//! What a step is given from outside: the learning rate and which sample.
+//! The inputs of a training step: its learning rate and its sample.
 
 use tinytrain_spec::arith::Real31;
 use tinytrain_spec::random;
 
-/// Learning rate over a run: linear warm-up over a tenth of the steps, then half a cosine to zero.
+/// The learning rate during a run: linear warm-up over a tenth of the steps, then cosine decay to zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     /// The highest rate.
     pub peak: f64,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: u64,
 }
 
 impl Schedule {
-    /// The rate of step `i`, from 0. Computed with IEEE additions and products alone, so every machine finds the same.
+    /// The rate of step `i`, counted from 0. Computed with IEEE additions, products and quotients only, so every machine finds the same.
     pub fn rate(&self, i: u64) -> Real31 {
         let warm = (self.steps / 10).max(1);
         let v = if i < warm {
@@ -45,7 +45,7 @@ fn cos_pi(x: f64) -> f64 {
 
 /// A seeded permutation of `0..n` (Fisher-Yates on the counter generator): the order of one epoch.
 pub fn permutation(seed: u64, epoch: u32, n: usize) -> Vec<u32> {
-    /// Tensor number of the generator under which orders are drawn.
+    /// The generator's tensor number with which orders are drawn.
     const ORDER: u32 = 0xffff_fffe;
     let key = random::key(seed, epoch, ORDER);
     let mut order: Vec<u32> = (0..n as u32).collect();

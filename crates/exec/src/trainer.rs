@@ -5,23 +5,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 use tinytrain_program::Program;
 
-use crate::{Augment, ExecError, Executor, Kept, SampleSource, Schedule, permutation};
+use crate::{ActivationCache, Augment, ExecError, Executor, SampleSource, Schedule, permutation};
 
 /// Progress of a long run, readable from any thread.
 #[derive(Default)]
 pub struct Progress {
-    /// Units done.
+    /// Units of work done.
     pub done: AtomicU64,
-    /// Units in all.
+    /// Units of work in total.
     pub total: AtomicU64,
 }
 
-/// What a caller holds of a long run.
+/// A caller's handle on a long run.
 #[derive(Clone, Default)]
 pub struct Control {
-    /// Set to stop: polled before each step.
+    /// Set it to stop the run; polled before each step.
     pub abort: Arc<AtomicBool>,
-    /// How far it is.
+    /// How far the run is.
     pub progress: Arc<Progress>,
 }
 
@@ -38,7 +38,7 @@ impl Control {
     }
 }
 
-/// How to train.
+/// Parameters of a training run.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainOptions {
     /// Learning rate and number of steps of the whole run.
@@ -47,31 +47,31 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Augmentation.
     pub augment: Augment,
-    /// Memory for what the frozen prefix makes of the samples, in bytes; what does not fit is computed at every visit. Changes no bit.
+    /// Memory for the activation cache, in bytes; samples that do not fit are computed again in every step. Does not affect results.
     pub cache_bytes: usize,
-    /// Threads for filling that memory.
+    /// Number of threads that fill the cache.
     pub threads: usize,
 }
 
-/// What a stretch of training found.
+/// The result of a part of a training run.
 #[derive(Clone, Debug, Default)]
 pub struct RunReport {
     /// Steps done.
     pub steps: u64,
-    /// Sum of losses before each update, Q.16.
+    /// Sum of the losses before each update, with 16 fraction bits.
     pub loss: i64,
-    /// How many samples were classified right before their update.
+    /// Number of samples that were classified correctly before their update.
     pub correct: u64,
 }
 
-/// What an evaluation found, sample by sample.
+/// The result of an evaluation.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
-    /// Class of each sample, in order.
+    /// Predicted class of each sample, in order.
     pub predicted: Vec<u32>,
-    /// How many are right.
+    /// Number of correct predictions.
     pub correct: usize,
-    /// Sum of losses, Q.16.
+    /// Sum of the losses, with 16 fraction bits.
     pub loss: i64,
 }
 
@@ -80,14 +80,17 @@ pub struct Trainer {
     executor: Executor,
     options: TrainOptions,
     samples: Arc<dyn SampleSource>,
-    /// Visits so far, which is also the next step of the schedule.
-    visit: u64,
+    /// Steps so far, which is also the index of the next step in the schedule.
+    step: u64,
     epoch: Option<(u32, Vec<u32>)>,
-    kept: Option<Arc<Kept>>,
+    cache: Option<Arc<ActivationCache>>,
 }
 
 impl Trainer {
-    /// A run from the Program's initial state.
+    /// A run that starts from the Program's initial state.
+    ///
+    /// # Errors
+    /// A Program without a head, or no samples.
     pub fn new(
         program: Arc<Program>,
         samples: Arc<dyn SampleSource>,
@@ -99,7 +102,7 @@ impl Trainer {
         if samples.is_empty() {
             return Err(ExecError::Usage("there is no sample to train on"));
         }
-        Ok(Self { executor: Executor::new(program)?, options, samples, visit: 0, epoch: None, kept: None })
+        Ok(Self { executor: Executor::new(program)?, options, samples, step: 0, epoch: None, cache: None })
     }
 
     /// The executor: state, counters.
@@ -107,85 +110,91 @@ impl Trainer {
         &self.executor
     }
 
-    /// Visits so far.
-    pub fn visits(&self) -> u64 {
-        self.visit
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.step
     }
 
-    /// Continues from a checkpoint: state, visits, saturation counters.
-    pub fn restore(&mut self, state: &[u8], visit: u64, saturated: &[u64]) -> Result<(), ExecError> {
-        self.executor.restore(state, visit as u32)?;
+    /// Continues from a checkpoint: state, steps so far and saturation counters.
+    pub fn restore(&mut self, state: &[u8], step: u64, saturated: &[u64]) -> Result<(), ExecError> {
+        self.executor.restore(state, step as u32)?;
         self.executor.set_saturated(saturated)?;
-        self.visit = visit;
+        self.step = step;
         Ok(())
     }
 
-    /// Trains for up to `steps` further steps, at most to the schedule's end. On an abort the steps done so far stand, and the report counts them.
+    /// Trains for up to `steps` further steps, at most to the end of the schedule. If the run is stopped, the steps done so far remain in effect and
+    /// the report counts them.
     pub fn run(&mut self, steps: u64, control: &Control) -> Result<RunReport, ExecError> {
         let program = self.executor.program().clone();
-        let end = self.visit.saturating_add(steps).min(self.options.schedule.steps);
+        let end = self.step.saturating_add(steps).min(self.options.schedule.steps);
         self.prepare(control)?;
-        control.start(end - self.visit);
+        control.start(end - self.step);
         let shape = program.input.shape.map(|n| n as usize);
         let zero = program.input.zero as i8;
         let mut sample = vec![0i8; program.input.slot.bytes as usize];
         let mut report = RunReport::default();
-        while self.visit < end && !control.stopped() {
-            let index = self.index_of(self.visit);
+        while self.step < end && !control.stopped() {
+            let index = self.index_of(self.step);
             let label = self.samples.label(index);
-            let lr = self.options.schedule.rate(self.visit);
-            let kept = self.kept.as_ref().and_then(|k| Some((k.steps(), k.sample(index)?)));
-            let found = match kept {
-                Some((steps, kept)) => self.executor.train_step_kept(steps, kept, label, lr)?,
+            let lr = self.options.schedule.rate(self.step);
+            let cached = self.cache.as_ref().and_then(|c| Some((c.steps(), c.sample(index)?)));
+            let result = match cached {
+                Some((steps, activations)) => self.executor.train_step_kept(steps, activations, label, lr)?,
                 None => {
                     self.samples.read(index, &mut sample)?;
-                    self.options.augment.apply(&mut sample, shape, zero, self.options.seed, self.visit);
+                    self.options.augment.apply(&mut sample, shape, zero, self.options.seed, self.step);
                     self.executor.train_step(&sample, label, lr)?
                 }
             };
-            self.visit += 1;
+            self.step += 1;
             report.steps += 1;
-            report.loss += found.loss as i64;
-            report.correct += (found.predicted as usize == label) as u64;
+            report.loss += result.loss as i64;
+            report.correct += (result.predicted as usize == label) as u64;
             control.advance();
         }
         Ok(report)
     }
 
-    /// The sample of a visit: epochs are seeded permutations.
-    fn index_of(&mut self, visit: u64) -> usize {
+    /// The sample of a step: epochs are seeded permutations.
+    fn index_of(&mut self, step: u64) -> usize {
         let n = self.samples.len() as u64;
-        let epoch = (visit / n) as u32;
+        let epoch = (step / n) as u32;
         if self.epoch.as_ref().is_none_or(|(e, _)| *e != epoch) {
             self.epoch = Some((epoch, permutation(self.options.seed, epoch, n as usize)));
         }
-        self.epoch.as_ref().map_or(0, |(_, order)| order[(visit % n) as usize] as usize)
+        self.epoch.as_ref().map_or(0, |(_, order)| order[(step % n) as usize] as usize)
     }
 
-    /// Keeps what the frozen prefix makes of the samples, where that pays: most are used again. Done once; [`Trainer::run`] does it where the caller has not.
+    /// Fills the activation cache if that pays off, which requires that samples are used more than once. Done once; [`Trainer::run`] does it where the
+    /// caller has not.
     pub fn prepare(&mut self, control: &Control) -> Result<(), ExecError> {
-        let remaining = self.options.schedule.steps.saturating_sub(self.visit);
+        let remaining = self.options.schedule.steps.saturating_sub(self.step);
         let pays = remaining > self.samples.len() as u64 && self.options.augment.is_off();
         let steps = self.executor.program().prefix;
-        if self.kept.is_none() && pays && steps > 0 && self.options.cache_bytes > 0 {
+        if self.cache.is_none() && pays && steps > 0 && self.options.cache_bytes > 0 {
             let (limit, threads) = (self.options.cache_bytes, self.options.threads);
-            self.kept = Kept::compute(&self.executor, steps, &self.samples, limit, threads, control)?.map(Arc::new);
+            let cache = ActivationCache::compute(&self.executor, steps, &self.samples, limit, threads, control)?;
+            self.cache = cache.map(Arc::new);
         }
         Ok(())
     }
 
-    /// Takes over what was kept for another scheme of the same model and the same samples.
-    pub fn use_kept(&mut self, kept: Arc<Kept>) -> Result<(), ExecError> {
-        if !kept.fits(&self.executor) || !self.options.augment.is_off() {
+    /// Uses a cache that was computed from the same samples for another scheme of the same model.
+    ///
+    /// # Errors
+    /// A cache that does not match the Program, or a run with augmentation.
+    pub fn use_cache(&mut self, cache: Arc<ActivationCache>) -> Result<(), ExecError> {
+        if !cache.fits(&self.executor) || !self.options.augment.is_off() {
             return Err(ExecError::Usage(
-                "activations kept for another model, for other layers, or under augmentation",
+                "the activation cache belongs to another model or to other layers, or training uses augmentation",
             ));
         }
-        self.kept = Some(kept);
+        self.cache = Some(cache);
         Ok(())
     }
 
-    /// Classifies samples with the state as it is, on several threads; the result does not depend on how many.
+    /// Classifies samples with the current state, on several threads; the result does not depend on their number.
     pub fn evaluate(
         &self,
         samples: &Arc<dyn SampleSource>,
@@ -195,7 +204,7 @@ impl Trainer {
         evaluate(&self.executor, samples, threads, control)
     }
 
-    /// SHA-256 over every trainable byte, in hexadecimal.
+    /// SHA-256 over all trainable state, in hexadecimal.
     pub fn checksum(&self) -> String {
         checksum(self.executor.state())
     }
@@ -241,7 +250,7 @@ pub fn evaluate(
     })
 }
 
-/// Runs `work` on so many threads, each with an executor of its own in the same state.
+/// Runs `work` on `threads` threads, each with its own copy of the executor.
 pub(crate) fn parallel(
     executor: &Executor,
     threads: usize,

@@ -1,44 +1,47 @@
-//! One measurement of a search: a whole training run and what it then finds on other samples, on one thread.
+//! One measurement of a search: a complete training run and its accuracy on other samples, on one thread.
 
 use std::sync::Arc;
 
 use tinytrain_program::Program;
 
-use crate::{Augment, Control, ExecError, Executor, Kept, SampleSource, Schedule, TrainOptions, Trainer, checksum};
+use crate::{
+    ActivationCache, Augment, Control, ExecError, Executor, SampleSource, Schedule, TrainOptions, Trainer, checksum,
+};
 
-/// Samples, and what may be known of them beforehand.
+/// Samples, with an activation cache if there is one.
 #[derive(Clone)]
-pub struct Known {
+pub struct CachedSamples {
     /// The samples.
     pub samples: Arc<dyn SampleSource>,
-    /// What frozen steps make of them. Left unused for a Program that it does not serve; changes no bit.
-    pub kept: Option<Arc<Kept>>,
+    /// Their activation cache. Not used for a Program that it does not fit; does not affect results.
+    pub cache: Option<Arc<ActivationCache>>,
 }
 
-/// What a trial found.
+/// The result of a trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrialFound {
-    /// Samples that are classified right after the training.
+pub struct TrialResult {
+    /// Number of samples classified correctly after training.
     pub correct: usize,
-    /// Sum of losses on them, Q.16.
+    /// Sum of their losses, with 16 fraction bits.
     pub loss: i64,
-    /// SHA-256 over every trainable byte.
+    /// SHA-256 over all trainable state.
     pub checksum: String,
 }
 
-/// Trains a Program from its initial state over a whole schedule and measures it. Runs on the calling thread: trials are what runs side by side.
+/// Trains a Program from its initial state for a complete schedule and then measures it. Runs on the calling thread: a search runs trials in
+/// parallel.
 pub fn trial(
     program: Arc<Program>,
-    train: &Known,
-    measured: &Known,
+    train: &CachedSamples,
+    measured: &CachedSamples,
     schedule: Schedule,
     seed: u64,
     control: &Control,
-) -> Result<TrialFound, ExecError> {
+) -> Result<TrialResult, ExecError> {
     let options = TrainOptions { schedule, seed, augment: Augment::default(), cache_bytes: 0, threads: 1 };
     let mut trainer = Trainer::new(program, train.samples.clone(), options)?;
-    if let Some(kept) = train.kept.as_ref().filter(|k| k.fits(trainer.executor())) {
-        trainer.use_kept(kept.clone())?;
+    if let Some(cache) = train.cache.as_ref().filter(|c| c.fits(trainer.executor())) {
+        trainer.use_cache(cache.clone())?;
     }
     let done = trainer.run(schedule.steps, control)?.steps;
     if done < schedule.steps {
@@ -47,9 +50,9 @@ pub fn trial(
     measure(trainer.executor().clone(), measured, control)
 }
 
-fn measure(mut executor: Executor, measured: &Known, control: &Control) -> Result<TrialFound, ExecError> {
-    let Known { samples, kept } = measured;
-    let kept = kept.as_ref().filter(|k| k.fits(&executor));
+fn measure(mut executor: Executor, measured: &CachedSamples, control: &Control) -> Result<TrialResult, ExecError> {
+    let CachedSamples { samples, cache } = measured;
+    let cache = cache.as_ref().filter(|c| c.fits(&executor));
     let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
     let (mut correct, mut loss) = (0, 0);
     for i in 0..samples.len() {
@@ -57,15 +60,15 @@ fn measure(mut executor: Executor, measured: &Known, control: &Control) -> Resul
             return Err(ExecError::Aborted(executor.steps() as u64));
         }
         let label = samples.label(i);
-        let found = match kept.and_then(|k| Some((k.steps(), k.sample(i)?))) {
-            Some((steps, kept)) => executor.evaluate_kept(steps, kept, label)?,
+        let result = match cache.and_then(|c| Some((c.steps(), c.sample(i)?))) {
+            Some((steps, activations)) => executor.evaluate_kept(steps, activations, label)?,
             None => {
                 samples.read(i, &mut sample)?;
                 executor.evaluate(&sample, label)?
             }
         };
-        correct += usize::from(found.predicted as usize == label);
-        loss += i64::from(found.loss);
+        correct += usize::from(result.predicted as usize == label);
+        loss += i64::from(result.loss);
     }
-    Ok(TrialFound { correct, loss, checksum: checksum(executor.state()) })
+    Ok(TrialResult { correct, loss, checksum: checksum(executor.state()) })
 }

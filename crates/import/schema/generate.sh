@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes src/tflite/schema.rs from tflite.fbs. Needs `cargo install planus-cli --version 1.3.0`.
-# The derives of serde are taken out: nothing here is serialised. tests/schema.rs says when the output is stale.
+# The derives of serde are removed, since nothing is serialised. tests/schema.rs fails when the output is stale.
 set -eu
 cd "$(dirname "$0")"
 out=../src/tflite/schema.rs

@@ -2,7 +2,8 @@ use std::fmt;
 
 use tinytrain_ir::IrError;
 
-/// Why a model was not imported. `code()` is stable; the message names the file, the place in it and what would help.
+/// Why a model was not imported. `code()` is stable; the message names the file, the place in it and, where possible, a
+/// remedy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ImportError {
     /// Neither a `.tflite` nor a `.pkl`.
@@ -13,17 +14,17 @@ pub enum ImportError {
         /// What it looks like.
         what: String,
     },
-    /// Damaged, truncated, or at odds with itself.
+    /// A damaged, truncated or inconsistent file.
     #[error("{file}: {}the file is damaged: {what}", colon(operator))]
     Malformed {
         /// The file.
         file: String,
-        /// The operator, where the damage has one.
+        /// The operator in which the damage was found, if any.
         operator: Option<Box<Operator>>,
         /// What is wrong.
         what: String,
     },
-    /// A sound model with something in it that is not supported.
+    /// A valid model that uses an unsupported feature.
     #[error("{file}: {}{what}", colon(operator))]
     Unsupported {
         /// The file.
@@ -41,33 +42,33 @@ pub enum ImportError {
         /// The operator.
         operator: Box<Operator>,
     },
-    /// A pickle that asks for a name beyond the four that arrays are made of. Nothing was called.
+    /// A pickle that refers to a name other than the four that numpy arrays need. Nothing was called.
     #[error(
-        "{file}: the pickle asks for '{global}', refused: a model holds numpy arrays and plain data \
-         (only _reconstruct, ndarray, dtype and _codecs.encode are known, and nothing is ever called)"
+        "{file}: the pickle refers to '{global}', which is rejected: a model consists of numpy arrays and plain data \
+         (only _reconstruct, ndarray, dtype and _codecs.encode are accepted, and nothing is ever called)"
     )]
     Global {
         /// The file.
         file: String,
-        /// The name it asked for.
+        /// The name it refers to.
         global: String,
     },
-    /// Options that do not fit the model.
+    /// Options that do not match the model.
     #[error("{file}: {what}")]
     Options {
         /// The file.
         file: String,
-        /// What does not fit.
+        /// The mismatch.
         what: String,
     },
-    /// The arithmetic does not cover the model.
+    /// A model that is not covered by the arithmetic.
     #[error("{file}: {}", graph_message(operator, source))]
     Graph {
         /// The file.
         file: String,
         /// The operator, unless the whole graph is meant.
         operator: Option<Box<Operator>>,
-        /// What the builder said.
+        /// The error of the graph builder.
         source: IrError,
     },
 }
@@ -86,7 +87,7 @@ impl ImportError {
         }
     }
 
-    /// The operator it happened at, if at one.
+    /// The operator that caused the error, if one did.
     pub fn operator(&self) -> Option<&Operator> {
         match self {
             Self::Malformed { operator, .. } | Self::Unsupported { operator, .. } | Self::Graph { operator, .. } => {
@@ -98,16 +99,16 @@ impl ImportError {
     }
 }
 
-/// An operator of the file, as messages name it: `operator 17 (TRANSPOSE_CONV, tensors 31 -> 32)`.
+/// An operator of the file. Displayed as `operator 17 (TRANSPOSE_CONV, tensors 31 -> 32)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// Its index in the file; in a `.pkl`, where there is none, its place in order of execution.
+    /// Its index in the file; in a `.pkl`, which has no indices, its position in order of execution.
     pub index: usize,
-    /// The operator's name, or the module's.
+    /// The name of the operator or module.
     pub name: String,
-    /// Tensors it reads, constants left out.
+    /// Tensors it reads, without constants.
     pub inputs: Vec<usize>,
-    /// Tensors it yields.
+    /// Tensors it writes.
     pub outputs: Vec<usize>,
 }
 
@@ -121,7 +122,7 @@ impl fmt::Display for Operator {
     }
 }
 
-/// At most six indices.
+/// The indices as text, at most six of them.
 fn list(indices: &[usize]) -> String {
     let mut text = indices.iter().take(6).map(usize::to_string).collect::<Vec<_>>().join(", ");
     if indices.len() > 6 {
@@ -134,7 +135,7 @@ fn colon(operator: &Option<Box<Operator>>) -> String {
     operator.as_ref().map_or(String::new(), |o| format!("{o}: "))
 }
 
-/// The builder names the operator by its index; where more is known of it, that is said instead.
+/// The builder's message names the operator by its index only; the full description replaces that if it is available.
 fn graph_message(operator: &Option<Box<Operator>>, source: &IrError) -> String {
     match (operator, source) {
         (Some(o), IrError::Unsupported { what, .. }) => format!("{o}: {what}"),
@@ -142,7 +143,7 @@ fn graph_message(operator: &Option<Box<Operator>>, source: &IrError) -> String {
     }
 }
 
-/// What went wrong, before file and operator are known.
+/// An error before the file and the operator are known.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Malformed(String),
@@ -182,7 +183,7 @@ pub(crate) fn unsupported<T>(what: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Unsupported(what.into()))
 }
 
-/// A name out of an untrusted file: printable and short.
+/// A name from an untrusted file, made printable and cut to 120 characters.
 pub(crate) fn printable(name: &str) -> String {
     let cut: String = name.chars().take(120).collect();
     cut.escape_debug().to_string()

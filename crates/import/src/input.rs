@@ -3,13 +3,13 @@ use tinytrain_spec::arith::round_half_up;
 
 use crate::ImportError;
 
-/// What a model expects of an image: `real = (pixel - mean[c]) / std[c]` for a pixel 0..255; one entry, or one a
-/// channel.
+/// The input normalisation of an image model: `real = (pixel - mean[c]) / std[c]` for a pixel 0..255. Both have one
+/// entry for all channels, or one per channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalisation {
-    /// The pixel that stands for 0.
+    /// Mean, in pixel values.
     pub mean: Vec<f64>,
-    /// Pixels that make 1.
+    /// Standard deviation, in pixel values.
     pub std: Vec<f64>,
 }
 
@@ -20,13 +20,14 @@ pub struct Input {
     pub shape: Shape,
     /// Quantisation of the graph's input.
     pub quant: Quant,
-    /// The tensor's index in a `.tflite`: what QUANTIZE yields, where the file's own input is float or uint8.
+    /// The tensor's index in a `.tflite`: the output of QUANTIZE, if the file's own input is float or uint8.
     pub source: Option<usize>,
-    /// What the tables were made from.
+    /// The normalisation from which the tables were computed.
     pub normalisation: Normalisation,
-    /// False if the caller stated the normalisation: a guess is worth printing.
+    /// Whether the normalisation was guessed rather than given by the caller.
     pub guessed: bool,
-    /// The int8 value of each pixel 0..255, one table a channel.
+    /// The int8 value of each pixel 0..255, one table per channel (fewer if they are all the same, see
+    /// [`Input::table`]).
     pub tables: Vec<[i8; 256]>,
 }
 
@@ -36,10 +37,10 @@ impl Normalisation {
         Self { mean: vec![mean], std: vec![std] }
     }
 
-    /// A file does not say what its reals mean. What int8 can hold at the input's quantisation tells: calibration
-    /// spreads it over the reals that were fed. Within 2 % of -1..1, 0..1, 0..255 or -128..127 it is that convention.
-    /// Any other range is taken as the image of 0..255 as well, so that a pixel becomes `pixel - 128`; the caller who
-    /// knows better says so in `Options`.
+    /// Guesses the normalisation, which a file does not state, from the range of reals that int8 covers with the
+    /// input's quantisation: calibration fits it to the values that were fed to the model. A range within 2 % of -1..1,
+    /// 0..1, 0..255 or -128..127 is taken as that convention. Any other range is assumed to correspond to 0..255 too, so
+    /// that a pixel becomes `pixel - 128`; callers who know better set it in [`ImportOptions`](crate::ImportOptions).
     pub fn guess(quant: Quant) -> Self {
         let low = (-128 - quant.zero) as f64 * quant.scale;
         let width = 255.0 * quant.scale;
@@ -57,10 +58,10 @@ impl Normalisation {
         }
     }
 
-    /// The int8 value of each pixel for channel `c`: `round((pixel - mean) / std / scale) + zero`, saturating; but
-    /// `pixel - 128` throughout if that is nowhere off by more than 3/4. Then pixels and int8 values are one to one but
-    /// for a fraction of a level, and rounding would merge two grey levels somewhere (with `pixel - 127.5`, as in -1..1
-    /// at zero point 0, perhaps everywhere).
+    /// The int8 value of each pixel for channel `c`: `round((pixel - mean) / std / scale) + zero`, saturating; or
+    /// `pixel - 128` for all pixels if that differs from the exact value by at most 3/4 everywhere. In that case pixels
+    /// and int8 values correspond one to one up to a fraction of a level, and rounding would merge grey levels (one
+    /// pair at least; with `pixel - 127.5`, as in -1..1 at zero point 0, perhaps every pair).
     fn table(&self, c: usize, quant: Quant) -> [i8; 256] {
         let pick = |v: &[f64]| v.get(c).or(v.first()).copied().unwrap_or(1.0);
         let (mean, std) = (pick(&self.mean), pick(&self.std));
@@ -71,8 +72,11 @@ impl Normalisation {
         })
     }
 
-    /// The tables of an input's channels, at least one. Where mean and deviation are the same for all channels they serve an input with many channels,
-    /// which is no image, by at most four, so that memory stays bounded. An error says in words why the normalisation does not fit the channels.
+    /// The tables of an input's channels, at least one. If mean and standard deviation are the same for all channels, there
+    /// are at most four tables: an input with more channels is not an image, and sharing tables bounds the memory.
+    ///
+    /// # Errors
+    /// The reason, in words, why the normalisation does not match the channels.
     pub fn tables(&self, channels: usize, quant: Quant) -> Result<Vec<[i8; 256]>, String> {
         self.check(channels)?;
         let uniform = self.mean.len() == 1 && self.std.len() == 1;
@@ -87,14 +91,14 @@ impl Normalisation {
         let fits = |v: &[f64]| v.len() == 1 || v.len() == channels;
         if !fits(&self.mean) || !fits(&self.std) {
             return Err(format!(
-                "the normalisation has {} means and {} deviations; the model has {channels} input channels",
+                "the normalisation has {} means and {} standard deviations; the model has {channels} input channels",
                 self.mean.len(),
                 self.std.len()
             ));
         }
         match self.mean.iter().all(|m| m.is_finite()) && self.std.iter().all(|s| s.is_finite() && *s > 0.0) {
             true => Ok(()),
-            false => Err("the normalisation's means must be finite and its deviations positive".into()),
+            false => Err("the means of the normalisation must be finite and its standard deviations positive".into()),
         }
     }
 }
@@ -113,7 +117,7 @@ impl Input {
         Ok(Self { shape, quant, source, normalisation, guessed: stated.is_none(), tables })
     }
 
-    /// The table of a channel.
+    /// The table of channel `c`, 256 entries.
     pub fn table(&self, c: usize) -> &[i8; 256] {
         &self.tables[c.min(self.tables.len() - 1)]
     }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use common::pickled::zip;
 use common::{Random, SHARED, pickled, shared, small};
-use tinytrain_import::{Options, import};
+use tinytrain_import::{ImportOptions, import};
 
 /// Counts what a thread holds, and the most it held.
 struct Counting;
@@ -42,7 +42,7 @@ static COUNTING: Counting = Counting;
 fn try_import(name: &str, bytes: &[u8]) -> bool {
     let before = HELD.get();
     PEAK.set(before);
-    let result = import(name, bytes, &Options::default());
+    let result = import(name, bytes, &ImportOptions::default());
     let held = PEAK.get() - before;
     assert!(held <= 24 * bytes.len() + (1 << 18), "{name}: {held} bytes for a file of {}", bytes.len());
     match result {
@@ -151,7 +151,7 @@ fn aliased_weights_are_not_copied_without_end() {
     n.model.operator_codes.as_mut().unwrap().truncate(1);
     n.graph().operators.as_mut().unwrap().iter_mut().for_each(|o| o.code = 0);
     let bytes = n.bytes();
-    let e = import("alias.tflite", &bytes, &Options::default()).unwrap_err();
+    let e = import("alias.tflite", &bytes, &ImportOptions::default()).unwrap_err();
     assert!(e.to_string().contains("over and over"), "{e}");
     assert!(!try_import("alias.tflite", &bytes));
 }
@@ -160,7 +160,7 @@ fn aliased_weights_are_not_copied_without_end() {
 fn noise_is_neither_format() {
     let mut random = Random(3);
     let noise: Vec<u8> = (0..10 << 20).map(|_| random.next(256) as u8).collect();
-    let e = import("noise.bin", &noise, &Options::default()).unwrap_err();
+    let e = import("noise.bin", &noise, &ImportOptions::default()).unwrap_err();
     assert_eq!(e.code(), "MODEL_FORMAT");
     assert!(e.to_string().starts_with("noise.bin: not a .tflite and not a .pkl model: its first bytes are"), "{e}");
     for prefix in [&b"\0\0\0\0TFL3"[..], b"\x1c\0\0\0TFL3", b"PK\x03\x04"] {
@@ -169,7 +169,7 @@ fn noise_is_neither_format() {
         assert!(!try_import("noise.bin", &marked));
     }
     for (bytes, says) in [(&b""[..], "empty"), (b"\x80\x04abc", "bare pickle"), (b"version https://git-lfs", "LFS")] {
-        let e = import("f", bytes, &Options::default()).unwrap_err();
+        let e = import("f", bytes, &ImportOptions::default()).unwrap_err();
         assert!(e.to_string().contains(says), "{e}");
     }
 }

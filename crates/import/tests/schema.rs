@@ -1,4 +1,4 @@
-//! Says when the generated accessors are older than the schema.
+//! Fails when the generated accessors are older than the schema.
 
 /// As POSIX `cksum` computes it.
 fn cksum(bytes: &[u8]) -> u32 {

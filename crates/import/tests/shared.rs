@@ -4,7 +4,7 @@
 mod common;
 
 use common::shared;
-use tinytrain_import::{Imported, Options, import};
+use tinytrain_import::{ImportOptions, Imported, import};
 use tinytrain_ir::Shape;
 
 struct Expected {
@@ -71,14 +71,14 @@ const EXPECTED: [Expected; 6] = [
     },
 ];
 
-fn open(e: &Expected, options: &Options) -> Option<Imported> {
+fn open(e: &Expected, options: &ImportOptions) -> Option<Imported> {
     Some(import(e.file, &shared(e.file)?, options).unwrap())
 }
 
 #[test]
 fn counts_are_the_published_ones() {
     for e in &EXPECTED {
-        let Some(m) = open(e, &Options::default()) else { return };
+        let Some(m) = open(e, &ImportOptions::default()) else { return };
         let layers = &m.graph.layers;
         let counted = if e.ends.is_none() { &layers[..layers.len() - 1] } else { &layers[..] };
         assert_eq!(m.input.shape, e.input, "{}", e.file);
@@ -95,7 +95,7 @@ fn counts_are_the_published_ones() {
 #[test]
 fn pixels_become_what_the_models_were_calibrated_with() {
     for e in &EXPECTED {
-        let Some(m) = open(e, &Options::default()) else { return };
+        let Some(m) = open(e, &ImportOptions::default()) else { return };
         // All six: one int8 value a grey level.
         for c in 0..e.input.c {
             assert!((0..256).all(|p| m.input.table(c)[p] as i32 == p as i32 - 128), "{}", e.file);
@@ -113,7 +113,7 @@ fn pixels_become_what_the_models_were_calibrated_with() {
 fn a_pkl_is_built_at_any_size() {
     for e in EXPECTED.iter().filter(|e| e.ends.is_none()) {
         for size in [[96, 96], [160, 160], [50, 73], [1, 1]] {
-            let Some(m) = open(e, &Options { input: Some(size), ..Options::default() }) else { return };
+            let Some(m) = open(e, &ImportOptions { input: Some(size), ..ImportOptions::default() }) else { return };
             assert_eq!([m.input.shape.h, m.input.shape.w], size);
             let weights: usize = m.graph.layers.iter().map(|l| l.weights.len()).sum();
             let last = m.graph.layers.last().unwrap().weights.len();
@@ -124,7 +124,7 @@ fn a_pkl_is_built_at_any_size() {
 
 #[test]
 fn a_transpose_and_two_means_keep_the_layout() {
-    let Some(m) = open(&EXPECTED[2], &Options::default()) else { return };
+    let Some(m) = open(&EXPECTED[2], &ImportOptions::default()) else { return };
     // TRANSPOSE (13) and the mean over columns in NCHW (60) have other bytes than the graph's tensors, so nothing
     // carries their index.
     let sources: Vec<usize> = m.graph.tensors.iter().filter_map(|t| t.source).collect();

@@ -4,22 +4,22 @@ mod common;
 
 use common::schema::tflite::*;
 use common::*;
-use tinytrain_import::{ImportError, Imported, Normalisation, Options as Choice, import, supported_ops};
+use tinytrain_import::{ImportError, ImportOptions, Imported, Normalisation, import, supported_ops};
 use tinytrain_ir::{Op, Quant, Shape};
 
 fn open(net: &Net) -> Result<Imported, ImportError> {
-    import("nets/tiny.tflite", &net.bytes(), &Choice::default())
+    import("nets/tiny.tflite", &net.bytes(), &ImportOptions::default())
 }
 
 /// The message and the code of a refusal.
-fn refused(net: &Net) -> (String, &'static str) {
+fn rejection(net: &Net) -> (String, &'static str) {
     let e = open(net).expect_err("it was imported");
     (e.to_string(), e.code())
 }
 
 #[track_caller]
-fn assert_refused(net: &Net, code: &str, says: &str) {
-    let (message, actual) = refused(net);
+fn assert_rejected(net: &Net, code: &str, says: &str) {
+    let (message, actual) = rejection(net);
     assert!(message.starts_with("nets/tiny.tflite: ") && message.contains(says), "{message}");
     assert_eq!(actual, code, "{message}");
 }
@@ -110,8 +110,8 @@ fn fully_connected_is_a_convolution_on_one_pixel() {
     assert_eq!(sources, [Some(0), None, Some(2)]);
     let m = open(&build(true, 4, &[1, 2, 3, 5])).unwrap();
     assert_eq!(ops(&m), ["conv"]);
-    assert_refused(&build(false, 4, &[6, 5]), "MODEL_UNSUPPORTED", "batch size 6");
-    assert_refused(&build(false, 4, &[1, 5]), "MODEL_UNSUPPORTED", "4 features");
+    assert_rejected(&build(false, 4, &[6, 5]), "MODEL_UNSUPPORTED", "batch size 6");
+    assert_rejected(&build(false, 4, &[1, 5]), "MODEL_UNSUPPORTED", "4 features");
 }
 
 #[test]
@@ -138,10 +138,10 @@ fn pools_and_means() {
         assert_eq!(ops(&m), nodes, "{axes:?}");
         assert!(m.graph.tensor(m.graph.outputs[0]).source == Some(2));
     }
-    assert_refused(&mean(&[1, 4, 4, 3], &[2], &[1, 4, 3]), "MODEL_UNSUPPORTED", "4 columns alone");
-    assert_refused(&mean(&[1, 4, 5, 3], &[3], &[1, 4, 5]), "MODEL_UNSUPPORTED", "MEAN over the axes [3]");
-    assert_refused(&mean(&[1, 4, 5, 3], &[1, 7], &[1, 3]), "MODEL_MALFORMED", "its axes are [1, 7]");
-    assert_refused(&mean(&[1, 4, 5, 3], &[1, 2], &[1, 4]), "MODEL_MALFORMED", "declared");
+    assert_rejected(&mean(&[1, 4, 4, 3], &[2], &[1, 4, 3]), "MODEL_UNSUPPORTED", "even number of columns (4)");
+    assert_rejected(&mean(&[1, 4, 5, 3], &[3], &[1, 4, 5]), "MODEL_UNSUPPORTED", "MEAN over the axes [3]");
+    assert_rejected(&mean(&[1, 4, 5, 3], &[1, 7], &[1, 3]), "MODEL_MALFORMED", "its axes are [1, 7]");
+    assert_rejected(&mean(&[1, 4, 5, 3], &[1, 2], &[1, 4]), "MODEL_MALFORMED", "declared");
 }
 
 #[test]
@@ -154,13 +154,13 @@ fn transposes_that_move_nothing_or_lead_to_a_mean() {
         (n, y)
     };
     let (mut n, y) = build(&[0, 3, 1, 2], &[1, 4, 3, 5]);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "tensor 2 is transposed");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "tensor 2 is transposed");
     let axes = n.ints(&[2], &[2, 3]);
     let z = n.activation(&[1, 4], 0.02, 0);
     n.op(op::MEAN, &[y, axes], &[z], None);
     assert_eq!(ops(&open(&n).unwrap()), ["mean"]);
     let (n, _) = build(&[0, 1, 2, 2], &[1, 3, 5, 5]);
-    assert_refused(&n, "MODEL_MALFORMED", "its permutation");
+    assert_rejected(&n, "MODEL_MALFORMED", "its permutation");
     let mut n = Net::new(&[1, 1, 1, 4]);
     let p = n.ints(&[4], &[0, 3, 1, 2]);
     let y = n.activation(&[1, 4, 1, 1], 1.0 / 64.0, 3);
@@ -179,15 +179,15 @@ fn pad_is_spatial_and_constant() {
     };
     let m = open(&build(&[0, 0, 1, 2, 3, 0, 0, 0], &[1, 6, 7, 2])).unwrap();
     assert_eq!(m.graph.nodes[0].op, Op::Pad { top: 1, left: 3 });
-    assert_refused(&build(&[0, 0, 1, 2, 3, 0, 0, 1], &[1, 6, 7, 3]), "MODEL_UNSUPPORTED", "PAD of the batch");
-    assert_refused(&build(&[0, 0, -1, 2, 3, 0, 0, 0], &[1, 4, 7, 2]), "MODEL_MALFORMED", "paddings");
+    assert_rejected(&build(&[0, 0, 1, 2, 3, 0, 0, 1], &[1, 6, 7, 3]), "MODEL_UNSUPPORTED", "PAD of the batch");
+    assert_rejected(&build(&[0, 0, -1, 2, 3, 0, 0, 0], &[1, 4, 7, 2]), "MODEL_MALFORMED", "paddings");
     let mut n = build(&[0; 8], &[1, 3, 4, 2]);
     let constant = n.tensor(1).buffer;
     n.tensor(1).buffer = 0;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "not constant");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "not constant");
     n.tensor(1).buffer = constant;
     n.model.operator_codes.as_mut().unwrap()[0].code = op::PADV2;
-    assert_refused(&n, "MODEL_OPERATOR", "PADV2");
+    assert_rejected(&n, "MODEL_OPERATOR", "PADV2");
 }
 
 #[test]
@@ -211,11 +211,11 @@ fn reshape_add_and_concatenation() {
     };
     assert_eq!(open(&axis(1, &[1, 4, 3, 4])).unwrap().graph.nodes[0].op, Op::Concat(0));
     assert_eq!(open(&axis(-2, &[1, 2, 6, 4])).unwrap().graph.nodes[0].op, Op::Concat(1));
-    assert_refused(&axis(0, &[2, 2, 3, 4]), "MODEL_UNSUPPORTED", "batch");
-    assert_refused(&axis(9, &[1, 2, 3, 8]), "MODEL_MALFORMED", "axis");
+    assert_rejected(&axis(0, &[2, 2, 3, 4]), "MODEL_UNSUPPORTED", "batch");
+    assert_rejected(&axis(9, &[1, 2, 3, 8]), "MODEL_MALFORMED", "axis");
     let mut n = axis(3, &[1, 2, 3, 8]);
     n.tensor(1).quantisation = Some(Box::new(quantisation(&[0.5], &[0], 0)));
-    assert_refused(&n, "MODEL_UNSUPPORTED", "quantised differently");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "quantised differently");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn float_and_uint8_edges_are_dropped() {
         // The same in the middle.
         let back = n.activation(&[1, 2, 2, 2], 1.0, 0);
         n.op(op::QUANTIZE, &[out], &[back], None);
-        assert_refused(&n, "MODEL_UNSUPPORTED", "in the middle");
+        assert_rejected(&n, "MODEL_UNSUPPORTED", "only at the end");
     }
 }
 
@@ -261,10 +261,10 @@ fn softmax_comes_last() {
     let mut n = small();
     let y = n.activation(&[1, 2], 1.0 / 256.0, -128);
     n.op(op::RELU, &[last], &[y], None);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "SOFTMAX is supported as the last operator only");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "SOFTMAX is supported as the last operator only");
     let mut n = small();
     n.tensor(last).quantisation.as_mut().unwrap().zero_point = Some(vec![0]);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "(SOFTMAX, tensors");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "(SOFTMAX, tensors");
 }
 
 #[test]
@@ -283,25 +283,25 @@ fn an_unknown_operator_is_named_with_its_place_and_with_what_is_known() {
     let codes = n.model.operator_codes.as_mut().unwrap();
     *codes.last_mut().unwrap() =
         OperatorCode { old_code: 32, custom: Some("Evil\n\u{1b}[2J".into()), version: 1, code: op::CUSTOM };
-    assert_refused(&n, "MODEL_OPERATOR", "CUSTOM 'Evil\\n\\u{1b}[2J'");
+    assert_rejected(&n, "MODEL_OPERATOR", "CUSTOM 'Evil\\n\\u{1b}[2J'");
     n.model.operator_codes.as_mut().unwrap().last_mut().unwrap().code = 4000;
-    assert_refused(&n, "MODEL_OPERATOR", "number 4000");
+    assert_rejected(&n, "MODEL_OPERATOR", "number 4000");
 }
 
 #[test]
-fn types_other_than_int8_are_refused() {
+fn types_other_than_int8_are_rejected() {
     for (dtype, says) in [(FLOAT32, "computes in float32"), (UINT8, "uint8"), (INT16, "int16"), (INT32, "int32")] {
         let mut n = single(&[1, 2, 2, 2], &[1, 2, 2, 2], op::RELU, None);
         n.tensor(1).dtype = dtype;
-        assert_refused(&n, "MODEL_UNSUPPORTED", says);
+        assert_rejected(&n, "MODEL_UNSUPPORTED", says);
         n.tensor(0).dtype = dtype;
-        assert_refused(&n, "MODEL_UNSUPPORTED", says);
+        assert_rejected(&n, "MODEL_UNSUPPORTED", says);
     }
     let mut n = conv_net(SAME, 2, 3, &[1, 4, 3, 4]);
     n.tensor(2).dtype = INT64;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "its biases, tensor 2, are int64");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "its biases, tensor 2, are int64");
     n.tensor(1).dtype = UINT8;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "its weights, tensor 1, are uint8");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "its weights, tensor 1, are uint8");
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn shapes_are_fixed_and_the_batch_is_one() {
     n.tensor(0).shape_signature = Some(vec![-1, 2, 2, 2]);
     assert!(open(&n).is_ok(), "a dynamic batch of 1");
     n.tensor(0).shape_signature = Some(vec![-1, -1, 2, 2]);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "dynamic shape");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "dynamic shape");
     for (dims, says) in [
         (&[1, -1, 2, 2][..], "dynamic shape"),
         (&[4, 2, 2, 2], "batch size 4"),
@@ -323,12 +323,12 @@ fn shapes_are_fixed_and_the_batch_is_one() {
     ] {
         let mut n = base();
         n.tensor(0).shape = Some(dims.to_vec());
-        assert_refused(&n, "MODEL_UNSUPPORTED", says);
+        assert_rejected(&n, "MODEL_UNSUPPORTED", says);
     }
 }
 
 #[test]
-fn convolutions_outside_of_the_arithmetic_are_refused() {
+fn convolutions_outside_the_arithmetic_are_rejected() {
     let base = || conv_net(SAME, 2, 3, &[1, 4, 3, 4]);
     fn options(n: &mut Net) -> &mut Conv {
         match &mut n.last_op().options {
@@ -338,102 +338,105 @@ fn convolutions_outside_of_the_arithmetic_are_refused() {
     }
     let mut n = base();
     options(&mut n).dilation_w = 2;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "a dilation of 1x2");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "a dilation of 1x2");
     let mut n = base();
     options(&mut n).activation = 4;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "fused activation 4");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "fused activation 4");
     let mut n = base();
     options(&mut n).stride_h = 0;
-    assert_refused(&n, "MODEL_MALFORMED", "its stride is 0");
+    assert_rejected(&n, "MODEL_MALFORMED", "its stride is 0");
     let mut n = base();
     options(&mut n).padding = 2;
-    assert_refused(&n, "MODEL_MALFORMED", "its padding");
+    assert_rejected(&n, "MODEL_MALFORMED", "its padding");
     let mut n = base();
     n.tensor(1).sparsity = Some(Box::new(Unread {}));
-    assert_refused(&n, "MODEL_UNSUPPORTED", "sparse");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "sparse");
     let mut n = base();
     n.tensor(1).buffer = 0;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "not constant");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "not constant");
     let mut n = base();
     n.tensor(1).quantisation.as_mut().unwrap().zero_point = Some(vec![0, 0, 1, 0]);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "zero point other than 0");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "zero point other than 0");
     let mut n = base();
     n.tensor(1).quantisation.as_mut().unwrap().dimension = 3;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "along dimension 3");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "along dimension 3");
     let mut n = base();
     n.tensor(1).quantisation.as_mut().unwrap().scale = Some(vec![0.1, f32::NAN, 0.1, 0.1]);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "operator 0 (CONV_2D, tensors 0 -> 3): channel 1");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "operator 0 (CONV_2D, tensors 0 -> 3): channel 1");
     let mut n = base();
     n.model.buffers.as_mut().unwrap()[1].data.as_mut().unwrap()[5] = 0x80;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "-128");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "-128");
     let mut n = base();
     n.model.buffers.as_mut().unwrap()[2].data = Some([0xff, 0xff, 0xff, 0x7f].repeat(4));
-    assert_refused(&n, "MODEL_UNSUPPORTED", "beyond 32 bits");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "beyond 32 bits");
     let mut n = base();
     n.model.buffers.as_mut().unwrap()[1].offset = 4096;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "2 GB");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "2 GB");
     let mut n = base();
     n.tensor(0).shape = Some(vec![1, 7, 6, 4]);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "grouped convolution (2 groups)");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "grouped convolution (2 groups)");
     let mut n = base();
     n.last_op().options = None;
-    assert_refused(&n, "MODEL_MALFORMED", "options");
+    assert_rejected(&n, "MODEL_MALFORMED", "options");
 }
 
 #[test]
-fn a_file_at_odds_with_itself_is_refused() {
+fn an_inconsistent_file_is_rejected() {
     let base = || conv_net(SAME, 2, 3, &[1, 4, 3, 4]);
-    assert_refused(&conv_net(SAME, 2, 3, &[1, 4, 4, 4]), "MODEL_MALFORMED", "declared as 4x4x4");
+    assert_rejected(&conv_net(SAME, 2, 3, &[1, 4, 4, 4]), "MODEL_MALFORMED", "declared as 4x4x4");
     let mut n = base();
     n.tensor(1).shape = Some(vec![4, 3, 3, 2]);
-    assert_refused(&n, "MODEL_MALFORMED", "its weights, tensor 1, have the shape [4, 3, 3, 2] and 48 bytes");
+    assert_rejected(&n, "MODEL_MALFORMED", "its weights, tensor 1, have the shape [4, 3, 3, 2] and 48 bytes");
     let mut n = base();
     n.tensor(1).buffer = 77;
-    assert_refused(&n, "MODEL_MALFORMED", "buffer 77 of 3");
+    assert_rejected(&n, "MODEL_MALFORMED", "buffer 77 of 3");
     let mut n = base();
     n.last_op().code = 9;
-    assert_refused(&n, "MODEL_MALFORMED", "operator code 9 of 1");
+    assert_rejected(&n, "MODEL_MALFORMED", "operator code 9 of 1");
     let mut n = base();
     n.last_op().inputs = Some(vec![0, 1, 900]);
-    assert_refused(&n, "MODEL_MALFORMED", "tensor 900 of 4");
+    assert_rejected(&n, "MODEL_MALFORMED", "tensor 900 of 4");
     let mut n = base();
     n.last_op().inputs = Some(vec![3, 1, 2]);
-    assert_refused(&n, "MODEL_MALFORMED", "tensor 3 is read before");
+    assert_rejected(&n, "MODEL_MALFORMED", "tensor 3 is read before");
     let mut n = base();
     n.last_op().outputs = Some(vec![0]);
-    assert_refused(&n, "MODEL_MALFORMED", "writes tensor 0");
+    assert_rejected(&n, "MODEL_MALFORMED", "writes tensor 0");
     let mut n = base();
     n.last_op().inputs = Some(vec![-1, 1, 2]);
-    assert_refused(&n, "MODEL_MALFORMED", "its input 0 is missing");
+    assert_rejected(&n, "MODEL_MALFORMED", "its input 0 is missing");
     let mut n = base();
     n.graph().outputs = Some(vec![]);
-    assert_refused(&n, "MODEL_MALFORMED", "no output");
+    assert_rejected(&n, "MODEL_MALFORMED", "no output");
     let mut n = base();
     n.graph().inputs = Some(vec![0, 0]);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "2 inputs");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "2 inputs");
     let mut n = base();
     let second = n.graph().clone();
     n.model.subgraphs.as_mut().unwrap().push(second);
-    assert_refused(&n, "MODEL_UNSUPPORTED", "2 subgraphs");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "2 subgraphs");
     let mut n = base();
     n.model.version = 2;
-    assert_refused(&n, "MODEL_UNSUPPORTED", "format version 2");
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "format version 2");
 }
 
 #[test]
 fn the_caller_may_state_the_normalisation_but_not_the_size() {
     let n = single(&[1, 2, 3, 3], &[1, 2, 3, 3], op::RELU, None);
     let stated = Normalisation { mean: vec![120.0, 110.0, 100.0], std: vec![60.0, 60.0, 30.0] };
-    let choice = Choice { normalisation: Some(stated), input: Some([2, 3]) };
+    let choice = ImportOptions { normalisation: Some(stated), input: Some([2, 3]) };
     let m = import("a.tflite", &n.bytes(), &choice).unwrap();
     assert!(!m.input.guessed && m.input.tables.len() == 3);
     // (120 - 120) / 60 * 64 + 3, and a whole deviation above it.
     assert_eq!((m.input.table(0)[120], m.input.table(0)[180], m.input.table(2)[130]), (3, 67, 67));
     assert_eq!((m.input.table(2)[0], m.input.table(2)[255]), (-128, 127));
     for bad in [
-        Choice { input: Some([3, 3]), ..Choice::default() },
-        Choice { normalisation: Some(Normalisation { mean: vec![0.0; 2], std: vec![1.0] }), ..Choice::default() },
-        Choice { normalisation: Some(Normalisation::uniform(0.0, 0.0)), ..Choice::default() },
+        ImportOptions { input: Some([3, 3]), ..ImportOptions::default() },
+        ImportOptions {
+            normalisation: Some(Normalisation { mean: vec![0.0; 2], std: vec![1.0] }),
+            ..ImportOptions::default()
+        },
+        ImportOptions { normalisation: Some(Normalisation::uniform(0.0, 0.0)), ..ImportOptions::default() },
     ] {
         assert_eq!(import("a.tflite", &n.bytes(), &bad).unwrap_err().code(), "MODEL_OPTIONS");
     }

@@ -7,7 +7,7 @@ use tinytrain_spec::softmax::LogitScale;
 
 use crate::{Graph, IrError, Kind, Layer, LayerId, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training};
 
-/// A window over rows and columns: what convolutions and pooling have in common.
+/// The window over rows and columns of a convolution or a pooling op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSpec {
     /// Rows and columns of the window.
@@ -21,7 +21,7 @@ pub struct PoolSpec {
 }
 
 impl PoolSpec {
-    /// LiteRT's SAME: `out = ceil(in / stride)`, the odd row or column of padding below and to the right.
+    /// LiteRT's SAME padding: `out = ceil(in / stride)`; an odd row or column of padding goes below or to the right.
     pub fn same(input: Shape, kernel: [usize; 2], stride: [usize; 2]) -> Self {
         let axis = |n: usize, k: usize, s: usize| {
             let out = n.div_ceil(s.max(1));
@@ -31,7 +31,7 @@ impl PoolSpec {
         Self { kernel, stride, pad: [top, left], out: [oh, ow] }
     }
 
-    /// LiteRT's VALID: no padding.
+    /// LiteRT's VALID padding: none.
     pub fn valid(input: Shape, kernel: [usize; 2], stride: [usize; 2]) -> Self {
         Self::padded(input, kernel, stride, [0; 4])
     }
@@ -47,33 +47,33 @@ impl PoolSpec {
     }
 }
 
-/// What an importer knows of a convolution.
+/// A convolution as an importer describes it.
 #[derive(Clone, Debug)]
 pub struct ConvSpec {
     /// Window.
     pub window: PoolSpec,
     /// Depthwise (output channel `o` reads input channel `o / multiplier`) or full.
     pub depthwise: bool,
-    /// int8 weights, OHWI; depthwise HWC.
+    /// int8 weights: OHWI, or HWC for a depthwise convolution.
     pub weights: Arc<[i8]>,
-    /// int32 biases at `s_x s_w`, one an output channel.
+    /// int32 biases in units of `s_x s_w`, one per output channel.
     pub bias: Arc<[i32]>,
     /// Scale of each output channel's weights.
     pub w_scales: Vec<f64>,
     /// Quantisation of the output.
     pub y: Quant,
-    /// Bounds of the output, from the fused activation.
+    /// Bounds of the int8 output, from the fused activation.
     pub bounds: (i32, i32),
 }
 
-/// Builds a forward graph, an op at a time in order of execution.
+/// Builds a forward graph op by op, in order of execution.
 pub struct GraphBuilder {
     graph: Graph,
     origin: Origin,
 }
 
 impl GraphBuilder {
-    /// A graph with one sample as its input; `source` is the input tensor's index in the file.
+    /// Starts a graph whose input is one sample; `source` is the index of the input tensor in the file.
     pub fn new(name: &str, input: Shape, quant: Quant, source: Option<usize>) -> Result<Self, IrError> {
         let mut b = Self {
             graph: Graph {
@@ -94,7 +94,7 @@ impl GraphBuilder {
         Ok(b)
     }
 
-    /// From here on, nodes are said to come from this operator of the file, yielding this tensor.
+    /// Records that the nodes added from now on come from operator `op` of the file and yield this tensor of it.
     pub fn origin(&mut self, op: usize, tensor: Option<usize>) {
         self.origin = Origin { op: Some(op), tensor };
     }
@@ -104,17 +104,17 @@ impl GraphBuilder {
         self.graph.input
     }
 
-    /// Shape of a tensor.
+    /// The shape of a tensor.
     pub fn shape(&self, t: TensorId) -> Shape {
         self.graph.tensor(t).shape
     }
 
-    /// Quantisation of a tensor.
+    /// The quantisation of a tensor.
     pub fn quant(&self, t: TensorId) -> Quant {
         self.graph.tensor(t).quant().expect("a forward graph holds activations only")
     }
 
-    /// A convolution. Refuses channels whose accumulator could leave int32.
+    /// A convolution. Rejects channels whose accumulator could overflow int32.
     pub fn conv(&mut self, x: TensorId, spec: ConvSpec) -> Result<TensorId, IrError> {
         let (xs, xq) = (self.shape(x), self.quant(x));
         let out_c = spec.bias.len();
@@ -130,7 +130,9 @@ impl GraphBuilder {
             )));
         }
         if spec.depthwise && !out_c.is_multiple_of(xs.c) {
-            return Err(self.unsupported(format!("{out_c} output channels are no multiple of {} input channels", xs.c)));
+            return Err(
+                self.unsupported(format!("{out_c} output channels are not a multiple of {} input channels", xs.c))
+            );
         }
         let index = self.graph.layers.len();
         let mut layer = Layer {
@@ -169,7 +171,7 @@ impl GraphBuilder {
             let (r, b) = self.channel(scale, bias[c], c)?;
             bias[c] = b;
             layer.requant.push(r);
-            // A bias this large has no room for its residual bits (numerics: the channel stays as it is).
+            // A bias this large has no room for its residual bits, so the channel stays frozen.
             layer.live.push(scale >= DEAD_SCALE && b.unsigned_abs() < BIAS_LIMIT as u32);
         }
         layer.bias = bias.into();
@@ -178,8 +180,8 @@ impl GraphBuilder {
         self.push(Op::Conv(LayerId(index as u32)), vec![x], shape, spec.y)
     }
 
-    /// Multiplier and bias of one channel. A dead channel's multiplier is rounded up and its bias scaled down to match, so that the constant the
-    /// channel yields stays right and the multiplier is never 0.
+    /// Multiplier and bias of one channel. The multiplier of a dead channel is rounded up and its bias scaled down to match: the constant that the
+    /// channel yields stays correct, and the multiplier is never 0.
     fn channel(&self, scale: f64, bias: i32, c: usize) -> Result<(Requant, i32), IrError> {
         let requant = Requant::from_scale(scale)
             .filter(|_| scale > 0.0)
@@ -200,7 +202,7 @@ impl GraphBuilder {
         for (i, &w) in layer.weights.iter().enumerate() {
             let o = if layer.depthwise { i % out_c } else { i / per };
             let ends = [(-128 - zero) as i64 * w as i64, (127 - zero) as i64 * w as i64];
-            // Either end may be the larger; a tap outside the sample adds 0, which lies between.
+            // Either end may be the larger one; a tap in the padding adds 0, which lies between them.
             low[o] += ends[0].min(ends[1]);
             high[o] += ends[0].max(ends[1]);
         }
@@ -246,12 +248,12 @@ impl GraphBuilder {
         let xs = self.shape(x);
         let shape = Shape::new(w.out[0], w.out[1], xs.c);
         self.check_shape(shape)?;
-        // A window wholly in the padding would be the mean of nothing.
+        // A window entirely in the padding has no elements to reduce.
         let touches = |axis: usize, n: usize| {
             w.pad[axis] < w.kernel[axis] && (w.out[axis] - 1) * w.stride[axis] < n + w.pad[axis]
         };
         if !touches(0, xs.h) || !touches(1, xs.w) {
-            return Err(self.unsupported("pooling with windows that lie outside the sample".into()));
+            return Err(self.unsupported("pooling with windows that lie entirely in the padding".into()));
         }
         let params = PoolParams {
             in_h: xs.h as i32,
@@ -295,7 +297,7 @@ impl GraphBuilder {
         self.push(Op::Mean(params, ratio), vec![x], Shape::new(1, 1, xs.c), y)
     }
 
-    /// `x` at another quantisation and clamped: RELU, RELU6, QUANTIZE.
+    /// `x` with another quantisation, clamped: RELU, RELU6, QUANTIZE.
     pub fn requantize(&mut self, x: TensorId, y: Quant, bounds: (i32, i32)) -> Result<TensorId, IrError> {
         self.check_quant(y)?;
         let (xs, xq) = (self.shape(x), self.quant(x));
@@ -313,14 +315,14 @@ impl GraphBuilder {
         self.push(Op::Requantize(params, ratio), vec![x], xs, y)
     }
 
-    /// Rows and columns of the zero point around `x`: top, bottom, left, right.
+    /// `x` surrounded by rows and columns of its zero point: top, bottom, left, right.
     pub fn pad(&mut self, x: TensorId, pad: [usize; 4]) -> Result<TensorId, IrError> {
         let (xs, q) = (self.shape(x), self.quant(x));
         let shape = Shape::new(xs.h + pad[0] + pad[1], xs.w + pad[2] + pad[3], xs.c);
         self.push(Op::Pad { top: pad[0], left: pad[2] }, vec![x], shape, q)
     }
 
-    /// Concatenation along axis 0 (rows), 1 (columns) or 2 (channels); all inputs have one quantisation.
+    /// Concatenation along axis 0 (rows), 1 (columns) or 2 (channels); all inputs have the same quantisation.
     pub fn concat(&mut self, xs: &[TensorId], axis: usize) -> Result<TensorId, IrError> {
         let (Some(&first), true) = (xs.first(), axis < 3) else {
             return Err(self.unsupported("CONCATENATION without inputs or along the batch".into()));
@@ -341,7 +343,7 @@ impl GraphBuilder {
         self.push(Op::Concat(axis), xs.to_vec(), Shape::new(out[0], out[1], out[2]), q)
     }
 
-    /// The same bytes under another shape.
+    /// The same bytes with another shape.
     pub fn reshape(&mut self, x: TensorId, shape: Shape) -> Result<TensorId, IrError> {
         let (xs, q) = (self.shape(x), self.quant(x));
         if xs.len() != shape.len() {
@@ -350,7 +352,7 @@ impl GraphBuilder {
         self.push(Op::Reshape, vec![x], shape, q)
     }
 
-    /// SOFTMAX over the channels of each pixel; `y` must be LiteRT's int8 convention (1/256, -128).
+    /// SOFTMAX over the channels of each pixel; `y` must follow LiteRT's int8 convention (scale 1/256, zero point -128).
     pub fn softmax(&mut self, x: TensorId, beta: f64, y: Quant) -> Result<TensorId, IrError> {
         let (xs, xq) = (self.shape(x), self.quant(x));
         if y.zero != -128 || (y.scale * 256.0 - 1.0).abs() > 1e-6 {
@@ -392,7 +394,7 @@ impl GraphBuilder {
     }
 
     fn check_shape(&self, s: Shape) -> Result<(), IrError> {
-        // 16 MiB a tensor is far beyond any board this is for, and keeps all sizes within 32 bits.
+        // 16 MiB per tensor is far beyond any board this is meant for, and keeps all sizes within 32 bits.
         let elements = s.h.checked_mul(s.w).and_then(|p| p.checked_mul(s.c));
         match elements {
             Some(n) if n > 0 && n <= 1 << 24 && s.c <= 1 << 15 => Ok(()),

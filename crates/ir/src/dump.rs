@@ -3,7 +3,7 @@ use std::fmt::Write;
 use crate::{Graph, Kind, TensorId};
 
 impl Graph {
-    /// The graph as text, a node a line, for `inspect --stage`.
+    /// The graph as text, one node per line, for `inspect --stage`.
     pub fn dump(&self) -> String {
         let mut out = String::new();
         for (n, node) in self.nodes.iter().enumerate() {

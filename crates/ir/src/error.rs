@@ -1,24 +1,24 @@
-/// What can be wrong with a graph or a scheme. `code()` is stable.
+/// An error in a graph or a scheme. `code()` is stable.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum IrError {
-    /// A model that the arithmetic does not cover.
+    /// A model that is not covered by the arithmetic.
     #[error("{place}: {what}")]
     Unsupported {
         /// Where in the model.
         place: String,
-        /// What is not supported, and what is.
+        /// The unsupported feature, and what is supported instead.
         what: String,
     },
-    /// A scheme that does not parse or names what the model does not have.
+    /// A scheme that cannot be parsed, or that refers to convolutions the model does not have.
     #[error("scheme '{scheme}': {what}")]
     Scheme {
         /// The scheme as given.
         scheme: String,
-        /// What is wrong and what would help.
+        /// The mistake and how to correct it.
         what: String,
     },
-    /// A pass broke the graph: a defect of ours.
-    #[error("internal: the graph is broken after pass '{pass}': {what}")]
+    /// A pass produced an invalid graph: a bug in this package.
+    #[error("internal: the graph is invalid after pass '{pass}': {what}")]
     Broken {
         /// The pass after which it was found.
         pass: String,

@@ -16,15 +16,15 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A shape.
+    /// A shape of `h` rows, `w` columns and `c` channels.
     pub fn new(h: usize, w: usize, c: usize) -> Self {
         Self { h, w, c }
     }
-    /// Elements.
+    /// Number of elements.
     pub fn len(self) -> usize {
         self.h * self.w * self.c
     }
-    /// Whether it has no element.
+    /// Whether it has no elements.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
@@ -55,7 +55,7 @@ macro_rules! ids {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(pub u32);
         impl $name {
-            /// As an index.
+            /// The id as an index.
             pub fn index(self) -> usize { self.0 as usize }
         }
     )*};
@@ -67,7 +67,7 @@ ids!(
     LayerId
 );
 
-/// With respect to what a gradient is taken. All gradients with the same `Wrt` have the same exponent.
+/// The variable with respect to which a gradient is taken. All gradients with the same `Wrt` share one exponent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Wrt {
     /// The integer values of a tensor.
@@ -76,45 +76,45 @@ pub enum Wrt {
     Acc(LayerId),
 }
 
-/// What a tensor holds.
+/// The contents of a tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// int8 values of the forward pass.
     Activation(Quant),
-    /// One bit an element of the op's output: not clamped.
+    /// One bit per element of the op's output: 1 where the element was not clamped.
     Mask,
     /// int8 gradient.
     Gradient(Wrt),
-    /// The head's error, int16 a class.
+    /// The head's error, one int16 per class.
     Error,
     /// int32 sums: a weight or bias gradient that was not fused with its update.
     Sums,
 }
 
-/// Where something came from in the model's file.
+/// The position of a node in the model file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// Index of the operator.
     pub op: Option<usize>,
-    /// Index of the tensor it yields.
+    /// Index of the operator's output tensor.
     pub tensor: Option<usize>,
 }
 
 /// A tensor.
 #[derive(Clone, Debug)]
 pub struct Tensor {
-    /// For people.
+    /// Name, for people to read.
     pub name: String,
-    /// Elements.
+    /// Shape, in elements.
     pub shape: Shape,
-    /// What it holds.
+    /// Contents.
     pub kind: Kind,
-    /// Its index in the model's file.
+    /// Index of the tensor in the model file.
     pub source: Option<usize>,
 }
 
 impl Tensor {
-    /// Bytes it takes in the arena.
+    /// Size in the arena, in bytes.
     pub fn bytes(&self) -> usize {
         match self.kind {
             Kind::Activation(_) | Kind::Gradient(_) => self.shape.len(),
@@ -123,7 +123,7 @@ impl Tensor {
             Kind::Sums => self.shape.len() * 4,
         }
     }
-    /// Quantisation of an activation.
+    /// Quantisation, if the tensor is an activation.
     pub fn quant(&self) -> Option<Quant> {
         match self.kind {
             Kind::Activation(q) => Some(q),
@@ -132,25 +132,25 @@ impl Tensor {
     }
 }
 
-/// What of a layer is trained.
+/// The trained part of a layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Training {
-    /// Channels whose weights are trained (input channels; a depthwise convolution's own), ascending.
+    /// Channels whose weights are trained, ascending: input channels, or the output channels of a depthwise convolution.
     pub channels: Vec<u16>,
-    /// Whether the biases are.
+    /// Whether the biases are trained.
     pub bias: bool,
 }
 
-/// A convolution's parameters. A fully connected layer is one on a 1x1 map.
+/// A convolution's parameters. A fully connected layer is a convolution on a 1x1 map.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// Name and place in the file, for people.
+    /// Name, for people to read.
     pub name: String,
-    /// Geometry, zero points, bounds. `trained` equals `training.channels.len()`.
+    /// Geometry, zero points and bounds. `trained` equals `training.channels.len()`.
     pub geo: ConvParams,
     /// Depthwise or full.
     pub depthwise: bool,
-    /// int8 weights as imported: OHWI, depthwise HWC.
+    /// int8 weights as imported: OHWI, or HWC for a depthwise convolution.
     pub weights: Arc<[i8]>,
     /// int32 biases as imported.
     pub bias: Arc<[i32]>,
@@ -160,32 +160,32 @@ pub struct Layer {
     pub x_scale: f64,
     /// Scale of each output channel's weights.
     pub w_scales: Vec<f64>,
-    /// False for a channel that is never updated because its output scale is degenerate.
+    /// Per output channel: false if it is never updated, because its output scale is too small or its bias too large.
     pub live: Vec<bool>,
-    /// What is trained.
+    /// The trained part.
     pub training: Training,
 }
 
 impl Layer {
-    /// Multiply-accumulates of the forward pass (padding counted as if it were there, as is customary).
+    /// Multiply-accumulates of the forward pass (padding included, as is customary).
     pub fn macs(&self) -> u64 {
         let g = &self.geo;
         let taps = (g.kh * g.kw) as u64 * if self.depthwise { 1 } else { g.in_c as u64 };
         (g.out_h * g.out_w) as u64 * g.out_c as u64 * taps
     }
-    /// Channels among which a share is taken: the input's, or a depthwise convolution's own.
+    /// Number of channels from which a share is selected: input channels, or the output channels of a depthwise convolution.
     pub fn selectable(&self) -> usize {
         if self.depthwise { self.geo.out_c as usize } else { self.geo.in_c as usize }
     }
-    /// Weights of one selectable channel.
+    /// Number of weights of one selectable channel.
     pub fn weights_per_channel(&self) -> usize {
         (self.geo.kh * self.geo.kw) as usize * if self.depthwise { 1 } else { self.geo.out_c as usize }
     }
-    /// The selectable channel of each weight.
+    /// The selectable channel to which the weight at flat `index` belongs.
     pub fn channel_of(&self, index: usize) -> usize {
         index % self.selectable()
     }
-    /// Elements of the input.
+    /// Number of elements of the input.
     pub fn input_len(&self) -> usize {
         (self.geo.in_h * self.geo.in_w * self.geo.in_c) as usize
     }
@@ -196,7 +196,7 @@ impl Layer {
 pub struct Head {
     /// The feature tensor, 1x1xF.
     pub features: TensorId,
-    /// Its quantisation.
+    /// The quantisation of the features.
     pub quant: Quant,
     /// Number of classes.
     pub classes: usize,
@@ -204,7 +204,7 @@ pub struct Head {
     pub seed: u64,
 }
 
-/// An operation. Inputs and outputs of a node are listed with each; `mask?` is an optional second output.
+/// An operation. Each variant lists the inputs and outputs of its node; `mask?` is an optional second output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// `[x] -> [y, mask?]`
@@ -219,7 +219,7 @@ pub enum Op {
     Mean(MeanParams, f64),
     /// `[x] -> [y, mask?]`; the ratio is `s_x / s_y`.
     Requantize(RequantizeParams, f64),
-    /// `[x] -> [y]`: rows and columns of the zero point around.
+    /// `[x] -> [y]`: surrounded by rows and columns of the zero point.
     Pad {
         /// Rows above.
         top: usize,
@@ -230,10 +230,10 @@ pub enum Op {
     Concat(usize),
     /// `[x] -> [y]`, the same bytes.
     Reshape,
-    /// `[x] -> [y]`, last op only.
+    /// `[x] -> [y]`, only as the last op.
     Softmax(SoftmaxParams),
 
-    /// `[features] -> [error]`: logits, softmax, loss, error. The graph's [`Head`] has the parameters.
+    /// `[features] -> [error]`: logits, softmax, loss and error. The parameters are in the graph's [`Head`].
     Head,
     /// `[error] -> [g]` with respect to the features.
     HeadInputGrad,
@@ -241,7 +241,7 @@ pub enum Op {
     HeadUpdate,
     /// `[g, mask] -> [gx]`: `g mask m[c]` of the layer.
     ConvAccGrad(LayerId),
-    /// `[g] -> [gx]`, g of the accumulators.
+    /// `[g] -> [gx]`, where `g` is the gradient of the accumulators.
     ConvInputGrad(LayerId),
     /// `[g, x] -> [sums]`
     ConvWeightGrad(LayerId),
@@ -251,18 +251,18 @@ pub enum Op {
     WeightUpdate(LayerId),
     /// `[sums] -> []`
     BiasUpdate(LayerId),
-    /// `[g, x] -> []`: weight gradient and update in one.
+    /// `[g, x] -> []`: weight gradient and update, fused.
     ConvWeightStep(LayerId),
-    /// `[g] -> []`: bias gradient and update in one.
+    /// `[g] -> []`: bias gradient and update, fused.
     ConvBiasStep(LayerId),
-    /// `[g, mask] -> [gx]`: `g mask ratio`; with `repeat > 1`, for every pixel.
+    /// `[g, mask] -> [gx]`: `g mask ratio`; with `repeat > 1`, copied to every pixel.
     GradScale {
         /// Real factor.
         ratio: f64,
-        /// Copies (the gradient of MEAN).
+        /// Number of copies (more than 1 for the gradient of MEAN).
         repeat: usize,
     },
-    /// `[a, b] -> [g]`: sum at a fan-out.
+    /// `[a, b] -> [g]`: the sum at a fan-out.
     GradSum,
     /// `[g, mask] -> [gx]`
     AveragePoolGrad(PoolParams),
@@ -278,7 +278,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The op's name, as dumps and errors print it.
+    /// The op's name in dumps and error messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Conv(_) => "conv",
@@ -341,7 +341,7 @@ impl Op {
         )
     }
 
-    /// The layer whose parameters it reads or changes.
+    /// The layer whose parameters the op reads or changes.
     pub fn layer(&self) -> Option<LayerId> {
         match *self {
             Self::Conv(l)
@@ -361,13 +361,13 @@ impl Op {
 /// A node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What it does.
+    /// The operation.
     pub op: Op,
-    /// What it reads.
+    /// Tensors it reads.
     pub inputs: Vec<TensorId>,
-    /// What it yields.
+    /// Tensors it writes.
     pub outputs: Vec<TensorId>,
-    /// Where it came from.
+    /// Its position in the model file.
     pub origin: Origin,
 }
 
@@ -382,9 +382,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Convolutions in order of execution.
     pub layers: Vec<Layer>,
-    /// The sample.
+    /// The model's input: one sample.
     pub input: TensorId,
-    /// What the model yields.
+    /// The model's outputs.
     pub outputs: Vec<TensorId>,
     /// The trainable head, once it is attached.
     pub head: Option<Head>,
@@ -393,20 +393,20 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// A tensor.
+    /// The tensor with this id.
     pub fn tensor(&self, id: TensorId) -> &Tensor {
         &self.tensors[id.index()]
     }
-    /// A layer.
+    /// The layer with this id.
     pub fn layer(&self, id: LayerId) -> &Layer {
         &self.layers[id.index()]
     }
-    /// Appends a tensor.
+    /// Appends a tensor and returns its id.
     pub fn push_tensor(&mut self, name: String, shape: Shape, kind: Kind) -> TensorId {
         self.tensors.push(Tensor { name, shape, kind, source: None });
         TensorId(self.tensors.len() as u32 - 1)
     }
-    /// The node that yields each tensor, if any.
+    /// For each tensor, the index of the node that writes it, if any.
     pub fn producers(&self) -> Vec<Option<usize>> {
         let mut p = vec![None; self.tensors.len()];
         for (n, node) in self.nodes.iter().enumerate() {
@@ -416,7 +416,7 @@ impl Graph {
         }
         p
     }
-    /// How many inputs of nodes, and outputs of the graph, each tensor is.
+    /// For each tensor, how often it is an input of a node or an output of the graph.
     pub fn uses(&self) -> Vec<usize> {
         let mut u = vec![0; self.tensors.len()];
         for t in self.nodes.iter().flat_map(|n| &n.inputs).chain(&self.outputs) {

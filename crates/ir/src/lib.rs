@@ -1,10 +1,10 @@
 //! The graph that importers build, passes rewrite and `lower` turns into a Program.
 //!
-//! A [`Graph`] is a list of nodes in order of execution over tensors of shape HWC (the batch is always 1). Parameters of convolutions live beside
-//! it as [`Layer`]s: forward, input gradient and weight gradient of one convolution are three nodes that name the same layer, so a trained
-//! weight has one place. A pass may only append tensors and replace the list of nodes; [`Graph::verify`] runs after each.
+//! A [`Graph`] is a list of nodes in order of execution over tensors of shape HWC (the batch size is always 1). The parameters of convolutions are
+//! kept beside it as [`Layer`]s: the forward pass, input gradient and weight gradient of a convolution are three nodes that refer to the same layer,
+//! so a trained weight exists once. A pass may only append tensors and replace the list of nodes; [`Graph::verify`] runs after each pass.
 //!
-//! [`GraphBuilder`] is the only way to make a forward graph: it holds the arithmetic that turns scales into integers, so every importer gives the
+//! Forward graphs are built only by [`GraphBuilder`]. It contains the arithmetic that turns scales into integers, so every importer yields the
 //! same integers for the same model.
 
 mod build;

@@ -36,18 +36,18 @@ impl fmt::Display for Share {
     }
 }
 
-/// What is trained besides the head: the biases of the last `bias` convolutions, and of some convolutions a share of the weights.
+/// The parameters that are trained besides the head: the biases of the last `bias` convolutions, and a share of the weights of some convolutions.
 /// Convolutions are counted from 0 in order of execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scheme {
-    /// Biases of so many last convolutions.
+    /// Number of convolutions, counted from the last, whose biases are trained.
     pub bias: usize,
-    /// Share of the channels of single convolutions.
+    /// Per convolution, the share of its channels whose weights are trained.
     pub weights: BTreeMap<usize, Share>,
 }
 
 impl Scheme {
-    /// Reads `head`, `full`, `bias:N` or `bias:N,I:SHARE,...` (the `bias` part may be left out) for a model of `layers` convolutions.
+    /// Reads `head`, `full`, `bias:N` or `bias:N,I:SHARE,...` (the `bias` part may be left out) for a model with `layers` convolutions.
     pub fn parse(text: &str, layers: usize) -> Result<Self, IrError> {
         let fail = |what: String| IrError::Scheme { scheme: text.into(), what };
         let form = "a scheme is 'head', 'full', 'bias:N' or 'bias:N,LAYER:SHARE,...' such as bias:22,21:1,36:1/8";
@@ -65,13 +65,13 @@ impl Scheme {
                 part.split_once(':').ok_or_else(|| fail(format!("'{part}' is not understood; {form}")))?;
             if key == "bias" {
                 if std::mem::replace(&mut bias_seen, true) {
-                    return Err(fail("'bias' stands twice".into()));
+                    return Err(fail("'bias' is given twice".into()));
                 }
                 scheme.bias =
                     value.parse().map_err(|_| fail(format!("'{value}' is not a number of convolutions; {form}")))?;
                 if scheme.bias > layers {
                     return Err(fail(format!(
-                        "biases of the last {} convolutions are asked for, but the model has {layers}",
+                        "it trains the biases of the last {} convolutions, but the model has only {layers}",
                         scheme.bias
                     )));
                 }
@@ -79,7 +79,7 @@ impl Scheme {
             }
             let layer: usize = key
                 .parse()
-                .map_err(|_| fail(format!("'{key}' is neither 'bias' nor a convolution's number; {form}")))?;
+                .map_err(|_| fail(format!("'{key}' is neither 'bias' nor the number of a convolution; {form}")))?;
             if layer >= layers {
                 return Err(fail(format!(
                     "convolution {layer} does not exist: the model has {layers}, counted from 0 (npx tinytrain inspect MODEL lists them)"
@@ -88,14 +88,14 @@ impl Scheme {
             let share = Share::parse(value)
                 .ok_or_else(|| fail(format!("'{value}' is not a share such as 1, 1/2 or 1/8; {form}")))?;
             if scheme.weights.insert(layer, share).is_some() {
-                return Err(fail(format!("convolution {layer} stands twice")));
+                return Err(fail(format!("convolution {layer} is given twice")));
             }
         }
         Ok(scheme)
     }
 
-    /// What it trains of convolution `index` of `graph`: of the input channels (a depthwise convolution's own) those of the largest sum of squared
-    /// int8 weights, ties to the lower index.
+    /// The trained part of convolution `index` of `graph`: the selectable channels with the largest sum of squared int8 weights; of equal ones, those
+    /// with the lower index.
     pub fn training(&self, graph: &Graph, index: usize) -> Training {
         let layer = &graph.layers[index];
         let bias = index + self.bias >= graph.layers.len();

@@ -1,10 +1,10 @@
-//! The rules that every graph keeps, whichever pass made it.
+//! The rules that hold for every graph, whichever pass created it.
 
 use std::ops::RangeInclusive;
 
 use crate::{Graph, Kind, Layer, LayerId, Node, Op, Shape, Tensor, TensorId, Wrt};
 
-/// The kind of tensor that an op takes at one place.
+/// The kind of tensor required for an operand of an op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Activation,
@@ -31,7 +31,7 @@ impl Form {
     }
 }
 
-/// What an op reads and yields.
+/// The operands of an op.
 struct Signature {
     inputs: &'static [Form],
     outputs: &'static [Form],
@@ -74,7 +74,7 @@ fn signature(op: &Op) -> Signature {
     }
 }
 
-/// What must not be read any more because an update has changed it.
+/// State that must no longer be read because an update has changed it.
 #[derive(Default)]
 struct Changed {
     layers: Vec<bool>,
@@ -83,8 +83,8 @@ struct Changed {
 }
 
 impl Graph {
-    /// Checks that every tensor is written once and before it is read, that number, kinds and shapes of what an op reads and yields fit it, that the forward
-    /// pass comes first, and that weights are read before they are changed. `pass` is named in the error.
+    /// Checks that every tensor is written once and before it is read, that number, kinds and shapes of operands match each op, that the forward
+    /// pass comes first, and that weights are read before they are updated. `pass` is named in the error.
     pub fn verify(&self, pass: &str) -> Result<(), crate::IrError> {
         self.check().map_err(|what| crate::IrError::Broken { pass: pass.into(), what })
     }
@@ -129,7 +129,7 @@ impl Graph {
 
     fn check_order(&self, node: &Node, changed: &mut Changed) -> Result<(), String> {
         if node.op.is_forward() && changed.backward {
-            return Err("belongs to the forward pass and stands behind the backward pass".into());
+            return Err("belongs to the forward pass and comes after the backward pass".into());
         }
         changed.backward |= !node.op.is_forward();
         match node.op {

@@ -8,12 +8,12 @@ void tt_add(const tt_add_params *p, const int8_t *a, const int8_t *b, int8_t *y,
     if (m1 > 1 << 21 || m2 > 1 << 21) {
         for (int32_t i = 0; i < n; i++) {
             int64_t v = (int64_t)(a[i] - p->zero1) * m1 + (int64_t)(b[i] - p->zero2) * m2;
-            /* Two products below 2^39 leave 2^20. */
+            /* Two products below 2^39: their sum is below 2^20 after the shift. */
             y[i] = tt_clamp_mask((int32_t)((v + (1 << 19)) >> 20) + zero, lo, hi, mask, (uint32_t)i);
         }
         return;
     }
-    /* Ratios of scales up to 2: everything, the zero points and the rounding folded into one constant, stays within
+    /* Ratios of scales up to 2: with zero points and rounding combined into one constant, everything stays within
      * 2^31. */
     const int32_t add = (1 << 19) + zero * (1 << 20) - p->zero1 * m1 - p->zero2 * m2;
     if (!mask) {

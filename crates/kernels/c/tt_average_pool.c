@@ -15,7 +15,7 @@ void tt_average_pool(const tt_pool_params *p, const int8_t *x, int8_t *y, uint8_
                 for (int32_t iy = r.from; iy < r.to; iy++)
                     for (int32_t ix = s.from; ix < s.to; ix++)
                         sum += x[(iy * p->in_w + ix) * p->c + c];
-                /* Halves away from zero: C's division truncates. */
+                /* Rounds halves away from zero, since C's division truncates. */
                 int32_t v = (sum < 0 ? sum - count / 2 : sum + count / 2) / count;
                 y[at] = tt_clamp_mask(v, p->lo, p->hi, mask, at);
             }

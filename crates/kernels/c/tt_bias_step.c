@@ -1,7 +1,7 @@
 /* Bias gradient and update. */
 #include "tt_spec.h"
 
-/* Sums of four channels' gradients, as two pairs; 256 int8 just fit into an int16. */
+/* The sums of the gradients of four channels, as two pairs; the sum of 256 int8 just fits int16. */
 #define AT_ONCE 256
 
 void tt_bias_step(int32_t pixels, int32_t channels, const tt_update *u, tt_real31 layer, const int8_t *g,

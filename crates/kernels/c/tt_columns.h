@@ -1,9 +1,9 @@
 /* The inner product of the full convolution and its gradients: a row of int8 times four columns of int16 at once.
  *
- * Columns lie in scratch, interleaved: for every four elements k of the reduction eight words, the pairs (k, k+2)
- * of columns 0 to 3, then the pairs (k+1, k+3): the order in which SXTB16 widens a word of the row. A row of 4
- * elements costs 1 load, 2 SXTB16, 4 double loads and 8 SMLAD for 16 products. Lengths are rounded up to 4; behind
- * a row's end its elements count as 0 and are not read. */
+ * Columns are interleaved in scratch: every four elements k of the reduction take eight words, the pairs (k, k+2)
+ * of columns 0 to 3 followed by the pairs (k+1, k+3), which is the order in which SXTB16 widens a word of the row.
+ * Four elements of a row cost 1 load, 2 SXTB16, 4 double loads and 8 SMLAD for 16 products. Lengths are rounded up
+ * to 4; elements beyond the end of a row count as 0 and are not read. */
 #ifndef TT_COLUMNS_H
 #define TT_COLUMNS_H
 
@@ -13,7 +13,7 @@ typedef struct {
     int32_t v[4];
 } tt_quad;
 
-/* Words that `n` elements take. */
+/* The number of words for `n` elements. */
 TT_INLINE int32_t tt_column_words(int32_t n)
 {
     return (n + 3) / 4 * 8;
@@ -35,7 +35,7 @@ TT_INLINE tt_quad tt_dot4_word(uint32_t word, const uint32_t *c, tt_quad a)
 
 #if TT_DSP
 
-/* One word of the row, in registers of its own; GCC would load the columns one word at a time. */
+/* One word of the row, with fixed instructions: GCC would load the columns one word at a time. */
 #define TT_DOT4_WORD                                                                                                   \
     "ldr %[w], [%[row]], #4\n\t"                                                                                       \
     "ldrd %[x], %[y], [%[c]], #8\n\t"                                                                                  \
@@ -98,7 +98,7 @@ TT_INLINE int32_t tt_dot1(const int8_t *row, const uint32_t *c, int32_t n, int32
     return a;
 }
 
-/* Widens `n` bytes into one column, adding the pair `add` (twice the negated zero point). */
+/* Widens `n` bytes into one column and adds the pair `add` (the negated zero point in both halves). */
 TT_INLINE void tt_column_widen(const int8_t *x, int32_t n, uint32_t add, uint32_t *c)
 {
     for (; n > 0; n -= 4, x += 4, c += 8) {
@@ -108,7 +108,7 @@ TT_INLINE void tt_column_widen(const int8_t *x, int32_t n, uint32_t add, uint32_
     }
 }
 
-/* Four columns at once, `x` with `stride` bytes from a column to the next. */
+/* Four columns at once, `stride` bytes apart in `x`. */
 static __attribute__((noinline, unused)) void tt_columns_widen(const int8_t *x, int32_t stride, int32_t n, uint32_t add,
                                                                uint32_t *c)
 {
@@ -131,7 +131,7 @@ static __attribute__((noinline, unused)) void tt_columns_widen(const int8_t *x, 
     }
 }
 
-/* Widens the transpose: column j, element k is `x[k * stride + j]`, for `columns` (1 to 4) columns; the others
+/* Widens the transpose: element k of column j is `x[k * stride + j]`, for `columns` (1 to 4) columns; the others
  * become 0. */
 static __attribute__((noinline, unused)) void tt_columns_transpose(const int8_t *x, int32_t stride, int32_t n,
                                                                    int32_t columns, uint32_t *c)
@@ -163,7 +163,7 @@ static __attribute__((noinline, unused)) void tt_columns_transpose(const int8_t 
     }
 }
 
-/* Any count, any shift: rare, so not inlined. */
+/* For any count and any shift; rare, hence not inlined. */
 static __attribute__((noinline, unused)) int8_t *tt_grad_quad_any(const tt_quad *a, int32_t count, int32_t shift,
                                                                   int32_t stride, int8_t *to, uint32_t *saturated)
 {
@@ -172,7 +172,7 @@ static __attribute__((noinline, unused)) int8_t *tt_grad_quad_any(const tt_quad 
     return to;
 }
 
-/* Rounds the first `count` of four sums to gradients `stride` bytes apart; returns where the next one goes. */
+/* Rounds the first `count` of four sums to gradients `stride` bytes apart; returns the address of the next one. */
 TT_INLINE int8_t *tt_grad_quad(tt_quad a, int32_t count, int32_t shift, int32_t stride, int8_t *to, uint32_t *saturated)
 {
     if (count < 4 || (uint32_t)(shift - 2) > 30) {

@@ -1,16 +1,16 @@
-/* Full convolution, any kernel: the inputs under four output pixels become four columns in scratch, in the order of
- * the weights (those of the frozen part, then those of the trained part), and every output channel is one row times
- * the four. */
+/* Full convolution with any kernel: the inputs of four output pixels become four columns in scratch, in the order of
+ * the weights (those of the frozen part, then those of the trained part); each output channel is one row times these
+ * columns. */
 #include "tt_output.h"
 
-/* Bytes of columns that may be held for more than four pixels: the more pixels, the less an output channel's
- * bookkeeping weighs. */
+/* Limit in bytes on columns for more than four pixels: with more pixels, the overhead per output channel matters
+ * less. */
 #define COLUMN_BYTES 2048
 
 typedef struct {
     int32_t frozen, trained; /* elements of a row in each part */
-    int32_t direct;          /* a pixel's inputs lie together in `x`, in the order of the weights */
-    int32_t words, quads;    /* words of four columns, and how many times four pixels are held */
+    int32_t direct;          /* the inputs of a pixel are contiguous in `x`, in the order of the weights */
+    int32_t words, quads;    /* words of four columns; groups of four pixels that are held at once */
 } tt_conv_plan;
 
 static tt_conv_plan plan(const tt_conv_params *p)
@@ -25,14 +25,14 @@ static tt_conv_plan plan(const tt_conv_params *p)
     return s;
 }
 
-/* The columns; unless the inputs lie together already, also one pixel of int8 inputs. */
+/* The columns and, unless the inputs are already contiguous, the int8 inputs of one pixel. */
 uint32_t tt_conv_scratch(const tt_conv_params *p)
 {
     tt_conv_plan s = plan(p);
     return (uint32_t)(4 * s.words * s.quads + (s.direct ? 0 : s.words / 2));
 }
 
-/* Copies `n` bytes; runs are short, a call would cost more. */
+/* Copies `n` bytes; runs are so short that a call would cost more. */
 TT_INLINE int8_t *copy(int8_t *to, const int8_t *from, int32_t n)
 {
     for (; n >= 4; n -= 4, to += 4, from += 4)
@@ -42,7 +42,7 @@ TT_INLINE int8_t *copy(int8_t *to, const int8_t *from, int32_t n)
     return to;
 }
 
-/* The inputs under one output pixel, as int8 in the order of the weights; padding counts as the zero point. */
+/* Gathers the inputs of one output pixel as int8 in the order of the weights; padding is the zero point. */
 static __attribute__((noinline)) void gather(const tt_conv_params *p, const int8_t *x, const uint16_t *channels,
                                              int32_t oy, int32_t ox, int8_t *frozen, int8_t *trained)
 {
@@ -50,7 +50,7 @@ static __attribute__((noinline)) void gather(const tt_conv_params *p, const int8
     const int32_t iy = oy * p->stride_h - p->pad_top, ix = ox * p->stride_w - p->pad_left;
     const int8_t *row = x + (iy * p->in_w + ix) * c;
     if ((t == 0 || t == c) && iy >= 0 && iy + p->kh <= p->in_h && ix >= 0 && ix + p->kw <= p->in_w) {
-        /* Whole rows of the kernel lie together. */
+        /* Entire rows of the kernel are contiguous. */
         int8_t *to = t ? trained : frozen;
         for (int32_t ky = p->kh; ky > 0; ky--, row += p->in_w * c)
             to = copy(to, row, p->kw * c);
@@ -87,13 +87,13 @@ typedef struct {
     tt_output output;
 } tt_conv_job;
 
-/* All output channels of `count` times four pixels whose inputs are in the columns; `at` is the first pixel's first
- * element. `mode` is the output's, as a constant where that pays; `single` says that there is one part of the
- * weights and no shift. */
+/* All output channels of `count` groups of four pixels whose inputs are in the columns; `at` is the first element of
+ * the first pixel. `mode` is that of the output, a constant where that pays off; `single` means that the weights have
+ * only one part and that there is no shift. */
 TT_INLINE void quads(const tt_conv_job *job, const uint32_t *columns, int32_t count, int32_t at, int32_t mode,
                      int32_t single)
 {
-    /* Where only one part exists, it is the first. */
+    /* If only one part exists, it comes first. */
     const int32_t swap = job->plan.frozen == 0;
     const int32_t step = swap ? job->plan.trained : job->plan.frozen, more = single || swap ? 0 : job->plan.trained;
     const int8_t *row = swap ? job->trained : job->frozen, *row2 = job->trained;
@@ -135,7 +135,7 @@ static __attribute__((noinline)) void quads_general(const tt_conv_job *job, cons
     quads(job, columns, count, at, job->output.mode, 0);
 }
 
-/* The same for up to four pixels, whatever the mask. */
+/* The same for up to four pixels and any mask. */
 static __attribute__((noinline)) void pixels(const tt_conv_job *job, const uint32_t *columns, int32_t count, int32_t at)
 {
     const tt_conv_plan *s = &job->plan;
@@ -151,7 +151,7 @@ static __attribute__((noinline)) void pixels(const tt_conv_job *job, const uint3
     }
 }
 
-/* Columns of the inputs under `count` pixels from `at` on; `patch` has room for one pixel's. */
+/* Fills columns with the inputs of `count` pixels from `at` on; `patch` has room for one pixel. */
 static __attribute__((noinline)) void fill(const tt_conv_params *p, const tt_conv_plan *s, const int8_t *x,
                                            const uint16_t *channels, int32_t at, int32_t count, uint32_t *columns,
                                            int8_t *patch)

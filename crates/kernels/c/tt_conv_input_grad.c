@@ -1,6 +1,6 @@
-/* Input gradient of the full convolution: the weights of four input channels, transposed, become four columns in
- * scratch, and the gradient of an output pixel (a row over the output channels) is multiplied by the four, once for
- * each tap through which it reaches the input. */
+/* Input gradient of the full convolution: the transposed weights of four input channels become four columns in
+ * scratch, and the gradient of an output pixel (a row over the output channels) is multiplied by these columns, once
+ * for each tap through which it reaches the input. */
 #include "tt_columns.h"
 
 /* Four columns over all taps and output channels. */
@@ -74,7 +74,7 @@ uint32_t tt_conv_input_grad(const tt_conv_params *p, int32_t shift, const int8_t
         const int8_t *w = part ? trained : frozen;
         int32_t n = part ? p->trained : p->in_c - p->trained;
         int32_t next = 0,
-                skipped = 0; /* of the frozen part: the next channel, and how many trained ones lie before it */
+                skipped = 0; /* of the frozen part: the next channel, and the number of trained ones before it */
         for (int32_t i = 0; i < n; i += 4) {
             job.count = tt_min(4, n - i);
             for (int32_t j = 0; j < job.count; j++) {

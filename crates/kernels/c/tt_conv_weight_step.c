@@ -1,10 +1,11 @@
-/* Weight gradient and update of the full convolution. One weight's gradient is a sum over output pixels: the inputs
- * that a weight meets become a row of int8 (padding counts as the zero point), four output channels' gradients four
- * columns, and the zero point's share, the same for a whole column, is taken off at the start. Where it fits,
- * scratch holds the rows of many weights, so that they are gathered once for all output channels. */
+/* Weight gradient and update of the full convolution. The gradient of a weight is a sum over output pixels: the
+ * inputs by which the weight is multiplied become a row of int8 (padding is the zero point), and the gradients of
+ * four output channels become four columns. The contribution of the zero point, which is the same for an entire
+ * column, is subtracted first. If there is room, scratch holds the rows of many weights, so that they are gathered
+ * only once for all output channels. */
 #include "tt_columns.h"
 
-/* Pixels taken at once, bytes of rows held at once. */
+/* Pixels processed at once; bytes of rows held at once. */
 #define PIXELS 256
 #define ROW_BYTES 3072
 
@@ -23,14 +24,14 @@ static tt_weight_plan plan(const tt_conv_params *p)
     return s;
 }
 
-/* Four columns, the rows, and where the pixels do not fit at once the sums so far. */
+/* Four columns, the rows and, if not all pixels are processed at once, the sums so far. */
 uint32_t tt_conv_weight_step_scratch(const tt_conv_params *p)
 {
     tt_weight_plan s = plan(p);
     return (uint32_t)(8 * s.row + s.rows * s.row + (s.blocks > 1 ? 16 * s.rows : 0));
 }
 
-/* Row of weight `r` (ky, kx, channel) over `n` pixels from `from` on. */
+/* The row of weight `r` (ky, kx, channel) for `n` pixels from `from` on. */
 static __attribute__((noinline)) void gather(const tt_conv_params *p, const int8_t *x, const uint16_t *channels,
                                              int32_t r, int32_t from, int32_t n, int8_t *row)
 {

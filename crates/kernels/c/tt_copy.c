@@ -1,4 +1,4 @@
-/* Copies a box of bytes; fills. */
+/* Copying a box of bytes, and filling. */
 #include "tt_spec.h"
 
 uint32_t tt_copy_box(const tt_copy_params *p, const int8_t *src, int8_t *dst)

@@ -1,5 +1,5 @@
-/* Depthwise convolution: four input channels at a time become planes in scratch, a band of rows at a time so that
- * the planes stay small, and each output channel is a product over its plane, four neighbouring outputs at once. */
+/* Depthwise convolution: four input channels at a time are copied to planes in scratch, one band of rows at a time so
+ * that the planes stay small; each output channel is a product over its plane, four neighbouring outputs at once. */
 #include "tt_output.h"
 #include "tt_plane.h"
 
@@ -22,7 +22,7 @@ static tt_depthwise_plan plan(const tt_conv_params *p)
     return s;
 }
 
-/* The planes of a band, and the weights of the channels that they serve. */
+/* The planes of a band, and the weights of their channels. */
 uint32_t tt_depthwise_scratch(const tt_conv_params *p)
 {
     tt_depthwise_plan s = plan(p);

@@ -1,5 +1,5 @@
-/* Input gradient of the depthwise convolution: the same product with the weights flipped, over planes of gradients
- * in which the columns are spread out by the stride; of the rows, those that a stride leaves empty are skipped. */
+/* Input gradient of the depthwise convolution: the same product with flipped weights, over planes of gradients in
+ * which columns are spread by the stride; rows that the stride leaves empty are skipped. */
 #include "tt_plane.h"
 
 #define BAND_BYTES 3072
@@ -39,7 +39,7 @@ typedef struct {
     uint32_t saturated;
 } tt_depthwise_job;
 
-/* One input channel of a band, the `i`th of its group; `c` is its number. */
+/* One input channel of a band, the `i`th of its group; `c` is its index. */
 TT_INLINE void channel(tt_depthwise_job *job, int32_t i, int32_t c, int32_t taps, int32_t step)
 {
     const tt_conv_params *p = job->p;
@@ -67,7 +67,7 @@ TT_INLINE void channel(tt_depthwise_job *job, int32_t i, int32_t c, int32_t taps
 
 static __attribute__((noinline)) void channel_any(tt_depthwise_job *job, int32_t i, int32_t c)
 {
-    /* Only windows one column apart occur. */
+    /* Windows are always one column apart. */
     if (TT_DSP && job->plan.plane.taps == 2)
         channel(job, i, c, 2, 1);
     else if (TT_DSP && job->plan.plane.taps == 3)

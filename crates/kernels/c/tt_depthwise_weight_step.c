@@ -1,5 +1,5 @@
-/* Weight gradient and update of the depthwise convolution: one channel at a time, its input and its gradient become
- * int16 planes of a band of rows, and each weight's sum runs over the rows. */
+/* Weight gradient and update of the depthwise convolution: one channel at a time, input and gradient are copied to
+ * int16 planes of a band of rows, and the sum of each weight runs over these rows. */
 #include "tt_plane.h"
 
 #define BAND_BYTES 3072
@@ -34,7 +34,7 @@ static void widen(const int8_t *x, int32_t n, int32_t stride, int32_t zero, char
     }
 }
 
-/* sum + gradients . inputs, `step` columns from one gradient's input to the next one's. */
+/* sum + gradients . inputs, where the inputs of successive gradients are `step` columns apart. */
 static int32_t dot(const uint32_t *g, const char *x, int32_t words, int32_t step, int32_t sum)
 {
     for (; words > 0; words--, x += 4 * step) {
@@ -57,7 +57,7 @@ void tt_depthwise_weight_step(const tt_conv_params *p, const tt_update *u, const
     const uint64_t key = tt_key(u->seed, u->step, (uint32_t)u->params.tensor);
     uint32_t *gs = scratch, *xs = gs + s.band * s.gw;
     int32_t *sums = (int32_t *)(xs + s.rows * s.xw);
-    /* Columns of input that a window reaches; the last word may begin with one. */
+    /* The input columns that windows reach; the last word may begin with one of them. */
     const int32_t columns = tt_min(p->in_w, 2 * s.xw - p->pad_left);
 
     memset(scratch, 0, tt_depthwise_weight_step_scratch(p));

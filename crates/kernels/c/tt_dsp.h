@@ -1,7 +1,7 @@
-/* The few DSP instructions the kernels are built on, and portable C equal to them in every bit. TT_NO_DSP forces
- * the portable form. A "pair" is a word of two int16, the first in the low half. Sums wrap around, as the
- * instructions' do. Both forms expect what GCC guarantees: arithmetic >> of signed numbers, conversion to a
- * narrower type modulo 2^n. */
+/* The few DSP instructions on which the kernels are built, and portable C that equals them in every bit. TT_NO_DSP
+ * selects the portable form. A "pair" is a word of two int16, the first in the low half. Sums wrap, like those of the
+ * instructions. Both forms rely on two guarantees of GCC: >> of signed numbers is arithmetic, and conversion to a
+ * narrower type is modulo 2^n. */
 #ifndef TT_DSP_H
 #define TT_DSP_H
 
@@ -23,7 +23,7 @@ TT_INLINE void tt_store4(void *p, uint32_t v)
     memcpy(p, &v, 4);
 }
 
-/* The first `n` (1 to 4) bytes of a word, the others 0: no byte behind an array's end is ever read. */
+/* The first `n` (1 to 4) bytes of a word, with the others 0: no byte beyond the end of an array is ever read. */
 TT_INLINE uint32_t tt_load_part(const int8_t *p, int32_t n)
 {
     uint32_t v = (uint8_t)p[0];
@@ -53,7 +53,7 @@ TT_INLINE int32_t tt_smlad(uint32_t a, uint32_t b, int32_t acc)
     return __smlad((int16x2_t)a, (int16x2_t)b, acc);
 }
 
-/* Bytes 0 and 2 as a pair; `_odd`: bytes 1 and 3. */
+/* Bytes 0 and 2 as a pair; with `_odd`, bytes 1 and 3. */
 TT_INLINE uint32_t tt_sxtb16(uint32_t v)
 {
     uint32_t r;

@@ -1,4 +1,4 @@
-/* Gradients scaled, repeated and summed. */
+/* Gradients: scaling, repetition and sums. */
 #include "tt_spec.h"
 
 uint32_t tt_grad_scale(const tt_grad_scale_params *p, const int8_t *g, const uint8_t *mask, const int32_t *m,
@@ -15,11 +15,11 @@ uint32_t tt_grad_scale(const tt_grad_scale_params *p, const int8_t *g, const uin
         }
         return saturated;
     }
-    /* With g moved up for shifts below 32, the high word of the product holds all of the result. */
+    /* With g shifted left for shifts below 32, the high word of the product is the entire result. */
     const int32_t up = tt_max(0, 32 - p->s), down = tt_max(0, p->s - 32), n = p->n, one = p->m;
     const int64_t half = tt_shl(1, 31 + down);
     for (int32_t i = 0, c = 0; i < n;) {
-        /* As far as a byte of the mask and the multipliers reach. */
+        /* To the end of a byte of the mask or of the multipliers. */
         int32_t stop = tt_min(tt_min((i | 7) + 1, n), m ? i + p->channels - c : n);
         uint32_t bits = mask ? (uint32_t)mask[i >> 3] >> (i & 7) : 0xff;
         const int32_t *from = m ? m + c : &one;

@@ -11,7 +11,7 @@ void tt_head_logits(const tt_head_params *p, const int8_t *x, const int16_t *w, 
     }
 }
 
-/* `label` < 0: none. */
+/* `label` < 0: no label. */
 static void scores(int32_t classes, const tt_logit_scale *scale, int32_t label, int64_t *logits, tt_head_result *result)
 {
     int32_t predicted = 0;
@@ -50,7 +50,7 @@ void tt_head_error(int32_t classes, const tt_logit_scale *scale, int32_t label, 
         largest = v > largest ? v : largest;
     }
     if (largest) {
-        /* Its highest bit goes to bit 14. */
+        /* Moves its highest bit to bit 14. */
         result->any = 1;
         result->k = 31 + 14;
         while (largest >>= 1)

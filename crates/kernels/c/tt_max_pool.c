@@ -1,7 +1,7 @@
 /* MAX_POOL_2D and its gradient. */
 #include "tt_pool.h"
 
-/* Where the first of a window's largest values lies. */
+/* The position of the first of the largest values in a window. */
 static int32_t largest(const tt_pool_params *p, const int8_t *x, tt_span r, tt_span s, int32_t c)
 {
     int32_t best = (r.from * p->in_w + s.from) * p->c + c;

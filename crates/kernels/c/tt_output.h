@@ -1,4 +1,4 @@
-/* How accumulators of a convolution become outputs: shared by the full and the depthwise kernel. */
+/* Conversion of a convolution's accumulators to outputs, shared by the full and the depthwise kernel. */
 #ifndef TT_OUTPUT_H
 #define TT_OUTPUT_H
 
@@ -12,11 +12,11 @@ typedef struct {
     int8_t *y;
 } tt_output;
 
-/* How four outputs of one channel may be written. */
+/* How four outputs of one channel are written. */
 enum {
     TT_ANY,    /* one by one */
-    TT_MASKED, /* at once: the four bits of the mask lie at the same place of four bytes; any bounds */
-    TT_PLAIN,  /* at once: no mask, and int8's own bounds */
+    TT_MASKED, /* at once: the four bits of the mask are at the same position of four bytes; any bounds */
+    TT_PLAIN,  /* at once: no mask, and the bounds of int8 */
 };
 
 TT_INLINE tt_output tt_output_new(const tt_conv_params *p, int8_t *y, uint8_t *mask)
@@ -29,13 +29,13 @@ TT_INLINE tt_output tt_output_new(const tt_conv_params *p, int8_t *y, uint8_t *m
     return s;
 }
 
-/* The bias that channel `o` starts from. */
+/* The bias with which the sum of channel `o` starts. */
 TT_INLINE int32_t tt_output_bias(const int32_t *bias, const int32_t *offset, int32_t o)
 {
     return offset ? tt_bias_value(bias[o], offset[o]) : bias[o];
 }
 
-/* Any number of outputs of one channel, any mask: the general way, and the slow one. */
+/* Any number of outputs of one channel with any mask: the general case, and the slow one. */
 static __attribute__((noinline)) void tt_output_any(const tt_output *s, const tt_quad *a, int32_t count, int32_t m,
                                                     int32_t left, int32_t at)
 {
@@ -43,7 +43,7 @@ static __attribute__((noinline)) void tt_output_any(const tt_output *s, const tt
         s->y[at] = tt_clamp_mask(tt_requant(a->v[j], m, left, s->zero), s->lo, s->hi, s->mask, (uint32_t)at);
 }
 
-/* Four outputs of one channel without a shift, the first being element `at`; `mode` TT_MASKED or TT_PLAIN, a
+/* Four outputs of one channel without a shift, the first of which is element `at`; `mode` is TT_MASKED or TT_PLAIN, a
  * constant. */
 TT_INLINE void tt_output_quad(const tt_output *s, tt_quad a, int32_t m, int32_t at, int32_t mode)
 {

@@ -1,36 +1,36 @@
-/* What the depthwise kernels share: four channels' planes of int16 in scratch, and sums over a window for four
+/* Shared by the depthwise kernels: int16 planes of four channels in scratch, and sums over a window for four
  * neighbouring outputs.
  *
- * A plane has `words` pairs a row. Columns left and right of the sample hold 0; rows above and below are not
- * stored, a window is cut instead. For each kernel row there are `taps` words of weights: (w0, w1), (w2, w3).. for
- * windows that begin at an even column, and, where windows at odd columns occur (odd distances between outputs),
- * between them (0, w0), (w1, w2)... : then no pair is ever loaded across two words. */
+ * A plane has `words` pairs per row. Columns left and right of the input are 0; rows above and below are not stored,
+ * windows are clipped instead. Each kernel row has `taps` words of weights: (w0, w1), (w2, w3).. for windows that
+ * begin at an even column. If windows at odd columns occur (odd distances between outputs), these are interleaved
+ * with (0, w0), (w1, w2)... , so that no pair ever has to be loaded across two words. */
 #ifndef TT_PLANE_H
 #define TT_PLANE_H
 
 #include "tt_columns.h"
 
-/* A depthwise product from planes to planes; for an input gradient the planes hold gradients, spread out by the
+/* A depthwise product over planes; for an input gradient, the planes contain gradients that are spread by the
  * stride. */
 typedef struct {
-    int32_t step;   /* columns from an output's window to the next one's */
-    int32_t spread; /* columns from a stored value to the next */
+    int32_t step;   /* columns between the windows of neighbouring outputs */
+    int32_t spread; /* columns from one stored value to the next */
     int32_t pad;    /* columns before the first stored value */
     int32_t taps;   /* words of weights for a kernel row at even columns */
-    int32_t row;    /* words of weights for a kernel row in all */
-    int32_t words;  /* words of a plane's row */
+    int32_t row;    /* total words of weights for a kernel row */
+    int32_t words;  /* words of a row of a plane */
 } tt_plane;
 
 TT_INLINE tt_plane tt_plane_new(int32_t kw, int32_t outputs, int32_t step, int32_t spread, int32_t pad)
 {
     tt_plane s = {step, spread, pad, kw / 2 + 1, 0, 0};
     s.row = step & 1 ? 2 * s.taps : s.taps;
-    /* The last of a block of four outputs begins here. */
+    /* The window of the last of four outputs begins here. */
     s.words = ((step * (((outputs + 3) & ~3) - 1)) >> 1) + s.taps;
     return s;
 }
 
-/* Two values each of four channels, as a word of each plane; `apart` words between the planes. */
+/* Two values of each of four channels, as one word per plane; planes are `apart` words apart. */
 TT_INLINE void tt_plane_pairs(uint32_t v0, uint32_t v1, uint32_t add, uint32_t *to, int32_t apart, int32_t channels)
 {
     uint32_t e0 = tt_sxtab16(add, v0), e1 = tt_sxtab16(add, v1);
@@ -44,8 +44,8 @@ TT_INLINE void tt_plane_pairs(uint32_t v0, uint32_t v1, uint32_t add, uint32_t *
         to[3 * apart] = tt_highs(o0, o1);
 }
 
-/* The weights of up to four neighbouring channels: tap (0, 0) of the first, and bytes from a tap to the next.
- * Channels are asked for in ascending order; `next` counts the trained ones passed. */
+/* The weights of up to four neighbouring channels: tap (0, 0) of the first, and the distance in bytes between taps.
+ * Channels are requested in ascending order; `next` counts the trained ones so far. */
 typedef struct {
     const int8_t *w;
     int32_t stride, count;
@@ -64,8 +64,8 @@ TT_INLINE tt_taps tt_depthwise_weights(const tt_conv_params *p, const int8_t *fr
     return (tt_taps){frozen + (channel - *next), n - t, 1};
 }
 
-/* Widens weights, `flip`ped in both directions for an input gradient. Of the kernel's rows every `phases`th comes
- * first, then those after them, and so on: a window that meets every `phases`th row finds them together. */
+/* Widens weights, `flip`ped in both directions for an input gradient. Kernel rows are sorted by their number modulo
+ * `phases`, so that the rows of a window that uses every `phases`th row are contiguous. */
 static __attribute__((noinline, unused)) void tt_plane_weights(const tt_plane *s, tt_taps from, int32_t kh, int32_t kw,
                                                                int32_t phases, int32_t flip, uint32_t *to)
 {
@@ -91,7 +91,7 @@ static __attribute__((noinline, unused)) void tt_plane_weights(const tt_plane *s
     }
 }
 
-/* Where kernel row `ky` begins among them. */
+/* The start of kernel row `ky` in that order. */
 TT_INLINE int32_t tt_plane_row_at(const tt_plane *s, int32_t kh, int32_t phases, int32_t ky)
 {
     int32_t phase = ky % phases, row = ky / phases;
@@ -100,8 +100,8 @@ TT_INLINE int32_t tt_plane_row_at(const tt_plane *s, int32_t kh, int32_t phases,
     return row * s->row;
 }
 
-/* Widens `n` neighbouring values of `channels` channels, `stride` bytes apart, to column `pad` on of each plane's
- * row. */
+/* Widens `n` neighbouring values of `channels` channels, `stride` bytes apart, into a row of each plane, from column
+ * `pad` on. */
 TT_INLINE void tt_plane_dense(const int8_t *x, int32_t n, int32_t stride, int32_t channels, int32_t zero, int32_t pad,
                               uint32_t *to, int32_t apart)
 {
@@ -122,9 +122,9 @@ TT_INLINE void tt_plane_dense(const int8_t *x, int32_t n, int32_t stride, int32_
         tt_plane_pairs(tt_load_part(x, channels), blank, add, to, apart, channels);
 }
 
-/* Widens `rows` rows of `n` values of up to four channels, values `stride` bytes apart and rows as far as that
- * implies, into rows of each plane; `zero` is their zero point. Writes the same columns of every row: the caller
- * has cleared the others. */
+/* Widens `rows` contiguous rows of `n` values of up to four channels, with values `stride` bytes apart, into rows of
+ * each plane; `zero` is their zero point. Writes the same columns of every row; the caller has cleared the
+ * others. */
 static __attribute__((noinline, unused)) void tt_plane_widen(const tt_plane *s, const int8_t *x, int32_t rows,
                                                              int32_t n, int32_t stride, int32_t channels, int32_t zero,
                                                              uint32_t *to, int32_t apart)
@@ -158,7 +158,7 @@ static __attribute__((noinline, unused)) void tt_plane_widen(const tt_plane *s, 
           : [next] "r"(next)                                                                                           \
           : "cc", "memory")
 
-/* Windows one column apart: the first and third use the even weights, the others the odd ones. */
+/* Windows one column apart: the first and the third use the even weights, the others the odd ones. */
 #define TT_TAP1(x0, x1)                                                                                                \
     "ldrd %[e], %[o], [%[w]], #8\n\t"                                                                                  \
     "ldr %[" x1 "], [%[x]], #4\n\t"                                                                                    \
@@ -168,7 +168,7 @@ static __attribute__((noinline, unused)) void tt_plane_widen(const tt_plane *s, 
     "smlad %[a3], %[" x1 "], %[o], %[a3]\n\t"
 #define TT_ROW1 "ldr %[p], [%[x]], #4\n\t" TT_TAP1("p", "q") TT_TAP1("q", "p")
 
-/* Windows two columns apart: each begins a word further. */
+/* Windows two columns apart: each begins one word later. */
 #define TT_TAP2(x0, x1, x2, x3)                                                                                        \
     "ldr %[e], [%[w]], #4\n\t"                                                                                         \
     "ldr %[" x3 "], [%[x]], #4\n\t"                                                                                    \
@@ -181,8 +181,9 @@ static __attribute__((noinline, unused)) void tt_plane_widen(const tt_plane *s, 
 
 #endif
 
-/* a + windows of four outputs, the first beginning at `x`, over `rows` (at least one) rows of the planes. `taps`
- * and `step` are s->taps and s->step, as constants for the common kernel widths (2 to 7) at steps 1 and 2. */
+/* a + the sums over the windows of four outputs, the first of which begins at `x`, over `rows` (at least one) rows of
+ * the planes. `taps` and `step` are s->taps and s->step, as constants for the common kernel widths (2 to 7) with steps
+ * 1 and 2. */
 TT_INLINE tt_quad tt_plane_quad(const tt_plane *s, const uint32_t *x, const uint32_t *w, int32_t rows, int32_t taps,
                                 int32_t step, tt_quad a)
 {
@@ -222,7 +223,7 @@ TT_INLINE tt_quad tt_plane_quad(const tt_plane *s, const uint32_t *x, const uint
     return a;
 }
 
-/* Calls `f(..., taps, step)` with constants where `tt_plane_quad` has a loop for them. */
+/* Calls `f(..., taps, step)` with constants if `tt_plane_quad` has a loop for them. */
 #define TT_PLANE_CALL(s, f, ...)                                                                                       \
     do {                                                                                                               \
         if (TT_DSP && (s)->step == 1 && (s)->taps == 2)                                                                \
@@ -241,8 +242,8 @@ TT_INLINE tt_quad tt_plane_quad(const tt_plane *s, const uint32_t *x, const uint
             f(__VA_ARGS__, (s)->taps, (s)->step);                                                                      \
     } while (0)
 
-/* Rows of output that a band of at most `bytes` of planes serves, at least one; `planes` of `words` pairs a row,
- * `kh` kernel rows, `stride` rows of input from one output row to the next. */
+/* The number of output rows, at least one, for which the planes of a band take at most `bytes`; there are `planes`
+ * planes with `words` pairs per row, `kh` kernel rows, and `stride` input rows from one output row to the next. */
 TT_INLINE int32_t tt_plane_band(int32_t bytes, int32_t planes, int32_t words, int32_t kh, int32_t stride,
                                 int32_t outputs)
 {

@@ -1,4 +1,4 @@
-/* What the pooling kernels share: windows cut at the sample's edges. */
+/* Shared by the pooling kernels: windows clipped at the edges of the input. */
 #ifndef TT_POOL_H
 #define TT_POOL_H
 
@@ -15,7 +15,7 @@ TT_INLINE tt_span tt_window(int32_t o, int32_t stride, int32_t pad, int32_t k, i
     return s;
 }
 
-/* Outputs [from, to) whose windows hold input `i`. */
+/* Outputs [from, to) whose windows contain input `i`. */
 TT_INLINE tt_span tt_windows_of(int32_t i, int32_t stride, int32_t pad, int32_t k, int32_t out)
 {
     int32_t first = i + pad - k + 1;

@@ -1,4 +1,4 @@
-/* SOFTMAX on int8. The exponentials are computed twice, so that no array for them is needed. */
+/* SOFTMAX on int8. The exponentials are computed twice, so that they need no array. */
 #include "tt_exp.h"
 
 void tt_softmax(const tt_softmax_params *p, const int8_t *x, int8_t *y)

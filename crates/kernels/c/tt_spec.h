@@ -1,5 +1,5 @@
-/* The scalar arithmetic of `tinytrain-spec`, function by function; its modules `arith` and `random` say what and
- * why. */
+/* The scalar arithmetic of `tinytrain-spec`, function by function; its modules `arith` and `random` define and explain
+ * it. */
 #ifndef TT_SPEC_H
 #define TT_SPEC_H
 
@@ -51,7 +51,7 @@ TT_INLINE int64_t tt_round_shift(int64_t v, int32_t s)
     return v > bound ? tt_shl(1, 62) : v < -bound ? -tt_shl(1, 62) : tt_shl(v, left);
 }
 
-/* `round_shift`, then saturated to int8; counts in *saturated. */
+/* `round_shift`, then saturation to int8, which is counted in *saturated. */
 TT_INLINE int8_t tt_grad8(int64_t v, int32_t s, uint32_t *saturated)
 {
     int64_t r = tt_round_shift(v, s);
@@ -60,13 +60,13 @@ TT_INLINE int8_t tt_grad8(int64_t v, int32_t s, uint32_t *saturated)
     return (int8_t)c;
 }
 
-/* Sets mask bit `n` where `inside`; the kernel has cleared the mask. */
+/* Sets mask bit `n` if `inside`; the kernel has cleared the mask. */
 TT_INLINE void tt_mask_or(uint8_t *mask, uint32_t n, uint32_t inside)
 {
     mask[n >> 3] = (uint8_t)(mask[n >> 3] | inside << (n & 7));
 }
 
-/* Mask bit `n`; 1 without a mask. */
+/* Mask bit `n`; 1 if there is no mask. */
 TT_INLINE uint32_t tt_mask_get(const uint8_t *mask, uint32_t n)
 {
     return mask ? ((uint32_t)mask[n >> 3] >> (n & 7)) & 1 : 1;
@@ -78,7 +78,7 @@ TT_INLINE void tt_mask_clear(uint8_t *mask, int32_t n)
         memset(mask, 0, ((size_t)n + 7) / 8);
 }
 
-/* Clamps, and notes in the mask whether that changed anything. */
+/* Clamps, and records in the mask whether the value was inside. */
 TT_INLINE int8_t tt_clamp_mask(int32_t v, int32_t lo, int32_t hi, uint8_t *mask, uint32_t n)
 {
     int32_t c = tt_clamp(v, lo, hi);
@@ -92,7 +92,7 @@ TT_INLINE int32_t tt_bias_value(int32_t base, int32_t offset)
     return (int32_t)((uint32_t)base + (uint32_t)((offset >> 8) + ((offset >> 7) & 1)));
 }
 
-/* `Real31::mul`. */
+/* `Real31::times`. */
 TT_INLINE tt_real31 tt_real_mul(tt_real31 a, tt_real31 b)
 {
     uint32_t m = (uint32_t)(((uint64_t)a.m * b.m) >> 31);
@@ -113,7 +113,7 @@ TT_INLINE tt_real31 tt_qas_real(uint32_t q)
     return r;
 }
 
-/* `Rate`. A channel whose `qas` is 0 is never updated: its rate is 0, and kernels leave what it would touch alone. */
+/* `Rate`. A channel whose `qas` is 0 is never updated: its rate is 0, and kernels leave its state unchanged. */
 typedef struct {
     int32_t p, s;
 } tt_rate;
@@ -126,7 +126,7 @@ TT_INLINE tt_rate tt_rate_new(tt_real31 lr, tt_real31 q, int32_t exponent, int32
 
 TT_INLINE int32_t tt_delta(tt_rate r, int32_t acc)
 {
-    /* The shifts that occur concern the high word only, and leave less than 2^30. */
+    /* With the usual shifts only the high word matters, which is below 2^30. */
     if ((uint32_t)(r.s - 33) <= 29)
         return ((int32_t)(((int64_t)acc * r.p) >> 32) + (1 << (r.s - 33))) >> (r.s - 32);
     return tt_sat32(tt_round_shift((int64_t)acc * r.p, r.s));
@@ -157,7 +157,7 @@ TT_INLINE uint64_t tt_draw(uint64_t key, uint32_t index)
     return tt_mix(key + ((uint64_t)index + 1) * 0x9e3779b97f4a7c15u);
 }
 
-/* Changes trained weight `i` by its gradient accumulator: `Rate::delta`, `apply_weight` and the residual plane. */
+/* Updates trained weight `i` with its gradient accumulator: `Rate::delta`, `apply_weight` and the residual plane. */
 TT_INLINE void tt_weight_update(tt_rate rate, int32_t bits, uint64_t key, int32_t acc, int8_t *q, uint8_t *lo,
                                 uint32_t i)
 {
@@ -169,7 +169,7 @@ TT_INLINE void tt_weight_update(tt_rate rate, int32_t bits, uint64_t key, int32_
         byte = lo + (((size_t)i * (uint32_t)bits) >> 3);
         w += (int32_t)((uint32_t)*byte >> at << (32 - bits)) >> (32 - bits);
     }
-    /* |w| < 2^16: beyond 2^17 a delta saturates all the same, and the sum stays far from overflow. */
+    /* |w| < 2^16: a delta beyond 2^17 saturates in any case, and the sum cannot overflow. */
     w = tt_clamp(w - tt_clamp(delta, -(1 << 17), 1 << 17), -limit, limit);
     int32_t v = (w + ((1 << bits) >> 1)) >> bits;
     q[i] = (int8_t)v;

@@ -1,30 +1,30 @@
-//! Every op of a Program, forward and backward: as plain loops ([`mod@reference`]), with what the processor has ([`simd`]), and (in
-//! `c/`) as twin for the device.
+//! Every op of a Program, forward and backward: in plain loops ([`mod@reference`]), with the processor's vector
+//! instructions ([`simd`]), and in C for the device (the device kernels, in `c/`).
 //!
-//! What an op computes is said once, in [`tinytrain_spec::params`]; a kernel here is right when it gives exactly those
-//! integers. This page says what all kernels share; each function adds only what is its own.
+//! The result of each op is defined in [`tinytrain_spec::params`]; a kernel is correct when it yields exactly those
+//! integers. The following holds for all kernels; each function documents only its own particulars.
 //!
-//! **Layout.** Row-major, batch 1: activations and gradients `[rows][columns][channels]` int8, weights as [`Weights`]
-//! says. Every slice has exactly the length that its parameters imply: kernels trust the compiler, and a wrong length
-//! or a parameter that the compiler would have refused is a panic (never an out-of-bounds access), or a wrong result
-//! where no index shows it.
+//! **Layout.** Row-major, batch 1: activations and gradients are `[rows][columns][channels]` int8, weights are
+//! described at [`Weights`]. Every slice has exactly the length that its parameters imply. Kernels trust the compiler:
+//! a wrong length, or a parameter that the compiler would have rejected, leads to a panic (never to an out-of-bounds
+//! access) or, where no index reveals it, to a wrong result.
 //!
-//! **Ranges.** Any int8 is a valid activation or gradient, any zero point and any bound lies in `-128..=127`, weights
-//! in `-127..=127`. The compiler has checked that no int32 accumulator overflows for any input, so sums may be taken in
-//! any order and they wrap in between without harm: this is what lets plain loops run on vector registers.
+//! **Ranges.** Any int8 is a valid activation or gradient, zero points and bounds lie in `-128..=127`, weights
+//! in `-127..=127`. The compiler has checked that no int32 accumulator overflows for any input, so terms may be added
+//! in any order and intermediate sums may wrap: this is what allows plain loops to be vectorised.
 //!
-//! **Masks.** One bit an element of the output, `ceil(n / 8)` bytes. A kernel given one writes all of it, unused high
-//! bits as 0. Kernels that read a mask take `None` for "nothing was clamped".
+//! **Masks.** One bit per element of the output, `ceil(n / 8)` bytes. A kernel that is given a mask to write writes all
+//! of it, with unused high bits 0. Kernels that read a mask take `None` for "nothing was clamped".
 //!
-//! **Scratch.** One [`Scratch`] a thread serves all kernels; it grows to its largest use and is then never allocated
-//! again. Its content means nothing between two calls. It has nothing to do with the device's scratch, which the
-//! planner counts for the C twins.
+//! **Scratch.** One [`Scratch`] per thread is enough for all kernels; it grows to its largest use and is never
+//! reallocated after that. Its content is meaningless between calls. It is unrelated to the scratch that the planner
+//! reserves for the device kernels.
 //!
-//! **Aliasing.** Rust's borrows rule it out, save for the ops that work in place by their signature
-//! ([`reference::grad_scale`], [`reference::sum`]). Nothing here relies on it: a runtime in whose arena operands
-//! overlap copies one of them first.
+//! **Aliasing.** Rust's borrow rules exclude it, except for the ops whose signature makes them work in place
+//! ([`reference::grad_scale`], [`reference::sum`]). If operands overlap in an arena, the runtime has to copy one of
+//! them first.
 //!
-//! **Counts.** A `u32` result is how many elements of the gradient saturated at int8's bounds.
+//! **Counts.** A `u32` result is the number of gradient elements that saturated at the bounds of int8.
 
 pub mod reference;
 pub mod simd;
@@ -33,16 +33,16 @@ use simd::Line;
 use tinytrain_spec::arith::{Rate, Real31};
 use tinytrain_spec::params::UpdateParams;
 
-/// A convolution's weights, in two parts. Full convolution: `frozen` is `[out_c][kh][kw][in_c - t]`, `trained` is
-/// `[out_c][kh][kw][t]`, and `channels` are the `t` trained *input* channels. Depthwise: `[kh][kw][out_c - t]` and
-/// `[kh][kw][t]`, *output* channels.
+/// A convolution's weights, in two parts. For a full convolution, `frozen` is `[out_c][kh][kw][in_c - t]`, `trained` is
+/// `[out_c][kh][kw][t]`, and `channels` are the `t` trained *input* channels. For a depthwise one, they are
+/// `[kh][kw][out_c - t]` and `[kh][kw][t]`, and `channels` are *output* channels.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a> {
-    /// Weights in flash: the channels not in `channels`, ascending.
+    /// Weights in flash: those of the channels that are not in `channels`, ascending.
     pub frozen: &'a [i8],
-    /// Weights in SRAM: those of `channels`.
+    /// Weights in SRAM: those of the channels in `channels`.
     pub trained: &'a [i8],
-    /// The trained channels, ascending; may be empty or all of them.
+    /// The trained channels, ascending; none, some or all of them.
     pub channels: &'a [u16],
 }
 
@@ -51,11 +51,11 @@ pub struct Weights<'a> {
 pub struct Bias<'a> {
     /// As imported.
     pub base: &'a [i32],
-    /// Trained distance from it, in units of `2^-8`; empty for a frozen bias.
+    /// Trained distance from `base`, in units of `2^-8`; empty if the bias is frozen.
     pub offset: &'a [i32],
 }
 
-/// A convolution's output scales, one a channel ([`tinytrain_spec::arith::Requant`]).
+/// A convolution's output scales, one per channel ([`tinytrain_spec::arith::Requant`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Scales<'a> {
     /// Multipliers.
@@ -64,10 +64,10 @@ pub struct Scales<'a> {
     pub shift: &'a [u8],
 }
 
-/// What one step says to every update of a trained tensor, and the tensor's own parameters.
+/// The parameters of a tensor's update: those common to all updates in a training step, and the tensor's own.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
-    /// The tensor's parameters. [`reference::bias_step`] reads `exponent` only.
+    /// The tensor's parameters. [`reference::bias_step`] reads only `exponent`.
     pub params: &'a UpdateParams,
     /// Learning rate of this step.
     pub lr: Real31,
@@ -79,38 +79,38 @@ pub struct Update<'a> {
     pub step: u32,
 }
 
-/// Buffers that kernels share, grown on demand.
+/// Buffers shared by all kernels, grown on demand.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    /// Left factor of a product: rows of activations or gradients.
+    /// LHS of a product: rows of activations or gradients.
     a: Vec<i16>,
-    /// Right factor of a product, or weights, in panels.
+    /// RHS of a product, or weights, in panels.
     b: Vec<i16>,
-    /// What `a` or `b` is gathered from, in panels.
+    /// Source from which `a` or `b` is gathered, in panels.
     x: Vec<i16>,
-    /// Accumulators of the rows at work.
+    /// Accumulators of the current rows.
     c: Vec<i32>,
-    /// Biases as added.
+    /// Biases as added by the forward pass.
     bias: Vec<i32>,
-    /// Whether each output of the rows at work lay inside its bounds, a byte each.
+    /// Whether each output of the current rows was inside its bounds, one byte each.
     inside: Vec<u8>,
-    /// Natural channel of each weight, frozen ones first.
+    /// The channel of each weight in storage order: frozen ones first.
     order: Vec<u16>,
-    /// Gradient sums of a weight step.
+    /// Gradient sums of a weight update.
     sums: Vec<i32>,
-    /// Left factors of a fast kernel.
-    left: Vec<Line>,
-    /// Right factors, or rows of words.
-    right: Vec<Line>,
-    /// What sums begin at.
+    /// LHS of a fast kernel.
+    lhs: Vec<Line>,
+    /// RHS of a fast kernel, or rows of words.
+    rhs: Vec<Line>,
+    /// Initial values of the sums.
     init: Vec<Line>,
-    /// An input within its border.
-    frame: Vec<Line>,
+    /// An input with padding.
+    padded: Vec<Line>,
     /// Words of all channels.
     whole: Vec<Line>,
-    /// Sums of a gradient for each channel.
+    /// Sum of a gradient over pixels, per channel.
     sums_of_g: Vec<Line>,
-    /// Where rows of a product begin.
+    /// Offsets of the rows of a product.
     places: Vec<u32>,
     /// Rates of an update.
     rates: Vec<Option<Rate>>,
@@ -118,7 +118,7 @@ pub struct Scratch {
     before: Vec<i8>,
 }
 
-/// The first `n` elements of a scratch buffer. They hold whatever an earlier use left there.
+/// The first `n` elements of a scratch buffer, with whatever content an earlier use left there.
 fn grown<T: Copy + Default>(buffer: &mut Vec<T>, n: usize) -> &mut [T] {
     if buffer.len() < n {
         buffer.resize(n, T::default());

@@ -12,7 +12,7 @@ use tinytrain_spec::arith::{
 use tinytrain_spec::params::{ConvParams, UpdateParams};
 use tinytrain_spec::random;
 
-/// A layer and everything that its kernels read.
+/// A layer and all operands of its kernels.
 struct Case {
     p: ConvParams,
     depthwise: bool,
@@ -190,13 +190,13 @@ fn case() -> impl Strategy<Value = Case> {
         any::<u64>(),
     )
         .prop_map(|(v, h, (in_c, out_c, depthwise), seed)| {
-            // A pointwise layer is so in both directions.
+            // A pointwise layer is pointwise along both axes.
             let h = if v[1..4] == [1, 1, 0] && seed & 3 != 0 { [h[0], 1, 1, 0, h[0]] } else { h };
             Case::new([v, h], in_c, out_c, depthwise, seed)
         })
 }
 
-/// How a step updates; one in a few is so large that everything saturates.
+/// Parameters of an update; occasionally so large that everything saturates.
 struct Step {
     params: UpdateParams,
     lr: Real31,
@@ -218,7 +218,7 @@ impl Step {
     }
 }
 
-/// QAS words around the one that moves weights by about one unit; some channels frozen, some far off.
+/// QAS words near the one that moves weights by about one unit; some channels are frozen, some far off.
 fn scales(s: &mut Source, n: usize, step: &Step) -> Vec<u32> {
     let about = 2f64.powi(step.k - step.params.exponent - step.lr.e - s.within(0, 18) as i32);
     (0..n)
@@ -295,7 +295,7 @@ proptest! {
         let g = s.activations(pixels * channels);
         let qas = scales(&mut s, channels, &step);
         let base: Vec<i32> = qas.iter().map(|&q| {
-            // A bias at or beyond 2^23 is a frozen one.
+            // A bias of magnitude 2^23 or more is frozen.
             let limit = if q == 0 { i32::MAX as i64 } else { (1 << 23) - 1 };
             s.within(-limit, limit) as i32
         }).collect();

@@ -15,14 +15,14 @@ fn clamped(values: impl Iterator<Item = i64>, lo: i32, hi: i32) -> (Vec<i8>, Vec
     (y, packed(&inside))
 }
 
-/// Saturated values and how many there were.
+/// Saturated values and their number.
 fn saturated(values: impl Iterator<Item = i64>) -> (Vec<i8>, u32) {
     let values: Vec<_> = values.collect();
     let count = values.iter().filter(|v| !(-128..=127).contains(*v)).count();
     (values.iter().map(|&v| sat8(v)).collect(), count as u32)
 }
 
-/// Runs a forward kernel with a mask and without, over memory full of rubbish.
+/// Runs a forward kernel with and without a mask, on memory filled with garbage.
 fn outputs(n: usize, mut kernel: impl FnMut(&mut [i8], Option<&mut [u8]>)) -> (Vec<i8>, Vec<u8>) {
     let (mut y, mut mask, mut unmasked) = (vec![99; n], vec![0xaa; n.div_ceil(8)], vec![98; n]);
     kernel(&mut y, Some(&mut mask));

@@ -1,4 +1,4 @@
-//! Every family of kernels that this processor has, against the reference: equal bits on random layers of all shapes,
+//! Every implementation of the kernels that this processor can run, against the reference: equal bits on random layers of all shapes,
 //! with accumulators up to int32's bounds.
 
 mod common;
@@ -13,7 +13,7 @@ use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
 use tinytrain_spec::arith::{BIAS_LIMIT, Qas, Real31, Requant, apply_bias, apply_weight, residual_bytes, residual_set};
 use tinytrain_spec::params::*;
 
-/// The families at hand. What is missing is said, once.
+/// The implementations that can run here. Those that cannot are reported once.
 fn units() -> &'static [Unit] {
     static UNITS: OnceLock<Vec<Unit>> = OnceLock::new();
     UNITS.get_or_init(|| {
@@ -21,15 +21,15 @@ fn units() -> &'static [Unit] {
             Kernels::ALL.into_iter().filter(|&k| k != Kernels::Reference).partition(|k| k.available());
         let names = |of: Vec<Kernels>| of.into_iter().map(Kernels::name).collect::<Vec<_>>().join(", ");
         eprintln!("compared with the reference: {}", names(here.clone()));
-        eprintln!("skipped, this processor lacks them: {}", names(missing));
+        eprintln!("skipped, since this processor lacks the instructions: {}", names(missing));
         here.into_iter().filter_map(Kernels::unit).collect()
     })
 }
 
-/// What fills an output and its mask.
+/// A function that fills an output and its mask.
 type Masked<'a> = dyn Fn(&mut [i8], Option<&mut [u8]>) + 'a;
 
-/// Now and then there is padding beyond the kernel, as a PAD in front of a convolution makes it.
+/// Sometimes the padding exceeds the kernel, as after a PAD before a convolution.
 const BEYOND: [i32; 8] = [0, 0, 0, 0, 0, 0, 0, 1];
 
 /// Input, output, kernel, stride and padding along one axis, the padding less than the kernel plus one of `beyond`.
@@ -69,7 +69,7 @@ impl Case {
         let out_c = if !depthwise { s.within(1, 50) as i32 } else { in_c * s.pick(&[1, 1, 1, 1, 1, 1, 2, 8]) };
         let set = if depthwise { out_c } else { in_c } as usize;
         let run = s.within(0, set as i64 - 1) as u16..s.within(1, set as i64) as u16;
-        // Anything, a run of neighbours, or a few far from each other.
+        // Any channels, consecutive ones, or a few far apart.
         let channels = match s.within(0, 3) {
             0 if !run.is_empty() => run.collect(),
             1 => (0..set as u16).filter(|_| s.within(0, 19) == 0).collect(),
@@ -85,7 +85,7 @@ impl Case {
         let each = (kh * kw * if depthwise { 1 } else { out_c }) as usize;
         let (frozen, trained) = (s.weights(each * (set - channels.len())), s.weights(each * channels.len()));
         let n = out_c as usize;
-        // No input makes more of one channel than this; the bias fills what is left of int32.
+        // The largest sum of one channel for any input; the bias fills the rest of int32.
         let worst = (if depthwise { kh * kw } else { kh * kw * in_c }) as i64 * 127 * 255;
         let room = i32::MAX as i64 - worst;
         let base: Vec<i32> = (0..n)
@@ -123,7 +123,7 @@ impl Case {
         Layer::new(unit, &self.p, self.depthwise, self.weights(), &self.base, scales, input_grad)
     }
 
-    /// Forward pass and mask, by the reference and by a layer.
+    /// Forward pass and mask, by the reference kernel and by a layer.
     fn forward(&self, layer: &mut Layer, x: &[i8], masked: bool) {
         let run = |of: &Masked| {
             let (mut y, mut mask) = (vec![99; self.outputs()], vec![0xa5; self.outputs().div_ceil(8)]);
@@ -150,7 +150,7 @@ impl Case {
         assert_eq!((n, expected), (m, found), "input gradient {p:?}, depthwise {}, shift {shift}", self.depthwise);
     }
 
-    /// One update by the reference and by a layer; both go on with the new weights.
+    /// One update by the reference kernel and by a layer; both continue with the new weights.
     fn weight_step(&mut self, layer: &mut Layer, s: &mut Source, bits: i32, lo: &mut Vec<u8>) {
         let (g, x) = (s.activations(self.outputs()), s.activations(self.inputs()));
         let params = UpdateParams { exponent: s.within(-12, 4) as i32, bits, tensor: s.within(0, 9) as i32 };
@@ -199,7 +199,7 @@ fn convolutions(depthwise: bool, cases: u64) {
             layer.restore(&case.trained);
             for _ in 0..2 {
                 case.weight_step(&mut layer, s, bits, &mut lo);
-                // What has been packed follows the update.
+                // The packed weights must equal those of a fresh layer.
                 let mut fresh = case.layer(unit, true).expect("a layer as before");
                 for layer in [&mut layer, &mut fresh] {
                     case.forward(layer, &x, true);
@@ -287,7 +287,7 @@ fn wrong_lengths_panic() {
     }
 }
 
-/// Runs the same with the reference and with each family, and compares what both yield.
+/// Runs the same op with the reference and with each implementation, and compares the results.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: &dyn Fn() -> T, found: &dyn Fn(Unit) -> T) {
     for &unit in units() {
         assert_eq!(expected(), found(unit), "{what}, {unit:?}");

@@ -21,7 +21,7 @@ impl Failure {
         Self { code, message: message.to_string(), details: json!({}) }
     }
 
-    /// The same with facts for a program to read.
+    /// The same error with machine-readable details.
     pub fn with(mut self, details: Value) -> Self {
         self.details = details;
         self

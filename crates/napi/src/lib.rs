@@ -1,11 +1,11 @@
-//! The N-API layer of tinytrain: conversions, tasks off the main thread, errors. No arithmetic and no policy.
+//! The N-API layer of tinytrain: conversions, tasks off the main thread, errors. It contains no arithmetic and no policy.
 //!
-//! What JavaScript holds are opaque handles ([`Model`], [`Compiler`], [`Program`], [`Session`], [`Trainer`], [`SampleStore`], [`Dataset`],
-//! [`Kept`]) around values of the other crates. Long work runs on a thread of its own, not on Node's pool, where a few of them would hold up every
-//! file operation of the process; it is stopped and watched through a [`Control`]. An error reaches JavaScript as one JSON text
+//! JavaScript holds opaque handles ([`Model`], [`Compiler`], [`Program`], [`Session`], [`Trainer`], [`SampleStore`], [`Dataset`],
+//! [`ActivationCache`]) to values of the other crates. Long work runs on its own thread rather than in Node's pool, where a few tasks would block
+//! every file operation of the process; a [`Control`] stops and monitors it. An error reaches JavaScript as one JSON text
 //! `{code, message, details}`, which `ts/native.ts` turns into a `TinytrainError`.
 
-// The attribute macros of napi-rs expand to `unsafe`; this crate has none of its own.
+// The attribute macros of napi-rs expand to `unsafe`; this crate contains no other unsafe code.
 #![allow(unsafe_code)]
 
 mod error;
@@ -17,10 +17,10 @@ mod target;
 mod task;
 mod trainer;
 
-pub use model::{KernelsFound, Model, input_tables, kernels, supported_operators};
+pub use model::{KernelSelection, Model, input_tables, kernels, supported_operators};
 pub use program::{Compiler, Program, Session, learning_rate};
 pub use samples::{Dataset, SampleStore};
-pub use search::{Kept, candidate_costs, frozen_steps, trial};
+pub use search::{ActivationCache, candidate_costs, frozen_steps, trial};
 pub use target::{board, board_in, built_in_costs, check_costs, core_table, stand_in, target_names};
 pub use task::Control;
 pub use trainer::Trainer;

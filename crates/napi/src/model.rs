@@ -6,7 +6,7 @@ use napi_derive::napi;
 use serde_json::{Value, json};
 use tinytrain_compile::{forward_program, forward_tensors};
 use tinytrain_exec::{Executor, Kernels, chosen_kernels};
-use tinytrain_import::{ImportError, Imported, Normalisation, Options};
+use tinytrain_import::{ImportError, ImportOptions, Imported, Normalisation};
 use tinytrain_ir::{Graph, Layer, Node, Op, Quant, Shape, TensorId};
 use tinytrain_program::Slot;
 
@@ -22,7 +22,7 @@ impl From<ImportError> for Failure {
             json!({}),
             |o| json!({ "operator": { "index": o.index, "name": o.name, "inputs": o.inputs, "outputs": o.outputs } }),
         );
-        // Lines after the first say what would help.
+        // Lines after the first tell how to proceed.
         let text = e.to_string();
         let (message, help) = text.split_once('\n').unwrap_or((&text, ""));
         let mut details = details;
@@ -33,7 +33,7 @@ impl From<ImportError> for Failure {
     }
 }
 
-/// A model as it stands in its file.
+/// A model as stored in its file.
 #[napi]
 pub struct Model {
     inner: Arc<Imported>,
@@ -41,52 +41,52 @@ pub struct Model {
     forward: Arc<Forward>,
 }
 
-/// Programs of the forward pass, compiled when they are first asked for.
+/// Programs of the forward pass, compiled on first use.
 #[derive(Default)]
 struct Forward {
     lean: OnceLock<Runnable>,
     whole: OnceLock<Runnable>,
 }
 
-/// A Program, ready to be cloned and run, and where the tensors of the file are when it has run.
+/// A Program, ready to be cloned and run, and the location of the file's tensors after a run.
 struct Runnable {
     executor: Executor,
     tensors: Vec<(u32, Slot)>,
 }
 
-/// How a model is opened.
+/// Options for opening a model.
 #[napi(object)]
 #[derive(Default)]
 pub struct ModelOptions {
-    /// Rows of the input, where the file does not fix them.
+    /// Rows of the input, if the file does not fix them.
     pub height: Option<u32>,
-    /// Columns of the input.
+    /// Columns of the input, if the file does not fix them.
     pub width: Option<u32>,
-    /// The pixel that stands for 0, one or one a channel.
+    /// Mean of the input normalisation, in pixel values: one, or one per channel.
     pub mean: Option<Vec<f64>>,
-    /// Pixels that make 1, one or one a channel.
+    /// Standard deviation of the input normalisation, in pixel values: one, or one per channel.
     pub std: Option<Vec<f64>>,
 }
 
-/// A tensor of the file.
+/// A tensor in the file.
 #[napi(object)]
 pub struct TensorData {
     /// Its index in the file.
     pub index: u32,
-    /// Its content.
+    /// Its int8 values.
     pub data: Int8Array,
 }
 
-/// What a forward pass yields.
+/// The result of a forward pass.
 #[napi(object)]
 pub struct ForwardData {
-    /// What the model yields.
+    /// The model's outputs.
     pub outputs: Vec<Int8Array>,
-    /// Every tensor, if asked for.
+    /// Every tensor, if requested.
     pub tensors: Vec<TensorData>,
 }
 
-impl From<ModelOptions> for Options {
+impl From<ModelOptions> for ImportOptions {
     fn from(o: ModelOptions) -> Self {
         let normalisation = match (o.mean, o.std) {
             (None, None) => None,
@@ -99,7 +99,7 @@ impl From<ModelOptions> for Options {
 
 #[napi]
 impl Model {
-    /// Parses a model. `path` is for messages and the model's name.
+    /// Parses a model. `path` is used only in messages and for the model's name.
     #[napi(ts_return_type = "Promise<Model>")]
     pub fn load<'e>(env: &'e Env, path: String, bytes: Uint8Array, options: ModelOptions) -> Result<Object<'e>> {
         let bytes = bytes.to_vec();
@@ -122,7 +122,7 @@ impl Model {
         self.graph.dump()
     }
 
-    /// Runs the model as it stands on one input.
+    /// Runs the unchanged model on one input.
     #[napi(ts_return_type = "Promise<ForwardData>")]
     pub fn forward<'e>(&self, env: &'e Env, input: Int8Array, tensors: bool) -> Result<Object<'e>> {
         let (imported, forward, input) = (self.inner.clone(), self.forward.clone(), input.to_vec());
@@ -154,40 +154,42 @@ impl Forward {
         let places = if tensors { forward_tensors(&imported.graph, &program) } else { Vec::new() };
         let tensors =
             places.iter().flat_map(|&(id, slot)| names(imported, id).map(move |index| (index, slot))).collect();
-        // Where two calls race, both have made the same.
+        // If two calls race, both have compiled the same Program.
         Ok(cell.get_or_init(|| Runnable { executor, tensors }))
     }
 }
 
-/// The indices that the file gives to a tensor of the graph; a file without indices is numbered by the graph.
+/// The file's indices of a tensor of the graph; for a file without indices, the graph's own index.
 fn names(imported: &Imported, id: TensorId) -> impl Iterator<Item = u32> {
     let own = imported.tensors.iter().filter(move |t| t.tensor == id);
     own.map(move |t| t.source.unwrap_or(id.index()) as u32)
 }
 
-/// Which kernels run here.
+/// The kernels of this process.
 #[napi(object)]
-pub struct KernelsFound {
-    /// Those that run: the fastest, or what the environment asks for.
+pub struct KernelSelection {
+    /// The ones in use: the fastest, or those requested by the environment.
     pub chosen: String,
-    /// All that this processor could run.
+    /// All that this processor can run.
     pub available: Vec<String>,
 }
 
-/// The kernels of this process (`TINYTRAIN_KERNELS`).
+/// The kernels of this process; the variable `TINYTRAIN_KERNELS` chooses them.
 #[napi]
-pub fn kernels() -> Result<KernelsFound> {
+pub fn kernels() -> Result<KernelSelection> {
     let chosen = chosen_kernels().map_err(Failure::from)?.name().into();
     let available = Kernels::ALL.into_iter().filter(|k| k.available()).map(|k| k.name().into()).collect();
-    Ok(KernelsFound { chosen, available })
+    Ok(KernelSelection { chosen, available })
 }
 
-/// The int8 value of each of a pixel's 256 values for an input with such a quantisation and normalisation, one table per channel (at most four where
-/// all are the same).
+/// The int8 value of each of the 256 pixel values, for an input with this quantisation and normalisation: one table per channel (at most four if they
+/// are all the same).
 #[napi]
 pub fn input_tables(channels: u32, scale: f64, zero: i32, mean: Vec<f64>, std: Vec<f64>) -> Result<Vec<Int8Array>> {
-    if !(1..=MAX_CHANNELS).contains(&channels) || !(scale.is_finite() && scale > 0.0) || !(-128..=127).contains(&zero) {
-        let what = format!("an input of {channels} channels with scale {scale} and zero point {zero} cannot be");
+    let channels_valid = (1..=MAX_CHANNELS).contains(&channels);
+    let quant_valid = scale.is_finite() && scale > 0.0 && (-128..=127).contains(&zero);
+    if !(channels_valid && quant_valid) {
+        let what = format!("an input with {channels} channels, scale {scale} and zero point {zero} is not possible");
         return Err(Failure::new("INPUT_INVALID", what).into());
     }
     let tables = Normalisation { mean, std }.tables(channels as usize, Quant { scale, zero });
@@ -195,7 +197,7 @@ pub fn input_tables(channels: u32, scale: f64, zero: i32, mean: Vec<f64>, std: V
     Ok(tables.iter().map(|table| Int8Array::new(table.to_vec())).collect())
 }
 
-/// Operators that a model may hold, by the names of the file format.
+/// Operators that a model may contain, named as in the file format.
 #[napi]
 pub fn supported_operators() -> Vec<String> {
     tinytrain_import::supported_ops().iter().map(|&name| name.into()).collect()
@@ -205,7 +207,7 @@ fn dims(s: Shape) -> [usize; 3] {
     [s.h, s.w, s.c]
 }
 
-/// Sums over convolutions.
+/// Totals over convolutions.
 fn totals(layers: &[Layer]) -> Value {
     let sum = |f: &dyn Fn(&Layer) -> u64| layers.iter().map(f).sum::<u64>();
     json!({
@@ -218,7 +220,7 @@ fn totals(layers: &[Layer]) -> Value {
 
 fn describe(imported: &Imported) -> Value {
     let (graph, input) = (&imported.graph, &imported.input);
-    // What remains when the classifier gives way to a head: what schemes count. A model that takes no head has none, and says why.
+    // The convolutions that remain when a head replaces the classifier, which are those that schemes number. If a model cannot have a head, the reason.
     let (backbone, headless) = match tinytrain_passes::backbone(graph) {
         Ok(layers) => (totals(&graph.layers[..layers]), Value::Null),
         Err(why) => (Value::Null, json!(why.to_string())),

@@ -15,24 +15,24 @@ use crate::target::named;
 use crate::task::on_thread;
 use crate::{Control, Model};
 
-/// A model with a head, differentiated and calibrated: Programs of any scheme are compiled from it.
+/// A model with a head, differentiated and calibrated, from which Programs for any scheme are compiled.
 #[napi]
 pub struct Compiler {
     pub(crate) inner: tinytrain_compile::Compiler,
 }
 
-/// What a compiled graph looks like after a pass.
+/// The graph after a pass.
 #[napi(object)]
 pub struct StageDump {
     /// Name of the pass.
     pub name: String,
-    /// The graph, a node a line.
+    /// The graph as text, one node per line.
     pub text: String,
 }
 
 #[napi]
 impl Compiler {
-    /// Differentiates a model for so many classes and calibrates it on a few samples of a data set, chosen by the seed.
+    /// Differentiates a model for `classes` classes and calibrates it on a few samples of a data set, chosen by the seed.
     #[napi(ts_return_type = "Promise<Compiler>")]
     pub fn create<'e>(
         env: &'e Env,
@@ -52,13 +52,13 @@ impl Compiler {
         })
     }
 
-    /// Convolutions of the backbone.
+    /// Number of convolutions of the backbone.
     #[napi(getter)]
     pub fn layers(&self) -> u32 {
         self.inner.layers() as u32
     }
 
-    /// The Program of a scheme, planned in so many rounds or, left out, as thoroughly as one that is handed over.
+    /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over.
     #[napi(ts_return_type = "Promise<Program>")]
     pub fn compile<'e>(
         &self,
@@ -88,7 +88,7 @@ impl Compiler {
     }
 }
 
-/// The samples to calibrate on: the first of an epoch that no training reaches.
+/// The samples for calibration: the first ones of an epoch that no training run reaches.
 fn choose(
     source: &dyn SampleSource,
     length: usize,
@@ -117,7 +117,7 @@ impl Program {
 
 #[napi]
 impl Program {
-    /// Reads a Program file. Nothing in it is trusted: whatever is damaged, changed or of another version is refused.
+    /// Reads a Program file. Nothing in it is trusted: a file that is damaged, modified or of another version is rejected.
     #[napi(ts_return_type = "Promise<Program>")]
     pub fn load<'e>(env: &'e Env, bytes: Uint8Array) -> Result<Object<'e>> {
         let bytes = bytes.to_vec();
@@ -130,38 +130,38 @@ impl Program {
         self.inner.to_bytes().into()
     }
 
-    /// The Program as JSON (`ts/program/record.ts`): everything but the content of constants and of the initial state.
+    /// The Program as JSON (`ts/program/record.ts`): everything except the content of constants and of the initial state.
     #[napi]
     pub fn describe(&self) -> String {
         json!(self.inner.record()).to_string()
     }
 
-    /// Its scheme in the one long form.
+    /// Its scheme in canonical form.
     #[napi(getter)]
     pub fn scheme(&self) -> String {
         self.inner.scheme.clone()
     }
 
-    /// SHA-256 over everything that decides its bits.
+    /// SHA-256 over everything that determines its results.
     #[napi(getter)]
     pub fn hash(&self) -> String {
         self.inner.hash()
     }
 
-    /// What it takes on a board, item by item, as JSON, with so many tables of pixel values in flash.
+    /// The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash.
     #[napi]
     pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
         let table = named(&target)?.memory(&self.inner, pixel_tables).map_err(Failure::from)?;
         Ok(json!(table).to_string())
     }
 
-    /// The C files of kernels that it needs on a board.
+    /// The C files of the kernels that the Program needs on a board.
     #[napi]
     pub fn kernel_files(&self, target: String) -> Result<Vec<String>> {
         Ok(named(&target)?.kernel_files(&self.inner).map_err(Failure::from)?)
     }
 
-    /// Bytes of stack that it takes on the board that QEMU emulates in place of one; none where there is no such board.
+    /// Bytes of stack that the Program takes on the board that QEMU emulates as a stand-in; none if there is no such board.
     #[napi]
     pub fn stand_in_stack(&self, target: String) -> Result<Option<u32>> {
         let stand_in = named(&target)?.stand_in();
@@ -169,13 +169,13 @@ impl Program {
         Ok(memory.map(|m| m.stack))
     }
 
-    /// What each step does, for a table of costs, as JSON.
+    /// The work of each step, in the terms of a cost table, as JSON.
     #[napi]
     pub fn work(&self) -> String {
         json!(self.inner.work()).to_string()
     }
 
-    /// Predicted instructions of a training step on a board's core, by its table of costs with the kinds of another, in JSON, in place of its own.
+    /// Predicted instructions of a training step on a board's core. `costs` is a cost table as JSON whose entries replace those of the core.
     #[napi]
     pub fn instructions(&self, target: String, costs: Option<String>) -> Result<f64> {
         let costs = crate::target::costs(&named(&target)?, costs.as_deref())?;
@@ -190,21 +190,21 @@ impl Program {
         Ok(c.data.to_bytes().into())
     }
 
-    /// The trainable state it starts with.
+    /// The initial trainable state.
     #[napi]
     pub fn initial_state(&self) -> Uint8Array {
         self.inner.initial_state().into()
     }
 }
 
-/// What one step found.
+/// The result of one training step.
 #[napi(object)]
-pub struct StepFound {
+pub struct StepResult {
     /// The class with the largest logit, before the update.
     pub predicted: u32,
     /// Loss before the update, Q15.16.
     pub loss: i32,
-    /// Gradient elements that saturated.
+    /// Number of gradient elements that saturated.
     pub saturated: f64,
 }
 
@@ -213,11 +213,11 @@ pub struct StepFound {
 pub struct Predictions {
     /// The class of each sample.
     pub predicted: Uint32Array,
-    /// Probabilities in Q0.31, classes of a sample one after the other.
+    /// Probabilities in Q0.31, `[samples][classes]`.
     pub scores: Float64Array,
 }
 
-/// A Program in memory of its own, run a step at a time.
+/// A Program in its own memory, run one sample at a time.
 #[napi]
 pub struct Session {
     inner: Arc<Mutex<Executor>>,
@@ -238,27 +238,27 @@ impl Session {
         Ok(self.lock()?.predict(&sample).map_err(Failure::from)?)
     }
 
-    /// Probabilities of the last prediction, Q0.31.
+    /// Probabilities of the last prediction, in Q0.31.
     #[napi]
     pub fn scores(&self) -> Result<Vec<f64>> {
         Ok(self.lock()?.scores().iter().map(|&s| s as f64).collect())
     }
 
-    /// One training step at a learning rate of [`learning_rate`].
+    /// One training step with a learning rate from [`learning_rate`].
     #[napi]
-    pub fn train_step(&self, sample: Int8Array, label: u32, rate: Rate) -> Result<StepFound> {
+    pub fn train_step(&self, sample: Int8Array, label: u32, rate: Rate) -> Result<StepResult> {
         let lr = Real31 { m: rate.mantissa, e: rate.exponent };
-        let found = self.lock()?.train_step(&sample, label as usize, lr).map_err(Failure::from)?;
-        Ok(StepFound { predicted: found.predicted, loss: found.loss, saturated: found.saturated as f64 })
+        let result = self.lock()?.train_step(&sample, label as usize, lr).map_err(Failure::from)?;
+        Ok(StepResult { predicted: result.predicted, loss: result.loss, saturated: result.saturated as f64 })
     }
 
-    /// Every trainable byte.
+    /// The trainable state.
     #[napi]
     pub fn state(&self) -> Result<Uint8Array> {
         Ok(self.lock()?.state().to_vec().into())
     }
 
-    /// Takes over a state and its number of steps.
+    /// Replaces the trainable state and the number of steps so far.
     #[napi]
     pub fn restore(&self, state: Uint8Array, steps: u32) -> Result<()> {
         Ok(self.lock()?.restore(&state, steps).map_err(Failure::from)?)
@@ -293,25 +293,27 @@ impl Session {
     }
 }
 
-/// Locks without waiting: the main thread must never stand still for work that goes on elsewhere.
+/// Locks without waiting: the main thread must never block on work in another thread.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::result::Result<MutexGuard<'_, T>, Failure> {
     match mutex.try_lock() {
         Ok(guard) => Ok(guard),
         Err(TryLockError::Poisoned(e)) => Ok(e.into_inner()),
-        Err(TryLockError::WouldBlock) => Err(Failure::new("BUSY", "it is at work; wait until that has ended")),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new("BUSY", "another operation is in progress; wait until it has ended"))
+        }
     }
 }
 
 /// A learning rate in fixed point: `mantissa * 2^(exponent - 31)`.
 #[napi(object)]
 pub struct Rate {
-    /// 31 bits.
+    /// Mantissa, 31 bits.
     pub mantissa: u32,
     /// Exponent of two.
     pub exponent: i32,
 }
 
-/// The learning rate of step `step` of a run of `steps`.
+/// The learning rate of step `step` in a run of `steps` steps.
 #[napi]
 pub fn learning_rate(peak: f64, steps: f64, step: f64) -> Rate {
     let rate = Schedule { peak, steps: steps as u64 }.rate(step as u64);

@@ -10,7 +10,7 @@ use tinytrain_exec::{ExecError, SampleSource};
 
 use crate::error::Failure;
 
-/// Where the bytes of samples are.
+/// The storage of samples.
 enum Place {
     Memory(Vec<i8>),
     File(Mutex<File>),
@@ -38,7 +38,7 @@ enum Content {
     Whole(Arc<Place>),
 }
 
-/// Decoded samples of one length, in memory or in a file, from which data sets choose.
+/// Decoded samples of equal length, in memory or in a file, from which data sets are selected.
 #[napi]
 pub struct SampleStore {
     count: usize,
@@ -48,14 +48,14 @@ pub struct SampleStore {
 
 #[napi]
 impl SampleStore {
-    /// Room for so many samples of so many bytes.
+    /// Allocates room for `count` samples of `length` bytes.
     #[napi(factory)]
     pub fn in_memory(count: u32, length: u32) -> Self {
         let (count, length) = (count as usize, length as usize);
         Self { count, length, content: Content::Filling(vec![0; count * length]) }
     }
 
-    /// Samples that lie one after the other in a file.
+    /// Samples stored consecutively in a file.
     #[napi(factory)]
     pub fn from_file(path: String, count: u32, length: u32) -> Result<Self> {
         let file = File::open(&path).map_err(|e| Failure::new("IO", format!("{path}: {e}")))?;
@@ -63,7 +63,7 @@ impl SampleStore {
         Ok(Self { count: count as usize, length: length as usize, content })
     }
 
-    /// Stores sample `slot`, as long as no data set was made.
+    /// Stores sample `slot`. Not allowed after the first data set has been created.
     #[napi]
     pub fn put(&mut self, slot: u32, sample: Int8Array) -> Result<()> {
         let slot = slot as usize;
@@ -72,16 +72,18 @@ impl SampleStore {
         }
         match &mut self.content {
             Content::Filling(data) => data[slot * self.length..][..self.length].copy_from_slice(&sample),
-            Content::Whole(_) => return Err(Failure::new("USAGE", "the samples are complete").into()),
+            Content::Whole(_) => {
+                return Err(Failure::new("USAGE", "samples cannot be added once a data set has been created").into());
+            }
         }
         Ok(())
     }
 
-    /// A data set of the samples in `slots`, in this order.
+    /// Creates a data set of the samples in `slots`, in this order.
     #[napi]
     pub fn subset(&mut self, slots: Uint32Array, labels: Uint16Array) -> Result<Dataset> {
         if slots.len() != labels.len() {
-            return Err(size("labels", labels.len(), slots.len()).into());
+            return Err(size("number of labels", labels.len(), slots.len()).into());
         }
         if let Some(&s) = slots.iter().find(|&&s| s as usize >= self.count) {
             return Err(size("number of a sample", s as usize, self.count).into());
@@ -141,7 +143,7 @@ impl Dataset {
         Ok(Int8Array::new(out))
     }
 
-    /// The samples at `indices`, in this order; no byte is copied.
+    /// The samples at `indices`, in this order; nothing is copied.
     #[napi]
     pub fn subset(&self, indices: Uint32Array) -> Result<Dataset> {
         let Subset { place, slots, labels } = &*self.inner;
@@ -158,7 +160,7 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// The samples, checked to be as long as a program's input.
+    /// The samples, after checking that they have the length of a Program's input.
     pub(crate) fn fitting(&self, length: usize) -> std::result::Result<Arc<dyn SampleSource>, Failure> {
         if self.length == length { Ok(self.inner.clone()) } else { Err(size("bytes of a sample", self.length, length)) }
     }

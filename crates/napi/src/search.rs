@@ -1,4 +1,4 @@
-//! What the search asks for: what frozen layers make of samples, whole trials, and the bytes of many candidates at once.
+//! Operations of the search: activation caches, trials, and the costs of many candidates at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
-use tinytrain_exec::{ExecError, Executor, Known, Schedule};
+use tinytrain_exec::{CachedSamples, ExecError, Executor, Schedule};
 
 use crate::error::Failure;
 use crate::samples::Dataset;
@@ -14,16 +14,17 @@ use crate::target::named;
 use crate::task::on_thread;
 use crate::{Compiler, Control, Program};
 
-/// What the first, frozen steps of a Program make of samples. Serves every Program of the same model that changes nothing before.
+/// The activations of samples after the first, frozen steps of a Program. Can be used by every Program of the same model that trains nothing in these
+/// steps.
 #[napi]
-pub struct Kept {
-    inner: Arc<tinytrain_exec::Kept>,
+pub struct ActivationCache {
+    inner: Arc<tinytrain_exec::ActivationCache>,
 }
 
 #[napi]
-impl Kept {
-    /// Runs the first `steps` steps over as many of the samples as fit into so many bytes; the others are run again at every visit.
-    #[napi(ts_return_type = "Promise<Kept>")]
+impl ActivationCache {
+    /// Runs the first `steps` steps for as many samples as fit into `bytes` bytes; the others are computed again in every training step.
+    #[napi(ts_return_type = "Promise<ActivationCache>")]
     pub fn compute<'e>(
         env: &'e Env,
         program: &Program,
@@ -37,7 +38,7 @@ impl Kept {
         let samples = samples.fitting(program.input.slot.bytes as usize)?;
         on_thread(env, move || {
             let executor = Executor::new(program)?;
-            let kept = tinytrain_exec::Kept::compute(
+            let cache = tinytrain_exec::ActivationCache::compute(
                 &executor,
                 steps as usize,
                 &samples,
@@ -45,75 +46,75 @@ impl Kept {
                 threads as usize,
                 &control,
             )?;
-            let inner = kept.ok_or(ExecError::Aborted(0))?;
+            let inner = cache.ok_or(ExecError::Aborted(0))?;
             Ok(Self { inner: Arc::new(inner) })
         })
     }
 }
 
-/// First steps of a Program that no training changes.
+/// Number of steps at the start of a Program that training does not change.
 #[napi]
 pub fn frozen_steps(program: &Program) -> u32 {
     program.inner.prefix as u32
 }
 
-/// How a trial trains.
+/// Options of a trial.
 #[napi(object)]
 pub struct TrialOptions {
     /// The highest learning rate.
     pub lr: f64,
-    /// Training steps, a sample each.
+    /// Number of training steps, one sample each.
     pub steps: f64,
-    /// Seed of the order of samples.
+    /// Seed for the order of samples.
     pub seed: f64,
 }
 
-/// What a trial found.
+/// The result of a trial.
 #[napi(object)]
-pub struct TrialFound {
-    /// Samples that are classified right after the training.
+pub struct TrialResult {
+    /// Number of samples classified correctly after training.
     pub correct: u32,
-    /// Sum of losses on them, Q.16.
+    /// Sum of their losses, with 16 fraction bits.
     pub loss: f64,
-    /// SHA-256 over every trainable byte, in hexadecimal.
+    /// SHA-256 over all trainable state, in hexadecimal.
     pub checksum: String,
 }
 
-/// Trains a Program from its initial state and measures it on other samples, all on one thread.
-#[napi(ts_return_type = "Promise<TrialFound>")]
+/// Trains a Program from its initial state and evaluates it on other samples, all on one thread.
+#[napi(ts_return_type = "Promise<TrialResult>")]
 pub fn trial<'e>(
     env: &'e Env,
     program: &Program,
-    train: (&Dataset, Option<&Kept>),
-    measured: (&Dataset, Option<&Kept>),
+    train: (&Dataset, Option<&ActivationCache>),
+    measured: (&Dataset, Option<&ActivationCache>),
     options: TrialOptions,
     control: &Control,
 ) -> Result<Object<'e>> {
     let length = program.inner.input.slot.bytes as usize;
-    let known = |(samples, kept): (&Dataset, Option<&Kept>)| -> std::result::Result<Known, Failure> {
-        Ok(Known { samples: samples.fitting(length)?, kept: kept.map(|k| k.inner.clone()) })
+    let cached = |(samples, cache): (&Dataset, Option<&ActivationCache>)| -> std::result::Result<_, Failure> {
+        Ok(CachedSamples { samples: samples.fitting(length)?, cache: cache.map(|c| c.inner.clone()) })
     };
-    let (train, measured) = (known(train)?, known(measured)?);
+    let (train, measured) = (cached(train)?, cached(measured)?);
     let (program, control) = (program.inner.clone(), control.inner.clone());
     let schedule = Schedule { peak: options.lr, steps: options.steps as u64 };
     on_thread(env, move || {
-        let found = tinytrain_exec::trial(program, &train, &measured, schedule, options.seed as u64, &control)?;
-        Ok(TrialFound { correct: found.correct as u32, loss: found.loss as f64, checksum: found.checksum })
+        let result = tinytrain_exec::trial(program, &train, &measured, schedule, options.seed as u64, &control)?;
+        Ok(TrialResult { correct: result.correct as u32, loss: result.loss as f64, checksum: result.checksum })
     })
 }
 
-/// What a candidate takes on a board, all in.
+/// The total cost of a candidate on a board.
 #[napi(object)]
 pub struct CandidateCost {
     /// Bytes of SRAM.
     pub sram: u32,
     /// Bytes of flash, at most.
     pub flash: u32,
-    /// Instructions of a training step, as predicted.
+    /// Predicted instructions of a training step.
     pub instructions: f64,
 }
 
-/// What schemes take on a board: the sums of the memory table of each one's Program, compiled on several threads, and its instructions.
+/// The costs of schemes on a board: the totals of each Program's memory table and its predicted instructions. Compiles on several threads.
 #[napi(ts_return_type = "Promise<Array<CandidateCost>>")]
 pub fn candidate_costs<'e>(
     env: &'e Env,

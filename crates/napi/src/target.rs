@@ -12,25 +12,25 @@ use crate::error::Failure;
 /// A board, as its `board.toml` describes it.
 #[napi(object)]
 pub struct Board {
-    /// Its name: that of its folder.
+    /// Its name, which is that of its folder.
     pub name: String,
-    /// Its name for people.
+    /// Its name, for people to read.
     pub title: String,
-    /// The core, which names the tables to plan with.
+    /// Its core, which selects the tables used for planning.
     pub core: String,
-    /// The folder of a board of the user's; none for one that is shipped.
+    /// The folder of a user's board; none for a shipped one.
     pub folder: Option<String>,
     /// Compiler and linker flags that select the core.
     pub flags: Vec<String>,
     /// C files: `common/NAME.c`, or `NAME.c` of its own folder.
     pub sources: Vec<String>,
-    /// Where code and constants lie.
+    /// The memory for code and constants.
     pub flash: AddressRange,
-    /// Where everything else lies.
+    /// The memory for everything else.
     pub sram: AddressRange,
     /// Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files.
     pub flash_commands: Vec<String>,
-    /// How QEMU emulates it.
+    /// Its emulation in QEMU.
     pub emulator: Option<Emulator>,
 }
 
@@ -43,12 +43,12 @@ pub struct AddressRange {
     pub length: u32,
 }
 
-/// How QEMU emulates a board.
+/// The emulation of a board in QEMU.
 #[napi(object)]
 pub struct Emulator {
     /// `-M`
     pub machine: String,
-    /// An instruction takes 2^shift ns of the time that the board's clock counts.
+    /// An instruction takes 2^shift ns of the time counted by the board's clock.
     pub icount_shift: u32,
     /// The word that tells the board to use semihosting.
     pub mailbox: Option<u32>,
@@ -90,13 +90,13 @@ pub fn target_names() -> Vec<String> {
     Target::names().into_iter().map(String::from).collect()
 }
 
-/// A shipped board by its name, or one of the user's by the path of its folder.
+/// A shipped board, given by its name, or a user's board, given by the path of its folder.
 #[napi]
 pub fn board(target: String) -> Result<Board> {
     Ok(Board::of(&named(&target)?))
 }
 
-/// The board that QEMU emulates in place of one: itself, or a shipped one with the same core.
+/// The board that QEMU emulates in place of the given one: itself, or a shipped one with the same core.
 #[napi]
 pub fn stand_in(target: String) -> Result<Option<Board>> {
     Ok(named(&target)?.stand_in().map(|t| Board::of(&t)))
@@ -110,26 +110,26 @@ pub fn board_in(folder: String) -> Result<Board> {
     Ok(Board::new(&name, Some(path), &board))
 }
 
-/// The table of a shipped core, as it lies in its file; none for a core that is not shipped.
+/// The table of a shipped core, as stored in its file; none for a core that is not shipped.
 #[napi]
 pub fn core_table(core: String) -> Option<String> {
     Core::shipped_text(&core).map(String::from)
 }
 
-/// The costs of a board's core, with the kinds of a table in JSON in place of its own.
+/// The cost table of a board's core, with the entries of a table in JSON replacing its own.
 pub(crate) fn costs(target: &Target, text: Option<&str>) -> std::result::Result<Costs, Failure> {
     Ok(target.costs(text.map(Costs::parse).transpose()?)?)
 }
 
-/// Refuses what is no table of costs.
+/// Throws if `text` is not a cost table.
 #[napi]
 pub fn check_costs(text: String) -> Result<()> {
     Costs::parse(&text).map_err(Failure::from)?;
     Ok(())
 }
 
-/// The table of costs of a board's core as JSON: for each kind the instructions of a call, of an element brought into order, of one yielded, of a
-/// product. Without any kind where the core was never measured.
+/// The cost table of a board's core as JSON: for each kind the instructions per call, per gathered element, per output element and per product. It is
+/// empty if the core was never measured.
 #[napi]
 pub fn built_in_costs(target: String) -> Result<String> {
     Ok(json!(named(&target)?.shipped_costs()).to_string())

@@ -7,7 +7,7 @@ use napi_derive::napi;
 
 use crate::error::Failure;
 
-/// Stops a piece of long work and tells how far it is. One at a time.
+/// Stops a long operation and reports its progress. Use a control for one operation at a time.
 #[napi]
 #[derive(Default)]
 pub struct Control {
@@ -16,13 +16,13 @@ pub struct Control {
 
 #[napi]
 impl Control {
-    /// A control for one piece of work.
+    /// A control for one operation.
     #[napi(constructor)]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks the work to stop; it does so before its next step.
+    /// Asks the operation to stop before its next step.
     #[napi]
     pub fn abort(&self) {
         self.inner.abort.store(true, Ordering::Relaxed);
@@ -34,14 +34,14 @@ impl Control {
         self.inner.progress.done.load(Ordering::Relaxed) as f64
     }
 
-    /// Units in all.
+    /// Units in total.
     #[napi(getter)]
     pub fn total(&self) -> f64 {
         self.inner.progress.total.load(Ordering::Relaxed) as f64
     }
 }
 
-/// Runs `work` on a thread of its own and returns the promise of its result. A panic rejects the promise.
+/// Runs `work` on its own thread and returns a promise of its result. A panic rejects the promise.
 pub fn on_thread<'e, T>(
     env: &'e Env,
     work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,

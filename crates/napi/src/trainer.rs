@@ -11,55 +11,55 @@ use crate::samples::Dataset;
 use crate::task::on_thread;
 use crate::{Control, Program};
 
-/// How to train.
+/// Options of a training run.
 #[napi(object)]
 pub struct TrainerOptions {
     /// The highest learning rate.
     pub lr: f64,
-    /// Steps of the whole run.
+    /// Number of steps of the entire run.
     pub steps: f64,
-    /// Seed of the order of samples and of augmentation.
+    /// Seed for the order of samples and for augmentation.
     pub seed: f64,
-    /// Mirrors every other sample, by chance.
+    /// Mirrors a sample horizontally with probability 1/2.
     pub flip: bool,
-    /// Shifts by up to so many pixels.
+    /// Shifts by up to this number of pixels in each direction.
     pub shift: u32,
-    /// Bytes for what the frozen prefix makes of the samples.
+    /// Size limit of the activation cache, in bytes.
     pub cache_bytes: f64,
-    /// Threads for filling that.
+    /// Number of threads that fill the cache.
     pub threads: u32,
 }
 
-/// What a stretch of training found.
+/// The result of a part of a training run.
 #[napi(object)]
-pub struct StretchFound {
+pub struct TrainingResult {
     /// Steps done.
     pub steps: f64,
-    /// Sum of losses before each update, Q.16.
+    /// Sum of the losses before each update, with 16 fraction bits.
     pub loss: f64,
-    /// How many samples were classified right before their update.
+    /// Number of samples that were classified correctly before their update.
     pub correct: f64,
 }
 
-/// What an evaluation found.
+/// The result of an evaluation.
 #[napi(object)]
-pub struct EvaluationFound {
-    /// The class of each sample.
+pub struct EvaluationResult {
+    /// The predicted class of each sample.
     pub predicted: Uint32Array,
-    /// How many are right.
+    /// Number of correct predictions.
     pub correct: u32,
-    /// Sum of losses, Q.16.
+    /// Sum of the losses, with 16 fraction bits.
     pub loss: f64,
 }
 
-/// Where a run stands: enough to continue it.
+/// The state of a run: everything needed to continue it.
 #[napi(object)]
 pub struct Checkpoint {
-    /// Every trainable byte.
+    /// The trainable state.
     pub state: Uint8Array,
     /// Steps done.
     pub steps: f64,
-    /// Gradient elements that saturated, for each step of the Program.
+    /// Number of gradient elements that saturated, for each step of the Program.
     pub saturated: Float64Array,
 }
 
@@ -72,7 +72,7 @@ pub struct Trainer {
 
 #[napi]
 impl Trainer {
-    /// A run from the Program's initial state.
+    /// A run that starts from the Program's initial state.
     #[napi(constructor)]
     pub fn new(program: &Program, samples: &Dataset, options: TrainerOptions) -> Result<Self> {
         let length = program.inner.input.slot.bytes as usize;
@@ -87,46 +87,46 @@ impl Trainer {
         Ok(Self { inner: Arc::new(Mutex::new(trainer.map_err(Failure::from)?)), length })
     }
 
-    /// Runs the frozen layers over the samples, where keeping what they yield pays. Without it the first `run` does so.
+    /// Fills the activation cache where that pays off. Without it the first `run` does so.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn prepare<'e>(&self, env: &'e Env, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         on_thread(env, move || Ok(lock(&inner)?.prepare(&control)?))
     }
 
-    /// Trains for up to so many further steps; a stop through the control ends it early, and the steps done stand.
-    #[napi(ts_return_type = "Promise<StretchFound>")]
+    /// Trains for up to `steps` further steps. The control can stop it early; the steps done so far remain in effect.
+    #[napi(ts_return_type = "Promise<TrainingResult>")]
     pub fn run<'e>(&self, env: &'e Env, steps: f64, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         on_thread(env, move || {
-            let found = lock(&inner)?.run(steps as u64, &control)?;
-            Ok(StretchFound { steps: found.steps as f64, loss: found.loss as f64, correct: found.correct as f64 })
+            let result = lock(&inner)?.run(steps as u64, &control)?;
+            Ok(TrainingResult { steps: result.steps as f64, loss: result.loss as f64, correct: result.correct as f64 })
         })
     }
 
-    /// Classifies samples with the state as it is.
-    #[napi(ts_return_type = "Promise<EvaluationFound>")]
+    /// Classifies samples with the current state.
+    #[napi(ts_return_type = "Promise<EvaluationResult>")]
     pub fn evaluate<'e>(&self, env: &'e Env, samples: &Dataset, threads: u32, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         let samples = samples.fitting(self.length)?;
         on_thread(env, move || {
-            let found = lock(&inner)?.evaluate(&samples, threads as usize, &control)?;
-            Ok(EvaluationFound {
-                predicted: found.predicted.into(),
-                correct: found.correct as u32,
-                loss: found.loss as f64,
+            let result = lock(&inner)?.evaluate(&samples, threads as usize, &control)?;
+            Ok(EvaluationResult {
+                predicted: result.predicted.into(),
+                correct: result.correct as u32,
+                loss: result.loss as f64,
             })
         })
     }
 
-    /// Where the run stands.
+    /// The current state of the run.
     #[napi]
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         let trainer = lock(&self.inner)?;
         let saturated: Vec<f64> = trainer.executor().saturated().iter().map(|&n| n as f64).collect();
         Ok(Checkpoint {
             state: trainer.executor().state().to_vec().into(),
-            steps: trainer.visits() as f64,
+            steps: trainer.steps() as f64,
             saturated: saturated.into(),
         })
     }
@@ -139,7 +139,7 @@ impl Trainer {
         Ok(restored.map_err(Failure::from)?)
     }
 
-    /// SHA-256 over every trainable byte, in hexadecimal.
+    /// SHA-256 over all trainable state, in hexadecimal.
     #[napi]
     pub fn checksum(&self) -> Result<String> {
         Ok(lock(&self.inner)?.checksum())

@@ -1,11 +1,11 @@
-//! Reverse-mode differentiation with respect to integer values (`numerics`, sections 2 and 3).
+//! Reverse-mode differentiation with respect to integer values.
 
 use std::collections::BTreeMap;
 
 use tinytrain_ir::{Graph, IrError, Kind, LayerId, Node, Op, Shape, TensorId, Wrt};
 use tinytrain_spec::params::PoolParams;
 
-/// Most products in one sum of a trained convolution: with any int8 input, any weight of +-127 and a bias below 2^23 the accumulator stays in int32.
+/// Most products in one sum of a trained convolution: with any int8 input, weights up to +-127 and a bias below 2^23, the accumulator fits int32.
 const MAX_TAPS: i32 = 66_000;
 
 pub fn run(graph: &Graph) -> Result<Graph, IrError> {
@@ -19,7 +19,7 @@ pub fn run(graph: &Graph) -> Result<Graph, IrError> {
 
 struct Differentiator {
     g: Graph,
-    /// Gradients of a tensor found so far, one a use, in reverse order of execution.
+    /// The gradients of each tensor so far, one per use, in reverse order of execution.
     contributions: BTreeMap<TensorId, Vec<TensorId>>,
     nodes: Vec<Node>,
 }
@@ -37,7 +37,7 @@ impl Differentiator {
             Op::Conv(l) => self.conv(n, *l, g)?,
             Op::Add(_, ratios) => {
                 let mask = self.mask(n);
-                // The later use comes first: contributions are listed in reverse order of execution.
+                // The later use first: contributions are in reverse order of execution.
                 for i in [1, 0] {
                     self.contribute(Op::GradScale { ratio: ratios[i], repeat: 1 }, &[g, mask], node.inputs[i]);
                 }
@@ -65,7 +65,7 @@ impl Differentiator {
                 return Err(IrError::Unsupported {
                     place: format!("operator {}", node.origin.op.unwrap_or(n)),
                     what: format!(
-                        "{} inside a model that is to be trained; it is supported as the last operator",
+                        "{} inside a model that is to be trained; it is supported only as the last operator",
                         other.name()
                     ),
                 });
@@ -86,7 +86,7 @@ impl Differentiator {
         if taps > MAX_TAPS {
             return Err(IrError::Unsupported {
                 place: format!("convolution {}", l.0),
-                what: format!("training sums of {taps} products; at most {MAX_TAPS} stay in 32 bits"),
+                what: format!("training sums of {taps} products; at most {MAX_TAPS} fit into 32 bits"),
             });
         }
         let (weights, biases) = (layer.weights.len(), layer.bias.len());
@@ -121,7 +121,7 @@ impl Differentiator {
         }
     }
 
-    /// The mask of a node's output, made on first use.
+    /// The mask of a node's output, created on first use.
     fn mask(&mut self, n: usize) -> TensorId {
         if let Some(&m) = self.g.nodes[n].outputs.get(1) {
             return m;
@@ -142,7 +142,7 @@ impl Differentiator {
         });
     }
 
-    /// A node that yields a gradient of `t`. The sample has none.
+    /// Adds a node that yields a gradient of `t`, unless `t` is the model's input, whose gradient nobody needs.
     fn contribute(&mut self, op: Op, inputs: &[TensorId], t: TensorId) {
         if t == self.g.input {
             return;
@@ -157,7 +157,7 @@ impl Differentiator {
         self.g.push_tensor(format!("grad {}", self.g.tensor(t).name), shape, Kind::Gradient(Wrt::Value(t)))
     }
 
-    /// The gradient of `t`: its contributions, summed.
+    /// The gradient of `t`: the sum of its contributions.
     fn total(&mut self, t: TensorId) -> Option<TensorId> {
         let parts = self.contributions.remove(&t)?;
         parts.into_iter().reduce(|sum, part| {

@@ -1,4 +1,4 @@
-//! Folds padding into the convolutions that read it: a tap outside the sample adds nothing, and neither does the zero point.
+//! Folds padding into the convolutions that read it: a tap in the padding adds nothing, and neither does the zero point.
 
 use tinytrain_ir::{Graph, Op};
 

@@ -1,4 +1,4 @@
-//! Applies a gradient where it is made: `gradient -> sums -> update` becomes one step, and the int32 sums never exist as a tensor.
+//! Applies a gradient as it is computed: `gradient -> sums -> update` becomes one node, and the int32 sums never exist as a tensor.
 
 use tinytrain_ir::{Graph, Op};
 

@@ -8,7 +8,7 @@ use crate::live::sweep;
 
 /// Fewest and most classes of a head.
 const CLASSES: std::ops::RangeInclusive<usize> = 2..=1000;
-/// Most features: int64 logits and the update's products have room for many more, a device has not.
+/// Most features: int64 logits and the products of the update have room for many more, but a device does not.
 const MAX_FEATURES: usize = 1 << 16;
 
 pub fn run(graph: &Graph, classes: usize, seed: u64) -> Result<Graph, IrError> {
@@ -20,20 +20,20 @@ pub fn run(graph: &Graph, classes: usize, seed: u64) -> Result<Graph, IrError> {
     let features = as_vector(&mut g, map);
     let shape = g.tensor(features).shape;
     if shape.c > MAX_FEATURES {
-        return Err(unsupported(format!("a head on {} features; at most {MAX_FEATURES}", shape.c)));
+        return Err(unsupported(format!("a head on {} features; at most {MAX_FEATURES} are supported", shape.c)));
     }
     let quant = g.tensor(features).quant().expect("a forward graph holds activations only");
     let error = g.push_tensor("error".into(), Shape::new(1, 1, classes), Kind::Error);
     g.nodes.push(Node { op: Op::Head, inputs: vec![features], outputs: vec![error], origin: Origin::default() });
     g.outputs.clear();
     sweep(&mut g, |op| *op == Op::Head);
-    let kept = layers_of(&g)?;
-    g.layers.truncate(kept);
+    let remaining = layers_of(&g)?;
+    g.layers.truncate(remaining);
     g.head = Some(Head { features, quant, classes, seed });
     Ok(g)
 }
 
-/// Number of convolutions that remain when the classifier gives way to a head: the first ones of the model.
+/// Number of convolutions that remain when a head replaces the classifier: the first ones of the model.
 pub fn backbone(graph: &Graph) -> Result<usize, IrError> {
     let mut g = graph.clone();
     g.outputs = vec![feature_map(graph)?];
@@ -41,22 +41,23 @@ pub fn backbone(graph: &Graph) -> Result<usize, IrError> {
     layers_of(&g)
 }
 
-/// Number of convolutions that the nodes of a graph refer to. Layers are numbered in order of execution and a classifier is the last: those that are
-/// dropped stand at the end.
+/// Number of convolutions to which the nodes of a graph refer. Layers are numbered in order of execution and the classifier comes last, so dropped
+/// layers are at the end.
 fn layers_of(g: &Graph) -> Result<usize, IrError> {
-    let kept: std::collections::BTreeSet<_> = g.nodes.iter().filter_map(|n| n.op.layer()).collect();
-    if kept.iter().enumerate().any(|(i, l)| i != l.index()) {
+    let remaining: std::collections::BTreeSet<_> = g.nodes.iter().filter_map(|n| n.op.layer()).collect();
+    if remaining.iter().enumerate().any(|(i, l)| i != l.index()) {
         return Err(unsupported("convolutions that do not feed the classifier".into()));
     }
-    Ok(kept.len())
+    Ok(remaining.len())
 }
 
 fn unsupported(what: String) -> IrError {
     IrError::Unsupported { place: "classifier".into(), what }
 }
 
-/// What the classifier reads: behind SOFTMAX, RESHAPE and pooling, the last convolution is a classifier if it is 1x1 and either stands on a single pixel
-/// or is followed by SOFTMAX; then it is its input. Otherwise there is no classifier and it is the model's output.
+/// The tensor on which the head is placed. Ignoring SOFTMAX, RESHAPE and pooling at the end, the last convolution is a classifier if it is 1x1 and
+/// either reads a single pixel or is followed by SOFTMAX; the head then takes its input. Otherwise there is no classifier and the head takes the
+/// model's output.
 fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
     let [output] = graph.outputs[..] else {
         return Err(unsupported(format!("a model with {} outputs; one is supported", graph.outputs.len())));
@@ -84,7 +85,7 @@ fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
     Ok(plain)
 }
 
-/// A map's mean over rows and columns at its own quantisation, rounded to nearest; a vector as it is.
+/// The mean of a map over rows and columns, with the map's own quantisation and rounded to nearest; a vector is returned unchanged.
 fn as_vector(g: &mut Graph, map: TensorId) -> TensorId {
     let tensor = g.tensor(map);
     let (shape, quant) = (tensor.shape, tensor.quant().expect("a forward graph holds activations only"));

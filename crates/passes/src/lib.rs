@@ -1,16 +1,16 @@
-//! From a forward graph to a scheduled training graph: an ordered list of named passes, the graph verified after each.
+//! From a forward graph to a scheduled training graph: an ordered list of named passes, with the graph verified after each.
 //!
-//! | pass | what holds afterwards |
+//! | pass | postcondition |
 //! | --- | --- |
 //! | `head` | the classifier is gone; a trainable head on the features is the last forward node |
-//! | `fold` | no padding node stands before a convolution |
-//! | `autodiff` | every convolution and the head have gradients and updates; gradients are summed at a fan-out |
-//! | `prune` | only what the scheme trains is updated; nothing is computed that no update needs |
-//! | `fuse` | a gradient is applied where it is made: no weight gradient is ever stored |
-//! | `schedule` | an update runs as soon as its gradient exists and the memory is given back |
+//! | `fold` | no convolution reads the output of a padding node |
+//! | `autodiff` | every convolution and the head have gradients and updates; at a fan-out, gradients are summed |
+//! | `prune` | only the parameters that the scheme trains are updated; nothing is computed that no update needs |
+//! | `fuse` | gradients are applied as they are computed: no weight gradient is ever stored |
+//! | `schedule` | an update runs as soon as its gradient exists, so that memory is released early |
 //!
-//! Exponents of gradients are fixed by calibration on the graph after `autodiff`, before anything is pruned: so every scheme of a model has the same
-//! exponents, and a pruned backward pass gives the bits of the full one.
+//! The exponents of gradients are calibrated on the graph after `autodiff`, before anything is pruned. Every scheme of a model therefore has the same
+//! exponents, and a pruned backward pass yields the same bits as the full one.
 
 mod autodiff;
 mod fold;
@@ -23,11 +23,11 @@ mod schedule;
 pub use head::backbone;
 use tinytrain_ir::{Graph, IrError, Scheme};
 
-/// A pass by name.
+/// The result of a pass.
 pub struct Stage {
-    /// Name, as `inspect --stage` takes it.
+    /// Name of the pass, as given to `inspect --stage`.
     pub name: &'static str,
-    /// The graph after it.
+    /// The graph after the pass.
     pub graph: Graph,
 }
 
@@ -36,7 +36,11 @@ fn verified(name: &'static str, graph: Graph) -> Result<Stage, IrError> {
     Ok(Stage { name, graph })
 }
 
-/// `head`, `fold` and `autodiff`: the whole training graph of a model for `classes` classes, with every update there can be.
+/// Runs `head`, `fold` and `autodiff`: the full training graph of a model for `classes` classes, with every possible update. `seed` is that of the
+/// head's initial weights.
+///
+/// # Errors
+/// A model or a number of classes that cannot be trained.
 pub fn differentiate(graph: &Graph, classes: usize, seed: u64) -> Result<Vec<Stage>, IrError> {
     let head = verified("head", head::run(graph, classes, seed)?)?;
     let fold = verified("fold", fold::run(&head.graph))?;
@@ -44,7 +48,7 @@ pub fn differentiate(graph: &Graph, classes: usize, seed: u64) -> Result<Vec<Sta
     Ok(vec![head, fold, autodiff])
 }
 
-/// `prune`, `fuse` and `schedule` of a differentiated (and calibrated) graph.
+/// Runs `prune`, `fuse` and `schedule` on a differentiated (and calibrated) graph.
 pub fn specialise(graph: &Graph, scheme: &Scheme) -> Result<Vec<Stage>, IrError> {
     let prune = verified("prune", prune::run(graph, scheme)?)?;
     let fuse = verified("fuse", fuse::run(&prune.graph))?;

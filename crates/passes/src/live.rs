@@ -1,6 +1,6 @@
 use tinytrain_ir::{Graph, Op};
 
-/// Keeps the nodes for which `root` holds and what they need; optional masks that nothing reads are dropped from their nodes.
+/// Dead-code elimination: keeps the nodes for which `root` holds and those that they depend on. Optional masks that no node reads are dropped.
 pub fn sweep(graph: &mut Graph, root: impl Fn(&Op) -> bool) {
     let mut wanted = vec![false; graph.tensors.len()];
     for t in &graph.outputs {

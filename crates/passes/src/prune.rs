@@ -1,4 +1,4 @@
-//! Keeps what a scheme trains and what that needs.
+//! Keeps the updates that a scheme asks for and the nodes that they depend on.
 
 use tinytrain_ir::{Graph, IrError, Op, Scheme};
 
@@ -18,7 +18,7 @@ pub fn run(graph: &Graph, scheme: &Scheme) -> Result<Graph, IrError> {
         _ => true,
     });
     for n in 0..g.nodes.len() {
-        // A weight gradient now has only the trained channels.
+        // A weight gradient now covers the trained channels only.
         if let Op::ConvWeightGrad(l) = g.nodes[n].op {
             let layer = g.layer(l);
             let trained = layer.training.channels.len() * layer.weights_per_channel();

@@ -1,4 +1,4 @@
-//! Orders the backward pass: an update as soon as its gradient exists, then whatever lets go of the most memory.
+//! Orders the backward pass: updates as soon as their gradient exists, then the node that releases the most memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub fn run(graph: &Graph) -> Graph {
 fn backward_order(g: &Graph, forward: usize) -> Vec<usize> {
     let producers = g.producers();
     let mut uses = g.uses();
-    // Uses by forward nodes are over when the backward pass begins.
+    // Forward nodes have had their uses when the backward pass begins.
     for t in g.nodes[..forward].iter().flat_map(|n| &n.inputs) {
         uses[t.index()] -= 1;
     }
@@ -29,10 +29,10 @@ fn backward_order(g: &Graph, forward: usize) -> Vec<usize> {
             let data = g.nodes[n].inputs.iter().filter_map(|t| producers[t.index()]).all(|p| !open.contains(&p));
             data && readers.get(&n).is_none_or(|r| r.iter().all(|p| !open.contains(p)))
         });
-        // Original order breaks ties, and the set yields it.
+        // Ties go to the original order, in which the set iterates.
         let next = ready
             .min_by_key(|&n| (!g.nodes[n].op.is_update(), growth(g, &uses, n)))
-            .expect("a graph in topological order always has a node that is ready");
+            .expect("a graph in topological order always has a ready node");
         open.remove(&next);
         g.nodes[next].inputs.iter().for_each(|t| uses[t.index()] -= 1);
         order.push(next);
@@ -40,7 +40,7 @@ fn backward_order(g: &Graph, forward: usize) -> Vec<usize> {
     order
 }
 
-/// For each node that changes weights, the nodes that must read them before.
+/// For each node that changes weights, the nodes that must read them first.
 fn weight_readers(g: &Graph, forward: usize) -> BTreeMap<usize, Vec<usize>> {
     let mut readers = BTreeMap::new();
     for n in forward..g.nodes.len() {
@@ -57,7 +57,7 @@ fn weight_readers(g: &Graph, forward: usize) -> BTreeMap<usize, Vec<usize>> {
     readers
 }
 
-/// Bytes by which running `n` next makes the live set grow.
+/// Bytes by which the live set grows if `n` runs next.
 fn growth(g: &Graph, uses: &[usize], n: usize) -> i64 {
     let bytes = |t: &TensorId| g.tensor(*t).bytes() as i64;
     let made: i64 = g.nodes[n].outputs.iter().map(bytes).sum();

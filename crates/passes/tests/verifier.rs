@@ -10,7 +10,7 @@ fn differentiated_and_fused() -> [Graph; 2] {
     [specialised("full", "prune"), specialised("bias:4,1:1/2,3:1/4", "schedule")]
 }
 
-fn refusal(g: &Graph) -> String {
+fn rejection(g: &Graph) -> String {
     let error = g.verify("spoiled").expect_err("a broken graph is refused");
     assert_eq!(error.code(), "INTERNAL");
     error.to_string()
@@ -23,7 +23,7 @@ fn spoiled(name: &str, says: &str, spoil: impl Fn(&mut Graph, usize)) {
         g.verify("before").unwrap();
         let Some(n) = g.nodes.iter().position(|n| n.op.name() == name) else { continue };
         spoil(&mut g, n);
-        let text = refusal(&g);
+        let text = rejection(&g);
         assert!(text.contains(says) && text.contains(&format!("({name})")), "{name}: {text}");
         met = true;
     }
@@ -86,7 +86,7 @@ fn each_node(spoil: impl Fn(&mut Graph, usize) -> bool) -> std::collections::BTr
         for n in 0..good.nodes.len() {
             let mut g = good.clone();
             if spoil(&mut g, n) {
-                refusal(&g);
+                rejection(&g);
                 met.insert(good.nodes[n].op.name());
             }
         }
@@ -120,9 +120,9 @@ fn a_tensor_does_not_exist() {
     spoiled("conv", "writes a tensor that does not exist", |g, n| g.nodes[n].outputs[0] = nowhere(g));
     let mut g = network();
     g.outputs = vec![nowhere(&g)];
-    assert!(refusal(&g).contains("is never written"));
+    assert!(rejection(&g).contains("is never written"));
     g.input = nowhere(&g);
-    assert!(refusal(&g).contains("the input"));
+    assert!(rejection(&g).contains("the input"));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn an_output_is_never_written() {
     let mut g = network();
     let classifier = g.nodes.pop().unwrap();
     assert_eq!(g.outputs, classifier.outputs);
-    assert!(refusal(&g).contains("is never written"));
+    assert!(rejection(&g).contains("is never written"));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn weights_are_read_after_their_update() {
         } else {
             g.nodes.insert(first, update);
         }
-        assert!(refusal(&g).contains("reads weights after their update"), "{}", refusal(&g));
+        assert!(rejection(&g).contains("reads weights after their update"), "{}", rejection(&g));
     }
 }
 
@@ -189,7 +189,7 @@ fn a_forward_op_stands_behind_the_backward_pass() {
     let mut late = g.nodes[0].clone();
     late.outputs = vec![y];
     g.nodes.push(late);
-    assert!(refusal(&g).contains("stands behind the backward pass"));
+    assert!(rejection(&g).contains("comes after the backward pass"));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_box_leaves_what_it_is_cut_from() {
     }
     let mut g = network();
     g.nodes[0].op = Op::Pad { top: 3, left: 1 };
-    assert!(refusal(&g).contains("that leaves"));
+    assert!(rejection(&g).contains("that leaves"));
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn trained_channels_that_are_no_set_of_the_layers() {
         let mut g = good();
         assert_eq!(g.layers[1].training.channels.len(), 2);
         g.layers[1].training.channels = channels;
-        let text = refusal(&g);
+        let text = rejection(&g);
         assert!(text.contains(says) && text.contains("layer 1"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Plans the instances of minimalloc and prints how far from the bound we are.
+//! Plans the instances of minimalloc and prints how far each plan is from the lower bound.
 //!
 //! `cargo run --release -p tinytrain-plan --example minimalloc [improvement rounds] [folder of NAME.CAPACITY.csv]`
 

@@ -7,22 +7,25 @@ const OPTIONAL: [&str; 2] = ["alignment", "offset"];
 
 /// Reads buffers from lines of numbers under a header that names the columns, in any order: `id`, `lower` and `upper`
 /// (the half-open lifetime in steps), `size` (bytes) and optionally `alignment` (bytes, 1 if absent). A column `offset`
-/// is a plan's and not the problem's: it is left unread.
+/// belongs to a plan rather than to the problem and is ignored.
+///
+/// # Errors
+/// [`PlanError::Csv`] with the line if the text is not such a table, or the error of a buffer that cannot be placed.
 pub fn read_csv(text: &str) -> Result<Vec<Buffer>, PlanError> {
     let mut lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
     let (header, line) = lines.next().unwrap_or(("", 1));
     let columns: Vec<&str> = header.split(',').map(str::trim).collect();
-    let refuse = |reason: String| Err(PlanError::Csv { line, reason });
+    let error = |reason: String| Err(PlanError::Csv { line, reason });
     for (i, name) in columns.iter().enumerate() {
         if !REQUIRED.contains(name) && !OPTIONAL.contains(name) {
-            return refuse(format!("unknown column \"{name}\""));
+            return error(format!("unknown column \"{name}\""));
         }
         if columns[..i].contains(name) {
-            return refuse(format!("column \"{name}\" appears twice"));
+            return error(format!("column \"{name}\" appears twice"));
         }
     }
     if let Some(name) = REQUIRED.iter().find(|name| !columns.contains(name)) {
-        return refuse(format!("no column \"{name}\""));
+        return error(format!("no column \"{name}\""));
     }
     lines.map(|(record, line)| read_record(&columns, record, line)).collect()
 }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A buffer that is never live: its half-open lifetime holds no step.
+    /// A buffer that is never live: its half-open lifetime contains no step.
     #[error("buffer {id}: empty lifetime [{start}, {end})")]
     EmptyLifetime {
         /// Id of the buffer.
@@ -22,13 +22,13 @@ pub enum PlanError {
         /// The alignment asked for, in bytes.
         align: u32,
     },
-    /// The buffers need more bytes than a `u32` offset can address.
+    /// The buffers need more bytes than a `u32` offset can address, because of their sizes or of their alignment.
     #[error("{bytes} bytes do not fit a 32-bit address space")]
     TooLarge {
         /// Bytes needed: live at one step, or the peak of the best plan found.
         bytes: u64,
     },
-    /// A plan for another number of buffers.
+    /// A plan with more or fewer offsets than there are buffers.
     #[error("{buffers} buffers but {offsets} offsets")]
     OffsetCount {
         /// Number of buffers.
@@ -56,7 +56,7 @@ pub enum PlanError {
         /// Size of the arena, in bytes.
         total: u32,
     },
-    /// Two buffers that are live at one step share a byte.
+    /// Two buffers that are live at the same step share a byte.
     #[error("buffers {first} and {second} overlap in time and in memory")]
     Overlap {
         /// Id of the buffer that comes first in the input.
@@ -64,7 +64,7 @@ pub enum PlanError {
         /// Id of the other.
         second: usize,
     },
-    /// A CSV text that is not a problem.
+    /// A CSV text that does not describe a problem.
     #[error("line {line}: {reason}")]
     Csv {
         /// Line of the text, from 1.
@@ -75,7 +75,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// A stable name of the kind of error, for callers that cannot match on the enum.
+    /// A stable code for the kind of error, for callers that cannot match on the enum.
     pub fn code(&self) -> &'static str {
         match self {
             Self::EmptyLifetime { .. } => "PLAN_EMPTY_LIFETIME",

@@ -1,19 +1,19 @@
-//! Orders in which to place items: what is hard to place should come early.
+//! Orders in which to place items: those that are hard to place should come early.
 
 use crate::timeline::{Item, Timeline};
 
-/// What to sort by, largest first unless it says otherwise.
+/// A sort key, largest first unless stated otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Key {
     /// Bytes.
     Size,
-    /// Steps of lifetime.
+    /// Length of the lifetime in steps.
     Steps,
-    /// Sections of lifetime: how many changes it lives through.
+    /// Length of the lifetime in sections: the number of changes it spans.
     Sections,
     /// Bytes times steps.
     Area,
-    /// Most bytes live during its lifetime, so that the crowded steps are settled first.
+    /// Most bytes live at any time during its lifetime, so that the crowded steps are settled first.
     Contention,
     /// First step, earliest first: the order of the program.
     Start,

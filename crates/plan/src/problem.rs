@@ -1,8 +1,8 @@
-//! What is to be placed: buffers, and what any placement must cost at least.
+//! The problem: the buffers to place, and a lower bound for any placement.
 
 use crate::PlanError;
 
-/// Bytes that are needed for a while.
+/// Bytes that are needed for a range of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Buffer {
     /// A name for messages and files. Never interpreted: offsets go by position, not by id.
@@ -14,13 +14,13 @@ pub struct Buffer {
     pub end: u32,
     /// Size in bytes. Zero is allowed and takes no room.
     pub size: u32,
-    /// Alignment of the offset in bytes, a power of two. Give all buffers the same where possible: the solver then
-    /// knows that bytes between them are of no use to anyone.
+    /// Alignment of the offset in bytes, a power of two. Use the same for all buffers where possible: the solver then
+    /// knows that no buffer can use the bytes between them.
     pub align: u32,
 }
 
 impl Buffer {
-    /// Refuses a buffer that no plan could serve.
+    /// Rejects a buffer that cannot be placed in any plan.
     pub(crate) fn check(&self) -> Result<(), PlanError> {
         let &Self { id, start, end, align, .. } = self;
         if start >= end {
@@ -33,10 +33,10 @@ impl Buffer {
     }
 }
 
-/// Most bytes that are live at one step: no plan can be smaller. Alignment may force a plan to be larger.
+/// The most bytes live at one step: no plan can be smaller. Alignment may force a plan to be larger.
 ///
 /// Buffers with an empty lifetime are never live. A sum past `u32::MAX` is returned as `u32::MAX`;
-/// [`plan`](crate::plan) refuses such a problem.
+/// [`plan`](crate::plan) rejects such a problem.
 pub fn lower_bound(buffers: &[Buffer]) -> u32 {
     u32::try_from(peak(buffers)).unwrap_or(u32::MAX)
 }
@@ -44,7 +44,7 @@ pub fn lower_bound(buffers: &[Buffer]) -> u32 {
 /// The same without a limit.
 pub(crate) fn peak(buffers: &[Buffer]) -> u64 {
     let ever_live = buffers.iter().filter(|b| b.start < b.end);
-    // `false` sorts first: at one step, what dies makes room before what is born takes it.
+    // `false` sorts first: within one step, buffers that die release their bytes before others claim them.
     let mut events: Vec<(u32, bool, u32)> =
         ever_live.flat_map(|b| [(b.start, true, b.size), (b.end, false, b.size)]).collect();
     events.sort_unstable();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_makes_room_for_what_starts() {
+    fn a_buffer_that_ends_makes_room_for_one_that_starts() {
         assert_eq!(lower_bound(&[buffer(0, 2, 10), buffer(2, 4, 10)]), 10);
         assert_eq!(lower_bound(&[buffer(0, 3, 10), buffer(2, 4, 10)]), 20);
     }

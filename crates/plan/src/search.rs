@@ -1,19 +1,19 @@
-//! Depth-first search for a plan that stays beneath a target.
+//! Depth-first search for a plan that stays below a target.
 //!
-//! Items are placed from the bottom up: each at the lowest offset above everything placed before it that it meets, and
-//! never below the one placed last. Every plan can be pushed down into one that arises so, and nothing that is placed
-//! is ever moved. What makes the search fast is what the rule implies: all that is still to be placed in a section goes
-//! above the present offset, and above the lowest of the offsets that its items can still have. When that is too much
-//! for any one section, the branch is dead, long before an item is found to stick out.
+//! Items are placed from the bottom up: each at the lowest offset above every item that was placed before and is live
+//! at the same time, and never below the item placed last. Every plan can be pushed down into one that arises in this
+//! way, and a placed item never moves. The rule is what makes the search fast: whatever remains to be placed in a
+//! section goes above the current offset, and above the lowest offset that is still possible for its items. As soon as
+//! that exceeds the target in any section, the branch is dead, long before a single item ends above the target.
 //!
-//! The idea is that of minimalloc (Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated
+//! The idea comes from minimalloc (Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated
 //! Machine Learning", ASPLOS 2023).
 
 use crate::timeline::Item;
 
 /// Offsets in bytes with every item's end at most `target`, in the order of `items`, which is also the order in which
-/// equally low items are tried. `None` if there is none, or if `work` is used up: it counts down one for each item
-/// placed on trial.
+/// equally low items are tried. `None` if there is no such plan, or if `work` is used up: it is decremented for each
+/// item placed on trial.
 pub(crate) fn search(items: &[Item], live: &[u64], target: u64, work: &mut u64) -> Option<Vec<u64>> {
     let mut state = State::new(items, live, target);
     let mut path = vec![Node { untried: state.candidates((0, 0)), entered_by: None }];
@@ -39,18 +39,18 @@ pub(crate) fn search(items: &[Item], live: &[u64], target: u64, work: &mut u64) 
     None
 }
 
-/// A point on the path through the tree. The path is a list and not the call stack, which has a fixed size.
+/// A node on the path through the search tree. The path is a list rather than the call stack, whose size is fixed.
 struct Node {
-    /// Items that may come next and are not tried yet. Not sorted: mostly only the first of them is ever tried.
+    /// Items that may come next and have not been tried. Not sorted: usually only one of them is ever tried.
     untried: Vec<usize>,
-    /// What led here from the node before.
+    /// The placement that led here from the parent node.
     entered_by: Option<Placed>,
 }
 
-/// An item that was placed, and the state to go back to.
+/// A placed item, and the state to restore when it is taken back.
 struct Placed {
     item: usize,
-    /// Items whose lowest offset it raised, with what that was before.
+    /// Items whose lowest offset it raised, with the previous value.
     raised: Vec<(usize, u64)>,
 }
 
@@ -64,7 +64,7 @@ struct State<'a> {
     lowest: Vec<u64>,
     /// Bytes of the open items in each section.
     left: Vec<u64>,
-    /// For each section, the open item that was last found low enough there, or any item.
+    /// For each section, the open item that was last found to start low enough there, or any item.
     witness: Vec<usize>,
 }
 
@@ -81,19 +81,19 @@ impl<'a> State<'a> {
         }
     }
 
-    /// What may come next, after the item that was placed last at `(offset, item)`.
+    /// Items that may come next, after the one placed last at `(offset, item)`.
     fn candidates(&self, last: (u64, usize)) -> Vec<usize> {
         let Some(highest) = self.target.checked_sub(self.left.iter().copied().max().unwrap_or(0)) else {
             return Vec::new();
         };
-        // At the lowest end of an open item or above it, that item would fit underneath: some other order covers this.
+        // At or above the lowest end of an open item, that item would fit underneath: another order covers this case.
         let lowest_end = self.open.iter().map(|&i| self.lowest[i] + self.items[i].size).min().unwrap_or(0);
         let key = |&i: &usize| (self.lowest[i], i);
         let fits = |i: &usize| key(i) >= last && self.lowest[*i] < lowest_end && self.lowest[*i] <= highest;
         self.open.iter().copied().filter(fits).collect()
     }
 
-    /// The lowest of the candidates, and of equally low ones the first in order.
+    /// The lowest of the candidates; among equally low ones, the first in order.
     fn take_best(&self, untried: &mut Vec<usize>) -> Option<usize> {
         let best = (0..untried.len()).min_by_key(|&at| (self.lowest[untried[at]], untried[at]))?;
         Some(untried.swap_remove(best))
@@ -126,7 +126,7 @@ impl<'a> State<'a> {
         self.open.insert(self.open.partition_point(|&other| other < item), item);
     }
 
-    /// Whether each section that still awaits items has one that can start low enough for all of them to fit.
+    /// Whether every section with open items has one that can start low enough for all of them to fit.
     fn may_succeed(&mut self) -> bool {
         (0..self.left.len()).all(|section| {
             if self.left[section] == 0 {
@@ -136,7 +136,7 @@ impl<'a> State<'a> {
             let low_enough = |&i: &usize| {
                 self.lowest[i] <= highest && self.is_open[i] && self.items[i].sections().contains(&section)
             };
-            // The witness of the node before is nearly always still good, which makes this check cheap.
+            // The parent node's witness is nearly always still valid, which makes this check cheap.
             if low_enough(&self.witness[section]) {
                 return true;
             }
@@ -159,7 +159,7 @@ mod tests {
         items.iter().zip(offsets).map(|(item, offset)| offset + item.size).max().unwrap_or(0)
     }
 
-    /// The best that first fit can do in any order of `items[done..]`: the optimum, by trying everything.
+    /// The best total of first fit over all orders of `items[done..]`: the optimum, by exhaustive search.
     fn optimum(items: &mut [Item], done: usize) -> u64 {
         if done == items.len() {
             return height(items, &first_fit(items));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     proptest! {
-        /// No rule that prunes cuts off the best plan, and no plan sticks out of the target.
+        /// No pruning rule cuts off the best plan, and no plan exceeds its target.
         #[test]
         fn finds_the_optimum_and_nothing_below(buffers in problem()) {
             let timeline = Timeline::new(&buffers);

@@ -1,4 +1,4 @@
-//! Finds a plan: first fit in a few orders, then search beneath ever lower targets.
+//! Finds a plan: first fit in a few orders, then search below ever lower targets.
 
 use crate::first_fit::first_fit;
 use crate::order::{Key, Order};
@@ -8,30 +8,30 @@ use crate::timeline::{Item, Timeline};
 use crate::validator::validate;
 use crate::{PlanError, lower_bound};
 
-/// Where each buffer lies.
+/// An offset for each buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Offset of each buffer in bytes, in the order of the input.
     pub offsets: Vec<u32>,
     /// Size of the arena in bytes: the highest end of a buffer.
     pub total: u32,
-    /// Most bytes live at one step. A `total` that equals it is optimal.
+    /// The most bytes live at one step. A plan whose `total` equals it is optimal.
     pub lower_bound: u32,
-    /// What found this plan.
+    /// The order that found this plan.
     pub heuristic: &'static str,
 }
 
-/// How much work to put into a plan.
+/// How much work to spend on a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Work of the search that follows first fit: one round places as many items on trial as there are buffers, and
-    /// takes about half a millisecond for 300 buffers. It stops early at the lower bound. There is no search with 0
-    /// rounds, nor for more than 2000 buffers: its memory grows with their square.
+    /// Work of the search that follows first fit: one round tries as many placements as there are buffers, and
+    /// takes about half a millisecond for 300 buffers. The search stops early at the lower bound. There is none with 0
+    /// rounds, nor with more than 2000 buffers, because its memory grows with the square of their number.
     pub improvement_rounds: u32,
 }
 
 impl Default for Options {
-    /// 8 rounds: with 300 buffers about 5 ms when the bound is out of reach, and well under 1 ms when it is met.
+    /// 8 rounds: for 300 buffers about 5 ms if the bound is not reached, and well under 1 ms if it is.
     fn default() -> Self {
         Self { improvement_rounds: 8 }
     }
@@ -54,7 +54,7 @@ const SEARCH: &[Order] = &[
     Order { name: "search by lifetime", keys: &[Key::Steps, Key::Area] },
 ];
 
-/// Most buffers that are searched: the path through the tree notes up to all of them at each of them.
+/// Most buffers for which the search runs: each node of its path may list all of them.
 const MOST_SEARCHED: usize = 2000;
 
 /// Plans with the default [`Options`].
@@ -62,10 +62,13 @@ pub fn plan(buffers: &[Buffer]) -> Result<Plan, PlanError> {
     plan_with(buffers, &Options::default())
 }
 
-/// Finds an offset for each buffer, such that buffers with a step in common have no byte in common.
+/// Finds an offset for each buffer, such that buffers that are live at the same step share no byte.
 ///
-/// Deterministic: the same buffers and options yield the same plan on every machine. The plan has passed
-/// [`validate`] when it is returned.
+/// Deterministic: the same buffers and options yield the same plan on every machine. Every returned plan has passed
+/// [`validate`].
+///
+/// # Errors
+/// An empty lifetime, an alignment that is not a power of two, or more bytes than a `u32` offset can address.
 pub fn plan_with(buffers: &[Buffer], options: &Options) -> Result<Plan, PlanError> {
     buffers.iter().try_for_each(Buffer::check)?;
     let live = peak(buffers);
@@ -118,12 +121,13 @@ impl<'a> Best<'a> {
         }
     }
 
-    /// Searches with one order after the other: all as they are and all slightly shuffled, with ever more patience.
+    /// Searches with one order after the other: all of them unchanged, then all slightly shuffled, each time with twice
+    /// the work.
     fn improve(&mut self, mut work: u64) {
         if self.timeline.items.len() > MOST_SEARCHED {
             return;
         }
-        let mut patience = 2 * self.timeline.items.len() as u64;
+        let mut budget = 2 * self.timeline.items.len() as u64;
         let mut random = Random(0);
         while !self.is_optimal() && work > 0 {
             for shuffled in [false, true] {
@@ -132,20 +136,20 @@ impl<'a> Best<'a> {
                     if shuffled {
                         shuffle_near(&mut items, &mut random);
                     }
-                    self.descend(&items, order.name, patience, &mut work);
+                    self.descend(&items, order.name, budget, &mut work);
                 }
             }
-            patience = patience.saturating_mul(2);
+            budget = budget.saturating_mul(2);
         }
     }
 
-    /// Lowers the total as far as one order goes, by bisection. The bound itself is the first target and gets nearly
-    /// all the patience: it prunes best, so that it is often easier to meet than what lies above it, where little more
-    /// than one straight descent tells whether an order is any good.
-    fn descend(&mut self, items: &[Item], heuristic: &'static str, patience: u64, work: &mut u64) {
+    /// Lowers the total by bisection as far as one order allows. The bound itself is the first target and gets nearly
+    /// all the work: it prunes best, so it is often easier to reach than the targets above it. For those, little more
+    /// than one straight descent shows whether an order is any good.
+    fn descend(&mut self, items: &[Item], heuristic: &'static str, budget: u64, work: &mut u64) {
         let bound = self.timeline.bound();
         let straight = items.len() as u64 * 5 / 4;
-        let (mut target, mut grant, mut failed) = (bound, patience, bound);
+        let (mut target, mut grant, mut failed) = (bound, budget, bound);
         while !self.is_optimal() && *work > 0 {
             let granted = grant.min(*work);
             let mut left = granted;
@@ -154,12 +158,12 @@ impl<'a> Best<'a> {
                 None => failed = target,
             }
             *work -= granted - left;
-            // The last eighth of the way is left to the next order.
+            // The last eighth of the gap is left to the next order.
             if self.total.saturating_sub(failed) <= 1 + (self.total - bound) / 8 {
                 return;
             }
             target = failed.midpoint(self.total);
-            grant = straight + patience / 32;
+            grant = straight + budget / 32;
         }
     }
 
@@ -167,7 +171,8 @@ impl<'a> Best<'a> {
         let mut offsets = vec![0; buffers.len()];
         let mut total = 0;
         for (index, offset) in self.offsets {
-            // The end of the buffer and not of the item: rounding up to the grain is not part of the arena.
+            // The end of the buffer rather than of the item: the bytes added to reach the grain are not part of the
+            // arena.
             let end = offset + u64::from(buffers[index].size);
             total = total.max(u32::try_from(end).map_err(|_| PlanError::TooLarge { bytes: end })?);
             offsets[index] = offset as u32;
@@ -176,7 +181,8 @@ impl<'a> Best<'a> {
     }
 }
 
-/// Swaps some items with ones a little behind them: a good order stays good, and another part of the tree comes first.
+/// Swaps some items with ones shortly after them: a good order stays good, but another part of the tree is searched
+/// first.
 fn shuffle_near(items: &mut [Item], random: &mut Random) {
     for i in 0..items.len() {
         if random.below(3) == 0 {

@@ -1,9 +1,9 @@
-//! The problem as the solver sees it: time cut into sections, so that it need not walk single steps.
+//! The problem as the solver sees it: time is cut into sections, so that it need not consider single steps.
 
 use crate::Buffer;
 use std::ops::Range;
 
-/// A buffer that takes room.
+/// A buffer that is not empty.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Item {
     /// Position of the buffer in the input.
@@ -14,7 +14,7 @@ pub(crate) struct Item {
     pub last: usize,
     /// Length of the lifetime in steps.
     pub steps: u64,
-    /// Bytes it keeps from others: its size, rounded up to the grain of the problem.
+    /// Bytes it denies to others: its size, rounded up to the grain of the problem.
     pub size: u64,
     /// Bytes, a power of two.
     pub align: u64,
@@ -31,13 +31,13 @@ impl Item {
         self.first < other.last && other.first < self.last
     }
 
-    /// The first offset from `floor` on where it may start.
+    /// The first offset at or above `floor` where it may start.
     pub fn align_up(&self, floor: u64) -> u64 {
         (floor + self.align - 1) & !(self.align - 1)
     }
 }
 
-/// The buffers that take room, and the sections they are live in.
+/// The buffers that are not empty, and the sections in which they are live.
 pub(crate) struct Timeline {
     /// In the order of the input.
     pub items: Vec<Item>,
@@ -48,9 +48,9 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// A section ends wherever a buffer starts or ends: within one, the same buffers are live throughout.
     ///
-    /// All offsets are multiples of the smallest alignment, the grain. So the bytes behind a buffer up to the next
-    /// multiple are of no use to another, and counting them as the buffer's own gives a sharper bound than the bytes
-    /// alone. It can cost less than one grain at the very top of the arena.
+    /// All offsets are multiples of the smallest alignment, the grain. The bytes between the end of a buffer and the
+    /// next multiple are therefore useless to any other, and counting them as the buffer's own gives a tighter bound
+    /// than its size alone. This can cost less than one grain at the very top of the arena.
     pub fn new(buffers: &[Buffer]) -> Self {
         let sized = || buffers.iter().enumerate().filter(|(_, b)| b.size > 0);
         let grain = u64::from(sized().map(|(_, b)| b.align).min().unwrap_or(1));
@@ -74,12 +74,12 @@ impl Timeline {
         Self { items, live }
     }
 
-    /// The smallest arena, in bytes, that the solver can hope for.
+    /// The smallest arena, in bytes, that the solver can reach.
     pub fn bound(&self) -> u64 {
         self.live.iter().copied().max().unwrap_or(0)
     }
 
-    /// Most bytes that are live in one section of the lifetime of `item`.
+    /// The most bytes live in one section of the lifetime of `item`.
     pub fn contention(&self, item: &Item) -> u64 {
         self.live[item.sections()].iter().copied().max().unwrap_or(0)
     }

@@ -1,9 +1,9 @@
-//! An independent check of a plan. It shares no code with the solver, and looks at all pairs: slow and plain.
+//! An independent check of a plan. It shares no code with the solver and compares all pairs: slow and plain.
 
 use crate::{Buffer, PlanError};
 
-/// Checks that `offsets`, in bytes and in the order of `buffers`, are a plan for an arena of `total` bytes: aligned,
-/// inside the arena, and without a byte in common for any two buffers that are live at the same step.
+/// Checks that `offsets`, in bytes and in the order of `buffers`, form a plan for an arena of `total` bytes: aligned,
+/// inside the arena, and such that no two buffers that are live at the same step share a byte.
 pub fn validate(buffers: &[Buffer], offsets: &[u32], total: u32) -> Result<(), PlanError> {
     if buffers.len() != offsets.len() {
         return Err(PlanError::OffsetCount { buffers: buffers.len(), offsets: offsets.len() });
@@ -23,7 +23,7 @@ pub fn validate(buffers: &[Buffer], offsets: &[u32], total: u32) -> Result<(), P
         for j in i + 1..buffers.len() {
             let (a, b) = (&buffers[i], &buffers[j]);
             let in_time = a.start < b.end && b.start < a.end;
-            // No wrap: both ends are inside the arena. An empty buffer has no byte to share.
+            // No overflow: both ends are inside the arena. An empty buffer has no byte to share.
             let in_memory = offsets[i].max(offsets[j]) < (offsets[i] + a.size).min(offsets[j] + b.size);
             if in_time && in_memory {
                 return Err(PlanError::Overlap { first: a.id, second: b.id });

@@ -8,7 +8,7 @@ use tinytrain_plan::{Buffer, read_csv};
 
 proptest! {
     #[test]
-    fn every_problem_is_read_as_it_was(buffers in problem(0..6u32)) {
+    fn a_written_problem_is_read_back(buffers in problem(0..6u32)) {
         let line = |b: &Buffer| format!("{},{},{},{},{}\n", b.id, b.start, b.end, b.size, b.align);
         let text = "id,lower,upper,size,alignment\n".to_string() + &buffers.iter().map(line).collect::<String>();
         prop_assert_eq!(read_csv(&text), Ok(buffers));

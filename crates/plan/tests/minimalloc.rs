@@ -1,10 +1,10 @@
-//! The instances of minimalloc: how near to their capacity we come.
+//! The instances of minimalloc: how close the plans come to their capacity.
 
 use std::path::Path;
 use tinytrain_plan::{Options, plan_with, read_csv, validate};
 
-/// Rounds of search, and the total in bytes that they reached for each instance when this was last improved. Work is
-/// counted and not timed, so the same totals are reached everywhere.
+/// Rounds of search, and the total in bytes that they reached for each instance when the solver was last improved. Work
+/// is counted and not timed, so the same totals are reached everywhere.
 const ROUNDS: u32 = 2048;
 const REACHED: [(&str, u32); 6] =
     [("A", 1_048_576), ("B", 1_048_576), ("C", 1_039_360), ("D", 1_037_312), ("E", 1_115_136), ("F", 1_048_576)];

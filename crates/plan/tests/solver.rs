@@ -22,21 +22,21 @@ proptest! {
     }
 
     #[test]
-    fn equal_lifetimes_never_share(buffers in problem(Just(2)), twin in any::<prop::sample::Index>()) {
+    fn equal_lifetimes_never_share(buffers in problem(Just(2)), copied in any::<prop::sample::Index>()) {
         prop_assume!(!buffers.is_empty());
-        let twin = twin.index(buffers.len());
+        let copied = copied.index(buffers.len());
         let mut buffers = buffers;
-        buffers[twin].size += 1;
-        buffers.push(buffers[twin]);
+        buffers[copied].size += 1;
+        buffers.push(buffers[copied]);
         let plan = plan(&buffers).unwrap();
-        let (a, b) = (plan.offsets[twin], plan.offsets[buffers.len() - 1]);
-        prop_assert!(a.abs_diff(b) >= buffers[twin].size);
+        let (a, b) = (plan.offsets[copied], plan.offsets[buffers.len() - 1]);
+        prop_assert!(a.abs_diff(b) >= buffers[copied].size);
     }
 
     #[test]
     fn search_never_makes_it_worse(buffers in problem(0..6u32)) {
         let total = |improvement_rounds| plan_with(&buffers, &Options { improvement_rounds }).unwrap().total;
-        // Less than the smallest alignment may be lost at the very top.
+        // Up to the smallest alignment may be lost at the very top.
         let grain = buffers.iter().filter(|b| b.size > 0).map(|b| b.align).min().unwrap_or(1);
         prop_assert!(total(32) < total(0) + grain);
     }
@@ -55,12 +55,12 @@ fn empty_buffers_take_no_room() {
 }
 
 #[test]
-fn what_dies_makes_room_at_the_same_step() {
+fn a_buffer_that_dies_makes_room_at_the_same_step() {
     assert_eq!(plan(&[buffer(0, 2, 64, 4), buffer(2, 4, 64, 4)]).unwrap().total, 64);
 }
 
-/// Copies, one after the other in time, of a problem for which all orders of first fit need 12 bytes where at most 11
-/// are live. It was found by trying random ones.
+/// Copies, one after the other in time, of a problem for which every order of first fit needs 12 bytes although at most
+/// 11 are live. Found by trying random problems.
 fn hard(copies: u32) -> Vec<Buffer> {
     let once = [(2, 5, 5), (4, 8, 4), (4, 5, 2), (0, 2, 4), (5, 9, 6)];
     let copy = |at| once.map(|(start, end, size)| buffer(at + start, at + end, size, 1));
@@ -79,7 +79,7 @@ fn very_many_buffers_are_planned_without_search() {
     assert_eq!((plan.total, plan.lower_bound), (12, 11));
 }
 
-/// A chain of layers, forward and backward: what training graphs look like. They are to be planned perfectly with the
+/// A chain of layers, forward and backward, as in a training graph. Such problems are to be planned optimally with the
 /// default options.
 #[test]
 fn training_graphs_meet_the_bound() {
@@ -90,7 +90,7 @@ fn training_graphs_meet_the_bound() {
         for i in 0..layers {
             let size = 4 * (40_000 / (i + 4));
             let (forward, backward) = (i, last - 1 - i);
-            add(forward, if i % 3 == 0 { forward + 2 } else { backward + 1 }, size); // activation, kept or not
+            add(forward, if i % 3 == 0 { forward + 2 } else { backward + 1 }, size); // activation, needed by the backward pass or not
             add(forward, backward + 1, size / 32 * 4); // mask
             add(forward, forward + 1, 4 * 9 * (i % 5) * 100); // scratch
             add(backward, backward + 2 + i % 2, size); // gradient
@@ -102,7 +102,7 @@ fn training_graphs_meet_the_bound() {
 }
 
 #[test]
-fn bad_buffers_are_refused() {
+fn bad_buffers_are_rejected() {
     let code = |b: Buffer| plan(&[buffer(0, 1, 1, 1), b]).unwrap_err().code();
     assert_eq!(code(buffer(3, 3, 1, 1)), "PLAN_EMPTY_LIFETIME");
     assert_eq!(code(buffer(4, 3, 1, 1)), "PLAN_EMPTY_LIFETIME");

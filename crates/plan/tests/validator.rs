@@ -1,4 +1,4 @@
-//! The validator accepts plans and rejects what is not one.
+//! The validator accepts plans and rejects everything else.
 
 mod common;
 
@@ -56,8 +56,8 @@ fn one_step_in_common_is_too_many() {
 
 #[test]
 fn equal_buffers_at_one_offset_overlap() {
-    let twins = [buffer(1, 0, 2, 8, 4), buffer(2, 0, 2, 8, 4)];
-    assert_eq!(validate(&twins, &[4, 4], 64), Err(PlanError::Overlap { first: 1, second: 2 }));
+    let equal = [buffer(1, 0, 2, 8, 4), buffer(2, 0, 2, 8, 4)];
+    assert_eq!(validate(&equal, &[4, 4], 64), Err(PlanError::Overlap { first: 1, second: 2 }));
 }
 
 #[test]

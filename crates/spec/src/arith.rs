@@ -1,10 +1,10 @@
 //! Scalar arithmetic: requantisation, gradient scaling, fixed-point reals, the update of a trained value.
 
-/// Scale below which an output channel counts as dead in the pretrained model: it is never updated.
+/// An output channel of the pretrained model with a scale below this counts as dead and is never updated.
 pub const DEAD_SCALE: f64 = 1e-6;
 /// Residual bits of a trained bias below its integer unit.
 pub const BIAS_RESIDUAL_BITS: u32 = 8;
-/// A bias at or beyond this stays frozen: with its residual bits it would leave 32 bits.
+/// A bias of this magnitude or more stays frozen: with its residual bits it would exceed 32 bits.
 pub const BIAS_LIMIT: i32 = 1 << 23;
 /// Fraction bits of the head's int16 weights (Q2.13).
 pub const HEAD_FRACTION_BITS: i32 = 13;
@@ -45,7 +45,7 @@ impl Requant {
         Some(Self { m: round_half_up(rest * 4294967296.0) as i32, shift })
     }
 
-    /// The real scale this stands for.
+    /// The real scale that this represents.
     pub fn scale(self) -> f64 {
         self.m as f64 * exp2i(self.shift as i32 - 32)
     }
@@ -85,7 +85,7 @@ pub fn ceil_log2(x: f64) -> i32 {
 }
 
 /// Scales an int8 gradient: `round(g * m * 2^-s)`, not saturated. `0 <= m < 2^31`. `s > 62` gives 0; `s <= 0` shifts to the left,
-/// by at most 24 (beyond that any gradient but 0 saturates int8 all the same).
+/// by at most 24 (any gradient but 0 saturates int8 beyond that in any case).
 #[inline(always)]
 pub fn scale_grad(g: i8, m: i32, s: i32) -> i64 {
     round_shift(g as i64 * m as i64, s)
@@ -117,7 +117,7 @@ impl Real31 {
     /// Zero.
     pub const ZERO: Self = Self { m: 0, e: 0 };
 
-    /// Nearest to `v`; zero for `v` not positive, not finite or below `2^-1000`.
+    /// The nearest to `v`; zero if `v` is not positive, not finite or at most `2^-1000`.
     pub fn from_f64(v: f64) -> Self {
         if !(v.is_finite() && v > exp2i(-1000)) {
             return Self::ZERO;
@@ -127,12 +127,12 @@ impl Real31 {
         if m == 1 << 31 { Self { m: 1 << 30, e: e + 1 } } else { Self { m: m as u32, e } }
     }
 
-    /// The real it stands for.
+    /// The real number that this represents.
     pub fn to_f64(self) -> f64 {
         self.m as f64 * exp2i(self.e - 31)
     }
 
-    /// Product, its mantissa truncated and normalised again.
+    /// The product, with its mantissa truncated and normalised again.
     #[inline]
     pub fn times(self, o: Self) -> Self {
         let m = (self.m as u64 * o.m as u64) >> 31;
@@ -144,7 +144,7 @@ impl Real31 {
     }
 }
 
-/// A channel's quantisation-aware scale `1 / s_w^2` in four bytes: mantissa `q >> 8` (24 bits, its top bit set) and exponent `q as i8`, standing
+/// A channel's quantisation-aware scale `1 / s_w^2` in four bytes: mantissa `q >> 8` (24 bits, its top bit set) and exponent `q as i8`, which stand
 /// for `(q >> 8) * 2^(exponent - 24)`. 0 means: this channel is never updated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Qas(pub u32);
@@ -153,7 +153,7 @@ impl Qas {
     /// A channel that is never updated.
     pub const FROZEN: Self = Self(0);
 
-    /// Nearest to `v`; frozen for a `v` whose exponent leaves int8.
+    /// The nearest to `v`; frozen if `v` is not positive and finite, or if its exponent does not fit int8.
     pub fn from_f64(v: f64) -> Self {
         if !(v.is_finite() && v > 0.0) {
             return Self::FROZEN;
@@ -190,8 +190,8 @@ impl Rate {
         Self { p: ((lr.m as u64 * q.m as u64) >> 31) as u32, s: 31 - lr.e - q.e - exponent + k - bits as i32 }
     }
 
-    /// What is taken off the value (descent is against the gradient), saturated to int32. `s > 62` gives 0, `s <= 0` shifts to the left as [`round_shift`] does. `random`: the 64 bits whose top
-    /// `s` take the place of one half (stochastic rounding); `None` rounds to nearest.
+    /// The amount to subtract from the value (descent goes against the gradient), saturated to int32. `s > 62` gives 0, `s <= 0` shifts to the left
+    /// as [`round_shift`] does. `random`: 64 bits whose top `s` replace the constant one half (stochastic rounding); `None` rounds to nearest.
     #[inline(always)]
     pub fn delta(self, acc: i32, random: Option<u64>) -> i32 {
         let v = acc as i64 * self.p as i64;
@@ -202,14 +202,14 @@ impl Rate {
     }
 }
 
-/// Whether values kept with this many residual bits are rounded stochastically.
+/// Whether updates of values kept with this number of residual bits are rounded stochastically.
 #[inline(always)]
 pub fn stochastic(bits: u32) -> bool {
     bits < 4
 }
 
-/// Takes `delta` off a trained weight `w = q * 2^bits + lo`: the difference saturates at `+-127 * 2^bits`, and `q = (w + 2^(bits-1)) >> bits` is the
-/// int8 that forward and backward see. Returns `(q, lo)`, `lo` in `[-2^(bits-1), 2^(bits-1))` (0 for no bits).
+/// Subtracts `delta` from a trained weight `w = q * 2^bits + lo`: the difference saturates at `+-127 * 2^bits`, and `q = (w + 2^(bits-1)) >> bits` is
+/// the int8 that the forward and backward passes use. Returns `(q, lo)`, `lo` in `[-2^(bits-1), 2^(bits-1))` (0 without residual bits).
 #[inline(always)]
 pub fn apply_weight(q: i8, lo: i32, delta: i32, bits: u32) -> (i8, i32) {
     let limit = 127i64 << bits;
@@ -219,8 +219,8 @@ pub fn apply_weight(q: i8, lo: i32, delta: i32, bits: u32) -> (i8, i32) {
     (q as i8, w - (q << bits))
 }
 
-/// Takes `delta` off a trained bias. The state holds `offset`, the distance from the imported bias `base` in units of `2^-8`, so that it starts
-/// at 0 and a frozen channel is one that never moves. The whole, `base * 2^8 + offset`, saturates at `+-(2^31 - 1)`, and so does `offset`.
+/// Subtracts `delta` from a trained bias. The state holds `offset`, the distance from the imported bias `base` in units of `2^-8`, so that it starts
+/// at 0 and stays there for a frozen channel. The sum `base * 2^8 + offset` saturates at `+-(2^31 - 1)`, and so does `offset`.
 #[inline(always)]
 pub fn apply_bias(base: i32, offset: i32, delta: i32) -> i32 {
     let base = (base as i64) << BIAS_RESIDUAL_BITS;
@@ -235,12 +235,12 @@ pub fn bias_value(base: i32, offset: i32) -> i32 {
     base.wrapping_add((offset >> BIAS_RESIDUAL_BITS) + ((offset >> (BIAS_RESIDUAL_BITS - 1)) & 1))
 }
 
-/// Bytes of the plane of residual bits of `n` weights.
+/// Size in bytes of the residual plane of `n` weights.
 pub fn residual_bytes(n: usize, bits: u32) -> usize {
     (n * bits as usize).div_ceil(8)
 }
 
-/// Reads residual `i` (signed, `bits` in {0, 2, 4, 8}) from its plane; element 0 lies in the lowest bits of byte 0.
+/// Reads residual `i` (signed, `bits` in {0, 2, 4, 8}) from its plane; element 0 is in the lowest bits of byte 0.
 #[inline(always)]
 pub fn residual_get(plane: &[u8], i: usize, bits: u32) -> i32 {
     match bits {
@@ -254,7 +254,7 @@ pub fn residual_get(plane: &[u8], i: usize, bits: u32) -> i32 {
     }
 }
 
-/// Writes residual `i`.
+/// Writes residual `i` to its plane, see [`residual_get`].
 #[inline(always)]
 pub fn residual_set(plane: &mut [u8], i: usize, bits: u32, lo: i32) {
     match bits {

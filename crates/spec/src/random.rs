@@ -1,5 +1,6 @@
-//! The counter-based generator: a number is a function of (seed, step, tensor, index) and nothing else, so that host threads and the
-//! device draw the same ones in any order. SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014) at a counter.
+//! The counter-based generator: a number depends on (seed, step, tensor, index) and nothing else, so that host threads and the
+//! device draw the same numbers in any order. It is SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014) applied
+//! to a counter.
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -23,12 +24,12 @@ pub fn draw(key: u64, index: u32) -> u64 {
     mix(key.wrapping_add((index as u64 + 1).wrapping_mul(GOLDEN)))
 }
 
-/// The tensor number under which a head's initial weights are drawn (at step 0).
+/// The tensor number with which a head's initial weights are drawn (at step 0).
 pub const HEAD_TENSOR: u32 = 0xffff_ffff;
 
-/// The head's initial weight or bias `index`, uniform in `+-1/sqrt(features)`: an int16 in Q2.13 for a weight. `bound` is
+/// The head's initial weight or bias `index`, uniform in `+-1/sqrt(features)`, as int16 in Q2.13. `bound` is
 /// `floor(2^13 / sqrt(features))` (see [`head_bound`]); the value is uniform over `-bound ..= bound`. Weights come first, class-major, then biases,
-/// whose draw is in Q2.13 too and is scaled to their own unit by the compiler.
+/// which are drawn in Q2.13 too; the compiler scales them to their own unit.
 pub fn head_init(seed: u64, index: u32, bound: u32) -> i16 {
     let r = draw(key(seed, 0, HEAD_TENSOR), index);
     let span = 2 * bound as u64 + 1;

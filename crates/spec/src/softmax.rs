@@ -1,7 +1,7 @@
-//! The head's loss and error in integers: `p = softmax(logits)`, `loss = -ln p[label]`, `e = p - onehot(label)`. No libm on either side.
+//! The head's loss and error in integers: `p = softmax(logits)`, `loss = -ln p[label]`, `e = p - onehot(label)`. Neither host nor device uses libm.
 //!
-//! A logit is an int64 `L` at scale `S` (the feature scale times `2^-13`). Its distance to the largest one becomes `u = (Lmax - L) S log2(e)` in
-//! Q6.26, saturated at 40 (`2^-40` is below the last bit of everything that follows). Error bounds, checked by tests: [`exp2_neg`] is within
+//! A logit is an int64 `L` with scale `S` (the feature scale times `2^-13`). Its distance to the largest logit becomes `u = (Lmax - L) S log2(e)` in
+//! Q6.26, saturated at 40 (`2^-40` is below the last bit of all later results). Error bounds, checked by tests: [`exp2_neg`] is within
 //! `2^-29` of `2^-u`, [`log2`] within `2^-23` of the logarithm, so the loss is within `2^-16` and `p` within `2^-28`.
 
 use crate::arith::{Real31, round_shift};
@@ -21,13 +21,13 @@ pub const LN2: u32 = 2977044472;
 pub const U_BITS: u32 = 26;
 /// The largest `u`: 40.
 pub const U_MAX: u32 = 40 << U_BITS;
-/// Bits of the logarithm's fraction.
+/// Fraction bits of the logarithm.
 pub const LOG_BITS: u32 = 24;
 
-/// How a distance between logits becomes `u`: `u = min(round((d >> pre) * m * 2^-s), 40)`; a distance of `cap` or more is 40 at once.
+/// Converts a distance `d` between logits to `u = min(round((d >> pre) * m * 2^-s), 40)`; a distance of `cap` or more gives 40.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogitScale {
-    /// Distances from here on are 40. Below `2^(31 + pre)`.
+    /// Distances of this or more give 40. Below `2^(31 + pre)`.
     pub cap: u64,
     /// Bits dropped before the product.
     pub pre: u32,
@@ -38,7 +38,7 @@ pub struct LogitScale {
 }
 
 impl LogitScale {
-    /// For logits whose unit is `unit` (real); `None` unless `2^-48 <= unit <= 2^16`.
+    /// For logits in units of the real number `unit`; `None` unless `2^-48 <= unit <= 2^16`.
     pub fn from_unit(unit: f64) -> Option<Self> {
         if !(crate::arith::exp2i(-48)..=crate::arith::exp2i(16)).contains(&unit) {
             return None;
@@ -51,13 +51,13 @@ impl LogitScale {
         let s = 31 - factor.e;
         let (m, s) = if s >= 1 { (factor.m, s) } else { (factor.m, 1) };
         if 31 - factor.e < 1 {
-            // One unit is more than 40 already: every distance but 0 saturates.
+            // A single unit already exceeds 40: every distance but 0 saturates.
             return Some(Self { cap: 1, pre: 0, m, s });
         }
         Some(Self { cap, pre, m, s: s.min(62) })
     }
 
-    /// `u` of a distance.
+    /// The `u` of distance `d`.
     #[inline]
     pub fn u(self, d: u64) -> u32 {
         if d >= self.cap {
@@ -82,7 +82,8 @@ pub fn exp2_neg(u: u32) -> u32 {
     if whole == 0 { v as u32 } else { ((v + (1 << (whole - 1))) >> whole) as u32 }
 }
 
-/// `log2(x)` in Q?.26 of `x` in Q.31, `x >= 1` (that is, at least `2^31`): one bit a squaring, [`LOG_BITS`] of them.
+/// `log2(x)` with 26 fraction bits, of `x` with 31 fraction bits and `x >= 1` (an integer of at least `2^31`). Each squaring yields one bit, up to
+/// [`LOG_BITS`].
 pub fn log2(x: u64) -> u32 {
     let whole = 63 - x.leading_zeros() - 31;
     let mut v = x >> whole;
@@ -96,25 +97,25 @@ pub fn log2(x: u64) -> u32 {
     (whole << U_BITS) + (bits << (U_BITS - LOG_BITS))
 }
 
-/// What the head found for one sample.
+/// The head's result for one sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeadResult {
-    /// Class with the largest logit, the lowest of several.
+    /// The class with the largest logit; the lowest class if several are equal.
     pub predicted: u32,
     /// Cross-entropy in nats, Q15.16; 0 without a label. At most `40 ln 2 + ln(classes)`.
     pub loss: i32,
-    /// Shift of the error: `e_real = e * 2^-k`, 14 to 45. 0 without a label.
+    /// Shift of the error, 14 to 45: `e_real = e * 2^-k`. 0 without a label.
     pub k: i32,
-    /// Whether any error is not zero; otherwise the backward pass is skipped.
+    /// Whether any error is nonzero; otherwise the backward pass is skipped.
     pub any: bool,
 }
 
-/// Turns logits into probabilities, in place (Q0.31, up to `2^31`), and finds the largest logit.
+/// Replaces logits by probabilities (Q0.31, up to `2^31`) and finds the largest logit.
 pub fn softmax(logits: &mut [i64], scale: LogitScale) -> HeadResult {
     softmax_and_loss(logits, scale, None)
 }
 
-/// [`softmax`], then loss and error for `label`. `e` has one int16 a class, `round((p - onehot) 2^k)`, with `k` such that the largest `|e|` lies in
+/// [`softmax`], then loss and error for `label`. `e` has one int16 per class, `round((p - onehot) 2^k)`, with `k` such that the largest `|e|` lies in
 /// `[2^14, 2^15)` before rounding; saturated to int16.
 pub fn head_error(logits: &mut [i64], scale: LogitScale, label: usize, e: &mut [i16]) -> HeadResult {
     let mut r = softmax_and_loss(logits, scale, Some(label));

@@ -42,7 +42,7 @@ pub fn conv(
     let n = fan * out_c;
     let weights: Vec<i8> = (0..n).map(|_| s.range(-127, 127) as i8).collect();
     let x_scale = b.quant(x).scale;
-    // Chosen so that outputs spread over the int8 range, some clamped.
+    // Chosen so that outputs spread over the int8 range and some are clamped.
     let w = y.scale * 90.0 / (x_scale * 73.0 * 60.0 * (fan as f64).sqrt());
     let w_scales: Vec<f64> = (0..out_c).map(|_| w * s.real(0.5, 1.5)).collect();
     let bias: Vec<i32> = w_scales.iter().map(|w| (s.real(-40.0, 40.0) * y.scale / (x_scale * w)) as i32).collect();

@@ -1,4 +1,4 @@
-//! `.pkl`: the format of `mit-han-lab/tiny-training`, a zip with one stored pickle in it.
+//! `.pkl`: the format of `mit-han-lab/tiny-training`, a zip that contains one stored pickle.
 
 mod model;
 mod pickle;
@@ -9,24 +9,24 @@ use rawzip::{CompressionMethod, ZipArchive};
 use self::pickle::Pickle;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, unsupported};
-use crate::{ImportError, Imported, Options};
+use crate::{ImportError, ImportOptions, Imported};
 
-/// An archive of a model has two entries, a PyTorch checkpoint perhaps a thousand.
+/// A model's archive has two entries, a PyTorch checkpoint perhaps a thousand.
 const MAX_ENTRIES: usize = 1 << 12;
 
-/// Whether the bytes begin as a zip does.
+/// Whether the bytes begin like a zip.
 pub(crate) fn is(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
 }
 
-pub(crate) fn import(path: &str, bytes: &[u8], options: &Options) -> Result<Imported, ImportError> {
+pub(crate) fn import(path: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     let whole = |fault: Fault| fault.at(path, None);
     let data = entry(bytes).map_err(whole)?;
     let pickle = Pickle::read(data).map_err(whole)?;
     model::build(path, &pickle, Budget::of(data.len()), options)
 }
 
-/// The pickle's bytes, in place.
+/// The bytes of the pickle, borrowed from the file.
 fn entry(bytes: &[u8]) -> Result<&[u8], Fault> {
     let archive = ZipArchive::from_slice(bytes)?;
     let mut entries = archive.entries();
@@ -51,7 +51,7 @@ fn entry(bytes: &[u8]) -> Result<&[u8], Fault> {
     let entry = archive.get_entry(place)?;
     let (from, to) = entry.compressed_data_range();
     let Some(data) = bytes.get(from as usize..to as usize) else {
-        return malformed("an entry lies outside of the zip");
+        return malformed("an entry lies outside the zip");
     };
     let claim = entry.claim_verifier();
     if claim.uncompressed_size != data.len() as u64 || claim.crc != rawzip::crc32(data) {

@@ -1,4 +1,4 @@
-//! From the pickle's modules to a graph, at any input size: `first_conv`, `blocks`, `feature_mix`, the mean,
+//! Builds the graph from the pickle's modules, for any input size: `first_conv`, `blocks`, `feature_mix`, the mean,
 //! `classifier`.
 
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use super::pickle::Pickle;
 use super::record::Record;
 use crate::budget::Budget;
 use crate::error::{Fault, Operator, malformed, unsupported};
-use crate::{FileTensor, ImportError, Imported, Input, Options};
+use crate::{FileTensor, ImportError, ImportOptions, Imported, Input};
 
 const MAX_BLOCKS: usize = 1 << 10;
-/// A ReLU6 is the clamp at zero point -128 and scale 6/255: there is no other activation in the format.
+/// A ReLU6 is the clamp of int8 values with zero point -128 and scale 6/255; the format has no other activation.
 const BOUNDS: (i32, i32) = (-128, 127);
 
 pub(super) fn build(
     path: &str,
     pickle: &Pickle<'_>,
     budget: Budget,
-    options: &Options,
+    options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
     let whole = |fault: Fault| fault.at(path, None);
     let root = Record::root(pickle);
@@ -28,7 +28,7 @@ pub(super) fn build(
     let builder = GraphBuilder::new(crate::stem(path), shape, quant, None).map_err(|e| whole(e.into()))?;
     let mut model = Model { builder, budget, ops: 0, at: String::new(), tensors: Vec::new() };
     let output = model.forward(&root).map_err(|fault| {
-        // What is wrong with the pickle names its own path; what the arithmetic refuses needs the module.
+        // Errors in the pickle name their own path; those of the graph builder need the module.
         let operator =
             Operator { index: model.ops.saturating_sub(1), name: model.at.clone(), inputs: vec![], outputs: vec![] };
         let operator = Some(operator).filter(|_| !matches!(fault, Fault::Malformed(_)) && !model.at.is_empty());
@@ -38,14 +38,14 @@ pub(super) fn build(
     Ok(Imported { graph, format: "pkl", input, tensors: model.tensors })
 }
 
-/// Shape and quantisation of the input: RGB, at the size asked for or the one the file was made at.
-fn input(root: &Record<'_, '_>, options: &Options) -> Result<(Shape, Quant), Fault> {
+/// Shape and quantisation of the input: RGB, of the requested size or the one given in the file.
+fn input(root: &Record<'_, '_>, options: &ImportOptions) -> Result<(Shape, Quant), Fault> {
     let first = root.get("first_conv")?;
     let [h, w] = match options.input {
         Some(size) => size,
         None => first.get("in_shape")?.pair()?,
     };
-    // Above this a tensor would be refused anyway; below it no sum of padding and size overflows.
+    // A larger tensor would be rejected anyway; below this no sum of padding and size overflows.
     if h == 0 || w == 0 || h > 1 << 14 || w > 1 << 14 {
         return unsupported(format!("an input of {h}x{w} pixels"));
     }
@@ -57,16 +57,16 @@ fn quant(params: &Record<'_, '_>, which: &str) -> Result<Quant, Fault> {
     let zero = params.get(&format!("{which}_zero"))?.int()?;
     match i8::try_from(zero) {
         Ok(zero) => Ok(Quant { scale, zero: zero as i32 }),
-        Err(_) => malformed(format!("{}.{which}_zero is {zero}, outside of int8", params.path)),
+        Err(_) => malformed(format!("{}.{which}_zero is {zero}, outside int8", params.path)),
     }
 }
 
 struct Model {
     builder: GraphBuilder,
     budget: Budget,
-    /// Operators begun.
+    /// Number of operators so far.
     ops: usize,
-    /// The module at hand.
+    /// The current module.
     at: String,
     tensors: Vec<FileTensor>,
 }
@@ -88,7 +88,7 @@ impl Model {
         self.conv(&root.get("classifier")?, mean)
     }
 
-    /// Expand, depthwise, project, and the block's input added where it has a residual.
+    /// Expand, depthwise, project, and the addition of the block's input if the block is residual.
     fn block(&mut self, block: &Record<'_, '_>, input: TensorId) -> Result<TensorId, Fault> {
         if block.find("se")?.is_some() {
             self.begin(&block.path);
@@ -120,13 +120,15 @@ impl Model {
         let params = conv.get("params")?;
         self.expect_quant(&params, x)?;
         if conv.find("act")?.is_some() {
-            return unsupported("an activation function is not supported; a ReLU6 is the clamp of the int8 values");
+            return unsupported(
+                "activation functions are not supported; a ReLU6 is expressed by the range of the int8 values",
+            );
         }
         let (dims, weights) = params.get("weight")?.int8(&mut self.budget)?;
         let kernel = conv.get("kernel_size")?.pair()?;
         let depthwise = self.check_shape(conv, x, &dims, kernel)?;
         if weights.contains(&-128) {
-            return unsupported("the weights hold -128; int8 weights are symmetric, -127 to 127");
+            return unsupported("the weights contain -128; int8 weights are symmetric, -127 to 127");
         }
         self.budget.take_channels(dims[0])?;
         let pad = kernel.map(|k| (k - 1) / 2);
@@ -157,7 +159,7 @@ impl Model {
         Ok(y)
     }
 
-    /// Whether the convolution is depthwise; an error if what the file says of it does not fit the weights and the
+    /// Whether the convolution is depthwise; an error if its description in the file does not match the weights and the
     /// input.
     fn check_shape(
         &self,
@@ -182,14 +184,14 @@ impl Model {
         Ok(depthwise)
     }
 
-    /// Each module repeats the quantisation of what it reads; it must be what the module before yields.
+    /// Each module repeats the quantisation of its input, which must be that of the preceding module's output.
     fn expect_quant(&self, params: &Record<'_, '_>, x: TensorId) -> Result<(), Fault> {
         let (stated, is) = (quant(params, "x")?, self.builder.quant(x));
         if stated.zero == is.zero && (stated.scale / is.scale - 1.0).abs() < 1e-6 {
             return Ok(());
         }
         malformed(format!(
-            "{} expects scale {} and zero point {}, the module before yields {} and {}",
+            "{} expects scale {} and zero point {}, but the preceding module yields {} and {}",
             params.path, stated.scale, stated.zero, is.scale, is.zero
         ))
     }

@@ -1,22 +1,22 @@
-//! A pickle as data. An interpreter for the opcodes that plain dicts, lists, numbers, strings and numpy arrays are made
-//! of. It has no notion of calling: REDUCE and BUILD recognise the four constructs that numpy writes and record them;
-//! any other name ends the reading.
+//! Reads a pickle as data: an interpreter for the opcodes that encode plain dicts, lists, numbers, strings and numpy
+//! arrays. It cannot call anything: REDUCE and BUILD recognise the four constructs that numpy writes and record them;
+//! any other name is an error.
 //!
-//! Values live in one list and refer to each other by index, so that neither depth nor sharing costs more than the
-//! opcodes that express them: each opcode makes at most one value and every reference is paid for by a byte of the
-//! file. Strings stay slices of the file, array content too, until somebody asks for it.
+//! Values are stored in one list and refer to each other by index, so that neither depth nor sharing costs more than
+//! the opcodes that express them: each opcode creates at most one value, and each reference takes at least one byte of
+//! the file. Strings and the content of arrays remain slices of the file until they are needed.
 
 use std::collections::HashMap;
 
 use crate::error::{Fault, malformed, printable, unsupported};
 
-/// Far more than a model takes (a few thousand).
+/// Far more values than a model has (a few thousand).
 const MAX_VALUES: usize = 1 << 20;
 
 /// A value's index.
 pub(super) type Id = u32;
 
-/// The four names.
+/// The four accepted names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
     Reconstruct,
@@ -37,22 +37,22 @@ pub(super) enum Value<'a> {
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     Global(Global),
-    /// Bytes as they are.
+    /// Bytes, stored directly.
     Bytes(&'a [u8]),
-    /// Bytes written as text, a character each.
+    /// Bytes written as text, one character per byte.
     Latin1(&'a str),
-    /// `dtype(code)`, its byte order set by BUILD.
+    /// `dtype(code)`; its byte order is set by BUILD.
     Dtype {
         code: &'a str,
         order: Option<&'a str>,
     },
-    /// An array; its state (version, shape, dtype, order, content) set by BUILD.
+    /// An array; its state (version, shape, dtype, order, content) is set by BUILD.
     Array {
         state: Option<Id>,
     },
 }
 
-/// All values, and the last one.
+/// All values, and the root.
 pub(super) struct Pickle<'a> {
     values: Vec<Value<'a>>,
     pub root: Id,
@@ -130,15 +130,15 @@ impl<'a> Machine<'a> {
             0x93 => self.stack_global()?,
             b'R' => self.reduce()?,
             b'b' => self.build()?,
-            b'i' => self.global()?, // INST: names a class, then makes one
+            b'i' => self.global()?, // INST: names a class, then instantiates it
             b'P' | b'Q' => {
                 return unsupported(
-                    "the pickle refers to tensors outside of it (a PyTorch checkpoint); numpy arrays are expected",
+                    "the pickle refers to tensors stored elsewhere (a PyTorch checkpoint); numpy arrays are expected",
                 );
             }
             _ => {
                 return unsupported(format!(
-                    "the pickle uses opcode 0x{opcode:02x} at byte {place}; only plain data is read"
+                    "the pickle uses opcode 0x{opcode:02x} at byte {place}; only plain data is supported"
                 ));
             }
         }
@@ -185,7 +185,7 @@ impl<'a> Machine<'a> {
     fn protocol(&mut self) -> Result<(), Fault> {
         match self.take(1)?[0] {
             2..=5 => Ok(()),
-            p => unsupported(format!("the pickle has protocol {p}; 2 to 5 are read")),
+            p => unsupported(format!("the pickle has protocol {p}; 2 to 5 are supported")),
         }
     }
 
@@ -216,14 +216,14 @@ impl<'a> Machine<'a> {
 
     fn push(&mut self, v: Value<'a>) -> Result<(), Fault> {
         if self.values.len() >= MAX_VALUES {
-            return malformed(format!("the pickle holds more than {MAX_VALUES} values"));
+            return malformed(format!("the pickle has more than {MAX_VALUES} values"));
         }
         self.stack.push(self.values.len() as Id);
         self.values.push(v);
         Ok(())
     }
 
-    /// What lies above the innermost MARK may be taken, nothing below it.
+    /// The number of values above the innermost MARK: only these may be popped.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
@@ -254,7 +254,7 @@ impl<'a> Machine<'a> {
     fn marked(&mut self) -> Result<Vec<Id>, Fault> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
-            None => malformed("the pickle ends a collection that it has not begun"),
+            None => malformed("the pickle ends a collection that it has not started"),
         }
     }
 
@@ -277,7 +277,7 @@ impl<'a> Machine<'a> {
         let list = self.top()?;
         match &mut self.values[list as usize] {
             Value::List(l) => l.extend(items),
-            _ => return malformed("the pickle appends to what is no list"),
+            _ => return malformed("the pickle appends to a value that is not a list"),
         }
         Ok(())
     }
@@ -296,7 +296,7 @@ impl<'a> Machine<'a> {
         let dict = self.top()?;
         match &mut self.values[dict as usize] {
             Value::Dict(d) if items.len().is_multiple_of(2) => d.extend(items.chunks_exact(2).map(|p| (p[0], p[1]))),
-            _ => return malformed("the pickle sets items of what is no dict"),
+            _ => return malformed("the pickle sets items of a value that is not a dict"),
         }
         Ok(())
     }
@@ -321,7 +321,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    // ---- names, and what is made of them ----
+    // ---- names and the objects built from them ----
 
     fn global(&mut self) -> Result<(), Fault> {
         let (module, name) = (self.line()?, self.line()?);
@@ -332,7 +332,7 @@ impl<'a> Machine<'a> {
         let pair = self.pop_many(2)?;
         match (&self.values[pair[0] as usize], &self.values[pair[1] as usize]) {
             (&Value::Text(module), &Value::Text(name)) => self.resolve(module, name),
-            _ => malformed("the pickle names something by other than strings"),
+            _ => malformed("the pickle has a name that is not made of strings"),
         }
     }
 
@@ -350,7 +350,7 @@ impl<'a> Machine<'a> {
     fn reduce(&mut self) -> Result<(), Fault> {
         let pair = self.pop_many(2)?;
         let (Value::Global(global), Value::Tuple(args)) = (self.get(pair[0]), self.get(pair[1])) else {
-            return malformed("the pickle calls what is no name");
+            return malformed("the pickle calls a value that is not a name");
         };
         let made = match (global, &args[..]) {
             (Global::Encode, [text, coding]) => match (self.get(*text), self.get(*coding)) {
@@ -369,7 +369,7 @@ impl<'a> Machine<'a> {
         };
         match made {
             Some(value) => self.push(value),
-            None => malformed("the pickle makes an array in an unknown way"),
+            None => malformed("the pickle builds an array in an unknown way"),
         }
     }
 
@@ -381,12 +381,12 @@ impl<'a> Machine<'a> {
                 Some(&Value::Text(order)) => Some(order),
                 _ => None,
             },
-            _ => return malformed("the pickle gives an object a state that is no tuple"),
+            _ => return malformed("the pickle gives an object a state that is not a tuple"),
         };
         match &mut self.values[object as usize] {
             Value::Array { state: s } => *s = Some(state),
             Value::Dtype { order: o, .. } => *o = order,
-            _ => return malformed("the pickle gives a state to what has none"),
+            _ => return malformed("the pickle gives a state to a value that has none"),
         }
         Ok(())
     }

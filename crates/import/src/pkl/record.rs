@@ -1,13 +1,13 @@
-//! Typed access to a pickle's values, each with its path for messages.
+//! Typed access to a pickle's values, each with its path for error messages.
 
 use super::pickle::{Id, Pickle, Value};
 use crate::budget::Budget;
 use crate::error::{Fault, malformed};
 
-/// Entries of a dict that is searched: a module has about a dozen.
+/// Most entries of a dict that is searched: a module has about a dozen.
 const MAX_ENTRIES: usize = 1 << 8;
 
-/// A value and where it stands.
+/// A value and its path.
 #[derive(Clone)]
 pub(super) struct Record<'p, 'a> {
     pickle: &'p Pickle<'a>,
@@ -48,13 +48,13 @@ impl<'p, 'a> Record<'p, 'a> {
         Self { pickle: self.pickle, id, path }
     }
 
-    /// An entry of a dict, if it is there and not None.
+    /// An entry of a dict, if it exists and is not None.
     pub(super) fn find(&self, key: &str) -> Result<Option<Self>, Fault> {
         let Value::Dict(entries) = self.value() else { return self.wrong("a dict") };
         if entries.len() > MAX_ENTRIES {
-            return self.wrong("a dict of a module's size");
+            return self.wrong("a dict the size of a module");
         }
-        // As in Python, the last one set counts.
+        // As in Python, the last assignment wins.
         let is = |id: Id| matches!(self.pickle.value(id), Value::Text(k) if *k == key);
         let found = entries.iter().rev().find(|(k, _)| is(*k)).map(|&(_, id)| id);
         let dot = if self.path.is_empty() { "" } else { "." };
@@ -157,7 +157,7 @@ impl<'p, 'a> Record<'p, 'a> {
         }
     }
 
-    /// Shape, element type and little-endian bytes in row-major order: exactly as many as the shape says.
+    /// Shape, element type and little-endian bytes in row-major order: exactly as many as the shape implies.
     fn array(&self, budget: &mut Budget) -> Result<(Vec<usize>, Element, Vec<u8>), Fault> {
         let Value::Array { state: Some(state) } = *self.value() else { return self.wrong("an array") };
         let parts = self.child(state, self.path.clone()).items(5)?;
@@ -173,12 +173,12 @@ impl<'p, 'a> Record<'p, 'a> {
             Element::F64 => 8,
         };
         let Some(len) = shape.iter().try_fold(width, |n: usize, &d| n.checked_mul(d)) else {
-            return self.wrong("an array that fits memory");
+            return self.wrong("an array that fits into memory");
         };
         let bytes = content.content()?.bytes(len, budget)?;
         match bytes {
             Some(bytes) => Ok((shape, element, bytes)),
-            None => self.wrong(&format!("an array whose content has the {len} bytes of its shape {shape:?}")),
+            None => self.wrong(&format!("an array with the {len} bytes that its shape {shape:?} implies")),
         }
     }
 
@@ -197,15 +197,15 @@ impl<'p, 'a> Record<'p, 'a> {
         match *self.value() {
             Value::Bytes(b) => Ok(Content::Bytes(b)),
             Value::Latin1(t) => Ok(Content::Latin1(t)),
-            _ => self.wrong("an array's content"),
+            _ => self.wrong("the content of an array"),
         }
     }
 }
 
 impl Content<'_> {
-    /// The bytes, if there are `len` of them.
+    /// The bytes, if there are exactly `len`.
     fn bytes(&self, len: usize, budget: &mut Budget) -> Result<Option<Vec<u8>>, Fault> {
-        // Text takes at most two bytes of the file for one; anything longer is not worth decoding.
+        // Text takes at most two bytes of the file per byte of content; anything longer need not be decoded.
         let stored = match self {
             Self::Bytes(b) => b.len(),
             Self::Latin1(t) => t.len(),
@@ -221,7 +221,7 @@ impl Content<'_> {
                 for c in t.chars() {
                     match u8::try_from(c) {
                         Ok(b) => out.push(b),
-                        Err(_) => return malformed("an array's content has a character beyond Latin-1"),
+                        Err(_) => return malformed("the content of an array has a character beyond Latin-1"),
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! The file as plain facts: every table visited, every index and length checked, nothing interpreted.
+//! Reads the file into plain records: visits every table and checks every index and length, but interprets nothing.
 
 use planus::{ReadAsRoot, Vector};
 
@@ -9,7 +9,7 @@ use super::schema::tflite::{
 use crate::budget::Budget;
 use crate::error::{Fault, Operator, malformed, printable, unsupported};
 
-/// Types of tensors that the importer tells apart.
+/// Element types that the importer distinguishes.
 pub(super) mod dtype {
     pub const FLOAT32: i8 = 0;
     pub const INT32: i8 = 2;
@@ -18,16 +18,16 @@ pub(super) mod dtype {
     pub const INT8: i8 = 9;
 }
 
-/// Far more than any model for a microcontroller has; keeps the facts below small beside the file.
+/// Far more than any model for a microcontroller has; keeps the records below small in relation to the file.
 const MAX_ITEMS: usize = 1 << 16;
 const MAX_RANK: usize = 8;
 const MAX_OUTPUTS: usize = 64;
 
-/// A tensor's facts.
+/// A tensor as described in the file.
 pub(super) struct Tensor<'a> {
     pub name: &'a str,
     pub dims: Vec<i32>,
-    /// A dimension other than the batch is not fixed.
+    /// Whether a dimension other than the batch is dynamic.
     pub dynamic: bool,
     pub dtype: i8,
     /// Content, if the tensor is a constant.
@@ -40,11 +40,11 @@ pub(super) struct Tensor<'a> {
     pub axis: i32,
 }
 
-/// An operator's facts.
+/// An operator as described in the file.
 pub(super) struct Op<'a> {
     pub code: i32,
     pub custom: Option<&'a str>,
-    /// Tensors read; `None` for an optional one left out.
+    /// Tensors read; `None` for an omitted optional one.
     pub inputs: Vec<Option<usize>>,
     pub outputs: Vec<usize>,
     pub options: Option<OptionsRef<'a>>,
@@ -95,7 +95,7 @@ impl<'a> File<'a> {
         Ok(Self { tensors, ops, inputs, outputs })
     }
 
-    /// The operator as messages name it.
+    /// The operator as named in messages.
     pub(super) fn describe(&self, index: usize) -> Operator {
         let op = &self.ops[index];
         let name = match (names::operator(op.code), op.custom) {
@@ -117,8 +117,8 @@ fn only_subgraph(model: ModelRef<'_>) -> Result<SubgraphRef<'_>, Fault> {
     }
 }
 
-/// Number and custom name. Old files hold the number in a byte; newer ones in an int, with a placeholder in the byte
-/// where it does not fit.
+/// Number and custom name. Old files store the number in a byte; newer ones in an int, with a placeholder in the byte
+/// if it does not fit.
 fn operator_code<'a>(code: OperatorCodeRef<'a>, budget: &mut Budget) -> Result<(i32, Option<&'a str>), Fault> {
     let custom = code.custom()?;
     budget.take(custom.map_or(0, str::len))?;
@@ -128,7 +128,7 @@ fn operator_code<'a>(code: OperatorCodeRef<'a>, budget: &mut Budget) -> Result<(
 fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &Buffers<'a>, budget: &mut Budget) -> Result<Tensor<'a>, Fault> {
     let dims = ints(tensor.shape()?, MAX_RANK, "dimensions")?;
     let name = tensor.name()?.unwrap_or("");
-    // Copied only in part, but read in full to see that it is UTF-8.
+    // Only part of it is copied, but all of it is read to check that it is UTF-8.
     budget.take(name.len())?;
     let signature = ints(tensor.shape_signature()?, MAX_RANK, "dimensions")?;
     let dynamic = signature.iter().skip(1).any(|&d| d < 0) || (signature.len() > 1 && signature.len() != dims.len());
@@ -174,7 +174,7 @@ fn read_op<'a>(
         custom,
         inputs: indices(op.inputs()?, tensors, budget)?,
         outputs: present(indices(op.outputs()?, tensors, budget)?)?,
-        // Options of kinds that the schema leaves out are of no interest: such an operator is refused by its number.
+        // The schema omits the options of some operators; those operators are rejected by their number.
         options: op.options().or_else(|e| match e.error_kind {
             planus::errors::ErrorKind::UnknownUnionTag { .. } => Ok(None),
             _ => Err(e),
@@ -187,12 +187,12 @@ struct Buffers<'a> {
 }
 
 impl<'a> Buffers<'a> {
-    /// Content of a buffer; `None` if it is empty, as that of every activation is.
+    /// Content of a buffer; `None` if it is empty, as for every activation.
     fn get(&self, index: u32) -> Result<Option<&'a [u8]>, Fault> {
         let buffers = self.model.buffers()?;
         let count = buffers.map_or(0, |b| b.len());
         let Some(buffer) = buffers.and_then(|b| b.get(index as usize)) else {
-            // Buffer 0 is the empty one by convention, whether the file lists it or not.
+            // By convention buffer 0 is empty, whether the file lists it or not.
             return if index == 0 {
                 Ok(None)
             } else {
@@ -201,7 +201,7 @@ impl<'a> Buffers<'a> {
         };
         let buffer = buffer?;
         if buffer.offset()? > 1 {
-            return unsupported("weights are stored behind the model's own 2 GB; such files are not supported");
+            return unsupported("weights are stored outside the model's 2 GB; such files are not supported");
         }
         Ok(buffer.data()?.filter(|d| !d.is_empty()))
     }
@@ -222,7 +222,7 @@ fn ints(v: Option<Vector<'_, i32>>, most: usize, what: &str) -> Result<Vec<i32>,
     }
 }
 
-/// Tensor indices; -1 stands for an optional tensor left out.
+/// Tensor indices; -1 means that an optional tensor is omitted.
 fn indices(v: Option<Vector<'_, i32>>, tensors: usize, budget: &mut Budget) -> Result<Vec<Option<usize>>, Fault> {
     let Some(v) = v else { return Ok(Vec::new()) };
     budget.take(v.len().saturating_mul(16))?;
@@ -230,13 +230,13 @@ fn indices(v: Option<Vector<'_, i32>>, tensors: usize, budget: &mut Budget) -> R
         .map(|i| match usize::try_from(i) {
             Ok(t) if t < tensors => Ok(Some(t)),
             _ if i == -1 => Ok(None),
-            _ => malformed(format!("tensor {i} of {tensors} is referred to")),
+            _ => malformed(format!("it refers to tensor {i} of {tensors}")),
         })
         .collect()
 }
 
 fn present(v: Vec<Option<usize>>) -> Result<Vec<usize>, Fault> {
     v.into_iter()
-        .map(|t| t.ok_or_else(|| Fault::Malformed("a tensor is left out where there must be one".into())))
+        .map(|t| t.ok_or_else(|| Fault::Malformed("a tensor is missing where one is required".into())))
         .collect()
 }

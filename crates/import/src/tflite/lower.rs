@@ -1,4 +1,4 @@
-//! An operator at a time into the builder.
+//! Translates the operators, one after the other, into calls of the graph builder.
 
 mod layout;
 
@@ -12,7 +12,7 @@ use super::schema::tflite::OptionsRef;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, unsupported};
 
-/// Operators that [`Lowering::operator`] knows, sorted.
+/// Operators that [`Lowering::operator`] supports, sorted.
 pub(crate) const SUPPORTED: &[&str] = &[
     "ADD",
     "AVERAGE_POOL_2D",
@@ -38,9 +38,10 @@ pub(super) fn is_supported(op: &Op<'_>) -> bool {
     names::operator(op.code).is_some_and(|name| SUPPORTED.contains(&name))
 }
 
-/// Windows and strides beyond this are no model's.
+/// No real model has a larger window or stride.
 const MAX_STEP: i32 = 1 << 14;
-/// Elements of a tensor: the builder's own bound, known here so that products cannot overflow before it looks.
+/// Most elements of a tensor: the builder's limit, repeated here so that no product overflows before the builder checks
+/// it.
 const MAX_ELEMENTS: usize = 1 << 24;
 
 /// Fused activation functions, by the format's numbers.
@@ -66,19 +67,19 @@ impl File<'_> {
         };
         let zero = zeros.and_then(|z| z.first()).unwrap_or(0);
         let Ok(zero) = i8::try_from(zero) else {
-            return malformed(format!("tensor {t} has the zero point {zero}, outside of int8"));
+            return malformed(format!("tensor {t} has the zero point {zero}, outside int8"));
         };
         Ok((shape(t, tensor)?, Quant { scale: scale as f64, zero: zero as i32 }))
     }
 
-    /// Why a tensor cannot be an activation.
+    /// The error for a tensor that cannot be an activation.
     pub(super) fn wrong_type(&self, t: usize) -> Fault {
         let what = match self.tensors[t].dtype {
             dtype::FLOAT32 => "the model computes in float32",
-            dtype::UINT8 => "the model's activations are uint8, the old quantisation",
+            dtype::UINT8 => "the model's activations are uint8, an older quantisation",
             _ => {
                 return Fault::Unsupported(format!(
-                    "tensor {t} is {}; only models quantised to int8 throughout are supported",
+                    "tensor {t} is {}; only models that are quantised to int8 throughout are supported",
                     names::dtype(self.tensors[t].dtype)
                 ));
             }
@@ -108,17 +109,17 @@ fn shape(t: usize, tensor: &Tensor<'_>) -> Result<Shape, Fault> {
         [_, w, c] => Ok(Shape::new(1, w, c)),
         [_, c] => Ok(Shape::new(1, 1, c)),
         _ => unsupported(format!(
-            "tensor {t} has {} dimensions; 2 to 4, the first of them the batch, are supported",
+            "tensor {t} has {} dimensions; 2 to 4 are supported, the first of which is the batch",
             dims.len()
         )),
     }
 }
 
-/// What a tensor of the file is in the graph.
+/// A tensor of the file in terms of the graph.
 #[derive(Clone)]
 struct Value {
     id: TensorId,
-    /// The file has the dimensions in another order than the graph, as after a TRANSPOSE to NCHW: for each of the
+    /// The file orders the dimensions differently from the graph, as after a TRANSPOSE to NCHW: for each of the
     /// file's dimensions its axis in the natural order (batch, rows, columns, channels). Only MEAN and TRANSPOSE read
     /// such a value; the graph never moves the bytes.
     order: Option<Vec<usize>>,
@@ -130,18 +131,18 @@ impl From<TensorId> for Value {
     }
 }
 
-/// Builds the graph while walking the operators in the file's order.
+/// Builds the graph while going through the operators in the file's order.
 pub(super) struct Lowering<'a> {
     file: &'a File<'a>,
     builder: GraphBuilder,
     budget: Budget,
-    /// What each of the file's tensors is in the graph.
+    /// Each of the file's tensors in terms of the graph.
     values: Vec<Option<Value>>,
-    /// How many operators read each tensor.
+    /// The number of operators that read each tensor.
     readers: Vec<usize>,
 }
 
-/// The operator at hand: its one output and what the file says of it.
+/// The current operator, its only output and the file's description of that output.
 struct Site<'a> {
     index: usize,
     op: &'a Op<'a>,
@@ -177,7 +178,7 @@ impl<'a> Lowering<'a> {
             return malformed(format!("it has {} outputs", op.outputs.len()));
         };
         if self.values[y].is_some() || self.file.tensors[y].data.is_some() || self.file.inputs.contains(&y) {
-            return malformed(format!("it writes tensor {y}, which has a value already"));
+            return malformed(format!("it writes tensor {y}, which already has a value"));
         }
         let result = match name {
             "DEQUANTIZE" => self.leave(op, y)?.into(),
@@ -189,11 +190,11 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// DEQUANTIZE, or QUANTIZE to uint8, behind the last int8 tensor: what the graph yields is that tensor.
+    /// DEQUANTIZE, or QUANTIZE to uint8, after the last int8 tensor: the graph's output is that tensor.
     fn leave(&mut self, op: &Op<'_>, y: usize) -> Result<TensorId, Fault> {
         let x = self.input(op, 0)?;
         if self.readers[y] > 0 || !self.file.outputs.contains(&y) {
-            return unsupported("leaving int8 in the middle of a model is not supported; it may only end so");
+            return unsupported("a conversion from int8 is supported only at the end of a model");
         }
         Ok(x)
     }
@@ -204,7 +205,7 @@ impl<'a> Lowering<'a> {
         Ok(Site { index, op, y, shape, quant })
     }
 
-    /// Operators whose result may be the input in another order of dimensions.
+    /// Operators that accept an input with its dimensions in another order.
     fn reorder(&mut self, name: &str, index: usize, op: &'a Op<'a>, y: usize) -> Result<Value, Fault> {
         let site = self.site(index, op, y)?;
         if name == "MEAN" { self.mean(&site) } else { self.transpose(&site) }
@@ -232,17 +233,19 @@ impl<'a> Lowering<'a> {
         };
         match self.builder.shape(result) {
             s if s == shape => Ok(result),
-            s => malformed(format!("its output is declared as {shape}, its parameters give {s}")),
+            s => malformed(format!("its output is declared as {shape}, but its parameters imply {s}")),
         }
     }
 
-    // ---- what operators read ----
+    // ---- operands ----
 
-    /// A value whose bytes lie as the file says.
+    /// A value whose bytes are in the file's order.
     fn plain(&self, t: usize) -> Result<TensorId, Fault> {
         match self.value(t)? {
             Value { id, order: None } => Ok(id),
-            _ => unsupported(format!("tensor {t} is transposed; only MEAN over rows and columns may read that")),
+            _ => unsupported(format!(
+                "tensor {t} is transposed; only MEAN over rows and columns may read a transposed tensor"
+            )),
         }
     }
 
@@ -260,7 +263,7 @@ impl<'a> Lowering<'a> {
         if tensor.dtype != dtype::INT8 {
             return Err(self.file.wrong_type(t));
         }
-        malformed(format!("tensor {t} is read before any operator yields it"))
+        malformed(format!("tensor {t} is read before any operator writes it"))
     }
 
     fn input(&self, op: &Op<'_>, n: usize) -> Result<TensorId, Fault> {
@@ -270,7 +273,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The first input, in whatever order, and its dimensions in the file.
+    /// The first input, in any order of dimensions, and its dimensions in the file.
     fn ordered_input(&self, op: &Op<'_>) -> Result<(Value, &'a [i32]), Fault> {
         match op.inputs.first() {
             Some(&Some(t)) => Ok((self.value(t)?, &self.file.tensors[t].dims)),
@@ -278,7 +281,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A constant's facts and content; `None` if the optional input is left out.
+    /// A constant's description and content; `None` if the optional input is omitted.
     fn constant(&self, op: &Op<'_>, n: usize, what: &str) -> Result<Option<Constant<'a>>, Fault> {
         let Some(&Some(t)) = op.inputs.get(n) else { return Ok(None) };
         let tensor = &self.file.tensors[t];
@@ -307,7 +310,8 @@ impl<'a> Lowering<'a> {
         Ok(Some((values, tensor)))
     }
 
-    /// Weights of a convolution: dimensions, content, one scale an output channel, which lie along `axis`.
+    /// Weights of a convolution: dimensions, content and one scale per output channel; output channels lie along
+    /// `axis`.
     fn weights(&mut self, op: &Op<'_>, rank: usize, axis: usize) -> Result<Weights<'a>, Fault> {
         let Some((t, tensor, data)) = self.constant(op, 1, "weights")? else {
             return malformed("it has no weights");
@@ -330,14 +334,17 @@ impl<'a> Lowering<'a> {
         self.budget.take(data.len())?;
         self.budget.take_channels(dims[axis])?;
         if data.contains(&0x80) {
-            return unsupported(format!("its weights, tensor {t}, hold -128; int8 weights are symmetric, -127 to 127"));
+            return unsupported(format!(
+                "its weights, tensor {t}, contain -128; int8 weights are symmetric, -127 to 127"
+            ));
         }
         let scales = channel_scales(t, tensor, dims[axis], axis)?;
         Ok(Weights { dims, data, scales })
     }
 
     fn bias(&mut self, op: &Op<'_>, channels: usize) -> Result<Arc<[i32]>, Fault> {
-        // `quantized_dimension` is of no meaning on one dimension, and some files (person_detect) hold nonsense there.
+        // `quantized_dimension` is meaningless for a single dimension, and some files (person_detect) contain garbage
+        // there.
         let Some((t, tensor, data)) = self.constant(op, 2, "biases")? else {
             return Ok(vec![0; channels].into());
         };
@@ -353,7 +360,7 @@ impl<'a> Lowering<'a> {
         Ok(words(data).collect())
     }
 
-    /// The int8 tensor keeps its quantisation through the operator; LiteRT's kernels insist on it.
+    /// Checks that the output has the input's quantisation, as LiteRT's kernels require.
     fn keeps_quant(&self, x: TensorId, site: &Site<'_>) -> Result<(), Fault> {
         let q = self.builder.quant(x);
         if q == site.quant {
@@ -377,7 +384,7 @@ impl<'a> Lowering<'a> {
         if in_c != xs.c {
             return match in_c > 0 && xs.c.is_multiple_of(in_c) {
                 true => unsupported(format!("a grouped convolution ({} groups) is not supported", xs.c / in_c)),
-                false => malformed(format!("its weights are for {in_c} input channels, its input has {}", xs.c)),
+                false => malformed(format!("its weights are for {in_c} input channels, but its input has {}", xs.c)),
             };
         }
         let kernel = [weights.dims[1], weights.dims[2]];
@@ -425,11 +432,11 @@ impl<'a> Lowering<'a> {
         Ok(self.builder.conv(x, spec)?)
     }
 
-    /// A 1x1 convolution: on a map of one pixel, or on every pixel where the file keeps the dimensions.
+    /// FULLY_CONNECTED as a 1x1 convolution: on a map of one pixel, or on every pixel if the file keeps the dimensions.
     fn fully_connected(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let Some(OptionsRef::FullyConnected(o)) = site.op.options else { return missing_options() };
         if o.weights_format()? != 0 {
-            return unsupported("its weights are shuffled; the plain order is supported");
+            return unsupported("its weights are shuffled; only the plain order is supported");
         }
         let mut x = self.input(site.op, 0)?;
         let weights = self.weights(site.op, 2, 0)?;
@@ -437,32 +444,32 @@ impl<'a> Lowering<'a> {
         let [out, features] = weights.dims[..] else { return missing_options() };
         let keeps = o.keep_num_dims()? && xs.c == features;
         if !keeps && xs.len() != features {
-            return unsupported(format!("its weights are for {features} features, its input has {xs}"));
+            return unsupported(format!("its weights are for {features} features, but its input has {xs}"));
         }
         if !keeps && xs.pixels() > 1 {
             x = self.helper_reshape(site, x, Shape::new(1, 1, features))?;
         }
         let window = PoolSpec::valid(self.builder.shape(x), [1, 1], [1, 1]);
         let pixels = self.builder.shape(x);
-        // The file may declare the result under another shape (dimensions of 1 put elsewhere): then a reshape is the
-        // final node.
+        // The file may declare another shape for the result (with dimensions of 1 elsewhere): a reshape then follows
+        // as the last node.
         self.claim(site, Shape::new(pixels.h, pixels.w, out), true);
         let y = self.finish_conv(site, x, weights, 0, window, o.activation()?)?;
         self.shaped(site, y, site.shape, Some(site.y))
     }
 
-    /// A node of ours in front of the operator's own: it carries no tensor of the file.
+    /// Adds a helper node before the operator's own: it yields no tensor of the file.
     fn helper_reshape(&mut self, site: &Site<'_>, x: TensorId, shape: Shape) -> Result<TensorId, Fault> {
         self.builder.origin(site.index, None);
         Ok(self.builder.reshape(x, shape)?)
     }
 
-    /// The node to come yields the file's tensor if it has its shape and its order of bytes; else it is a helper.
+    /// The next node yields the file's tensor if it has its shape and its order of bytes; otherwise it is a helper.
     fn claim(&mut self, site: &Site<'_>, shape: Shape, in_order: bool) {
         self.builder.origin(site.index, (in_order && shape == site.shape).then_some(site.y));
     }
 
-    /// `y` in this shape, by a reshape if it has another.
+    /// `y` in this shape, through a reshape if it has another.
     fn shaped(&mut self, site: &Site<'_>, y: TensorId, shape: Shape, tensor: Option<usize>) -> Result<TensorId, Fault> {
         if self.builder.shape(y) == shape {
             return Ok(y);
@@ -507,7 +514,7 @@ impl<'a> Lowering<'a> {
         let [top, bottom] = if rank == 4 { of(1) } else { [0, 0] };
         let [left, right] = if rank >= 3 { of(rank - 2) } else { [0, 0] };
         if of(0) != [0, 0] || of(rank - 1) != [0, 0] {
-            return unsupported("PAD of the batch or of the channels; rows and columns are supported");
+            return unsupported("PAD of the batch or of the channels is not supported; rows and columns are");
         }
         Ok(self.builder.pad(x, [top, bottom, left, right])?)
     }
@@ -515,7 +522,7 @@ impl<'a> Lowering<'a> {
     fn reshape(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.keeps_quant(x, site)?;
-        // What counts is the shape of the output; the one asked for must only agree with it.
+        // The shape of the output decides; the requested shape only has to agree with it.
         let asked = match (self.integers(site.op, 1, "dimensions")?, site.op.options) {
             (Some((shape, _)), _) => Some(shape),
             (None, Some(OptionsRef::Reshape(o))) => match o.new_shape()? {
@@ -528,7 +535,9 @@ impl<'a> Lowering<'a> {
         let agrees =
             |s: &Vec<i64>| s.len() == declared.len() && s.iter().zip(declared).all(|(&a, &d)| a == d as i64 || a == -1);
         match asked {
-            Some(s) if !agrees(&s) => malformed(format!("it asks for the shape {s:?}, its output has {declared:?}")),
+            Some(s) if !agrees(&s) => {
+                malformed(format!("it requests the shape {s:?}, but its output has {declared:?}"))
+            }
             _ => Ok(self.builder.reshape(x, site.shape)?),
         }
     }
@@ -545,7 +554,7 @@ impl<'a> Lowering<'a> {
         }
         let axis = o.axis()? as i64;
         let axis = if axis < 0 { axis + rank as i64 } else { axis };
-        // Dimensions are counted from the batch; with fewer than four the leading ones of HWC are 1.
+        // Dimensions are counted from the batch; with fewer than four, the leading ones of HWC are 1.
         let axis = match usize::try_from(axis) {
             Ok(0) => return unsupported("CONCATENATION along the batch is not supported"),
             Ok(a) if a < rank => a,
@@ -558,7 +567,7 @@ impl<'a> Lowering<'a> {
         Ok(self.builder.concat(&xs, axis + 3 - rank)?)
     }
 
-    /// RELU and its kin, and QUANTIZE from int8 to int8.
+    /// The RELU family, and QUANTIZE from int8 to int8.
     fn clamp(&mut self, site: &Site<'a>, activation: i8) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         Ok(self.builder.requantize(x, site.quant, bounds(activation, site.quant)?)?)
@@ -578,10 +587,10 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// A constant: the tensor's index, its facts, its content.
+/// A constant: the tensor's index, description and content.
 type Constant<'a> = (usize, &'a Tensor<'a>, &'a [u8]);
 
-/// Weights as the file has them.
+/// Weights as stored in the file.
 struct Weights<'a> {
     dims: Vec<usize>,
     data: &'a [u8],
@@ -589,25 +598,26 @@ struct Weights<'a> {
 }
 
 fn missing_options<T>() -> Result<T, Fault> {
-    malformed("its options are missing or of another operator")
+    malformed("its options are missing or belong to another operator")
 }
 
 fn words(data: &[u8]) -> impl Iterator<Item = i32> {
     data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
 }
 
-/// One scale a channel, from one for all or one for each; symmetric.
+/// One scale per channel, from a single one or one for each; the zero points must be 0.
 fn channel_scales(t: usize, tensor: &Tensor<'_>, channels: usize, axis: usize) -> Result<Vec<f64>, Fault> {
     let Some(scales) = tensor.scales else {
         return unsupported(format!("its weights, tensor {t}, have no quantisation"));
     };
-    // Scale by scale, not by the counts: a vector that is aliased a thousand times is never walked beyond the channels.
+    // Compares scale by scale rather than lengths: a vector that is aliased a thousand times is never read beyond the
+    // channels.
     if scales.len() != 1 && scales.len() != channels || tensor.zeros.is_some_and(|z| z.len() > scales.len()) {
         return malformed(format!("its weights, tensor {t}, have {} scales for {channels} channels", scales.len()));
     }
     if scales.len() > 1 && tensor.axis != axis as i32 {
         return unsupported(format!(
-            "its weights, tensor {t}, have scales along dimension {}; {axis} is supported",
+            "its weights, tensor {t}, have scales along dimension {}; only {axis} is supported",
             tensor.axis
         ));
     }

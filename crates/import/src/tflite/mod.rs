@@ -1,4 +1,4 @@
-//! `.tflite`: from verified tables to a graph.
+//! `.tflite`: builds a graph from the file's verified tables.
 
 mod file;
 mod lower;
@@ -14,14 +14,14 @@ use self::lower::Lowering;
 pub(crate) use self::lower::SUPPORTED;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, printable, unsupported};
-use crate::{FileTensor, ImportError, Imported, Input, Options};
+use crate::{FileTensor, ImportError, ImportOptions, Imported, Input};
 
-/// Whether the bytes carry the format's identifier.
+/// Whether the bytes have the format's identifier.
 pub(crate) fn is(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"TFL3")
 }
 
-pub(crate) fn import(path: &str, bytes: &[u8], options: &Options) -> Result<Imported, ImportError> {
+pub(crate) fn import(path: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     let whole = |fault: Fault| fault.at(path, None);
     let mut budget = Budget::of(bytes.len());
     let file = File::read(bytes, &mut budget).map_err(whole)?;
@@ -32,7 +32,7 @@ pub(crate) fn import(path: &str, bytes: &[u8], options: &Options) -> Result<Impo
     let builder =
         GraphBuilder::new(crate::stem(path), shape, quant, Some(entry.tensor)).map_err(|e| whole(e.into()))?;
 
-    // An operator that is not known at all is worth more to the user than what is wrong with one before it.
+    // An unknown operator is more important to the user than an error in an earlier one.
     if let Some(index) = (0..file.ops.len()).find(|&i| !lower::is_supported(&file.ops[i])) {
         return Err(Fault::Operator.at(path, Some(file.describe(index))));
     }
@@ -49,11 +49,11 @@ pub(crate) fn import(path: &str, bytes: &[u8], options: &Options) -> Result<Impo
     Ok(Imported { tensors: tensors.collect(), graph, format: "tflite", input })
 }
 
-/// Where the graph begins.
+/// The beginning of the graph.
 struct Entry {
-    /// The int8 tensor.
+    /// The int8 input tensor.
     tensor: usize,
-    /// The QUANTIZE in front of it, if the file's input is not int8.
+    /// The QUANTIZE before it, if the file's input is not int8.
     dropped: Option<usize>,
 }
 
@@ -77,12 +77,12 @@ fn entry(file: &File<'_>) -> Result<Entry, Fault> {
     }
 }
 
-fn check_size(path: &str, shape: Shape, options: &Options) -> Result<(), ImportError> {
+fn check_size(path: &str, shape: Shape, options: &ImportOptions) -> Result<(), ImportError> {
     match options.input {
         Some([h, w]) if [h, w] != [shape.h, shape.w] => Err(ImportError::Options {
             file: path.into(),
             what: format!(
-                "the input of a .tflite has a fixed size, here {}x{}; {h}x{w} was asked for",
+                "the input of a .tflite has a fixed size, here {}x{}; {h}x{w} was requested",
                 shape.h, shape.w
             ),
         }),

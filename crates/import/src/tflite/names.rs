@@ -1,4 +1,4 @@
-//! Names of the format's operators, for messages.
+//! Names of the format's operators and types, for messages.
 
 /// By number, from 0 (STABLEHLO operators, 162 and up, have none here).
 const NAMES: &str = "\
@@ -25,7 +25,7 @@ pub(super) fn operator(code: i32) -> Option<&'static str> {
     usize::try_from(code).ok().and_then(|n| NAMES.split(' ').nth(n))
 }
 
-/// The name of a tensor's type.
+/// The name of an element type.
 pub(super) fn dtype(code: i8) -> String {
     const TYPES: [&str; 20] = [
         "float32",

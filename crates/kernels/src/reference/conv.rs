@@ -10,11 +10,11 @@ use std::mem::take;
 use tinytrain_spec::arith::bias_value;
 use tinytrain_spec::params::ConvParams;
 
-/// Pixels worked on at a time: few enough for their patches to stay in the fastest cache, enough to pay for reading the
-/// weights.
+/// Pixels processed at a time: few enough for their patches to stay in the fastest cache, enough to amortise reading
+/// the weights.
 const PIXELS: usize = 32;
 
-/// Natural channels in the order in which the weights come: the frozen ones, then the trained ones.
+/// The channels in the order in which the weights are stored: the frozen ones, then the trained ones.
 pub(crate) fn weight_order<'s>(c: usize, channels: &[u16], order: &'s mut Vec<u16>) -> &'s [u16] {
     order.clear();
     let mut trained = channels.iter().copied().peekable();
@@ -23,7 +23,7 @@ pub(crate) fn weight_order<'s>(c: usize, channels: &[u16], order: &'s mut Vec<u1
     order
 }
 
-/// Biases as the forward pass adds them, zeros up to whole panels.
+/// Biases as the forward pass adds them, padded with zeros to whole panels.
 pub(super) fn forward_bias<'s>(b: Bias, buffer: &'s mut Vec<i32>) -> &'s [i32] {
     let n = b.base.len();
     let bias = grown(buffer, panels(n) * LANES);
@@ -34,7 +34,7 @@ pub(super) fn forward_bias<'s>(b: Bias, buffer: &'s mut Vec<i32>) -> &'s [i32] {
     bias
 }
 
-/// Convolution. `x` is `[in_h][in_w][in_c]`, `y` `[out_h][out_w][out_c]`. Scratch: some 32 patches of the input as
+/// Convolution. `x` is `[in_h][in_w][in_c]`, `y` `[out_h][out_w][out_c]`. Scratch: about 32 patches of the input as
 /// int16 and their accumulators, and all weights as int16.
 pub fn conv(
     p: &ConvParams,
@@ -76,7 +76,7 @@ pub fn conv(
     mask.finish();
 }
 
-/// Weights as right factor of the forward product: rows `[kh][kw][in_c]`, all channels in their natural order, columns
+/// Weights as RHS of the forward product: rows `[kh][kw][in_c]` with all channels in their natural order, columns
 /// `[out_c]`.
 fn for_products(w: Weights, taps: usize, out_c: usize, order: &[u16], b: &mut [i16]) {
     let (in_c, t) = (order.len(), w.channels.len());
@@ -104,8 +104,8 @@ fn for_products(w: Weights, taps: usize, out_c: usize, order: &[u16], b: &mut [i
     }
 }
 
-/// The patches of the input that output pixels from `first` on read, less the zero point; what lies outside the input
-/// is 0.
+/// The patches of the input that output pixels from `first` on read, minus the zero point; positions outside the input
+/// are 0.
 fn gather_patches(p: &ConvParams, [v, h]: [Axis; 2], x: &[i8], first: usize, patches: &mut [i16]) {
     let c = p.in_c as usize;
     let row = h.kernel * c;
@@ -127,7 +127,7 @@ fn gather_patches(p: &ConvParams, [v, h]: [Axis; 2], x: &[i8], first: usize, pat
 }
 
 /// Input gradient of a convolution. `g` is `[out_h][out_w][out_c]`, `gx` `[in_h][in_w][in_c]`. Scratch: `g` and all
-/// weights as int16, the sums of a row.
+/// weights as int16, and the sums of a row.
 pub fn conv_input_grad(p: &ConvParams, shift: i32, g: &[i8], w: Weights, gx: &mut [i8], s: &mut Scratch) -> u32 {
     let [v, h] = Axis::of_conv(p);
     let (n, k) = (p.in_c as usize, p.out_c as usize);
@@ -181,12 +181,12 @@ fn pointwise_input_grad(
     saturated
 }
 
-/// Weights as right factor of the input gradient: for each tap a matrix of rows `[out_c]` and columns `[in_c]` in their
+/// Weights as RHS of the input gradient: for each tap a matrix of rows `[out_c]` and columns `[in_c]` in their
 /// natural order.
 fn for_input_grad(w: Weights, taps: usize, out_c: usize, order: &[u16], b: &mut [i16]) {
     let t = w.channels.len();
     let (in_c, frozen) = (order.len(), order.len() - t);
-    // Columns beyond in_c stay 0.
+    // Columns beyond in_c remain 0.
     b.fill(0);
     for o in 0..out_c {
         for tap in 0..taps {
@@ -207,8 +207,8 @@ fn for_input_grad(w: Weights, taps: usize, out_c: usize, order: &[u16], b: &mut 
 }
 
 /// Weight gradient: the int32 sums, `[out_c][kh][kw][t]`. `g` is `[out_h][out_w][out_c]`, the gradient of the
-/// accumulator; `x` the input of the forward pass; `channels` the `t` trained input channels. Scratch: `g` and the
-/// trained channels of `x` as int16, and for larger kernels those that one tap reads.
+/// accumulators; `x` is the input of the forward pass; `channels` are the `t` trained input channels. Scratch: `g` and
+/// the trained channels of `x` as int16, and for kernels larger than 1x1 the values that one tap reads.
 pub fn conv_weight_grad(p: &ConvParams, g: &[i8], x: &[i8], channels: &[u16], acc: &mut [i32], s: &mut Scratch) {
     let [v, h] = Axis::of_conv(p);
     let (t, out_c, pixels) = (channels.len(), p.out_c as usize, v.out * h.out);
@@ -237,7 +237,7 @@ pub fn conv_weight_grad(p: &ConvParams, g: &[i8], x: &[i8], channels: &[u16], ac
     }
 }
 
-/// `[pixels][c]` int8 to `[c][pixels]` int16, in blocks that fit the cache.
+/// Transposes `[pixels][c]` int8 to `[c][pixels]` int16, in blocks that fit into the cache.
 fn transpose(g: &[i8], c: usize, across: &mut [i16]) {
     let pixels = g.len() / c;
     for first in (0..pixels).step_by(LANES) {
@@ -251,7 +251,7 @@ fn transpose(g: &[i8], c: usize, across: &mut [i16]) {
     }
 }
 
-/// Of an input in panels, the pixels that one tap reads, in the order of the output; 0 where it reads beside the input.
+/// Gathers the pixels that one tap reads from an input in panels, in the order of the output; 0 outside the input.
 fn gather_tap([v, h]: [Axis; 2], tap: usize, wide: &[i16], read: &mut [i16]) {
     let (ky, kx) = (tap / h.kernel, tap % h.kernel);
     let (rows, columns) = (v.outputs(ky), h.outputs(kx));
@@ -272,8 +272,8 @@ fn gather_tap([v, h]: [Axis; 2], tap: usize, wide: &[i16], read: &mut [i16]) {
     }
 }
 
-/// Weight gradient ([`conv_weight_grad`]) and update: `q` is the trained part `[out_c][kh][kw][t]`, `lo` its plane of
-/// residual bits (empty for none), `qas` has one word an output channel, 0 for one that is never updated. Scratch: that
+/// Weight gradient ([`conv_weight_grad`]) and update: `q` is the trained part `[out_c][kh][kw][t]`, `lo` its residual
+/// plane (empty without residual bits); `qas` has one word per output channel, 0 if it is never updated. Scratch: that
 /// of the gradient, and its sums.
 pub fn conv_weight_step(
     p: &ConvParams,

@@ -1,4 +1,5 @@
-//! Depthwise convolutions, vectorised over channels: input, gradient and weights lie in panels of [`LANES`] channels.
+//! Depthwise convolutions, vectorised over channels: input, gradient and weights are stored in panels of [`LANES`]
+//! channels.
 
 use super::conv::{forward_bias, weight_order};
 use super::finish::{Output, requantize_rows, round_rows};
@@ -10,7 +11,7 @@ use crate::{Bias, Scales, Scratch, Update, Weights, grown};
 use std::mem::take;
 use tinytrain_spec::params::ConvParams;
 
-/// Weights in panels of output channels in their natural order, `[kh][kw]` rows each.
+/// Weights in panels of output channels in their natural order, with `[kh][kw]` rows each.
 fn in_panels<'s>(w: Weights, taps: usize, out_c: usize, order: &mut Vec<u16>, b: &'s mut Vec<i16>) -> &'s [i16] {
     let order = weight_order(out_c, w.channels, order);
     let t = w.channels.len();
@@ -28,7 +29,7 @@ fn in_panels<'s>(w: Weights, taps: usize, out_c: usize, order: &mut Vec<u16>, b:
 }
 
 /// Depthwise convolution. `x` is `[in_h][in_w][in_c]`, `y` `[out_h][out_w][out_c]`. Scratch: the input (repeated for
-/// each multiple of its channels) and the weights as int16, the accumulators of a row.
+/// each multiple of its channels) and the weights as int16, and the accumulators of a row.
 pub fn depthwise(
     p: &ConvParams,
     x: &[i8],
@@ -62,7 +63,7 @@ pub fn depthwise(
 }
 
 /// Input gradient of a depthwise convolution. `g` is `[out_h][out_w][out_c]`, `gx` `[in_h][in_w][in_c]`. Scratch: `g`
-/// and the weights as int16, the sums of a row.
+/// and the weights as int16, and the sums of a row.
 pub fn depthwise_input_grad(p: &ConvParams, shift: i32, g: &[i8], w: Weights, gx: &mut [i8], s: &mut Scratch) -> u32 {
     let axes @ [v, h] = Axis::of_conv(p);
     let (in_c, n) = (p.in_c as usize, p.out_c as usize);
@@ -82,7 +83,7 @@ pub fn depthwise_input_grad(p: &ConvParams, shift: i32, g: &[i8], w: Weights, gx
     saturated
 }
 
-/// Sums, at the front of each row, the gradients of the outputs that come from the same input channel.
+/// Adds up, at the front of each row, the gradients of the outputs that come from the same input channel.
 fn add_multiples(acc: &mut [i32], stride: usize, in_c: usize, multiplier: usize) {
     for row in acc.chunks_exact_mut(stride) {
         for i in 0..in_c {
@@ -179,8 +180,8 @@ pub fn depthwise_weight_grad(p: &ConvParams, g: &[i8], x: &[i8], channels: &[u16
     }
 }
 
-/// Weight gradient ([`depthwise_weight_grad`]) and update: `q` is the trained part `[kh][kw][t]`, `lo` its plane of
-/// residual bits (empty for none), `qas` has one word an output channel, 0 for one that is never updated. Scratch: that
+/// Weight gradient ([`depthwise_weight_grad`]) and update: `q` is the trained part `[kh][kw][t]`, `lo` its residual
+/// plane (empty without residual bits); `qas` has one word per output channel, 0 if it is never updated. Scratch: that
 /// of the gradient, and its sums.
 pub fn depthwise_weight_step(
     p: &ConvParams,

@@ -1,4 +1,4 @@
-//! Ops that look at one element, or one row, at a time.
+//! Ops that process single elements or single rows.
 
 use super::BLOCK;
 use super::finish::Output;
@@ -23,7 +23,7 @@ pub fn add(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], mask: Option<&mut [u
 fn add_block(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], inside: &mut [u8; BLOCK]) {
     let out = Output { zero: p.y_zero, lo: p.lo, hi: p.hi };
     let (a, b) = (&a[..y.len()], &b[..y.len()]);
-    // Differences are below 2^8: with multipliers up to 2^21 nothing leaves int32.
+    // Differences are below 2^8: with multipliers up to 2^21 everything fits int32.
     if p.m1.unsigned_abs().max(p.m2.unsigned_abs()) <= 1 << 21 {
         for n in 0..y.len().min(BLOCK) {
             let v = (a[n] as i32 - p.zero1) * p.m1 + (b[n] as i32 - p.zero2) * p.m2;
@@ -42,9 +42,9 @@ fn add_block(p: &AddParams, a: &[i8], b: &[i8], y: &mut [i8], inside: &mut [u8; 
 pub fn requantize(p: &RequantizeParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>) {
     let scale = Requant { m: p.m, shift: p.left as u8 };
     let out = Output { zero: p.y_zero, lo: p.lo, hi: p.hi };
-    // An int8 has 256 values: all outputs fit a table.
+    // An int8 has 256 values, so a table holds all outputs.
     let table: [(i8, u8); 256] = std::array::from_fn(|i| {
-        // At most 2^30 in magnitude, as `Requant::apply` yields.
+        // At most 2^30 in magnitude, like every result of `Requant::apply`.
         out.clamp(scale.apply(i as u8 as i8 as i32 - p.x_zero) as i32)
     });
     let mut mask = MaskWriter::new(mask);
@@ -72,9 +72,9 @@ pub fn softmax(p: &SoftmaxParams, x: &[i8], y: &mut [i8]) {
     }
 }
 
-/// Copies a box of bytes from somewhere in `src` to somewhere in `dst`, which may be longer than the box.
+/// Copies a box of bytes within `src` to a box within `dst`; both may be larger than the box.
 pub fn copy_box(p: &CopyParams, src: &[i8], dst: &mut [i8]) -> u32 {
-    // Columns that lie side by side on both sides are one run.
+    // Columns that are adjacent in both source and destination form one run.
     let (w, c) = if p.src_col == p.c && p.dst_col == p.c { (1, p.w * p.c) } else { (p.w, p.c) };
     let c = c as usize;
     let mut saturated = 0;

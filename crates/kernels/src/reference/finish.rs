@@ -11,7 +11,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Clamps a requantised value (within `+-2^30`) and says whether it lay inside.
+    /// Clamps a requantised value (within `+-2^30`) and tells whether it was inside the bounds.
     #[inline(always)]
     pub fn clamp(self, v: i32) -> (i8, u8) {
         let v = v + self.zero;
@@ -20,14 +20,14 @@ impl Output {
     }
 }
 
-/// `Requant::apply`. The product lies within `+-2^62`, so that the result fits int32.
+/// `Requant::apply`. The product is within `+-2^62`, so the result fits int32.
 #[inline(always)]
 fn requantize(acc: i32, m: i32) -> i32 {
     ((acc as i64 * m as i64 + (1 << 31)) >> 32) as i32
 }
 
-/// Requantises rows of `n` accumulators, each row `stride` after the last, to `y` and to flags of what was inside
-/// its bounds.
+/// Requantises rows of `n` accumulators, `stride` apart, to `y` and to flags that tell which elements were inside
+/// the bounds.
 pub fn requantize_rows(
     acc: &[i32],
     stride: usize,
@@ -53,29 +53,29 @@ pub fn requantize_rows(
     }
 }
 
-/// Rounds rows of `n` gradient sums, each row `stride` after the last: `sat8(round(acc * 2^-shift))`. How many
+/// Rounds rows of `n` gradient sums, `stride` apart: `sat8(round(acc * 2^-shift))`. Returns the number of elements that
 /// saturated.
 pub fn round_rows(acc: &[i32], stride: usize, n: usize, shift: i32, gx: &mut [i8]) -> u32 {
     gx.chunks_exact_mut(n).zip(acc.chunks(stride)).map(|(gx, acc)| round_row(&acc[..n], shift, gx)).sum()
 }
 
-/// One row of [`round_rows`], in 32 bits whatever the shift.
+/// One row of [`round_rows`], in 32 bits for any shift.
 #[inline(always)]
 pub fn round_row(acc: &[i32], shift: i32, gx: &mut [i8]) -> u32 {
     let acc = &acc[..gx.len()];
     let mut saturated = 0;
     if shift >= 32 {
-        // |acc| <= 2^31 is at most a half, and -1/2 rounds up.
+        // |acc| <= 2^31 gives at most one half in magnitude, and -1/2 rounds up to 0.
         gx.fill(0);
     } else if shift > 0 {
         for c in 0..gx.len() {
-            // The bit below the last one kept is what a half adds.
+            // Adding the highest dropped bit rounds halves up.
             let v = (acc[c] >> shift) + ((acc[c] >> (shift - 1)) & 1);
             gx[c] = v.clamp(-128, 127) as i8;
             saturated += (v != gx[c] as i32) as u32;
         }
     } else {
-        // What saturates unshifted saturates shifted, and after eight places everything but 0 does.
+        // A value that saturates without the shift saturates with it, and after eight places every value but 0 does.
         let left = (-(shift as i64)).min(8) as u32;
         for c in 0..gx.len() {
             let v = acc[c].clamp(-129, 128) << left;

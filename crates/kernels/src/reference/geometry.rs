@@ -1,10 +1,11 @@
-//! Which input positions an output position reads, along one axis, and which outputs an input position feeds.
+//! Along one axis: the input positions that an output position reads, and the outputs to which an input position
+//! contributes.
 
 use std::ops::Range;
 use tinytrain_spec::params::{ConvParams, PoolParams};
 
-/// One axis of a convolution or a pooling window: output `o` reads inputs `o * stride - pad + k` for `k < kernel`, as
-/// far as they exist.
+/// One axis of a convolution or pooling window: output `o` reads the inputs `o * stride - pad + k` for `k < kernel`
+/// that exist.
 #[derive(Clone, Copy, Debug)]
 pub struct Axis {
     pub input: usize,
@@ -28,7 +29,7 @@ impl Axis {
         ]
     }
 
-    /// Rows and columns of a pooling.
+    /// Rows and columns of a pooling op.
     pub fn of_pool(p: &PoolParams) -> [Self; 2] {
         [
             Self::new(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top),
@@ -36,12 +37,12 @@ impl Axis {
         ]
     }
 
-    /// Whether each output reads just the input at its own place.
+    /// Whether each output reads only the input at its own position.
     pub fn pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.pad == 0 && self.input == self.out
     }
 
-    /// Taps of output `o` that lie inside the input; tap `k` reads input `o * stride + k - pad`.
+    /// Taps of output `o` inside the input; tap `k` reads input `o * stride + k - pad`.
     #[inline(always)]
     pub fn taps(&self, o: usize) -> Range<usize> {
         let first = (o * self.stride) as isize - self.pad;
@@ -56,7 +57,7 @@ impl Axis {
         ((o * self.stride + k) as isize - self.pad) as usize
     }
 
-    /// Outputs whose tap `k` lies inside the input.
+    /// Outputs whose tap `k` is inside the input.
     #[inline(always)]
     pub fn outputs(&self, k: usize) -> Range<usize> {
         let (stride, ahead) = (self.stride as isize, self.pad - k as isize);
@@ -67,12 +68,12 @@ impl Axis {
         lo as usize..hi as usize
     }
 
-    /// The outputs that input `i` feeds. The last of them does so through tap `tap`, each earlier one through a tap
-    /// `stride` higher.
+    /// The outputs to which input `i` contributes. The last of them reads it through tap `tap`, each earlier one
+    /// through a tap `stride` higher.
     #[inline(always)]
     pub fn fed(&self, i: usize) -> Fed {
         let (place, stride) = (i as isize + self.pad, self.stride as isize);
-        // The smallest tap whose output exists, moved up to the stride's grid.
+        // The smallest tap whose output exists, rounded up to the grid of the stride.
         let least = (place - (self.out as isize - 1) * stride).max(0);
         let tap = least + (place - least).rem_euclid(stride);
         let end = (place + 1).min(self.kernel as isize);
@@ -93,7 +94,7 @@ pub struct Fed {
 }
 
 impl Fed {
-    /// Each output with its tap, taps ascending.
+    /// Each output with its tap, in ascending order of taps.
     #[inline(always)]
     pub fn each(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         self.outputs.clone().rev().zip((self.tap..).step_by(self.stride))

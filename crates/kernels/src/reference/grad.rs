@@ -1,15 +1,15 @@
-//! Gradients on their way between ops: scaled, masked, repeated and summed.
+//! Gradients between ops: scaling, masking, repetition and sums.
 
 use super::BLOCK;
 use super::mask::{bit, spread};
 use tinytrain_spec::arith::{sat8, scale_grad};
 use tinytrain_spec::params::GradScaleParams;
 
-/// Scales and masks a gradient in place. `m` has one multiplier a channel, or is empty for `p.m`; `shift` has one
-/// left shift a channel, or is empty for 0; `buf` and `mask` have `n` elements. `p.repeat` is not read.
+/// Scales and masks a gradient in place. `m` has one multiplier per channel, or is empty for `p.m`; `shift` has one
+/// left shift per channel, or is empty for 0; `buf` and `mask` have `n` elements. `p.repeat` is not read.
 #[inline(always)]
 pub fn grad_scale(p: &GradScaleParams, m: &[i32], shift: &[u8], mask: Option<&[u8]>, buf: &mut [i8]) -> u32 {
-    // Blocks run along a row of channels, or along everything where one multiplier holds for all.
+    // Blocks run along a row of channels, or along all elements if they share one multiplier.
     let row = if m.is_empty() && shift.is_empty() { buf.len() } else { p.channels as usize };
     if row == 0 {
         return 0;
@@ -35,8 +35,8 @@ pub fn grad_scale(p: &GradScaleParams, m: &[i32], shift: &[u8], mask: Option<&[u
     saturated
 }
 
-/// `scale_grad` for `17 <= s <= 46` in 32 bits: the product's two halves by the 16 bits of `m`, of which the lower
-/// matters only by its carry.
+/// `scale_grad` for `17 <= s <= 46` in 32 bits: two partial products, with the upper and lower 16 bits of `m`; the
+/// lower one matters only through its carry.
 #[inline(always)]
 fn scale_narrow(s: i32, m: &[i32], keep: &[u8; BLOCK], buf: &mut [i8]) -> u32 {
     let m = &m[..buf.len()];
@@ -64,8 +64,8 @@ fn scale_any(s: i32, m: &[i32], shift: &[u8], keep: &[u8; BLOCK], buf: &mut [i8]
     saturated
 }
 
-/// Scales and masks `n` gradients with `p.m` and `p.s` and writes them `p.repeat` times one after the other. Counts
-/// elements of `gx`: one that saturates does so in each copy.
+/// Scales and masks `n` gradients with `p.m` and `p.s` and writes them `p.repeat` times in succession. The count is of
+/// elements of `gx`: a gradient that saturates counts in each copy.
 #[inline(always)]
 pub fn grad_repeat(p: &GradScaleParams, mask: Option<&[u8]>, g: &[i8], gx: &mut [i8]) -> u32 {
     let n = p.n as usize;

@@ -1,4 +1,4 @@
-//! The trainable classifier. What lies between its logits and its error is `tinytrain_spec::softmax`.
+//! The trainable classifier. The error is computed from the logits by `tinytrain_spec::softmax`.
 
 use super::BLOCK;
 use tinytrain_spec::arith::{Rate, Real31, round_shift, sat8, sat32};
@@ -11,14 +11,14 @@ pub fn head_logits(p: &HeadParams, x: &[i8], w: &[i16], b: &[i32], logits: &mut 
     for ((logit, row), &b) in logits.iter_mut().zip(w.chunks_exact(features)).zip(b) {
         *logit = b as i64;
         for (x, w) in x.chunks(BLOCK).zip(row.chunks(BLOCK)) {
-            // Products are below 2^23, a block's sum stays in 32 bits.
+            // Products are below 2^23, so the sum of a block fits 32 bits.
             let sum: i32 = x.iter().zip(w).map(|(&x, &w)| (x as i32 - p.x_zero) * w as i32).sum();
             *logit += sum as i64;
         }
     }
 }
 
-/// Input gradient. `e` is the error, one a class; `gx` has `features` elements. Reads the weights as they are before
+/// Input gradient. `e` is the error, one per class; `gx` has `features` elements. Uses the weights from before
 /// [`head_update`].
 #[inline(always)]
 pub fn head_input_grad(p: &HeadParams, w: &[i16], e: &[i16], gx: &mut [i8]) -> u32 {

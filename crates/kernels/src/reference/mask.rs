@@ -1,4 +1,4 @@
-//! Bits to bytes and back.
+//! Conversions between bits and bytes.
 
 /// Byte `i` of entry `b` is bit `i` of `b`.
 const SPREAD: [u64; 256] = {
@@ -15,23 +15,23 @@ const SPREAD: [u64; 256] = {
     table
 };
 
-/// Bit `i` is byte `i` of eight that are 0 or 1.
+/// Bit `i` of the result is byte `i`; all eight bytes are 0 or 1.
 #[inline(always)]
 fn gather(bytes: [u8; 8]) -> u8 {
     (u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
-/// Writes a mask from its first bit to its last, any number of bits at a time.
+/// Writes a mask from the first bit to the last, any number of bits at a time.
 pub struct MaskWriter<'a> {
     mask: Option<&'a mut [u8]>,
     at: usize,
-    /// The bits of the byte begun, and how many they are, at most 7.
+    /// The bits of the incomplete byte and their number, at most 7.
     pending: u8,
     bits: usize,
 }
 
 impl<'a> MaskWriter<'a> {
-    /// At the first bit; without a mask it does nothing.
+    /// Starts at the first bit; without a mask, all writes are ignored.
     #[inline(always)]
     pub fn new(mask: Option<&'a mut [u8]>) -> Self {
         Self { mask, at: 0, pending: 0, bits: 0 }
@@ -58,7 +58,7 @@ impl<'a> MaskWriter<'a> {
         }
     }
 
-    /// Writes the last byte, its unused bits 0.
+    /// Writes the last byte, with unused bits 0.
     #[inline(always)]
     pub fn finish(self) {
         if let (Some(mask), true) = (self.mask, self.bits > 0) {
@@ -67,13 +67,13 @@ impl<'a> MaskWriter<'a> {
     }
 }
 
-/// One bit of a mask that may be absent.
+/// One bit of an optional mask.
 #[inline(always)]
 pub fn bit(mask: Option<&[u8]>, n: usize) -> bool {
     mask.is_none_or(|m| m[n >> 3] >> (n & 7) & 1 != 0)
 }
 
-/// Spreads the bits from `start` on to bytes, 0 or 1.
+/// Expands the bits from `start` on into bytes, 0 or 1.
 #[inline(always)]
 pub fn spread(mask: &[u8], start: usize, out: &mut [u8]) {
     let (mut at, shift) = (start >> 3, start & 7);

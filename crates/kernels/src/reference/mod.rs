@@ -1,8 +1,8 @@
-//! The kernels in plain, safe loops, written so that the compiler can put them on vector registers.
+//! The kernels in plain, safe loops, written so that the compiler can vectorise them.
 //!
-//! Full convolutions, their input gradients and their weight gradients are one matrix product (`panels`) over factors
-//! widened to int16; depthwise ones run over channels. What the fast kernels take over as it is (`simd/plain.rs`) is
-//! `#[inline(always)]`, to be compiled there for the processor at hand.
+//! Full convolutions, their input gradients and their weight gradients are all one matrix product (`panels`) over
+//! operands widened to int16; depthwise convolutions run over channels. Functions that the fast kernels reuse unchanged
+//! (`simd/plain.rs`) are `#[inline(always)]`, so that they are compiled there for the instruction set in use.
 
 mod conv;
 mod depthwise;
@@ -27,5 +27,5 @@ pub use pool::{average_pool, average_pool_grad, max_pool, max_pool_grad, mean};
 pub(crate) use update::{bias_apply, step_weights};
 pub use update::{bias_grad, bias_step};
 
-/// Channels or elements for which a kernel without scratch keeps sums on the stack.
+/// Number of channels or elements for which a kernel without scratch keeps sums on the stack.
 const BLOCK: usize = 64;

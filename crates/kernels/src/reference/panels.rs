@@ -1,25 +1,25 @@
-//! Matrices cut into panels of [`LANES`] columns, and the product over them that all full convolutions are made of.
+//! Matrices cut into panels of [`LANES`] columns, and the product over them on which all full convolutions are based.
 //!
 //! A panel holds its rows one after the other, `LANES` int16 each, so that a loop over rows reads memory in order and
-//! keeps `LANES` sums in vector registers. Columns beyond the last are filled with zeros.
+//! keeps `LANES` sums in vector registers. Columns beyond the last are zero.
 
 /// Columns of a panel: two AVX2 registers of int32.
 pub const LANES: usize = 16;
 
-/// Panels for `n` columns.
+/// Number of panels for `n` columns.
 pub fn panels(n: usize) -> usize {
     n.div_ceil(LANES)
 }
 
-/// Widens int8 to int16 less `zero`.
+/// Widens int8 to int16 and subtracts `zero`.
 pub fn widen(src: &[i8], zero: i16, dst: &mut [i16]) {
     for (d, &s) in dst.iter_mut().zip(src) {
         *d = s as i16 - zero;
     }
 }
 
-/// Cuts `src`, rows of `c` channels, into panels of `n` columns, less `zero`; column `j` is channel `map(j)`, which
-/// is `channels[j] / divisor`, or `j / divisor` without `channels`.
+/// Cuts `src`, rows of `c` channels, into panels of `n` columns and subtracts `zero`; column `j` is channel `map(j)`,
+/// which is `channels[j] / divisor`, or `j / divisor` without `channels`.
 pub fn cut(src: &[i8], c: usize, n: usize, channels: Option<&[u16]>, divisor: usize, zero: i16, dst: &mut [i16]) {
     let rows = src.len() / c;
     for (q, panel) in dst.chunks_exact_mut(rows * LANES).enumerate() {
@@ -46,8 +46,8 @@ pub fn cut(src: &[i8], c: usize, n: usize, channels: Option<&[u16]>, divisor: us
     }
 }
 
-/// `c[r][..] += a[r][..] * b` for `rows` rows: `a` has `k` values a row, `b` consists of `panels` panels of `k`
-/// rows, and row `r` of `c` begins at `r * stride`, panel after panel. Wraps.
+/// `c[r][..] += a[r][..] * b` for `rows` rows: `a` has `k` values per row, `b` consists of `panels` panels of `k`
+/// rows, and row `r` of `c` begins at `r * stride`, panel after panel. Sums wrap.
 pub fn product(a: &[i16], b: &[i16], k: usize, rows: usize, panels: usize, c: &mut [i32], stride: usize) {
     for q in 0..panels {
         let panel = &b[q * k * LANES..][..k * LANES];
@@ -63,7 +63,7 @@ pub fn product(a: &[i16], b: &[i16], k: usize, rows: usize, panels: usize, c: &m
     }
 }
 
-/// `R` rows by one panel, the sums in registers.
+/// `R` rows times one panel, with the sums in registers.
 #[inline(always)]
 fn tile<const R: usize>(a: &[i16], k: usize, panel: &[i16], c: &mut [i32], stride: usize) {
     let rows: [&[i16]; R] = std::array::from_fn(|r| &a[r * k..][..k]);

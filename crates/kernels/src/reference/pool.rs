@@ -1,4 +1,4 @@
-//! Pooling. Windows are cut at the input's edges; each must contain at least one element.
+//! Pooling. Windows are clipped at the edges of the input; each must contain at least one element.
 
 use super::BLOCK;
 use super::finish::{Output, round_row};
@@ -20,8 +20,8 @@ fn blocks(c: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..c).step_by(BLOCK).map(move |first| (first, BLOCK.min(c - first)))
 }
 
-/// Applies `reduce` to the window of each output and each block of channels (sums or maxima to be filled in, pixels of
-/// the window, first channel) and clamps what it finds.
+/// Applies `reduce` to the window of each output and each block of channels (arguments: sums or maxima to fill in,
+/// pixels of the window, first channel) and clamps the results.
 #[inline(always)]
 fn pool(
     p: &PoolParams,
@@ -61,7 +61,7 @@ pub fn average_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u
             }
         }
         for sum in sums {
-            // Halves away from zero: the quotient is truncated.
+            // Rounds halves away from zero, since the division truncates.
             *sum = (*sum + if *sum > 0 { count / 2 } else { -(count / 2) }) / count;
         }
     });
@@ -81,8 +81,8 @@ pub fn max_pool(p: &PoolParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>)
     });
 }
 
-/// Gathers, for each input pixel and block of channels, what `contribute` adds for each window that the pixel lies in:
-/// sums, input pixel, output `(oy, ox)`, first channel.
+/// For each input pixel and block of channels, adds what `contribute` yields for each window that contains the pixel
+/// (arguments: sums, input pixel, output `(oy, ox)`, first channel).
 #[inline(always)]
 fn pool_grad(
     p: &PoolParams,
@@ -108,7 +108,7 @@ fn pool_grad(
     saturated
 }
 
-/// Gradient of average pooling. `g` and `mask` have the output's elements, `gx` the input's.
+/// Gradient of average pooling. `g` and `mask` have the shape of the output, `gx` that of the input.
 #[inline(always)]
 pub fn average_pool_grad(p: &PoolParams, g: &[i8], mask: Option<&[u8]>, gx: &mut [i8]) -> u32 {
     let c = p.c as usize;
@@ -124,8 +124,8 @@ pub fn average_pool_grad(p: &PoolParams, g: &[i8], mask: Option<&[u8]>, gx: &mut
     })
 }
 
-/// Gradient of maximum pooling. `x` is the input of the forward pass, in which the first of each window's largest
-/// elements is found again: `y` is not needed (and, being clamped, would not do).
+/// Gradient of maximum pooling. `x` is the input of the forward pass, in which the first of the largest elements of
+/// each window is found again. `y` is not needed (and, being clamped, would not be sufficient).
 #[inline(always)]
 pub fn max_pool_grad(p: &PoolParams, x: &[i8], g: &[i8], mask: Option<&[u8]>, gx: &mut [i8]) -> u32 {
     let c = p.c as usize;
@@ -134,7 +134,7 @@ pub fn max_pool_grad(p: &PoolParams, x: &[i8], g: &[i8], mask: Option<&[u8]>, gx
         let own = &x[pixel * c + first..];
         for other in window(axes, oy, ox) {
             let there = &x[other * c + first..];
-            // Larger than all before it, not smaller than any after it.
+            // Larger than all elements before it and at least as large as all after it.
             for i in 0..sums.len() {
                 chosen[i] &= if other < pixel { own[i] > there[i] } else { own[i] >= there[i] };
             }

@@ -6,8 +6,8 @@ use tinytrain_spec::arith::{
 };
 use tinytrain_spec::random;
 
-/// Updates weights in runs of `run` that share an output channel: run `i` that of `channels[i % t]`, or channel `i`
-/// without a list.
+/// Updates weights in runs of `run` that share an output channel: run `i` belongs to channel `channels[i % t]`, or to
+/// `i` without a list.
 #[inline(always)]
 pub fn step_weights(
     u: &Update,
@@ -18,13 +18,13 @@ pub fn step_weights(
     qas: &[u32],
     channels: Option<&[u16]>,
 ) {
-    // A number of bits known to the compiler makes of each of these a loop without branches.
+    // With the number of bits known to the compiler, each of these becomes a loop without branches.
     match u.params.bits {
         0 => step::<0>(u, acc, q, lo, run, qas, channels),
         2 => step::<2>(u, acc, q, lo, run, qas, channels),
         4 => step::<4>(u, acc, q, lo, run, qas, channels),
         8 => step::<8>(u, acc, q, lo, run, qas, channels),
-        bits => panic!("no residuals of {bits} bits"),
+        bits => panic!("there are no residuals of {bits} bits"),
     }
 }
 
@@ -64,7 +64,7 @@ fn step_run<const BITS: u32>(rate: Rate, key: u64, first: usize, acc: &[i32], q:
     }
 }
 
-/// Bias gradient: the sum over pixels for each channel. `g` is `[pixels][channels]`.
+/// Bias gradient: the sum over pixels, per channel. `g` is `[pixels][channels]`.
 pub fn bias_grad(channels: usize, g: &[i8], acc: &mut [i32]) {
     acc.fill(0);
     for row in g.chunks_exact(channels) {
@@ -74,11 +74,11 @@ pub fn bias_grad(channels: usize, g: &[i8], acc: &mut [i32]) {
     }
 }
 
-/// Bias gradient and update of `offset`. `layer` is `1 / s_x^2`; `qas` has one word a channel, 0 for one that is never
-/// updated, whose offset is left as it is whatever its base. Of `u.params` only `exponent` is read.
+/// Bias gradient and update of `offset`. `layer` is `1 / s_x^2`; `qas` has one word per channel, 0 for one that is
+/// never updated and whose offset is left unchanged. Only `exponent` of `u.params` is read.
 #[inline(always)]
 pub fn bias_step(channels: usize, u: &Update, layer: Real31, g: &[i8], qas: &[u32], base: &[i32], offset: &mut [i32]) {
-    // Sums of a few channels at a time need no scratch.
+    // Processing a few channels at a time makes scratch unnecessary.
     let mut sums = [0i32; 64];
     for first in (0..channels).step_by(sums.len()) {
         let count = sums.len().min(channels - first);
@@ -93,7 +93,7 @@ pub fn bias_step(channels: usize, u: &Update, layer: Real31, g: &[i8], qas: &[u3
     }
 }
 
-/// The update of [`bias_step`] from the gradient's sums, for as many channels as there are sums.
+/// The update of [`bias_step`] given the sums of the gradient, for as many channels as there are sums.
 #[inline(always)]
 pub fn bias_apply(u: &Update, layer: Real31, sums: &[i32], qas: &[u32], base: &[i32], offset: &mut [i32]) {
     let lr = u.lr.times(layer);

@@ -1,21 +1,21 @@
-//! AVX2: two registers a vector, two int16 a word. (Its product of bytes, `vpmaddubsw`, saturates.)
+//! AVX2: two registers per vector, two int16 per word (because its product of bytes, `vpmaddubsw`, saturates).
 #![allow(unsafe_code)]
 
 use super::isa::{Isa, LANES, Line};
 use std::arch::x86_64::*;
 
-/// Proof of AVX2.
+/// Proof that the processor has AVX2.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2(());
 
 impl Avx2 {
-    /// Looks for the instructions.
+    /// Detects the instructions.
     pub fn found() -> Option<Self> {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 }
 
-/// Both halves of a vector, by one operation.
+/// Applies one operation to both halves of a vector.
 macro_rules! halves {
     (@ $i:literal |$($v:ident),*| $op:expr) => {{
         $(let $v = $v[$i];)*
@@ -26,17 +26,17 @@ macro_rules! halves {
     };
 }
 
-// SAFETY, of every block below: the processor has the instructions, since `self` exists; pointers come from references
+// SAFETY of every block below: the processor has the instructions, since `self` exists; pointers come from references
 // or slices of at least the length that is read or written.
 impl Isa for Avx2 {
     type V = [__m256i; 2];
-    type Left = i16;
+    type Lhs = i16;
     const GROUP: usize = 2;
     const OFFSET: i32 = 0;
     const WIDE: bool = false;
 
     #[inline(always)]
-    fn left(v: i8) -> i16 {
+    fn lhs(v: i8) -> i16 {
         v as i16
     }
 
@@ -108,18 +108,18 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn dot(self, acc: Self::V, left: Self::V, right: Self::V) -> Self::V {
-        unsafe { halves!(|acc, left, right| _mm256_add_epi32(acc, _mm256_madd_epi16(left, right))) }
+    fn dot(self, acc: Self::V, lhs: Self::V, rhs: Self::V) -> Self::V {
+        unsafe { halves!(|acc, lhs, rhs| _mm256_add_epi32(acc, _mm256_madd_epi16(lhs, rhs))) }
     }
 
     #[inline(always)]
-    fn push(self, words: Self::V, v: Self::V) -> Self::V {
+    fn push_rhs(self, words: Self::V, v: Self::V) -> Self::V {
         unsafe { halves!(|words, v| _mm256_or_si256(_mm256_srli_epi32::<16>(words), _mm256_slli_epi32::<16>(v))) }
     }
 
     #[inline(always)]
-    fn push_left(self, words: Self::V, v: Self::V) -> Self::V {
-        self.push(words, v)
+    fn push_lhs(self, words: Self::V, v: Self::V) -> Self::V {
+        self.push_rhs(words, v)
     }
 
     #[inline(always)]

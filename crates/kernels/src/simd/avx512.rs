@@ -1,15 +1,15 @@
-//! AVX-512 with VNNI: one register a vector, four bytes a word.
+//! AVX-512 with VNNI: one register per vector, four bytes per word.
 #![allow(unsafe_code)]
 
 use super::isa::{Isa, LANES, Line};
 use std::arch::x86_64::*;
 
-/// Proof of AVX2, and of AVX-512 F, BW, VL and VNNI.
+/// Proof that the processor has AVX2 and AVX-512 F, BW, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512(());
 
 impl Avx512 {
-    /// Looks for the instructions.
+    /// Detects the instructions.
     pub fn found() -> Option<Self> {
         let found = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("avx512f")
@@ -23,7 +23,7 @@ impl Avx512 {
 /// The upper halves of 64-bit lanes: of `even` in the even 32-bit lanes, of `odd` in the odd ones.
 #[inline(always)]
 fn upper_halves(_: Avx512, even: __m512i, odd: __m512i) -> __m512i {
-    // a | b & c, so that no mask register is needed.
+    // a | b & c, which needs no mask register.
     const A_OR_B_AND_C: i32 = 0xf8;
     // SAFETY: the first argument proves the instructions.
     unsafe {
@@ -38,17 +38,17 @@ fn first(n: usize) -> u16 {
     if n < LANES { (1 << n) - 1 } else { u16::MAX }
 }
 
-// SAFETY, of every block below: the processor has the instructions, since `self` exists; pointers come from references
-// or slices of at least the length that is read or written, masked lanes beyond it being left alone.
+// SAFETY of every block below: the processor has the instructions, since `self` exists; pointers come from references
+// or slices of at least the length that is read or written; masked lanes beyond it are not touched.
 impl Isa for Avx512 {
     type V = __m512i;
-    type Left = u8;
+    type Lhs = u8;
     const GROUP: usize = 4;
     const OFFSET: i32 = 128;
     const WIDE: bool = true;
 
     #[inline(always)]
-    fn left(v: i8) -> u8 {
+    fn lhs(v: i8) -> u8 {
         v as u8 ^ 0x80
     }
 
@@ -106,19 +106,19 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn dot(self, acc: __m512i, left: __m512i, right: __m512i) -> __m512i {
-        unsafe { _mm512_dpbusd_epi32(acc, left, right) }
+    fn dot(self, acc: __m512i, lhs: __m512i, rhs: __m512i) -> __m512i {
+        unsafe { _mm512_dpbusd_epi32(acc, lhs, rhs) }
     }
 
     #[inline(always)]
-    fn push(self, words: __m512i, v: __m512i) -> __m512i {
+    fn push_rhs(self, words: __m512i, v: __m512i) -> __m512i {
         unsafe { _mm512_or_si512(_mm512_srli_epi32::<8>(words), _mm512_slli_epi32::<24>(v)) }
     }
 
     #[inline(always)]
-    fn push_left(self, words: __m512i, v: __m512i) -> __m512i {
-        // The offset of a factor at the top is its highest bit turned over.
-        unsafe { _mm512_xor_si512(self.push(words, v), _mm512_set1_epi32(i32::MIN)) }
+    fn push_lhs(self, words: __m512i, v: __m512i) -> __m512i {
+        // Adding the offset to the topmost factor flips its highest bit.
+        unsafe { _mm512_xor_si512(self.push_rhs(words, v), _mm512_set1_epi32(i32::MIN)) }
     }
 
     #[inline(always)]
@@ -174,7 +174,7 @@ impl Isa for Avx512 {
             &eight
         });
         unsafe {
-            // A byte in each 64 bits: its upper half slides into the upper 32.
+            // One byte in each 64 bits: its upper half moves into the upper 32 bits.
             let bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(eight.as_ptr().cast()));
             let pairs = _mm512_or_si512(bytes, _mm512_slli_epi64::<28>(bytes));
             _mm512_srai_epi32::<28>(_mm512_slli_epi32::<28>(pairs))

@@ -2,53 +2,53 @@
 #![allow(unsafe_code)]
 
 use super::finish::{Biases, Requantise, Round, Scaling};
-use super::frame::{Frame, as_elements, elements};
 use super::isa::{Isa, LANES, Line, lines, ones};
 use super::pack::{Pack, each};
-use super::product::{Left, Right, Segment, Shared, Sink, product, product_of_pairs};
+use super::padded::{Padded, as_elements, elements};
+use super::product::{Lhs, Rhs, Segment, Shared, Sink, product, product_of_pairs};
 use super::update::{Change, Rates, step_line};
 use crate::reference::{Axis, weight_order};
 use crate::{Scales, Scratch, Update, Weights, grown};
 use tinytrain_spec::params::ConvParams;
 
-/// A full convolution: its weights, and where everything stands.
+/// A full convolution: its weights and the layout of its operands.
 #[derive(Clone, Debug)]
 pub struct Conv {
     p: ConvParams,
     biases: Biases,
     scaling: Scaling,
     channels: Vec<u16>,
-    /// The input with its border.
-    frame: Frame,
-    /// Where each output's window begins in the frame.
+    /// The input with padding.
+    padded: Padded,
+    /// The start of each output's window in the padded input.
     at: Vec<u32>,
     segments: Vec<Segment>,
-    /// The runs that two output rows share, and the places of the upper one; empty where rows are taken alone.
+    /// The runs that two output rows share; empty if rows are processed one by one.
     shared: Vec<Shared>,
     forward: Pack,
     backward: Option<Backward>,
 }
 
-/// The input gradient: a convolution of the gradient with the kernel turned around, its columns spread by the stride;
-/// along rows, the strides' phases are taken one after the other, so that no row of zeros is read.
+/// The input gradient: a convolution of the gradient with the flipped kernel. Columns are spread by the stride; along
+/// rows, the phases of the stride are processed one after the other, so that no row of zeros is read.
 #[derive(Clone, Debug)]
 struct Backward {
-    frame: Frame,
+    padded: Padded,
     phases: Vec<Phase>,
     pack: Pack,
 }
 
-/// Input rows that are fed through the same kernel rows.
+/// Input rows whose gradient comes through the same kernel rows.
 #[derive(Clone, Debug)]
 struct Phase {
     segments: Vec<Segment>,
     at: Vec<u32>,
-    /// Their pixels.
+    /// The pixels of these rows.
     places: Vec<u32>,
 }
 
 impl Backward {
-    /// None where the padding exceeds the kernel.
+    /// None if the padding exceeds the kernel.
     fn new(p: &ConvParams, group: usize) -> Option<Self> {
         let [v, h] = Axis::of_conv(p);
         let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
@@ -57,7 +57,7 @@ impl Backward {
         let top = v.kernel.div_ceil(v.stride) - 1;
         let kernel_rows: Vec<Vec<usize>> = (0..v.stride).map(|f| (f..v.kernel).step_by(v.stride).collect()).collect();
         let pack = Pack::new(in_c, v.kernel, h.kernel * out_c, group, kernel_rows.clone());
-        let frame = Frame {
+        let padded = Padded {
             rows: v.out,
             columns: h.out,
             channels: out_c,
@@ -67,28 +67,28 @@ impl Backward {
             height: (v.input - 1 + pad) / v.stride + top + 1,
             width: h.input + h.kernel - 1,
         };
-        if !frame.fits() {
+        if !padded.fits() {
             return None;
         }
         let phases = kernel_rows.into_iter().enumerate().map(|(f, kernel_rows)| {
             let segments = kernel_rows.iter().enumerate();
-            let segments = segments.map(|(j, &ky)| Segment { left: (top - j) * frame.row(), line: pack.line(ky) });
+            let segments = segments.map(|(j, &ky)| Segment { lhs: (top - j) * padded.row(), line: pack.line(ky) });
             let rows = (0..v.input).filter(|iy| (iy + pad) % v.stride == f);
             let pixels = rows.flat_map(|iy| (0..h.input).map(move |ix| (iy, ix)));
-            let at = pixels.clone().map(|(iy, ix)| ((iy + pad) / v.stride * frame.row() + ix * out_c) as u32);
+            let at = pixels.clone().map(|(iy, ix)| ((iy + pad) / v.stride * padded.row() + ix * out_c) as u32);
             Phase {
                 segments: segments.collect(),
                 at: at.collect(),
                 places: pixels.map(|(iy, ix)| (iy * h.input + ix) as u32).collect(),
             }
         });
-        Some(Self { frame, phases: phases.collect(), pack })
+        Some(Self { padded, phases: phases.collect(), pack })
     }
 }
 
 impl Conv {
-    /// Packs the weights, for words of `group`; those of the input gradient too, if asked for. None for a geometry that
-    /// these kernels do not have.
+    /// Packs the weights into words of `group` factors, on request also for the input gradient. None for a geometry
+    /// that these kernels do not support.
     pub fn new(
         p: &ConvParams,
         w: Weights,
@@ -100,7 +100,7 @@ impl Conv {
         let [v, h] = Axis::of_conv(p);
         let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
         let (top, left) = (usize::try_from(v.pad).ok()?, usize::try_from(h.pad).ok()?);
-        let frame = Frame {
+        let padded = Padded {
             rows: v.input,
             columns: h.input,
             channels: in_c,
@@ -110,18 +110,18 @@ impl Conv {
             height: (v.out - 1) * v.stride + v.kernel,
             width: (h.out - 1) * h.stride + h.kernel,
         };
-        if !frame.fits() {
+        if !padded.fits() {
             return None;
         }
         let forward = Pack::new(out_c, v.kernel, h.kernel * in_c, group, vec![(0..v.kernel).collect()]);
         let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
-        let at = pixels.map(|(oy, ox)| (oy * v.stride * frame.row() + ox * h.stride * in_c) as u32).collect();
-        let segments = (0..v.kernel).map(|ky| Segment { left: ky * frame.row(), line: forward.line(ky) }).collect();
-        // Worth it for one panel whose kernel rows overlap.
+        let at = pixels.map(|(oy, ox)| (oy * v.stride * padded.row() + ox * h.stride * in_c) as u32).collect();
+        let segments = (0..v.kernel).map(|ky| Segment { lhs: ky * padded.row(), line: forward.line(ky) }).collect();
+        // Worthwhile only for a single panel whose kernel rows overlap.
         let alone = out_c > LANES || v.kernel <= v.stride;
         let shared = (0..if alone { 0 } else { v.kernel + v.stride }).map(|y| {
             let line = |ky: Option<usize>| ky.filter(|&ky| ky < v.kernel).map(|ky| forward.line(ky));
-            Shared { left: y * frame.row(), lines: [line(Some(y)), line(y.checked_sub(v.stride))] }
+            Shared { lhs: y * padded.row(), lines: [line(Some(y)), line(y.checked_sub(v.stride))] }
         });
         let shared = shared.collect();
         let backward = if input_grad { Some(Backward::new(p, group)?) } else { None };
@@ -130,7 +130,7 @@ impl Conv {
             biases: Biases::new(base),
             scaling: Scaling::new(scales, p.y_zero, p.lo, p.hi),
             channels: w.channels.to_vec(),
-            frame,
+            padded,
             at,
             segments,
             shared,
@@ -145,7 +145,7 @@ impl Conv {
         Some(conv)
     }
 
-    /// Takes over all trained weights.
+    /// Replaces all trained weights.
     pub fn restore(&mut self, trained: &[i8]) {
         let channels = std::mem::take(&mut self.channels);
         assert_eq!(trained.len(), (self.p.out_c * self.p.kh * self.p.kw) as usize * channels.len());
@@ -171,49 +171,49 @@ impl Conv {
         s: &mut Scratch,
     ) {
         let p = &self.p;
-        let factors = elements::<I::Left>(&mut s.left, self.frame.len());
-        self.frame.fill(x, I::left(p.x_zero as i8), factors, I::left);
-        let init = grown(&mut s.init, self.forward.beginnings());
-        self.forward.begin(isa, p.x_zero + I::OFFSET, |panel| self.biases.panel(isa, panel, offset), init);
-        let left = Left { factors, at: &self.at, step: I::GROUP };
+        let factors = elements::<I::Lhs>(&mut s.lhs, self.padded.len());
+        self.padded.fill(x, I::lhs(p.x_zero as i8), factors, I::lhs);
+        let init = grown(&mut s.init, self.forward.init_len());
+        self.forward.init(isa, p.x_zero + I::OFFSET, |panel| self.biases.panel(isa, panel, offset), init);
+        let lhs = Lhs { factors, at: &self.at, step: I::GROUP };
         let mut sink = Requantise::new(isa, &self.scaling, self.at.len(), y, mask);
         if I::WIDE && !self.shared.is_empty() {
-            let (row, words, right) = (p.out_w as usize, self.forward.words(), self.forward.right());
+            let (row, words, rhs) = (p.out_w as usize, self.forward.words(), self.forward.rhs());
             let pairs = self.at.chunks(2 * row);
             for (i, at) in pairs.enumerate() {
                 let mut sink = Below { sink: &mut sink, first: i * 2 * row };
                 if at.len() == 2 * row {
-                    let left = Left { at: &at[..row], ..left };
-                    product_of_pairs(isa, left, &self.shared, words, right, &init[0], row, &mut sink);
+                    let lhs = Lhs { at: &at[..row], ..lhs };
+                    product_of_pairs(isa, lhs, &self.shared, words, rhs, &init[0], row, &mut sink);
                 } else {
-                    product(isa, Left { at, ..left }, &self.segments, words, right, init, &mut sink);
+                    product(isa, Lhs { at, ..lhs }, &self.segments, words, rhs, init, &mut sink);
                 }
             }
             return;
         }
-        product(isa, left, &self.segments, self.forward.words(), self.forward.right(), init, &mut sink);
+        product(isa, lhs, &self.segments, self.forward.words(), self.forward.rhs(), init, &mut sink);
     }
 
     /// See [`crate::reference::conv_input_grad`].
     #[inline(always)]
     pub fn input_grad<I: Isa>(&mut self, isa: I, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
         let channels = self.p.in_c as usize;
-        let Backward { frame, phases, pack } = self.backward.as_mut().expect("a layer packed for its input gradient");
-        let factors = elements::<I::Left>(&mut s.left, frame.len());
-        frame.fill(g, I::left(0), factors, I::left);
-        let init = grown(&mut s.init, pack.beginnings());
-        pack.begin(isa, I::OFFSET, |_| isa.splat(0), init);
+        let Backward { padded, phases, pack } = self.backward.as_mut().expect("a layer packed for its input gradient");
+        let factors = elements::<I::Lhs>(&mut s.lhs, padded.len());
+        padded.fill(g, I::lhs(0), factors, I::lhs);
+        let init = grown(&mut s.init, pack.init_len());
+        pack.init(isa, I::OFFSET, |_| isa.splat(0), init);
         let mut saturated = 0;
         for (phase, init) in phases.iter().zip(init.chunks_exact(lines(channels))) {
-            let left = Left { factors, at: &phase.at, step: I::GROUP };
+            let lhs = Lhs { factors, at: &phase.at, step: I::GROUP };
             let mut sink = Round { shift, channels, places: &phase.places, gx, saturated: 0 };
-            product(isa, left, &phase.segments, pack.words(), pack.right(), init, &mut sink);
+            product(isa, lhs, &phase.segments, pack.words(), pack.rhs(), init, &mut sink);
             saturated += sink.saturated;
         }
         saturated
     }
 
-    /// See [`crate::reference::conv_weight_step`]; the packed weights follow.
+    /// See [`crate::reference::conv_weight_step`]; also updates the packed weights.
     #[inline(always)]
     pub fn weight_step<I: Isa>(
         &mut self,
@@ -233,9 +233,9 @@ impl Conv {
         let [v, h] = Axis::of_conv(&p);
         let (in_c, out_c, t, taps) = (p.in_c as usize, p.out_c as usize, self.channels.len(), v.kernel * h.kernel);
         let words = self.at.len().div_ceil(I::GROUP);
-        // The sum over pixels runs through words: gradients as left factors, `[words][out_c]`, inputs as right ones.
+        // Words run along the pixels of the sum: gradients as LHS, `[words][out_c]`, inputs as RHS.
         let row = lines(out_c);
-        let across = grown(&mut s.left, words * row);
+        let across = grown(&mut s.lhs, words * row);
         for (k, to) in across.chunks_exact_mut(row).enumerate() {
             gather_words(
                 isa,
@@ -247,7 +247,7 @@ impl Conv {
                 to,
             );
         }
-        // What the input's zero point adds for each output channel.
+        // The contribution of the input's zero point to each output channel.
         let zeros = grown(&mut s.sums_of_g, row);
         for (i, to) in zeros.iter_mut().enumerate() {
             let sum =
@@ -259,12 +259,12 @@ impl Conv {
         for sum in zeros.iter_mut().flat_map(|line| &mut line.0) {
             *sum = sum.wrapping_mul(p.x_zero);
         }
-        let framed = elements::<i8>(&mut s.frame, self.frame.len());
-        let source: &[i8] = if self.frame.plain() {
+        let padded = elements::<i8>(&mut s.padded, self.padded.len());
+        let source: &[i8] = if self.padded.plain() {
             x
         } else {
-            self.frame.fill(x, p.x_zero as i8, framed, |v| v);
-            framed
+            self.padded.fill(x, p.x_zero as i8, padded, |v| v);
+            padded
         };
         s.places.clear();
         s.places.extend((0..out_c).map(|o| (o * I::GROUP) as u32));
@@ -272,9 +272,9 @@ impl Conv {
         let panels = lines(t);
         let all = t == in_c;
         for tap in 0..taps {
-            let shift = tap / h.kernel * self.frame.row() + tap % h.kernel * in_c;
-            let inputs = grown(&mut s.right, panels * words);
-            // Lanes beyond the last trained channel.
+            let shift = tap / h.kernel * self.padded.row() + tap % h.kernel * in_c;
+            let inputs = grown(&mut s.rhs, panels * words);
+            // Clears the lanes beyond the last trained channel.
             inputs[(panels - 1) * words..].fill(Line::default());
             let whole = grown(&mut s.whole, lines(in_c));
             for k in 0..words {
@@ -309,7 +309,7 @@ impl Conv {
                     init.0 = init.0.map(|sum| sum.wrapping_mul(-I::OFFSET));
                 }
             }
-            let left = Left { factors: as_elements::<I::Left>(across), at: &s.places, step: row * LANES * I::GROUP };
+            let lhs = Lhs { factors: as_elements::<I::Lhs>(across), at: &s.places, step: row * LANES * I::GROUP };
             let mut sink = Step {
                 p: &p,
                 tap,
@@ -322,13 +322,13 @@ impl Conv {
                 forward: &mut self.forward,
                 backward: &mut self.backward,
             };
-            let segment = [Segment { left: 0, line: 0 }];
-            product(isa, left, &segment, words, Right { lines: inputs, panel: words }, init, &mut sink);
+            let segment = [Segment { lhs: 0, line: 0 }];
+            product(isa, lhs, &segment, words, Rhs { lines: inputs, panel: words }, init, &mut sink);
         }
     }
 }
 
-/// Rows of a product counted from another one on.
+/// A sink whose rows are counted from `first`.
 struct Below<'a, S> {
     sink: &'a mut S,
     first: usize,
@@ -342,7 +342,7 @@ impl<I: Isa, S: Sink<I>> Sink<I> for Below<'_, S> {
 
     #[inline(always)]
     unsafe fn put<const FULL: bool>(&mut self, isa: I, row: usize, panel: usize, sums: I::V) {
-        // SAFETY: the caller keeps to the rows from `first` on.
+        // SAFETY: the caller passes only rows that exist from `first` on.
         unsafe { self.sink.put::<FULL>(isa, self.first + row, panel, sums) };
     }
 }
@@ -351,7 +351,7 @@ impl<I: Isa, S: Sink<I>> Sink<I> for Below<'_, S> {
 #[inline(always)]
 fn set(p: &ConvParams, forward: &mut Pack, backward: &mut Option<Backward>, at: usize, i: usize, w: i8) {
     let (kh, kw) = (p.kh as usize, p.kw as usize);
-    // Divisions take longer than all the rest.
+    // Divisions would take longer than everything else.
     let (o, ky, kx) = if kh * kw == 1 { (at, 0, 0) } else { (at / (kh * kw), at / kw % kh, at % kw) };
     forward.set(o, ky, kx * p.in_c as usize + i, w);
     if let Some(backward) = backward {
@@ -359,13 +359,14 @@ fn set(p: &ConvParams, forward: &mut Pack, backward: &mut Option<Backward>, at: 
     }
 }
 
-/// Updates weights as their gradients come out of the product: rows are output channels, columns trained ones.
+/// Updates weights as soon as the product yields their gradients: rows are output channels, columns trained input
+/// channels.
 struct Step<'a> {
     p: &'a ConvParams,
     tap: usize,
     taps: usize,
     rates: &'a Rates<'a>,
-    /// To be taken off each row's sums.
+    /// To be subtracted from the sums of each row.
     zeros: &'a [Line],
     channels: &'a [u16],
     q: &'a mut [i8],
@@ -399,14 +400,14 @@ impl<I: Isa> Sink<I> for Step<'_> {
     }
 }
 
-/// Words of left or right factors, for all of `c` channels: factor `i` of each comes from the pixel `pick` names and stands at
-/// `place`; none is 0.
+/// Packs words of the LHS or RHS for all `c` channels: factor `i` of each comes from pixel `pick(i)`, whose channels
+/// begin at `place(pixel)`; a factor without a pixel is 0.
 #[inline(always)]
 fn gather_words<I: Isa, P: Copy>(
     isa: I,
     from: &[i8],
     c: usize,
-    left: bool,
+    lhs: bool,
     pick: impl Fn(usize) -> Option<P>,
     place: impl Fn(P) -> usize,
     to: &mut [Line],
@@ -419,7 +420,7 @@ fn gather_words<I: Isa, P: Copy>(
                 Some(pixel) => isa.widen(&from[place(pixel) + panel * LANES..][..width]),
                 None => isa.splat(0),
             };
-            words = if left { isa.push_left(words, factor) } else { isa.push(words, factor) };
+            words = if lhs { isa.push_lhs(words, factor) } else { isa.push_rhs(words, factor) };
         }
         isa.store(words, to);
     }

@@ -1,4 +1,5 @@
-//! Depthwise convolutions over packed weights: sixteen channels at a time, a word the factors of neighbouring columns.
+//! Depthwise convolutions over packed weights: sixteen channels at a time; a word packs the factors of neighbouring
+//! columns.
 #![allow(unsafe_code)]
 
 use super::finish::{Biases, Requantise, Round, Scaling};
@@ -21,44 +22,44 @@ pub struct Depthwise {
     backward: Option<(Pack, Sweep)>,
 }
 
-/// A pass over a tensor with a window: which rows each output row reads, and where its columns begin.
+/// A pass of a window over a tensor: the rows that each output row reads, and the layout of its columns.
 #[derive(Clone, Debug)]
 struct Sweep {
     rows: Vec<Row>,
-    /// Sets of kernel rows that an output row may sum over.
+    /// The different sets of kernel rows over which output rows sum.
     sets: Vec<Vec<usize>>,
-    /// Most source rows of an output row.
+    /// The largest number of source rows of an output row.
     most: usize,
-    /// The farthest lines, of words and of weights, that an output row's terms begin at.
+    /// The largest line numbers, of words and of weights, at which the terms of an output row begin.
     farthest: (usize, usize),
-    /// Output columns.
+    /// Number of output columns.
     columns: usize,
-    /// Source columns.
+    /// Number of source columns.
     source: usize,
     channels: usize,
-    /// Columns to the left of the source, and from one of its columns to the next.
+    /// Number of columns to the left of the source, and distance between its columns.
     left: usize,
     spread: usize,
-    /// From one output's window to the next.
+    /// Distance in columns between the windows of neighbouring outputs.
     step: usize,
-    /// Words of a kernel row.
+    /// Number of words of a kernel row.
     words: usize,
     group: usize,
 }
 
-/// What an output row sums over.
+/// The terms of an output row.
 #[derive(Clone, Debug)]
 struct Row {
     /// Source rows.
     sources: std::ops::Range<usize>,
-    /// Which of [`Sweep::sets`] its kernel rows are.
+    /// Index into [`Sweep::sets`] of its kernel rows.
     set: usize,
-    /// Lines of words in the ring, and lines of weights.
+    /// Pairs of a line of words in the ring and a line of weights.
     terms: Vec<(usize, usize)>,
 }
 
 impl Sweep {
-    /// Adds the output rows: for each its source rows, ascending, with the kernel row of each.
+    /// Adds the output rows, given for each its source rows, ascending, with their kernel rows.
     fn over(mut self, rows: Vec<Vec<(usize, usize)>>) -> Self {
         self.most = rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
         let (row, ahead, along) = (self.row(), self.ahead(), self.group / self.keep());
@@ -81,23 +82,23 @@ impl Sweep {
         self
     }
 
-    /// The words kept of a row: every `keep`-th.
+    /// The interval of the words that are stored: every `keep`-th of a row.
     fn keep(&self) -> usize {
         if self.group.is_multiple_of(self.step) { self.step } else { 1 }
     }
 
-    /// Lines of a row in front of its first whole word: words are stored as their last factor comes.
+    /// Number of lines before the first complete word of a row: a word is stored when its last factor arrives.
     fn ahead(&self) -> usize {
         self.group / self.keep() - 1
     }
 
-    /// Lines of a row.
+    /// Number of lines of a row.
     fn row(&self) -> usize {
         ((self.columns - 1) * self.step + (self.words - 1) * self.group) / self.keep() + 1 + self.ahead()
     }
 
-    /// Makes the words of one source row. `FULL`: the panel has all of its lanes; `KEEP`: every so many words one is kept
-    /// and the source's columns lie side by side, or 0 for whatever [`Sweep::keep`] and `spread` say.
+    /// Packs the words of one source row. `FULL`: all lanes of the panel are in use. `KEEP`: the interval of stored
+    /// words if the source columns are adjacent, or 0 to use [`Sweep::keep`] and `spread`.
     #[inline(always)]
     fn build<I: Isa, const FULL: bool, const KEEP: usize>(
         &self,
@@ -116,7 +117,7 @@ impl Sweep {
         let (border, mut words, mut column) = (isa.splat(zero), isa.splat(0), 0);
         macro_rules! push {
             ($v:expr) => {
-                words = isa.push_left(words, $v);
+                words = isa.push_lhs(words, $v);
                 if column % keep == keep - 1 {
                     // SAFETY: `column` is below `total`.
                     isa.store(words, unsafe { to.get_unchecked_mut(column / keep) });
@@ -142,7 +143,7 @@ impl Sweep {
         }
     }
 
-    /// Runs over all rows and panels.
+    /// Processes all rows and panels.
     #[inline(always)]
     fn run<I: Isa>(
         &self,
@@ -156,13 +157,13 @@ impl Sweep {
         sink: &mut impl Sink<I>,
     ) {
         let ring = grown(ring, self.most * self.row());
-        let init = grown(init, pack.beginnings());
-        pack.begin(isa, zero + I::OFFSET, start, init);
+        let init = grown(init, pack.init_len());
+        pack.init(isa, zero + I::OFFSET, start, init);
         let panels = lines(self.channels);
         for panel in 0..panels {
             let init = &init[panel..];
-            let right = pack.right();
-            let weights = &right.lines[panel * right.panel..][..right.panel];
+            let rhs = pack.rhs();
+            let weights = &rhs.lines[panel * rhs.panel..][..rhs.panel];
             let full = (panel + 1) * LANES <= self.channels;
             let keep = if self.spread == 1 && self.step == self.keep() { self.step } else { 0 };
             match (full, keep) {
@@ -175,8 +176,8 @@ impl Sweep {
         }
     }
 
-    /// All rows of one panel; `init` has the panel's line for the first set of kernel rows, and as many lines a set as
-    /// there are panels.
+    /// Processes all rows of one panel. `init` begins with the panel's line for the first set of kernel rows; there are
+    /// as many lines per set as there are panels.
     #[inline(always)]
     fn panel<I: Isa, const FULL: bool, const KEEP: usize>(
         &self,
@@ -201,7 +202,7 @@ impl Sweep {
             built = built.max(sources.end);
             let init = isa.load(&init[set * lines(self.channels)]);
             let mut first = 0;
-            // SAFETY: the assertion above is about the farthest of all terms; the sink has a place for each output.
+            // SAFETY: the assertion above covers the farthest of all terms; the sink has room for each output.
             macro_rules! spans {
                 ($($r:literal)*) => {$(
                     while self.columns - first >= $r {
@@ -218,8 +219,8 @@ impl Sweep {
     }
 }
 
-/// The sums of `R` outputs, `step` lines apart from line `first` on: each term is a line of words, counted from there,
-/// and a line of weights.
+/// The sums of `R` outputs, which start at line `first` and are `step` lines apart. Each term is a line of words,
+/// relative to the output's line, and a line of weights.
 ///
 /// # Safety
 /// All of these lines must exist.
@@ -245,8 +246,8 @@ unsafe fn span<I: Isa, const R: usize>(
 }
 
 impl Depthwise {
-    /// Packs the weights, for words of `group`; those of the input gradient too, if asked for. None for a geometry that
-    /// these kernels do not have.
+    /// Packs the weights into words of `group` factors, on request also for the input gradient. None for a geometry
+    /// that these kernels do not support.
     pub fn new(
         p: &ConvParams,
         w: Weights,
@@ -311,7 +312,7 @@ impl Depthwise {
         Some(layer)
     }
 
-    /// Takes over all trained weights.
+    /// Replaces all trained weights.
     pub fn restore(&mut self, trained: &[i8]) {
         let channels = std::mem::take(&mut self.channels);
         assert_eq!(trained.len(), (self.p.kh * self.p.kw) as usize * channels.len());
@@ -341,7 +342,7 @@ impl Depthwise {
     ) {
         let mut sink = Requantise::new(isa, &self.scaling, self.sweep.rows.len() * self.sweep.columns, y, mask);
         let start = |panel| self.biases.panel(isa, panel, offset);
-        self.sweep.run(isa, &mut self.forward, x, self.p.x_zero, start, &mut s.right, &mut s.init, &mut sink);
+        self.sweep.run(isa, &mut self.forward, x, self.p.x_zero, start, &mut s.rhs, &mut s.init, &mut sink);
     }
 
     /// See [`crate::reference::depthwise_input_grad`].
@@ -350,11 +351,11 @@ impl Depthwise {
         let (pack, sweep) = self.backward.as_mut().expect("a layer packed for its input gradient");
         let channels = self.p.in_c as usize;
         let mut sink = Round { shift, channels, places: &[], gx, saturated: 0 };
-        sweep.run(isa, pack, g, 0, |_| isa.splat(0), &mut s.right, &mut s.init, &mut sink);
+        sweep.run(isa, pack, g, 0, |_| isa.splat(0), &mut s.rhs, &mut s.init, &mut sink);
         sink.saturated
     }
 
-    /// See [`crate::reference::depthwise_weight_step`]; the packed weights follow.
+    /// See [`crate::reference::depthwise_weight_step`]; also updates the packed weights.
     #[inline(always)]
     pub fn weight_step<I: Isa>(
         &mut self,
@@ -374,14 +375,8 @@ impl Depthwise {
         for panel in 0..lines(self.p.out_c as usize) {
             let trained = self.channels[from..].iter().take_while(|&&c| (c as usize) < (panel + 1) * LANES).count();
             if trained > 0 {
-                let sums = weight_grad_panel(
-                    isa,
-                    &self.p,
-                    panel,
-                    g,
-                    x,
-                    [&mut s.left, &mut s.right, &mut s.whole, &mut s.init],
-                );
+                let sums =
+                    weight_grad_panel(isa, &self.p, panel, g, x, [&mut s.lhs, &mut s.rhs, &mut s.whole, &mut s.init]);
                 for (tap, sums) in sums.iter().enumerate() {
                     for (j, &c) in self.channels[from..][..trained].iter().enumerate() {
                         s.sums[tap * t + from + j] = sums.0[c as usize % LANES];
@@ -401,8 +396,8 @@ impl Depthwise {
     }
 }
 
-/// The sums of one panel, `[kh][kw]` lines. Words hold neighbouring outputs of a row: of the gradient, and of what a
-/// tap reads for them.
+/// The sums of one panel, `[kh][kw]` lines. A word packs values of neighbouring outputs of a row: their gradients, or
+/// the inputs that a tap reads for them.
 #[inline(always)]
 fn weight_grad_panel<'s, I: Isa>(
     isa: I,
@@ -425,14 +420,14 @@ fn weight_grad_panel<'s, I: Isa>(
             for ox in b * I::GROUP..(b + 1) * I::GROUP {
                 let inside = ox < h.out;
                 let at = (oy * h.out + ox) * c + first;
-                word = isa.push(word, if inside { isa.widen(&g[at..at + width]) } else { isa.splat(0) });
+                word = isa.push_rhs(word, if inside { isa.widen(&g[at..at + width]) } else { isa.splat(0) });
             }
             isa.store(word, to);
             sum = isa.dot(sum, isa.splat(ones(I::GROUP)), word);
         }
         isa.store(sum, total);
     }
-    // Word i of a row begins at column i - pad and goes on in steps of the stride.
+    // Word i of a row begins at column i - pad and continues in steps of the stride.
     let row = (words * I::GROUP - 1) * h.stride + h.kernel;
     let inputs = grown(inputs, v.input * row);
     for (iy, to) in inputs.chunks_exact_mut(row).enumerate() {
@@ -445,7 +440,7 @@ fn weight_grad_panel<'s, I: Isa>(
                     Some(at) => isa.widen(&x[at..at + width]),
                     None => isa.splat(p.x_zero),
                 };
-                word = isa.push_left(word, factor);
+                word = isa.push_lhs(word, factor);
             }
             isa.store(word, to);
         }
@@ -453,7 +448,7 @@ fn weight_grad_panel<'s, I: Isa>(
     let sums = grown(sums, v.kernel * h.kernel);
     for (ky, sums) in sums.chunks_exact_mut(h.kernel).enumerate() {
         let rows = v.outputs(ky);
-        // What the input's zero point and the offset add.
+        // The contribution of the input's zero point and of the offset.
         let mut zero = Line::default();
         for total in &totals[rows.clone()] {
             for (zero, total) in zero.0.iter_mut().zip(&total.0) {

@@ -16,11 +16,11 @@ pub fn add<I: Isa>(p: &AddParams, isa: I, a: &[i8], b: &[i8], y: &mut [i8], mut 
     if let Some(mask) = &mut mask {
         mask.fill(0);
     }
-    // (a - zero1) m1 + (b - zero2) m2 + 2^19, with all that is constant in one: it wraps, and so does the sum.
+    // (a - zero1) m1 + (b - zero2) m2 + 2^19, with the constant terms combined: they wrap, and so does the sum.
     let constant = (1i32 << 19).wrapping_sub(p.zero1.wrapping_mul(p.m1)).wrapping_sub(p.zero2.wrapping_mul(p.m2));
     let (m1, m2, constant, zero) = (isa.splat(p.m1), isa.splat(p.m2), isa.splat(constant), isa.splat(p.y_zero));
     let (lo, hi) = (isa.splat(p.lo), isa.splat(p.hi));
-    // A macro, since a closure that is called twice is not inlined, and would be compiled without the instructions.
+    // A macro, because a closure that is called twice is not inlined and would be compiled without the instructions.
     macro_rules! line {
         ($i:expr, $a:expr, $b:expr, $y:expr) => {
             let sum = isa.add(isa.mul(isa.widen($a), m1), isa.mul(isa.widen($b), m2));
@@ -32,7 +32,7 @@ pub fn add<I: Isa>(p: &AddParams, isa: I, a: &[i8], b: &[i8], y: &mut [i8], mut 
             }
         };
     }
-    // Lines of a length that the compiler knows, then what is left.
+    // Blocks of a length known to the compiler, then the remainder.
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let (y, y_rest) = y.as_chunks_mut::<LANES>();
     for (i, ((a, b), y)) in a.iter().zip(b).zip(y.iter_mut()).enumerate() {

@@ -1,22 +1,22 @@
-//! What becomes of a product's sums: activations with their mask, or gradients.
+//! Converts the sums of a product into activations with their mask, or into gradients.
 #![allow(unsafe_code)]
 
 use super::isa::{Isa, LANES, Line};
 use super::product::Sink;
 use tinytrain_spec::arith::{BIAS_RESIDUAL_BITS, Requant, sat32};
 
-/// Biases as imported, laid out for vectors.
+/// Imported biases, laid out for vectors.
 #[derive(Clone, Debug)]
 pub struct Biases(Vec<Line>);
 
 impl Biases {
-    /// One a channel.
+    /// From one bias per channel.
     pub fn new(base: &[i32]) -> Self {
         Self(in_lines(base))
     }
 
-    /// One panel's biases as the forward pass adds them ([`tinytrain_spec::arith::bias_value`]), moved by `offset`, which
-    /// is empty if they are frozen.
+    /// The biases of one panel as the forward pass adds them ([`tinytrain_spec::arith::bias_value`]), including the
+    /// trained `offset`, which is empty if they are frozen.
     #[inline(always)]
     pub fn panel<I: Isa>(&self, isa: I, panel: usize, offset: &[i32]) -> I::V {
         let base = isa.load(&self.0[panel]);
@@ -32,7 +32,7 @@ impl Biases {
     }
 }
 
-/// Values in lines, 0 beyond the last.
+/// The values in lines, padded with 0.
 fn in_lines(values: &[i32]) -> Vec<Line> {
     let line = |values: &[i32]| {
         let mut line = Line::default();
@@ -42,10 +42,10 @@ fn in_lines(values: &[i32]) -> Vec<Line> {
     values.chunks(LANES).map(line).collect()
 }
 
-/// How an output is scaled, laid out for vectors.
+/// Scales, zero point and bounds of an output, laid out for vectors.
 #[derive(Clone, Debug)]
 pub struct Scaling {
-    /// Multipliers, by panel.
+    /// Multipliers, one line per panel.
     m: Vec<Line>,
     /// Left shifts; empty if all are 0.
     shift: Vec<u8>,
@@ -56,7 +56,7 @@ pub struct Scaling {
 }
 
 impl Scaling {
-    /// For `channels` channels: multipliers and shifts ([`crate::Scales`]), zero point and bounds.
+    /// From multipliers and shifts, zero point and bounds.
     pub fn new(scales: crate::Scales, zero: i32, lo: i32, hi: i32) -> Self {
         let shift = if scales.shift.iter().all(|&s| s == 0) { Vec::new() } else { scales.shift.to_vec() };
         Self { m: in_lines(scales.m), shift, zero, lo, hi, channels: scales.m.len() }
@@ -73,7 +73,7 @@ pub struct Requantise<'a, I: Isa> {
 }
 
 impl<'a, I: Isa> Requantise<'a, I> {
-    /// Clears the mask. `y` must have so many pixels.
+    /// Clears the mask. `y` must have `pixels` pixels.
     #[inline(always)]
     pub fn new(isa: I, scaling: &'a Scaling, pixels: usize, y: &'a mut [i8], mut mask: Option<&'a mut [u8]>) -> Self {
         assert_eq!(y.len(), pixels * scaling.channels);
@@ -107,7 +107,7 @@ impl<I: Isa> Sink<I> for Requantise<'_, I> {
         let at = row * s.channels + panel * LANES;
         let width = if FULL { LANES } else { LANES.min(s.channels - panel * LANES) };
         debug_assert!(at + width <= self.y.len());
-        // SAFETY: the caller keeps to rows and columns, for which `new` has found room.
+        // SAFETY: the caller passes only rows and columns that exist, for which `new` has checked the length.
         isa.narrow(clamped, unsafe { self.y.get_unchecked_mut(at..at + width) });
         if let Some(mask) = self.mask.as_deref_mut() {
             set_bits(mask, at, isa.equal(clamped, v) & (u16::MAX >> (LANES - width)));
@@ -115,7 +115,7 @@ impl<I: Isa> Sink<I> for Requantise<'_, I> {
     }
 }
 
-/// Requantises one line in which some channels have a left shift.
+/// Requantises a line in which some channels have a left shift.
 fn shifted(shift: &[u8], m: &Line, line: &mut Line) {
     for (i, v) in line.0.iter_mut().enumerate() {
         let scale = Requant { m: m.0[i], shift: shift.get(i).copied().unwrap_or(0) };
@@ -124,7 +124,7 @@ fn shifted(shift: &[u8], m: &Line, line: &mut Line) {
     }
 }
 
-/// Sets, in a mask that is 0 there, the bits from `at` on.
+/// Sets bits of a mask from bit `at` on; they must be 0 before.
 #[inline(always)]
 pub fn set_bits(mask: &mut [u8], at: usize, bits: u16) {
     let first = at / 8;
@@ -148,10 +148,10 @@ pub fn set_bits(mask: &mut [u8], at: usize, bits: u16) {
 pub struct Round<'a> {
     pub shift: i32,
     pub channels: usize,
-    /// Where each row of the product stands in `gx`, in pixels; empty for rows in order.
+    /// The pixel of `gx` for each row of the product; empty if rows are in order.
     pub places: &'a [u32],
     pub gx: &'a mut [i8],
-    /// Elements that saturated.
+    /// Number of elements that saturated.
     pub saturated: u32,
 }
 
@@ -174,18 +174,18 @@ impl<I: Isa> Sink<I> for Round<'_> {
     }
 }
 
-/// `round(v * 2^-shift)`, as far as int8 can tell.
+/// `round(v * 2^-shift)`, exact where it fits int8 and outside int8 otherwise.
 #[inline(always)]
 fn rounded<I: Isa>(isa: I, v: I::V, shift: i32) -> I::V {
     if shift >= 32 {
-        // At most a half in magnitude, and -1/2 rounds up.
+        // At most one half in magnitude, and -1/2 rounds up to 0.
         isa.splat(0)
     } else if shift > 0 {
-        // The bit below the last one kept is what a half adds.
+        // Adding the highest dropped bit rounds halves up.
         let half = isa.and(isa.shift_right(v, shift - 1), isa.splat(1));
         isa.add(isa.shift_right(v, shift), half)
     } else {
-        // What saturates unshifted saturates shifted, and after eight places everything but 0 does.
+        // A value that saturates without the shift saturates with it, and after eight places every value but 0 does.
         let near = isa.clamp(v, isa.splat(-129), isa.splat(128));
         isa.shift_left(near, shift.saturating_neg().min(8))
     }

@@ -1,4 +1,4 @@
-//! Gradients on their way between convolutions: scaled and masked, summed for the biases.
+//! Gradients between convolutions: scaled and masked, and summed for the biases.
 
 use super::isa::{Isa, LANES, Line};
 use crate::{Update, reference};
@@ -15,7 +15,7 @@ pub fn grad_scale<I: Isa>(
     mask: Option<&[u8]>,
     buf: &mut [i8],
 ) -> u32 {
-    // The product's upper half, rounded, is all there is to it; other shifts are as rare as shifts by channel.
+    // The result is the rounded upper half of the product; other shifts are as rare as shifts per channel.
     if !(8..=62).contains(&p.s) || shift.iter().any(|&left| left != 0) {
         return reference::grad_scale(p, m, shift, mask, buf);
     }
@@ -29,7 +29,7 @@ pub fn grad_scale<I: Isa>(
     }
 }
 
-/// Scales rows of a gradient by `by`, given a line of it and one of multipliers.
+/// Scales rows of a gradient by `by`, whose arguments are a vector of the gradient and one of multipliers.
 #[inline(always)]
 fn scale<I: Isa>(
     isa: I,
@@ -69,7 +69,7 @@ fn scale<I: Isa>(
     saturated
 }
 
-/// Sixteen bits of a mask; those beyond its end are 0.
+/// Sixteen bits of a mask; bits beyond its end are 0.
 #[inline(always)]
 fn bits(mask: &[u8], at: usize) -> u16 {
     if at.is_multiple_of(8)

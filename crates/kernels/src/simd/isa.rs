@@ -1,68 +1,68 @@
-//! The small interface that all fast kernels are written against: sixteen lanes of 32 bits, and a product that adds up
-//! several narrow factors a lane.
+//! The small interface against which all fast kernels are written: sixteen lanes of 32 bits, and a dot product of
+//! several narrow factors per lane.
 #![allow(unsafe_code)]
 
-/// Lanes of a vector, on every processor: output channels, or weights of one row.
+/// Lanes of a vector, on every processor: usually output channels, or the weights of one row.
 pub const LANES: usize = 16;
 
-/// Sixteen words, aligned so that a vector's load never crosses a cache line.
+/// Sixteen words (64 bytes), aligned so that loading a vector never crosses a cache line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Line(pub [i32; LANES]);
 
-/// Lines for `n` lanes.
+/// Number of lines for `n` lanes.
 pub fn lines(n: usize) -> usize {
     n.div_ceil(LANES)
 }
 
-/// Elements of a factor in memory.
+/// The type of a factor in memory.
 ///
 /// # Safety
-/// Any bytes are a value, and there is no padding.
+/// Any bytes are a valid value, and there is no padding.
 pub unsafe trait Element: Copy {}
 // SAFETY: plain integers.
 unsafe impl Element for u8 {}
 unsafe impl Element for i8 {}
 unsafe impl Element for i16 {}
 
-/// More factors than any word has: what may be read beyond the last of a run.
+/// The largest number of factors per word, and hence a bound on what may be read beyond the end of a run.
 pub const BEYOND: usize = 4;
 
-/// What a family of processors can do. A value of the type is proof that the processor has the instructions: it is made
-/// only where they have been found, and that is why its methods are safe.
+/// The operations of an instruction set. A value of the type proves that the processor has the instructions, because it
+/// is created only where they have been detected; this is why its methods are safe.
 ///
-/// A *word* is 32 bits with [`Isa::GROUP`] factors, the first in the lowest bits. *Left* factors are activations or
-/// gradients, int8 moved up by [`Isa::OFFSET`]; *right* factors are weights (or whatever stands in their place), plain
-/// int8 widened to the size of a left one. Everything wraps, so what the offset adds to a sum can be taken off it
-/// before or after.
+/// A *word* packs [`Isa::GROUP`] factors into 32 bits, the first in the lowest bits. Factors of the *LHS* are
+/// activations or gradients: int8 plus [`Isa::OFFSET`]. Factors of the *RHS* are weights (or whatever takes their
+/// place): int8 widened to the size of an LHS factor. All arithmetic wraps, so the contribution of the offset to a sum
+/// can be subtracted before or after.
 pub trait Isa: Copy {
     /// Sixteen lanes.
     type V: Copy;
-    /// A left factor.
-    type Left: Element;
-    /// Factors in a word.
+    /// A factor of the LHS.
+    type Lhs: Element;
+    /// Number of factors in a word.
     const GROUP: usize;
-    /// Added to each int8 to make a left factor.
+    /// Added to an int8 to form a factor of the LHS.
     const OFFSET: i32;
-    /// Whether a line is one register, of which there are enough for large tiles.
+    /// Whether a line fits one register, with enough registers for large tiles.
     const WIDE: bool;
 
-    /// An int8 as left factor.
-    fn left(v: i8) -> Self::Left;
+    /// An int8 as a factor of the LHS.
+    fn lhs(v: i8) -> Self::Lhs;
     /// One word in all lanes.
     fn splat(self, word: i32) -> Self::V;
-    /// Sixteen words, wherever they lie.
+    /// Loads sixteen words of any alignment.
     fn load_words(self, from: &[i32; LANES]) -> Self::V;
-    /// A line.
+    /// Loads a line.
     #[inline(always)]
     fn load(self, from: &Line) -> Self::V {
         self.load_words(&from.0)
     }
-    /// Into a line.
+    /// Stores to a line.
     fn store(self, v: Self::V, to: &mut Line);
-    /// Up to sixteen int8, sign-extended, one a lane; further lanes are 0.
+    /// Up to sixteen int8, sign-extended, one per lane; further lanes are 0.
     fn widen(self, from: &[i8]) -> Self::V;
-    /// Values in int8's range, as many as `to` has room for.
+    /// Stores values within the range of int8, as many as `to` has room for.
     fn narrow(self, v: Self::V, to: &mut [i8]);
     /// Sum; wraps.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -70,12 +70,13 @@ pub trait Isa: Copy {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// Product; wraps.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `acc` and the products of the factors of both words, lane by lane; wraps.
-    fn dot(self, acc: Self::V, left: Self::V, right: Self::V) -> Self::V;
-    /// Words moved down by one factor, with an int8 (sign-extended in its lane) at the top as right factor.
-    fn push(self, words: Self::V, v: Self::V) -> Self::V;
-    /// The same as left factor.
-    fn push_left(self, words: Self::V, v: Self::V) -> Self::V;
+    /// `acc` plus the dot product of the factors of both words, in each lane; wraps.
+    fn dot(self, acc: Self::V, lhs: Self::V, rhs: Self::V) -> Self::V;
+    /// Shifts words down by one factor and inserts an int8 (sign-extended in its lane) at the top as a factor of the
+    /// RHS.
+    fn push_rhs(self, words: Self::V, v: Self::V) -> Self::V;
+    /// The same with a factor of the LHS.
+    fn push_lhs(self, words: Self::V, v: Self::V) -> Self::V;
     /// `(a * b) >> 32`.
     fn mul_high(self, a: Self::V, b: Self::V) -> Self::V;
     /// `(a * b + 2^31) >> 32`.
@@ -84,13 +85,13 @@ pub trait Isa: Copy {
     fn shift_right(self, a: Self::V, n: i32) -> Self::V;
     /// `a << n`, `n` in `0..32`.
     fn shift_left(self, a: Self::V, n: i32) -> Self::V;
-    /// Bits of both.
+    /// Bitwise and.
     fn and(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a` within `lo..=hi`.
+    /// `a` clamped to `lo..=hi`.
     fn clamp(self, a: Self::V, lo: Self::V, hi: Self::V) -> Self::V;
-    /// The lanes whose bit is set, 0 in the others.
+    /// `a` in the lanes whose bit is set, 0 in the others.
     fn select(self, bits: u16, a: Self::V) -> Self::V;
-    /// Signed nibbles, two a byte, the first in the lower half; lanes beyond the last hold anything.
+    /// Signed nibbles, two per byte, the first in the lower half; lanes beyond the last are unspecified.
     #[inline(always)]
     fn widen_nibbles(self, from: &[u8]) -> Self::V {
         let mut line = Line::default();
@@ -100,7 +101,7 @@ pub trait Isa: Copy {
         }
         self.load(&line)
     }
-    /// The reverse.
+    /// The inverse of [`Isa::widen_nibbles`].
     #[inline(always)]
     fn narrow_nibbles(self, v: Self::V, to: &mut [u8]) {
         let mut line = Line::default();
@@ -109,11 +110,11 @@ pub trait Isa: Copy {
             *byte = (pair[0] & 15 | pair[1] << 4) as u8;
         }
     }
-    /// A bit for each lane that is equal.
+    /// One bit per lane: whether the lanes are equal.
     fn equal(self, a: Self::V, b: Self::V) -> u16;
 }
 
-/// A word of ones, as left or right factors.
+/// A word whose factors are all 1, for the LHS or the RHS.
 pub const fn ones(group: usize) -> i32 {
     if group == 4 { 0x0101_0101 } else { 0x0001_0001 }
 }

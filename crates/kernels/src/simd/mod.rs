@@ -1,9 +1,9 @@
-//! The same integers as the reference kernels, with what the processor has.
+//! The fast kernels: the same integers as the reference kernels, computed with the processor's vector instructions.
 //!
-//! Everything is written once, against the trait `isa::Isa`: sixteen lanes, and a product of narrow factors. A family of
-//! processors is one implementation of it (`avx2`, `avx512`, `neon`); which one runs is chosen once ([`Kernels`]). A
-//! convolution's weights are packed when a Program is loaded ([`Layer`]) and follow each update. Most of what looks at one
-//! element at a time is the reference's own loop, compiled for the processor (`plain`).
+//! Everything is written once, against `isa::Isa`: sixteen lanes and a dot product of narrow factors. Each instruction
+//! set is one implementation of it (`avx2`, `avx512`, `neon`); the one to use is chosen once ([`Kernels`]). A
+//! convolution's weights are packed when a Program is loaded ([`Layer`]) and kept up to date by each update. Most
+//! elementwise ops are the loops of the reference kernels, compiled for the instruction set (`plain`).
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -13,12 +13,12 @@ mod conv;
 mod depthwise;
 mod elementwise;
 mod finish;
-mod frame;
 mod grad;
 mod isa;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
+mod padded;
 mod plain;
 mod product;
 mod unit;
@@ -35,13 +35,13 @@ use tinytrain_spec::arith::Real31;
 use tinytrain_spec::params::{AddParams, ConvParams, GradScaleParams};
 use unit::entry;
 
-/// A convolution whose weights are packed for one family of processors. Its trained weights follow [`Layer::weight_step`];
-/// whoever writes them otherwise says so by [`Layer::restore`].
+/// A convolution whose weights are packed for one instruction set. [`Layer::weight_step`] keeps the packed weights up
+/// to date; after any other change of trained weights, call [`Layer::restore`].
 #[derive(Clone, Debug)]
 pub struct Layer {
     unit: Unit,
     kind: Kind,
-    /// Elements of input and output.
+    /// Number of elements of input and output.
     inputs: usize,
     outputs: usize,
 }
@@ -53,10 +53,10 @@ enum Kind {
 }
 
 impl Layer {
-    /// Packs a layer, also for its input gradient if `input_grad`. None for what only the reference kernels do: a
-    /// depthwise convolution with more outputs than inputs (unless it has one input, nothing of it is trained and no input
-    /// gradient is asked for, which makes it a full one), an input gradient whose columns are padded beyond the kernel, and
-    /// sizes beyond 2^31. Panics where lengths and sizes contradict each other.
+    /// Packs a layer, also for its input gradient if `input_grad`. None for the cases that only the reference kernels
+    /// support: a depthwise convolution with more outputs than inputs (unless it has one input, is entirely frozen and
+    /// needs no input gradient, in which case it is treated as a full one), an input gradient with more column padding
+    /// than the kernel allows, and sizes beyond 2^31. Panics if lengths and sizes contradict each other.
     pub fn new(
         unit: Unit,
         p: &ConvParams,
@@ -89,7 +89,7 @@ impl Layer {
         Some(Self { unit, kind, inputs, outputs })
     }
 
-    /// Takes over all trained weights, laid out as in [`Weights`].
+    /// Replaces all trained weights, laid out as in [`Weights`].
     pub fn restore(&mut self, trained: &[i8]) {
         match &mut self.kind {
             Kind::Full(conv) => conv.restore(trained),
@@ -97,8 +97,8 @@ impl Layer {
         }
     }
 
-    /// The forward pass ([`crate::reference::conv`], [`crate::reference::depthwise`]), with biases moved by `offset`
-    /// ([`crate::Bias`]).
+    /// The forward pass ([`crate::reference::conv`], [`crate::reference::depthwise`]), with the biases' trained
+    /// `offset` ([`crate::Bias`]).
     pub fn run(&mut self, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch) {
         assert!(x.len() == self.inputs && y.len() == self.outputs);
         assert!(mask.as_ref().is_none_or(|mask| mask.len() == self.outputs.div_ceil(8)));
@@ -117,7 +117,8 @@ impl Layer {
         }
     }
 
-    /// Weight gradient and update ([`crate::reference::conv_weight_step`], [`crate::reference::depthwise_weight_step`]).
+    /// Weight gradient and update ([`crate::reference::conv_weight_step`],
+    /// [`crate::reference::depthwise_weight_step`]).
     pub fn weight_step(
         &mut self,
         u: &Update,

@@ -1,18 +1,18 @@
-//! NEON with dot products: four registers a vector, four bytes a word.
+//! NEON with dot products: four registers per vector, four bytes per word.
 #![allow(unsafe_code)]
 
 use super::isa::{Isa, LANES, Line};
 use std::arch::aarch64::*;
 use std::arch::{asm, is_aarch64_feature_detected};
 
-/// Proof of NEON and its dot product.
+/// Proof that the processor has NEON and its dot product.
 #[derive(Clone, Copy, Debug)]
 pub struct Neon(());
 
 impl Neon {
-    /// Looks for the instructions.
+    /// Detects the instructions.
     pub fn found() -> Option<Self> {
-        // Words are read as they lie in memory, the first factor lowest.
+        // Words are read as stored in memory, with the first factor in the lowest bits.
         let found = cfg!(target_endian = "little")
             && is_aarch64_feature_detected!("neon")
             && is_aarch64_feature_detected!("dotprod");
@@ -20,7 +20,7 @@ impl Neon {
     }
 }
 
-/// All four quarters of a vector, by one operation.
+/// Applies one operation to all four quarters of a vector.
 macro_rules! quarters {
     (@ $i:literal |$($v:ident),*| $op:expr) => {{
         $(let $v = $v[$i];)*
@@ -36,13 +36,13 @@ macro_rules! quarters {
     };
 }
 
-/// A bit for each lane of a quarter.
+/// One bit for each lane of a quarter.
 const LANE: [u32; 4] = [1, 2, 4, 8];
 
-/// `SDOT`, for which there is no stable intrinsic.
+/// `SDOT`, which has no stable intrinsic.
 #[inline(always)]
 fn sdot(_: Neon, mut acc: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
-    // SAFETY: the first argument proves the instruction; it touches registers alone.
+    // SAFETY: the first argument proves that the instruction exists; it accesses only registers.
     unsafe {
         asm!(
             ".arch_extension dotprod",
@@ -54,17 +54,17 @@ fn sdot(_: Neon, mut acc: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
     acc
 }
 
-// SAFETY, of every block below: the processor has the instructions, since `self` exists; pointers come from references
+// SAFETY of every block below: the processor has the instructions, since `self` exists; pointers come from references
 // or slices of at least the length that is read or written.
 impl Isa for Neon {
     type V = [int32x4_t; 4];
-    type Left = i8;
+    type Lhs = i8;
     const GROUP: usize = 4;
     const OFFSET: i32 = 0;
     const WIDE: bool = false;
 
     #[inline(always)]
-    fn left(v: i8) -> i8 {
+    fn lhs(v: i8) -> i8 {
         v
     }
 
@@ -134,12 +134,12 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn dot(self, acc: Self::V, left: Self::V, right: Self::V) -> Self::V {
-        quarters!(|acc, left, right| sdot(self, acc, left, right))
+    fn dot(self, acc: Self::V, lhs: Self::V, rhs: Self::V) -> Self::V {
+        quarters!(|acc, lhs, rhs| sdot(self, acc, lhs, rhs))
     }
 
     #[inline(always)]
-    fn push(self, words: Self::V, v: Self::V) -> Self::V {
+    fn push_rhs(self, words: Self::V, v: Self::V) -> Self::V {
         unsafe {
             quarters!(|words, v| {
                 let rest = vreinterpretq_s32_u32(vshrq_n_u32::<8>(vreinterpretq_u32_s32(words)));
@@ -149,8 +149,8 @@ impl Isa for Neon {
     }
 
     #[inline(always)]
-    fn push_left(self, words: Self::V, v: Self::V) -> Self::V {
-        self.push(words, v)
+    fn push_lhs(self, words: Self::V, v: Self::V) -> Self::V {
+        self.push_rhs(words, v)
     }
 
     #[inline(always)]

@@ -1,32 +1,33 @@
-//! Weights as right factors: in lines of words, kept up to date by the update.
+//! Packed weights: the RHS of products, in lines of words, kept up to date by each update.
 
 use super::isa::{Isa, LANES, Line, lines, ones};
-use super::product::Right;
+use super::product::Rhs;
 
-/// Weights laid out `[rows][channels]`, each with its row and its channel.
+/// Iterates over weights laid out `[rows][channels]`, each with its row and its channel.
 pub fn each<'w>(weights: &'w [i8], channels: &'w [u16]) -> impl Iterator<Item = (usize, usize, i8)> + 'w {
     let rows = weights.chunks_exact(channels.len().max(1)).enumerate();
     rows.flat_map(move |(at, row)| channels.iter().zip(row).map(move |(&i, &w)| (at, i as usize, w)))
 }
 
-/// A matrix of weights, cut into panels of sixteen columns; a panel has `rows` rows of `words` words, a line a word.
+/// A matrix of weights, cut into panels of sixteen columns; a panel has `rows` rows of `words` words, one line per
+/// word.
 #[derive(Clone, Debug)]
 pub struct Pack {
     lines: Vec<Line>,
     rows: usize,
     words: usize,
-    /// Logarithm of the weights in a word.
+    /// Binary logarithm of the number of weights per word.
     group: u32,
-    /// Sets of rows that are summed over together.
+    /// Sets of rows over which sums are taken.
     sets: Vec<Vec<usize>>,
-    /// The sum of the weights in each set and column, `[sets][panels]`.
+    /// The sum of the weights of each set and column, `[sets][panels]`.
     totals: Vec<Line>,
-    /// Whether a weight has changed since they were taken.
+    /// Whether a weight has changed since `totals` was computed.
     changed: bool,
 }
 
 impl Pack {
-    /// All zero: `columns` columns, `rows` rows of `values` weights each, `group` weights a word.
+    /// All zero, with `columns` columns, `rows` rows of `values` weights each, and `group` weights per word.
     pub fn new(columns: usize, rows: usize, values: usize, group: usize, sets: Vec<Vec<usize>>) -> Self {
         let (panels, words) = (lines(columns), values.div_ceil(group));
         Self {
@@ -40,19 +41,19 @@ impl Pack {
         }
     }
 
-    /// Lines of a panel, words of a row.
+    /// Number of words of a row.
     pub fn words(&self) -> usize {
         self.words
     }
 
-    /// The first line of a row in a panel.
+    /// The first line of `row` in a panel.
     pub fn line(&self, row: usize) -> usize {
         row * self.words
     }
 
-    /// All panels.
-    pub fn right(&self) -> Right<'_> {
-        Right { lines: &self.lines, panel: self.rows * self.words }
+    /// All panels, as the RHS of a product.
+    pub fn rhs(&self) -> Rhs<'_> {
+        Rhs { lines: &self.lines, panel: self.rows * self.words }
     }
 
     /// Sets one weight.
@@ -67,10 +68,10 @@ impl Pack {
         self.changed = true;
     }
 
-    /// What each column's sums begin at over each set of rows, `[sets][panels]`: `start` of the panel, less what `extra`
-    /// in every left factor adds.
+    /// The initial values of the sums over each set of rows, `[sets][panels]`: `start` of the panel, minus the
+    /// contribution of `extra` in every factor of the LHS.
     #[inline(always)]
-    pub fn begin<I: Isa>(&mut self, isa: I, extra: i32, start: impl Fn(usize) -> I::V, to: &mut [Line]) {
+    pub fn init<I: Isa>(&mut self, isa: I, extra: i32, start: impl Fn(usize) -> I::V, to: &mut [Line]) {
         let panels = self.totals.len() / self.sets.len();
         if self.changed {
             for (set, totals) in self.sets.iter().zip(self.totals.chunks_exact_mut(panels)) {
@@ -92,8 +93,8 @@ impl Pack {
         }
     }
 
-    /// Sets of rows, and columns of each in panels: as many lines as [`Pack::begin`] fills.
-    pub fn beginnings(&self) -> usize {
+    /// The number of lines that [`Pack::init`] writes, `sets * panels`.
+    pub fn init_len(&self) -> usize {
         self.totals.len()
     }
 }

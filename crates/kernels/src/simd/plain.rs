@@ -1,11 +1,11 @@
-//! The reference's loops over single elements, compiled for the processor at hand.
+//! Elementwise loops of the reference kernels, compiled for an instruction set.
 
 use super::unit::entry;
 use crate::reference;
 use tinytrain_spec::arith::Real31;
 use tinytrain_spec::params::*;
 
-/// A reference kernel as method of its first argument, the token going unused.
+/// A reference kernel as a method of its first argument; the token is not used.
 macro_rules! plain {
     ($($name:ident($first:ident: $first_ty:ty $(, $arg:ident: $ty:ty)* $(,)?) $(-> $ret:ty)?;)*) => {
         mod body {

@@ -1,4 +1,4 @@
-//! Which instructions run: found once, and entered with them switched on.
+//! The choice of instruction set: detected once, and enabled where a kernel is entered.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
@@ -8,7 +8,7 @@ use super::isa::Isa;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
 
-/// Families of kernels, by name.
+/// The implementations of the kernels, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernels {
     /// Plain loops, for any processor.
@@ -40,17 +40,18 @@ impl Kernels {
         Self::ALL.into_iter().find(|k| k.name() == name)
     }
 
-    /// Whether this processor has what they need.
+    /// Whether this processor has the instructions they need.
     pub fn available(self) -> bool {
         self == Self::Reference || self.unit().is_some()
     }
 
-    /// The fastest that this processor has.
+    /// The fastest that this processor can run.
     pub fn best() -> Self {
         Self::ALL.into_iter().rfind(|k| k.available()).unwrap_or(Self::Reference)
     }
 
-    /// Proof that they can run; none for the reference kernels, which need none, and where the processor lacks them.
+    /// Proof that they can run; none for the reference kernels, which need no proof, and if the processor lacks the
+    /// instructions.
     pub fn unit(self) -> Option<Unit> {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -64,7 +65,7 @@ impl Kernels {
     }
 }
 
-/// Proof that this processor has the instructions of a family.
+/// Proof that this processor has an instruction set.
 #[derive(Clone, Copy, Debug)]
 pub enum Unit {
     #[cfg(target_arch = "x86_64")]
@@ -79,7 +80,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Weights in a word.
+    /// Number of weights per word.
     pub fn group(self) -> usize {
         fn group<I: Isa>(_: I) -> usize {
             I::GROUP
@@ -95,8 +96,9 @@ impl Unit {
     }
 }
 
-/// Defines functions that run another one, the *method*, compiled for the family that their first argument proves. The
-/// method takes the family's token behind its own first argument; what it calls must be `#[inline(always)]` to share in the instructions.
+/// Defines functions that run another one, the *method*, compiled for the instruction set that their first argument
+/// proves. The method takes the token as its second argument; the functions it calls must be `#[inline(always)]` to be
+/// compiled with the same instructions.
 macro_rules! entry {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident($first:ident: $first_ty:ty $(, $arg:ident: $ty:ty)* $(,)?) $(-> $ret:ty)? = $method:path;)*) => {$(
         $(#[$meta])*
@@ -109,7 +111,7 @@ macro_rules! entry {
                     fn run(isa: $crate::simd::avx2::Avx2, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
                         $method($first, isa $(, $arg)*)
                     }
-                    // SAFETY: an `Avx2` exists only where the instructions have been found.
+                    // SAFETY: an `Avx2` exists only where the instructions have been detected.
                     unsafe { run(isa, $first $(, $arg)*) }
                 }
                 #[cfg(target_arch = "x86_64")]
@@ -118,7 +120,7 @@ macro_rules! entry {
                     fn run(isa: $crate::simd::avx512::Avx512, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
                         $method($first, isa $(, $arg)*)
                     }
-                    // SAFETY: an `Avx512` exists only where the instructions have been found.
+                    // SAFETY: an `Avx512` exists only where the instructions have been detected.
                     unsafe { run(isa, $first $(, $arg)*) }
                 }
                 #[cfg(target_arch = "aarch64")]
@@ -127,7 +129,7 @@ macro_rules! entry {
                     fn run(isa: $crate::simd::neon::Neon, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
                         $method($first, isa $(, $arg)*)
                     }
-                    // SAFETY: a `Neon` exists only where the instructions have been found.
+                    // SAFETY: a `Neon` exists only where the instructions have been detected.
                     unsafe { run(isa, $first $(, $arg)*) }
                 }
             }

@@ -6,7 +6,7 @@ use tinytrain_spec::random;
 
 use super::isa::{Isa, LANES, Line};
 
-/// The rate of each output channel, and what else an update needs.
+/// The rate of each output channel, and the other parameters of an update.
 pub struct Rates<'a> {
     rates: &'a [Option<Rate>],
     bits: u32,
@@ -14,7 +14,7 @@ pub struct Rates<'a> {
 }
 
 impl<'a> Rates<'a> {
-    /// Computes them; a channel whose `qas` is 0 has none.
+    /// Computes the rates; a channel whose `qas` is 0 has none.
     pub fn new(u: &Update, qas: &[u32], rates: &'a mut Vec<Option<Rate>>) -> Self {
         let bits = u.params.bits as u32;
         let rate = |&qas: &u32| (qas != 0).then(|| Rate::new(u.lr, Qas(qas).real(), u.params.exponent, u.k, bits));
@@ -30,13 +30,13 @@ impl<'a> Rates<'a> {
     }
 }
 
-/// Which lanes have another int8 value than before, a bit each, and the values.
+/// The lanes whose int8 value has changed, one bit each, and the new values.
 pub struct Change {
     pub lanes: u32,
     pub q: [i8; LANES],
 }
 
-/// Updates up to sixteen weights in a row that share a rate, the first of them number `first` of its tensor.
+/// Updates up to sixteen consecutive weights that share a rate; the first has index `first` in its tensor.
 #[inline(always)]
 pub fn step_line<I: Isa>(
     isa: I,
@@ -48,7 +48,8 @@ pub fn step_line<I: Isa>(
     q: &mut [i8],
     lo: &mut [u8],
 ) -> Change {
-    // Where no product's lower half matters, and no byte of residuals is shared with another line.
+    // The fast path requires that the lower half of products is irrelevant and that no byte of residuals is shared with
+    // another line.
     let quick = (33..=62).contains(&rate.s);
     let own = first..first + width;
     match (u.bits, quick) {
@@ -80,8 +81,8 @@ pub fn step_line<I: Isa>(
     }
 }
 
-/// [`Rate::delta`] and [`apply_weight`] for `33 <= rate.s <= 62`, where the upper half of the product is all that
-/// counts; returns the new residuals.
+/// [`Rate::delta`] and [`apply_weight`] for `33 <= rate.s <= 62`, where only the upper half of the product matters;
+/// returns the new residuals.
 #[inline(always)]
 fn step_quickly<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: I::V, q: &mut [i8]) -> (Change, I::V) {
     let limit = 127 << BITS;
@@ -100,7 +101,7 @@ fn step_quickly<I: Isa, const BITS: i32>(isa: I, rate: Rate, acc: I::V, lo: I::V
     (change, isa.sub(w, isa.shift_left(new, BITS)))
 }
 
-/// [`step_line`], whatever the rate.
+/// [`step_line`] for any rate.
 fn step_any(u: &Rates, rate: Rate, first: usize, acc: &[i32], q: &mut [i8], lo: &mut [u8]) -> Change {
     let mut change = Change { lanes: 0, q: [0; LANES] };
     for (i, &acc) in acc.iter().enumerate() {

@@ -7,7 +7,7 @@ use tinytrain_kernels::Scratch;
 use tinytrain_spec::random;
 
 thread_local! {
-    /// One scratch for all cases of a thread, so that what one leaves behind would disturb the next.
+    /// One scratch for all cases of a thread, so that any dependence on leftover content shows.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
@@ -15,13 +15,13 @@ pub fn with_scratch<T>(f: impl FnOnce(&mut Scratch) -> T) -> T {
     SCRATCH.with_borrow_mut(f)
 }
 
-/// `v` clamped to `lo..=hi`, and the bit of a mask: whether it lay inside, the bounds included.
+/// `v` clamped to `lo..=hi`, and the mask bit: whether it was inside, bounds included.
 pub fn clamp8(v: i64, lo: i32, hi: i32) -> (i8, bool) {
     let c = v.clamp(lo as i64, hi as i64);
     (c as i8, c == v)
 }
 
-/// A source of values; a case holds only its seed, so that shrinking works on shapes.
+/// A source of values; a case stores only its seed, so that shrinking reduces shapes.
 #[derive(Clone, Debug)]
 pub struct Source {
     key: u64,
@@ -47,7 +47,7 @@ impl Source {
         of[self.within(0, of.len() as i64 - 1) as usize]
     }
 
-    /// Anything, only bounds, or small values only: one manner for all of an array.
+    /// Values of one kind for a whole array: any, only bounds, or only small ones.
     pub fn int8s(&mut self, n: usize, lo: i64) -> Vec<i8> {
         let manner = self.within(0, 3);
         (0..n)
@@ -82,7 +82,7 @@ impl Source {
         self.pick(&[(-128, 127), (a.min(b), a.max(b))])
     }
 
-    /// A multiplier of whatever size, `[0, 2^31)`.
+    /// A multiplier of any size, `[0, 2^31)`.
     pub fn multiplier(&mut self) -> i32 {
         (self.bits() >> 33 >> self.within(0, 31)) as i32
     }
@@ -100,7 +100,7 @@ impl Source {
     }
 }
 
-/// Mask bit `n`, written out.
+/// Mask bit `n`, computed plainly.
 pub fn kept(mask: &Option<Vec<u8>>, n: usize) -> bool {
     mask.as_ref().is_none_or(|m| m[n / 8] & (1 << (n % 8)) != 0)
 }
@@ -119,7 +119,7 @@ pub fn axis(less: i32) -> impl Strategy<Value = [i32; 5]> {
     (1..10i32, 1..5i32, 1..4i32).prop_flat_map(move |(input, kernel, stride)| {
         let most = kernel - less;
         (0..=most, 0..=most).prop_map(move |(before, after)| {
-            // A kernel larger than what there is is cut down.
+            // A kernel that exceeds the padded input is reduced.
             let kernel = kernel.min(input + before + after);
             let (before, after) = (before.min(kernel - less), after.min(kernel - less));
             let kernel = kernel.min(input + before + after);

@@ -1,5 +1,5 @@
-//! Operators that look at the order of dimensions: TRANSPOSE and MEAN. The graph knows HWC only; models that came by way
-//! of PyTorch turn to NCHW for their mean. No byte is moved for that: the value remembers the file's order.
+//! Operators that depend on the order of dimensions: TRANSPOSE and MEAN. The graph is always HWC; models converted from
+//! PyTorch transpose to NCHW for their mean. No bytes are moved for that: the value records the file's order.
 
 use tinytrain_ir::{PoolSpec, Shape, TensorId};
 
@@ -10,7 +10,7 @@ use crate::error::{Fault, malformed, unsupported};
 const NATURAL: [usize; 4] = [0, 1, 2, 3];
 
 impl<'a> Lowering<'a> {
-    /// MEAN over rows, over columns, or both, in whatever order the file has them.
+    /// MEAN over rows, over columns, or both, in whatever order the file lists them.
     pub(super) fn mean(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
         let (x, dims) = self.ordered_input(site.op)?;
         let Some((axes, _)) = self.integers(site.op, 1, "axes")? else { return malformed("it has no axes") };
@@ -20,11 +20,13 @@ impl<'a> Lowering<'a> {
         if axes.iter().any(|&a| a < -(rank as i64) || a >= rank as i64) {
             return malformed(format!("its axes are {axes:?} for {rank} dimensions"));
         }
-        // An axis of one element may be left out or named; an axis that the file has dropped already has one.
+        // An axis with one element may be listed or not; an axis that the file has already dropped has one element.
         let over = |axis: usize| (0..rank).any(|k| order[k] == axis && reduced(k));
         let xs = self.builder.shape(x.id);
         if over(0) || over(3) || !(over(1) || over(2)) {
-            return unsupported(format!("MEAN over the axes {axes:?} of {dims:?}; over rows and columns is supported"));
+            return unsupported(format!(
+                "MEAN over the axes {axes:?} of {dims:?} is not supported; only over rows and columns"
+            ));
         }
         let kept: Vec<usize> = if self.file.tensors[site.y].dims.len() == rank {
             order.clone()
@@ -46,7 +48,7 @@ impl<'a> Lowering<'a> {
         self.reduced(site, y, kept, left)
     }
 
-    /// All that is in a row counts as channels: `[H, 1, W C]`.
+    /// Everything in a row counts as channels: `[H, 1, W C]`.
     fn mean_of_rows(&mut self, site: &Site<'a>, x: TensorId, kept: &[usize]) -> Result<Value, Fault> {
         let xs = self.builder.shape(x);
         let left = Shape::new(1, xs.w, xs.c);
@@ -57,14 +59,14 @@ impl<'a> Lowering<'a> {
         self.reduced(site, y, kept, left)
     }
 
-    /// As an average pooling: it rounds as MEAN does unless a mean lies halfway between two integers, which takes an
+    /// As an average pooling, which rounds like MEAN unless a mean lies halfway between two integers; that requires an
     /// even number of columns.
     fn mean_of_columns(&mut self, site: &Site<'a>, x: TensorId, kept: &[usize]) -> Result<Value, Fault> {
         let xs = self.builder.shape(x);
         self.keeps_quant(x, site)?;
         if xs.w.is_multiple_of(2) {
             return unsupported(format!(
-                "MEAN over {} columns alone, an even number, is not supported; over rows and columns at once is",
+                "MEAN over an even number of columns ({}) is supported only together with the rows",
                 xs.w
             ));
         }
@@ -76,18 +78,18 @@ impl<'a> Lowering<'a> {
         self.reduced(site, y, kept, left)
     }
 
-    /// The file's dimensions of the result must be those that are left, in the file's order.
+    /// Checks that the result's dimensions in the file are the remaining ones, in the file's order.
     fn check_kept(&self, site: &Site<'_>, kept: &[usize], left: Shape) -> Result<(), Fault> {
         let natural = [1, left.h, left.w, left.c];
         let declared = &self.file.tensors[site.y].dims;
         if declared.len() == kept.len() && kept.iter().zip(declared).all(|(&axis, &d)| natural[axis] == d as usize) {
             return Ok(());
         }
-        malformed(format!("its output is declared as {declared:?}, its parameters give {left}"))
+        malformed(format!("its output is declared as {declared:?}, but its parameters imply {left}"))
     }
 
-    /// What a MEAN has left: a tensor like any other, or, in another order than the graph's, a value that a second MEAN
-    /// may read.
+    /// The result of a MEAN: an ordinary tensor or, in an order other than the graph's, a value that a second MEAN may
+    /// read.
     fn reduced(&mut self, site: &Site<'a>, y: TensorId, kept: &[usize], left: Shape) -> Result<Value, Fault> {
         if in_order(kept, left) {
             return Ok(self.shaped(site, y, site.shape, Some(site.y))?.into());
@@ -95,7 +97,7 @@ impl<'a> Lowering<'a> {
         Ok(Value { id: self.shaped(site, y, left, None)?, order: Some(kept.to_vec()) })
     }
 
-    /// Dimensions in another order: a RESHAPE if no bytes move, else a note for the MEAN that follows.
+    /// Dimensions in another order: a RESHAPE if no bytes move, otherwise recorded for a MEAN that follows.
     pub(super) fn transpose(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
         let (x, dims) = self.ordered_input(site.op)?;
         self.keeps_quant(x.id, site)?;
@@ -125,7 +127,7 @@ fn natural(rank: usize) -> Vec<usize> {
     axes
 }
 
-/// Whether dimensions in this order have the bytes of the natural order: those of one element may stand anywhere.
+/// Whether this order of dimensions has the same bytes as the natural order: dimensions of one element may be anywhere.
 fn in_order(order: &[usize], s: Shape) -> bool {
     let natural = [1, s.h, s.w, s.c];
     order.iter().filter(|&&axis| natural[axis] != 1).is_sorted()

@@ -5,17 +5,17 @@ use tinytrain_program::TensorNumber;
 use crate::executor::live_in_bytes;
 use crate::{Control, ExecError, Executor, SampleSource, trainer};
 
-/// What the frozen steps in front of all training make of a set of samples, computed once. Serves every Program of the same model that changes nothing
-/// before it.
-pub struct Kept {
+/// The activation cache: the activations of a set of samples after the frozen steps that precede all training, computed once. It can be used by every
+/// Program of the same model that trains nothing in these steps.
+pub struct ActivationCache {
     steps: usize,
     tensors: Vec<TensorNumber>,
     bytes: usize,
     data: Vec<i8>,
 }
 
-impl Kept {
-    /// Runs the first `steps` steps over as many of the first samples as fit into `limit` bytes, on several threads. `None` if stopped.
+impl ActivationCache {
+    /// Runs the first `steps` steps for the first samples, as many as fit into `limit` bytes, on several threads. `None` if stopped.
     pub fn compute(
         executor: &Executor,
         steps: usize,
@@ -25,7 +25,7 @@ impl Kept {
         control: &Control,
     ) -> Result<Option<Self>, ExecError> {
         let program = executor.program().clone();
-        let live_in = program.live_in.get(steps).ok_or(ExecError::Usage("a prefix longer than what is frozen"))?;
+        let live_in = program.live_in.get(steps).ok_or(ExecError::Usage("not all of these steps are frozen"))?;
         let bytes = live_in_bytes(live_in);
         let count = samples.len().min(limit / bytes.max(1));
         control.start(count as u64);
@@ -34,14 +34,14 @@ impl Kept {
             Mutex::new(data.chunks_exact_mut(bytes.max(1)).enumerate().rev().collect());
         trainer::parallel(executor, threads, |executor| {
             let mut sample = vec![0i8; program.input.slot.bytes as usize];
-            let mut kept = Vec::with_capacity(bytes);
+            let mut activations = Vec::with_capacity(bytes);
             while !control.stopped() {
                 let next = places.lock().unwrap_or_else(|e| e.into_inner()).pop();
                 let Some((i, place)) = next else { break };
                 samples.read(i, &mut sample)?;
-                kept.clear();
-                executor.prefix(steps, &sample, &mut kept)?;
-                place.copy_from_slice(&kept);
+                activations.clear();
+                executor.prefix(steps, &sample, &mut activations)?;
+                place.copy_from_slice(&activations);
                 control.advance();
             }
             Ok(())
@@ -51,18 +51,18 @@ impl Kept {
         Ok((!control.stopped()).then_some(Self { steps, tensors, bytes, data }))
     }
 
-    /// Steps that need not be run again.
+    /// Number of steps that the cache makes unnecessary.
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// Whether a Program can start from here: it is of the same model and changes nothing before.
+    /// Whether a Program can start from the cached activations: it is of the same model and trains nothing in the steps before.
     pub fn fits(&self, executor: &Executor) -> bool {
         let live_in = executor.program().live_in.get(self.steps);
-        live_in.is_some_and(|f| f.iter().map(|(t, _)| t).eq(&self.tensors) && live_in_bytes(f) == self.bytes)
+        live_in.is_some_and(|l| l.iter().map(|(t, _)| t).eq(&self.tensors) && live_in_bytes(l) == self.bytes)
     }
 
-    /// What was kept of sample `i`.
+    /// The cached activations of sample `i`, if they fitted into the limit.
     pub fn sample(&self, i: usize) -> Option<&[i8]> {
         self.data.get(i * self.bytes..(i + 1) * self.bytes)
     }
