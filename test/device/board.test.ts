@@ -9,9 +9,10 @@ import { standInOf } from '#tinytrain/device/stand-in.js';
 import { prepareBoard, tableFiles } from '#tinytrain/device/tables.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
+import { patient } from '../helpers/progress.js';
 
-const onArm = has('make', 'arm-none-eabi-gcc') ? test : test.skip;
-const inQemu = has('make', 'arm-none-eabi-gcc', 'qemu-system-arm') ? test : test.skip;
+const onArm = has('make', 'arm-none-eabi-gcc') ? test.serial : test.serial.skip;
+const inQemu = has('make', 'arm-none-eabi-gcc', 'qemu-system-arm') ? test.serial : test.serial.skip;
 
 /** A shipped board's folder under another name, changed. */
 async function ownBoard(t: ExecutionContext, shipped: string, name: string, change: (toml: string) => string) {
@@ -91,7 +92,7 @@ test('a firmware holds its board and the emulated one of the same core, each wit
 });
 
 inQemu('a board of the user’s: its tables are made, a firmware for it is as planned and runs', async t => {
-  t.timeout(600_000);
+  patient(t);
   const folder = await ownBoard(t, standInOf('stm32f746').name, 'mine', toml =>
     toml.replaceAll('0x40_0000', '0x10_0000'),
   );
@@ -122,6 +123,7 @@ inQemu('a board of the user’s: its tables are made, a firmware for it is as pl
 });
 
 onArm('a board with a core that is not shipped brings its own table, and has no instructions', async t => {
+  patient(t);
   const folder = await ownBoard(t, standInOf('stm32f746').name, 'other', toml =>
     toml
       .replace('core = "cortex-m7"', 'core = "cortex-m7-hard"')
@@ -140,6 +142,7 @@ onArm('a board with a core that is not shipped brings its own table, and has no 
 });
 
 onArm('a board whose stack cannot be known is refused', async t => {
+  patient(t);
   const folder = await ownBoard(t, standInOf('stm32f746').name, 'pointers', toml => toml);
   const source = join(folder, 'board.c');
   const through = 'void (*tt_hook)(void);\nvoid tt_call(void);\nvoid tt_call(void)\n{\n    tt_hook();\n}\n';
