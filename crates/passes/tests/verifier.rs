@@ -214,7 +214,7 @@ fn an_op_has_too_few_or_too_many_tensors() {
         true
     });
     assert_eq!(outputs.len(), OPS.len());
-    each_node(|g, n| std::mem::take(&mut g.nodes[n].outputs) != []);
+    each_node(|g, n| !std::mem::take(&mut g.nodes[n].outputs).is_empty());
 }
 
 #[test]
