@@ -69,6 +69,16 @@ fn gradient(
             one.repeat(*repeat)
         }
         Op::GradSum => g().iter().zip(&grads[&inputs[1]]).map(|(a, b)| a + b).collect(),
+        Op::LookupGrad(l) => {
+            let unit = exp2i(-tinytrain_ir::Lookup::SLOPE_BITS);
+            // Activations are whole; between two, for tests that move them by less, slopes run straight.
+            let slope = |x: f64| {
+                let (at, part) = ((x + 128.0) as usize, (x + 128.0).fract());
+                let [low, high] = [at, (at + 1).min(255)].map(|i| f64::from(l.slope[i]));
+                (low + (high - low) * part) * unit
+            };
+            g().iter().zip(&values.activations[&inputs[1]]).map(|(g, &x)| g * slope(x)).collect()
+        }
         Op::AveragePoolGrad(p) => {
             let (g, mask) = (g(), mask());
             scatter(p, |window, to| {

@@ -43,6 +43,18 @@ impl Net<'_> {
                 Op::Requantize(p, r) => {
                     (x(0).iter().map(|a| (a - p.x_zero as f64) * r + p.y_zero as f64).collect(), p.lo, p.hi)
                 }
+                Op::Lookup(l) => {
+                    // Slopes run straight between two integers, so the function is their integral.
+                    let slope = |i: usize| f64::from(l.slope[i.min(255)]) * exp2i(-tinytrain_ir::Lookup::SLOPE_BITS);
+                    let value = |v: &f64| {
+                        let (at, part) = ((v + 128.0) as usize, (v + 128.0).fract());
+                        let whole = (0..at).map(|i| (slope(i) + slope(i + 1)) / 2.0).sum::<f64>();
+                        let rest = part * slope(at) + part * part / 2.0 * (slope(at + 1) - slope(at));
+                        f64::from(l.table[0]) + whole + rest
+                    };
+                    // The table has the bounds of int8 already; near them its slopes are next to nothing.
+                    (x(0).iter().map(value).collect(), i32::MIN, i32::MAX)
+                }
                 Op::Mean(p, r) => {
                     let c = p.c as usize;
                     let mut y = vec![p.y_zero as f64; c];

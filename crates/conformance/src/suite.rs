@@ -207,6 +207,7 @@ pub fn suite() -> Vec<Case> {
         cases.extend(pools(&mut r));
         cases.push(mean(&mut r));
         cases.push(softmax_int8(&mut r));
+        cases.extend(lookup(&mut r));
         cases.push(copy_box(&mut r));
         cases.push(fill(&mut r));
         cases.extend(head(&mut r, i));
@@ -561,6 +562,20 @@ fn softmax_int8(r: &mut Random) -> Case {
     let (x, mut y) = (r.bytes((rows * n) as usize), vec![0; (rows * n) as usize]);
     reference::softmax(&p, &x, &mut y);
     Case::new(Call::Softmax(Softmax { p, x: input(&x), y: output(&y) }))
+}
+
+fn lookup(r: &mut Random) -> [Case; 2] {
+    let n = r.int(1, 300);
+    let s = if r.one_in(4) { r.of(&[-40, 0, 1, 31, 32, 33, 62, 63, 90]) } else { r.int(12, 34) };
+    let p = LookupParams { n, s };
+    let (x, g, table) = (r.bytes(n as usize), r.bytes(n as usize), r.bytes(256));
+    let slope: Vec<i32> = (0..256).map(|_| (r.bits() as i32) >> r.int(0, 24)).collect();
+    let (mut y, mut gx) = (x.clone(), g.clone());
+    reference::lookup(&p, &table, &mut y);
+    let forward = Case::new(Call::Lookup(Lookup { p, x: input(&x), table: input(&table), y: output(&y) }));
+    let count = reference::lookup_grad(&p, &x, &slope, &mut gx);
+    let call = LookupGrad { p, g: input(&g), x: input(&x), slope: input(&slope), gx: output(&gx) };
+    [forward, Case::new(Call::LookupGrad(call)).count(count)]
 }
 
 fn copy_box(r: &mut Random) -> Case {

@@ -446,6 +446,20 @@ fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Co
             let v = k.views(memory);
             reference::softmax(&k.p, v.x, v.y);
         }
+        Call::Lookup(k) => {
+            let v = k.views(memory);
+            if let Some(x) = v.x {
+                v.y.copy_from_slice(x);
+            }
+            k!(lookup(&k.p, v.table, v.y));
+        }
+        Call::LookupGrad(k) => {
+            let v = k.views(memory);
+            if let Some(g) = v.g {
+                v.gx.copy_from_slice(g);
+            }
+            return k!(lookup_grad(&k.p, v.x, v.slope, v.gx));
+        }
         Call::CopyBox(k) => {
             let v = k.views(memory);
             return reference::copy_box(&k.p, v.src, v.dst);

@@ -441,3 +441,36 @@ fn the_caller_may_state_the_normalisation_but_not_the_size() {
         assert_eq!(import("a.tflite", &n.bytes(), &bad).unwrap_err().code(), "MODEL_OPTIONS");
     }
 }
+
+#[test]
+fn logistic_becomes_a_table_of_its_values() {
+    let mut n = Net::new(&[1, 16, 16, 3]);
+    let (w, b) = (n.weights(&[8, 3, 3, 3], &[0.01; 8], 0), n.bias(&[0; 8]));
+    let y = n.activation(&[1, 16, 16, 8], 0.1, -20);
+    n.op(op::CONV_2D, &[0, w, b], &[y], conv(SAME, 1, 0));
+    let l = n.activation(&[1, 16, 16, 8], 1.0 / 256.0, -128);
+    n.op(op::LOGISTIC, &[y], &[l], None);
+    let (w, b) = (n.weights(&[8, 3, 3, 8], &[0.01; 8], 0), n.bias(&[0; 8]));
+    let z = n.activation(&[1, 8, 8, 8], 0.5, 10);
+    n.op(op::CONV_2D, &[l, w, b], &[z], conv(SAME, 2, 0));
+    let m = n.activation(&[1, 8, 8, 8], 1.0 / 256.0, -128);
+    n.op(op::LOGISTIC, &[z], &[m], None);
+    let p = n.activation(&[1, 1, 1, 8], 1.0 / 256.0, -128);
+    n.op(op::AVERAGE_POOL_2D, &[m], &[p], pool(VALID, [8, 8], 1));
+    let graph = open(&n).unwrap().graph;
+    let tables: Vec<_> =
+        graph.nodes.iter().filter_map(|n| if let Op::Lookup(l) = &n.op { Some(l) } else { None }).collect();
+    assert_eq!(tables.len(), 2);
+    for (l, (scale, zero)) in tables.iter().zip([(0.1f64, -20), (0.5, 10)]) {
+        for q in -128..=127i32 {
+            let real = 1.0 / (1.0 + (-f64::from(q - zero) * f64::from(scale as f32)).exp());
+            let at = (q + 128) as usize;
+            assert!((f64::from(l.table[at]) - (real * 256.0 - 128.0).min(127.0)).abs() <= 0.51, "{q}");
+            let slope = real * (1.0 - real) * f64::from(scale as f32) * 256.0;
+            assert!((f64::from(l.slope[at]) / 1_048_576.0 - slope).abs() < 1e-5, "{q}");
+        }
+    }
+    if let Some(p) = std::env::var_os("LOGISTIC_FILE") {
+        std::fs::write(p, n.bytes()).unwrap();
+    }
+}

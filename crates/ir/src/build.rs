@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tinytrain_spec::arith::{BIAS_LIMIT, DEAD_SCALE, Requant, round_half_up};
+use tinytrain_spec::arith::{BIAS_LIMIT, DEAD_SCALE, Requant, exp2i, round_half_up};
 use tinytrain_spec::params::*;
-use tinytrain_spec::softmax::LogitScale;
+use tinytrain_spec::softmax::{LogitScale, U_MAX, exp2_neg};
 
-use crate::{Graph, IrError, Kind, Layer, LayerId, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training};
+use crate::{Graph, IrError, Kind, Layer, LayerId, Lookup, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training};
 
 /// The window over rows and columns of a convolution or a pooling op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -350,6 +350,35 @@ impl GraphBuilder {
             return Err(self.unsupported(format!("RESHAPE of {xs} to {shape}")));
         }
         self.push(Op::Reshape, vec![x], shape, q)
+    }
+
+    /// LOGISTIC: `1 / (1 + e^-x)`. Computed with the integer exponential of the head, so that every machine makes the same tables.
+    pub fn logistic(&mut self, x: TensorId, y: Quant) -> Result<TensorId, IrError> {
+        self.check_quant(y)?;
+        let (xs, xq) = (self.shape(x), self.quant(x));
+        // exp2_neg takes Q6.26 and yields Q1.31.
+        let power = |v: f64| {
+            let u = round_half_up(v * std::f64::consts::LOG2_E * 67_108_864.0).min(f64::from(U_MAX));
+            f64::from(exp2_neg(u as u32)) / 2_147_483_648.0
+        };
+        let value = |x: f64| {
+            let e = power(x.abs());
+            if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+        };
+        let at = |i: usize| f64::from(i as i32 - 128 - xq.zero) * xq.scale;
+        let unit = exp2i(Lookup::SLOPE_BITS) * xq.scale / y.scale;
+        if unit / 4.0 >= f64::from(i32::MAX) {
+            return Err(self.unsupported(format!("LOGISTIC from scale {} into {}", xq.scale, y.scale)));
+        }
+        let table = std::array::from_fn(|i| {
+            let v = round_half_up(value(at(i)) / y.scale) + f64::from(y.zero);
+            v.clamp(-128.0, 127.0) as i8
+        });
+        let slope = std::array::from_fn(|i| {
+            let v = value(at(i));
+            round_half_up(v * (1.0 - v) * unit) as i32
+        });
+        self.push(Op::Lookup(Arc::new(Lookup { name: "LOGISTIC", table, slope })), vec![x], xs, y)
     }
 
     /// SOFTMAX over the channels of each pixel; `y` must follow LiteRT's int8 convention (scale 1/256, zero point -128).

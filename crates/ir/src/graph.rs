@@ -204,6 +204,22 @@ pub struct Head {
     pub seed: u64,
 }
 
+/// A function of int8 values by its tables, both indexed by the value + 128.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lookup {
+    /// The function's name in the model's format, for people.
+    pub name: &'static str,
+    /// Its values.
+    pub table: [i8; 256],
+    /// Its slopes in integer units, as multiples of `2^-SLOPE_BITS`.
+    pub slope: [i32; 256],
+}
+
+impl Lookup {
+    /// Fraction bits of a slope.
+    pub const SLOPE_BITS: i32 = 20;
+}
+
 /// An operation. Each variant lists the inputs and outputs of its node; `mask?` is an optional second output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -231,7 +247,10 @@ pub enum Op {
     /// `[x] -> [y]`, the same bytes.
     Reshape,
     /// `[x] -> [y]`, only as the last op.
+    /// `[x] -> [y]`, last op only.
     Softmax(SoftmaxParams),
+    /// `[x] -> [y]`, each value for itself.
+    Lookup(Arc<Lookup>),
 
     /// `[features] -> [error]`: logits, softmax, loss and error. The parameters are in the graph's [`Head`].
     Head,
@@ -273,6 +292,8 @@ pub enum Op {
         /// Where the box starts.
         at: [usize; 3],
     },
+    /// `[g, x] -> [gx]`
+    LookupGrad(Arc<Lookup>),
     /// `[g] -> [gx]`, the same bytes.
     GradReshape,
 }
@@ -291,6 +312,7 @@ impl Op {
             Self::Concat(_) => "concat",
             Self::Reshape => "reshape",
             Self::Softmax(_) => "softmax",
+            Self::Lookup(_) => "lookup",
             Self::Head => "head",
             Self::HeadInputGrad => "head_input_grad",
             Self::HeadUpdate => "head_update",
@@ -307,6 +329,7 @@ impl Op {
             Self::AveragePoolGrad(_) => "average_pool_grad",
             Self::MaxPoolGrad(_) => "max_pool_grad",
             Self::GradCrop { .. } => "grad_crop",
+            Self::LookupGrad(_) => "lookup_grad",
             Self::GradReshape => "grad_reshape",
         }
     }
@@ -325,6 +348,7 @@ impl Op {
                 | Self::Concat(_)
                 | Self::Reshape
                 | Self::Softmax(_)
+                | Self::Lookup(_)
                 | Self::Head
         )
     }

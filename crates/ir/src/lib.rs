@@ -16,5 +16,7 @@ mod verify;
 
 pub use build::{ConvSpec, GraphBuilder, PoolSpec};
 pub use error::IrError;
-pub use graph::{Graph, Head, Kind, Layer, LayerId, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training, Wrt};
+pub use graph::{
+    Graph, Head, Kind, Layer, LayerId, Lookup, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training, Wrt,
+};
 pub use scheme::{Scheme, Share};

@@ -55,7 +55,7 @@ fn signature(op: &Op) -> Signature {
     match op {
         Op::Conv(_) | Op::AveragePool(_) | Op::MaxPool(_) | Op::Mean(..) | Op::Requantize(..) => forward(&[Activation]),
         Op::Add(..) => forward(&[Activation, Activation]),
-        Op::Pad { .. } | Op::Reshape | Op::Softmax(_) => plain(&[Activation], &[Activation]),
+        Op::Pad { .. } | Op::Reshape | Op::Softmax(_) | Op::Lookup(_) => plain(&[Activation], &[Activation]),
         Op::Concat(_) => Signature { variadic: true, ..plain(&[Activation], &[Activation]) },
         Op::Head => plain(&[Activation], &[Error]),
         Op::HeadInputGrad => plain(&[Error], &[Gradient]),
@@ -69,6 +69,7 @@ fn signature(op: &Op) -> Signature {
         Op::ConvBiasStep(_) => plain(&[Accumulators], &[]),
         Op::GradScale { .. } | Op::AveragePoolGrad(_) => plain(&[Gradient, Mask], &[Gradient]),
         Op::GradSum => plain(&[Gradient, Gradient], &[Gradient]),
+        Op::LookupGrad(_) => plain(&[Gradient, Activation], &[Gradient]),
         Op::MaxPoolGrad(_) => plain(&[Gradient, Mask, Activation], &[Gradient]),
         Op::GradCrop { .. } | Op::GradReshape => plain(&[Gradient], &[Gradient]),
     }
@@ -182,7 +183,7 @@ impl Graph {
                 equal(x(0), x(1))?;
                 equal(x(0), y())
             }
-            Op::Requantize(..) | Op::Softmax(_) => equal(x(0), y()),
+            Op::Requantize(..) | Op::Softmax(_) | Op::Lookup(_) => equal(x(0), y()),
             Op::AveragePool(p) | Op::MaxPool(p) => {
                 equal(x(0), sizes(p.in_h, p.in_w, p.c))?;
                 equal(y(), sizes(p.out_h, p.out_w, p.c))
@@ -208,6 +209,10 @@ impl Graph {
                 equal(x(0), x(1))?;
                 equal(x(0), y())?;
                 equal(y(), self.layer(*l).output())
+            }
+            Op::LookupGrad(_) => {
+                equal(x(0), x(1))?;
+                equal(x(0), y())
             }
             Op::ConvInputGrad(l) => equal(y(), self.layer(*l).input()),
             Op::ConvWeightGrad(l) => self.check_sums(y(), self.layer(*l).updated_weights()),

@@ -149,6 +149,14 @@ typedef struct {
     int32_t s; /* Right shift. */
 } tt_softmax_params;
 
+/* A function of single values, by a table: `y[n] = table[x[n] + 128]`. LOGISTIC is one. Gradient: `gx[n] =
+ * sat8(scale_grad(g[n], slope[x[n] + 128], s))`, the slopes being `dy/dx` in integer units as multiples of `2^-f`,
+ * `s` the `f` bits and the shift from the exponent of `g` to that of `gx`. */
+typedef struct {
+    int32_t n; /* Elements. */
+    int32_t s; /* Gradient only: right shift; negative shifts to the left. */
+} tt_lookup_params;
+
 /* Copies a box of bytes: `dst[dst_offset + i * dst_row + j * dst_col + l] = src[src_offset + i * src_row + j *
  * src_col + l]` for `i < h`, `j < w`, `l < c`. PAD and CONCATENATION are made of it (PAD fills its output first),
  * and so are their gradients, for which the copied value is `sat8(round(v * 2^-shift))` (forward: `shift` 0). */
@@ -309,6 +317,13 @@ void tt_mean(const tt_mean_params *p, const int8_t *x, int8_t *y, uint8_t *mask)
 
 /* SOFTMAX of int8 values: see `SoftmaxParams`. `x` and `y` are `[rows][n]`. */
 void tt_softmax(const tt_softmax_params *p, const int8_t *x, int8_t *y);
+
+/* A function of single values: see `LookupParams`. In place (y == x). */
+void tt_lookup(const tt_lookup_params *p, const int8_t *x, const int8_t *table, int8_t *y);
+
+/* Input gradient of a function of single values: see `LookupParams`. `x` is the function's input. In place (gx ==
+ * g). */
+uint32_t tt_lookup_grad(const tt_lookup_params *p, const int8_t *g, const int8_t *x, const int32_t *slope, int8_t *gx);
 
 /* Copies a box of bytes, forward or as a gradient: see `CopyParams`. Returns 0 for shift 0. */
 uint32_t tt_copy_box(const tt_copy_params *p, const int8_t *src, int8_t *dst);

@@ -313,3 +313,22 @@ proptest! {
         prop_assert_eq!(b, new_b);
     }
 }
+
+#[test]
+fn a_function_by_its_table() {
+    for n in [1, 7, 64, 300] {
+        // Every value of int8, and products beyond its bounds.
+        let bytes = |factor: usize, n: usize| (0..n).map(|i| (i * factor) as i8).collect::<Vec<_>>();
+        let (x, g, table) = (bytes(37, n), bytes(101, n), bytes(59, 256));
+        let slope: Vec<i32> = (0..256).map(|i| (i - 128) << 12).collect();
+        let p = LookupParams { n: n as i32, s: 18 };
+        let at = |v: i8| (i32::from(v) + 128) as usize;
+        let mut y = x.clone();
+        reference::lookup(&p, &table, &mut y);
+        assert_eq!(y, x.iter().map(|&v| table[at(v)]).collect::<Vec<_>>());
+        let mut gx = g.clone();
+        let count = reference::lookup_grad(&p, &x, &slope, &mut gx);
+        let wanted = saturated(g.iter().zip(&x).map(|(&g, &x)| scale_grad(g, slope[at(x)], p.s)));
+        assert_eq!((gx, count), wanted);
+    }
+}

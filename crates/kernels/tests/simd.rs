@@ -325,6 +325,26 @@ fn single_elements() {
             let mut acc = a.clone();
             (simd::sum(u, &mut acc, &b), acc)
         });
+        let p = LookupParams { n: n as i32, s: s.within(-3, 40) as i32 };
+        let table = s.activations(256);
+        let slope: Vec<i32> = (0..256).map(|_| s.multiplier() >> s.within(0, 20)).collect();
+        let looked_up = |of: &dyn Fn(&mut [i8]) -> u32| {
+            let mut buf = a.clone();
+            (of(&mut buf), buf)
+        };
+        let forward = |buf: &mut [i8]| {
+            reference::lookup(&p, &table, buf);
+            0
+        };
+        same("lookup", &|| looked_up(&forward), &|u| {
+            looked_up(&|buf| {
+                simd::lookup(u, &p, &table, buf);
+                0
+            })
+        });
+        same("lookup_grad", &|| looked_up(&|buf| reference::lookup_grad(&p, &b, &slope, buf)), &|u| {
+            looked_up(&|buf| simd::lookup_grad(u, &p, &b, &slope, buf))
+        });
         grad_scale(s);
         pools(s);
         head(s);

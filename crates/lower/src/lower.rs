@@ -1,5 +1,5 @@
 use tinytrain_ir::{Graph, Kind, LayerId, Op, TensorId};
-use tinytrain_program::Program;
+use tinytrain_program::{Data, Program};
 use tinytrain_spec::kernels::*;
 use tinytrain_spec::params::*;
 
@@ -91,6 +91,23 @@ impl Lowering<'_> {
             Op::Softmax(p) => {
                 let y = self.blocks.define(y());
                 self.blocks.step(n, Call::Softmax(Softmax { p, x: read(0), y }));
+            }
+            Op::Lookup(ref l) => {
+                let table =
+                    Draft::Ready(self.storage.constant(format!("lookup{n}_values"), Data::I8(l.table.to_vec())));
+                let out = self.blocks.in_place(n, &[x(0)], y());
+                let p = LookupParams { n: self.len(y()), s: 0 };
+                self.blocks.step(n, Call::Lookup(Lookup { p, x: read(0), table, y: out }));
+            }
+            Op::LookupGrad(ref l) => {
+                let slope =
+                    Draft::Ready(self.storage.constant(format!("lookup{n}_slopes"), Data::I32(l.slope.to_vec())));
+                let p = LookupParams {
+                    n: self.len(y()),
+                    s: tinytrain_ir::Lookup::SLOPE_BITS + self.exponent_shift(x(0), y())?,
+                };
+                let gx = self.blocks.in_place(n, &[x(0)], y());
+                self.blocks.step(n, Call::LookupGrad(LookupGrad { p, g: read(0), x: read(1), slope, gx }));
             }
             Op::Pad { top, left } => self.pad(n, top, left),
             Op::Concat(axis) => self.concat(n, axis),

@@ -43,7 +43,8 @@ pub struct HeadOperands {
 }
 
 impl Storage {
-    fn constant(&mut self, name: String, data: Data) -> Operand {
+    /// A constant.
+    pub fn constant(&mut self, name: String, data: Data) -> Operand {
         self.consts.push(Const { name, data });
         Operand::Constant(self.consts.len() - 1)
     }

@@ -58,6 +58,7 @@ impl Differentiator {
                 let mask = self.mask(n);
                 self.contribute(Op::GradScale { ratio: *ratio, repeat: 1 }, &[g, mask], x);
             }
+            Op::Lookup(l) => self.contribute(Op::LookupGrad(l.clone()), &[g, x], x),
             Op::Pad { top, left } => self.contribute(Op::GradCrop { at: [*top, *left, 0] }, &[g], x),
             Op::Concat(axis) => self.concat(*axis, g, &node.inputs),
             Op::Reshape => self.contribute(Op::GradReshape, &[g], x),

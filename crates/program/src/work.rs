@@ -106,6 +106,8 @@ impl Step {
             Call::MaxPoolGrad(c) => (vec![], [0, inputs_of(&c.p), window(&c.p) * c.p.kh * c.p.kw]),
             Call::Mean(c) => (vec![masked(&c.mask)], [c.p.pixels * c.p.c, c.p.c, 0]),
             Call::Softmax(c) => (vec![], [0, c.p.rows * c.p.n, 0]),
+            Call::Lookup(c) => (vec![], [0, c.p.n, 0]),
+            Call::LookupGrad(c) => (vec![], [0, c.p.n, 0]),
             Call::CopyBox(c) => {
                 let p = &c.p;
                 (vec![SHIFTS[usize::from(p.shift != 0)]], [p.h * p.w, p.h * p.w * p.c, 0])

@@ -266,6 +266,19 @@ params! {
 }
 
 params! {
+    /// A function of single values, by a table: `y[n] = table[x[n] + 128]`. LOGISTIC is one.
+    ///
+    /// Gradient: `gx[n] = sat8(scale_grad(g[n], slope[x[n] + 128], s))`, the slopes being `dy/dx` in integer units as multiples of `2^-f`, `s` the
+    /// `f` bits and the shift from the exponent of `g` to that of `gx`.
+    LookupParams "tt_lookup_params" as Struct {
+        /// Elements.
+        n,
+        /// Gradient only: right shift; negative shifts to the left.
+        s,
+    }
+}
+
+params! {
     /// The trainable head, forward: `L[c] = bias[c] + sum over f of (x[f] - x_zero) * w[c][f]` in int64 (`w` int16 Q2.13, `bias` int32 at scale `s_x 2^-13`), then
     /// `softmax::softmax`, or `softmax::head_error` when a label is given. The logit array (int64 a class, scratch) holds the probabilities in Q0.31 afterwards.
     ///

@@ -71,6 +71,7 @@ pub fn network(seed: u64) -> Graph {
     let sum = b.add(a, p, q, (-128, 127)).unwrap();
     let q = s.quant();
     let r = b.requantize(sum, q, (-100, 110)).unwrap();
+    let r = b.logistic(r, Quant { scale: 1.0 / 256.0, zero: -128 }).unwrap();
     let window = PoolSpec::same(b.shape(r), [3, 3], [2, 2]);
     let m = b.pool(r, window, true, (-128, 127)).unwrap();
     let window = PoolSpec::same(b.shape(r), [2, 3], [2, 2]);

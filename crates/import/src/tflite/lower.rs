@@ -21,6 +21,7 @@ pub(crate) const SUPPORTED: &[&str] = &[
     "DEPTHWISE_CONV_2D",
     "DEQUANTIZE",
     "FULLY_CONNECTED",
+    "LOGISTIC",
     "MAX_POOL_2D",
     "MEAN",
     "PAD",
@@ -228,6 +229,10 @@ impl<'a> Lowering<'a> {
             "RELU6" => self.clamp(&site, fused::RELU6)?,
             "RELU_N1_TO_1" => self.clamp(&site, fused::RELU_N1_TO_1)?,
             "QUANTIZE" => self.clamp(&site, fused::NONE)?,
+            "LOGISTIC" => {
+                let x = self.input(site.op, 0)?;
+                self.builder.logistic(x, site.quant)?
+            }
             "SOFTMAX" => self.softmax(&site)?,
             _ => return Err(Fault::Operator),
         };

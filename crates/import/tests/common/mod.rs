@@ -41,6 +41,7 @@ pub mod op {
     pub const DEPTHWISE_CONV_2D: i32 = 4;
     pub const DEQUANTIZE: i32 = 6;
     pub const FULLY_CONNECTED: i32 = 9;
+    pub const LOGISTIC: i32 = 14;
     pub const MAX_POOL_2D: i32 = 17;
     pub const RELU: i32 = 19;
     pub const RELU_N1_TO_1: i32 = 20;

@@ -3,8 +3,8 @@
 use super::BLOCK;
 use super::finish::Output;
 use super::mask::MaskWriter;
-use tinytrain_spec::arith::{Requant, round_shift, sat8};
-use tinytrain_spec::params::{AddParams, CopyParams, FillParams, RequantizeParams, SoftmaxParams};
+use tinytrain_spec::arith::{Requant, round_shift, sat8, scale_grad};
+use tinytrain_spec::params::{AddParams, CopyParams, FillParams, LookupParams, RequantizeParams, SoftmaxParams};
 use tinytrain_spec::softmax::{LogitScale, exp2_neg};
 
 /// Residual sum. `a`, `b` and `y` have `n` elements.
@@ -98,6 +98,24 @@ fn copy_run(shift: i32, src: &[i8], dst: &mut [i8]) -> u32 {
         let v = round_shift(v as i64, shift);
         *d = sat8(v);
         saturated += (*d as i64 != v) as u32;
+    }
+    saturated
+}
+
+/// A function of single values by its table.
+pub fn lookup(p: &LookupParams, table: &[i8], buf: &mut [i8]) {
+    let table: &[i8; 256] = table.try_into().expect("a table of 256 values");
+    buf[..p.n as usize].iter_mut().for_each(|v| *v = table[(*v as u8 ^ 0x80) as usize]);
+}
+
+/// Its input gradient, over `g` in `buf`.
+pub fn lookup_grad(p: &LookupParams, x: &[i8], slope: &[i32], buf: &mut [i8]) -> u32 {
+    let slope: &[i32; 256] = slope.try_into().expect("a table of 256 slopes");
+    let mut saturated = 0;
+    for (g, &x) in buf[..p.n as usize].iter_mut().zip(x) {
+        let v = scale_grad(*g, slope[(x as u8 ^ 0x80) as usize], p.s);
+        *g = sat8(v);
+        saturated += (i64::from(*g) != v) as u32;
     }
     saturated
 }

@@ -19,7 +19,7 @@ mod update;
 pub(crate) use conv::weight_order;
 pub use conv::{conv, conv_input_grad, conv_weight_grad, conv_weight_step};
 pub use depthwise::{depthwise, depthwise_input_grad, depthwise_weight_grad, depthwise_weight_step};
-pub use elementwise::{add, copy_box, fill, requantize, softmax};
+pub use elementwise::{add, copy_box, fill, lookup, lookup_grad, requantize, softmax};
 pub(crate) use geometry::Axis;
 pub use grad::{grad_repeat, grad_scale, sum};
 pub use head::{head_input_grad, head_logits, head_update};

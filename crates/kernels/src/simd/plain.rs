@@ -35,6 +35,8 @@ plain! {
     mean(p: &MeanParams, x: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
     grad_repeat(p: &GradScaleParams, mask: Option<&[u8]>, g: &[i8], gx: &mut [i8]) -> u32;
     sum(acc: &mut [i8], other: &[i8]) -> u32;
+    lookup(p: &LookupParams, table: &[i8], buf: &mut [i8]);
+    lookup_grad(p: &LookupParams, x: &[i8], slope: &[i32], buf: &mut [i8]) -> u32;
     head_logits(p: &HeadParams, x: &[i8], w: &[i16], b: &[i32], logits: &mut [i64]);
     head_input_grad(p: &HeadParams, w: &[i16], e: &[i16], gx: &mut [i8]) -> u32;
     head_update(

@@ -150,6 +150,9 @@ impl<A> Call<A> {
                 let scale = LogitScale { cap: p.cap.max(0) as u64, pre: 0, m: p.m as u32, s: p.s };
                 all(&[(volume(&[p.rows, p.n]), "a size"), (p.m >= 0 && logit_scale(&scale), "the scale")])
             }
+            Self::Lookup(Lookup { p, .. }) | Self::LookupGrad(LookupGrad { p, .. }) => {
+                all(&[(volume(&[p.n]), "a size"), (shift(p.s), "a shift")])
+            }
             Self::CopyBox(c) => {
                 let p = &c.p;
                 let places = [p.src_offset, p.src_row, p.src_col, p.dst_offset, p.dst_row, p.dst_col];
@@ -181,7 +184,10 @@ impl<A> Call<A> {
     }
 }
 
-use super::{AveragePool, AveragePoolGrad, HeadError, HeadInputGrad, HeadLogits, MaxPool, MaxPoolGrad, SoftmaxScores};
+use super::{
+    AveragePool, AveragePoolGrad, HeadError, HeadInputGrad, HeadLogits, Lookup, LookupGrad, MaxPool, MaxPoolGrad,
+    SoftmaxScores,
+};
 
 impl Kernel {
     /// The kernel of this name.

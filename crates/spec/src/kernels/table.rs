@@ -122,6 +122,19 @@ kernels! {
         x: read i8 = i64::from(p.rows) * i64::from(p.n),
         y: write i8 = i64::from(p.rows) * i64::from(p.n),
     }
+    /// A function of single values: see `LookupParams`.
+    Lookup "tt_lookup" as k (p: LookupParams) -> nothing {
+        x: read i8 [in_place y] = p.n,
+        table: constant i8 = 256,
+        y: write i8 = p.n,
+    }
+    /// Input gradient of a function of single values: see `LookupParams`. `x` is the function's input.
+    LookupGrad "tt_lookup_grad" as k (p: LookupParams) -> saturated {
+        g: read i8 [in_place gx] = p.n,
+        x: read i8 = p.n,
+        slope: constant i32 = 256,
+        gx: write i8 = p.n,
+    }
     /// Copies a box of bytes, forward or as a gradient: see `CopyParams`. Returns 0 for shift 0.
     CopyBox "tt_copy_box" as k (p: CopyParams) -> saturated {
         src: read i8 [at_least] = p.reach(p.src_offset, p.src_row, p.src_col),
