@@ -6,7 +6,7 @@ import test from 'ava';
 import { command, tinytrain } from '../helpers/cli.js';
 import { images, temporary } from '../helpers/folder.js';
 
-const quick = ['--data', 'images', '--budget', '100k', '--visits', '4', '--proof-visits', '6', '--seeds', '2'];
+const quick = ['--data', 'images', '--budget', '100k', '--trial-steps', '4', '--proof-steps', '6', '--seeds', '2'];
 
 async function set(folder: string): Promise<void> {
   await images(join(folder, 'images'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
