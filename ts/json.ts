@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { messageOf, type TinytrainError } from './errors.js';
 
 /** Creates the error for an invalid text; `why` says what is wrong with it. */
-export type Refusal = (why: string, cause?: unknown) => TinytrainError;
+export type ErrorOf = (why: string, cause?: unknown) => TinytrainError;
 
 /** Non-negative integers that are exact in JavaScript. */
 export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -16,23 +16,23 @@ function whereOf(issue: v.BaseIssue<unknown>): string {
 }
 
 /** A value from outside, checked against its schema. */
-export function checked<T>(value: unknown, schema: v.GenericSchema<unknown, T>, refuse: Refusal): T {
+export function checked<T>(value: unknown, schema: v.GenericSchema<unknown, T>, errorOf: ErrorOf): T {
   const found = v.safeParse(schema, value, { abortEarly: true });
   if (found.success) return found.output;
   const [issue] = found.issues;
-  throw refuse(`${whereOf(issue)} is ${issue.received === 'undefined' ? 'missing' : 'invalid'}`, issue);
+  throw errorOf(`${whereOf(issue)} is ${issue.received === 'undefined' ? 'missing' : 'invalid'}`, issue);
 }
 
 /** Parses a JSON text. Every text that was read from disk passes through here or through `parsed`. */
-export function jsonOf(text: string, refuse: Refusal): unknown {
+export function jsonOf(text: string, errorOf: ErrorOf): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw refuse(`not JSON: ${messageOf(error)}`, error);
+    throw errorOf(`not JSON: ${messageOf(error)}`, error);
   }
 }
 
 /** Parses a JSON text and checks it against its schema. */
-export function parsed<T>(text: string, schema: v.GenericSchema<unknown, T>, refuse: Refusal): T {
-  return checked(jsonOf(text, refuse), schema, refuse);
+export function parsed<T>(text: string, schema: v.GenericSchema<unknown, T>, errorOf: ErrorOf): T {
+  return checked(jsonOf(text, errorOf), schema, errorOf);
 }

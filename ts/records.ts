@@ -58,14 +58,14 @@ function checkVersion<T>(made: v.InferOutput<typeof layout>, place: string, kind
 /** Reads a record from its JSON text. `place` names the file in messages. Throws if the record is damaged, was modified, or has another format. */
 export function opened<T>(text: string, place: string, kind: RecordKind<T>): Stored<T> {
   const { name, code, schema } = kind;
-  const refuse = (why: string, cause?: unknown) =>
+  const errorOf = (why: string, cause?: unknown) =>
     new TinytrainError(code, `${place}: not a valid ${name}: ${why}`, { path: place }, cause);
-  const found = jsonOf(text, refuse);
+  const found = jsonOf(text, errorOf);
   const made = v.safeParse(layout, found);
   if (made.success) checkVersion(made.output, place, kind);
-  const { sha256: hash, ...fields } = checked(found, seal, refuse);
-  if (hashOf(fields) !== hash) throw refuse('it was changed after tinytrain wrote it');
-  return { content: checked(fields, schema, refuse), tinytrain: fields.tinytrain, sha256: hash };
+  const { sha256: hash, ...fields } = checked(found, seal, errorOf);
+  if (hashOf(fields) !== hash) throw errorOf('it was changed after tinytrain wrote it');
+  return { content: checked(fields, schema, errorOf), tinytrain: fields.tinytrain, sha256: hash };
 }
 
 /** The record in a file; undefined if the file does not exist. */

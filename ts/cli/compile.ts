@@ -35,14 +35,14 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       });
       return;
     }
-    const kept = files.size - written.length;
+    const unchanged = files.size - written.length;
     print(
       `model    ${model.description.name}, ${data.classes.length} classes`,
       `scheme   ${program.scheme}, ${program.residualBits} residual bits`,
       '',
       memoryTable(memory, args),
       '',
-      `wrote ${args.out}: ${thousands(written.length)} files${kept > 0 ? `; ${kept} in app/ left unchanged` : ''}`,
+      `wrote ${args.out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
       `next: npx tinytrain run ${args.out}    or: make -C ${args.out}`,
     );
   } finally {

@@ -176,9 +176,9 @@ export class RunFolder {
   /** @internal */
   async save({ checkpoint, ...rest }: RunState): Promise<void> {
     const { state, steps, saturated } = checkpoint;
-    const kept = { state: Buffer.from(state).toString('base64'), steps, saturated: Array.from(saturated) };
+    const stored = { state: Buffer.from(state).toString('base64'), steps, saturated: Array.from(saturated) };
     const { sha256 } = await this.#stored();
-    await writeRecord(this.#file(files.state), stateKind, { run: sha256, checkpoint: kept, ...rest });
+    await writeRecord(this.#file(files.state), stateKind, { run: sha256, checkpoint: stored, ...rest });
   }
 
   /** @internal */
