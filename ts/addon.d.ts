@@ -368,3 +368,6 @@ export interface TrialResult {
   /** SHA-256 over all trainable state, in hexadecimal. */
   checksum: string
 }
+
+/** All kinds of work that a complete table of costs has; the last is what belongs to no step. */
+export declare function workKinds(): Array<string>

@@ -16,8 +16,6 @@ import { build, requireTool } from './toolchain.js';
 
 /** Number of training steps that are counted; the instructions of a step hardly depend on its sample. */
 export const calibrationSteps = 2;
-/** The part of a training step that does not belong to the Program's steps. */
-const REST = 'rest of a step';
 
 /** A step of a Program, and its instructions. */
 export interface MeasuredStep extends Work {
@@ -123,7 +121,8 @@ export async function measureSteps(
         label: program.record.steps[i]?.label ?? '',
         instructions: mean(one => one.steps[i] ?? 0),
       }));
-      return [...steps, { kind: REST, terms: [1, 0, 0, 0], label: REST, instructions: mean(({ rest }) => rest) }];
+      const rest = native().workKinds().at(-1) ?? '';
+      return [...steps, { kind: rest, terms: [1, 0, 0, 0], label: rest, instructions: mean(one => one.rest) }];
     } finally {
       await connection.close();
     }

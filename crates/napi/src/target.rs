@@ -134,3 +134,9 @@ pub fn check_costs(text: String) -> Result<()> {
 pub fn built_in_costs(target: String) -> Result<String> {
     Ok(json!(named(&target)?.shipped_costs()).to_string())
 }
+
+/// All kinds of work that a complete table of costs has; the last is what belongs to no step.
+#[napi]
+pub fn work_kinds() -> Vec<String> {
+    tinytrain_program::kinds()
+}
