@@ -92,7 +92,7 @@ test('what a search cannot do is said, with what the least is', async t => {
     [['--budget', '256k', '--residual-bits', '3'], 2, /residual-bits/],
     [['--budget', '256k', '--data', 'one'], 1, /only one class, cat/],
     [['--budget', '256k', '--flash', '10k'], 1, /10,240 B of flash is below the smallest scheme/],
-    [['--budget', '256k', '--max-instructions', '1M'], 1, /1,000,000 instructions is below .* takes [\d,]+ a step/],
+    [['--budget', '256k', '--max-instructions', '1M'], 1, /1,000,000 instructions is below .* takes [\d,]+ per step/],
     [['--budget', '256k', '--max-instructions', 'few'], 2, /--max-instructions few: expected instructions/],
     [['--budget', '256k', '--costs', 'nowhere.json'], 1, /nowhere.json: cannot be read: it does not exist/],
     [['--budget', '256k', '--target', 'nucleo'], 1, /there is no board 'nucleo'/],

@@ -149,7 +149,7 @@ test('a limit on instructions holds for everything that is tried; it is part of 
     instanceOf: TinytrainError,
   });
   t.is(error.code, 'BUDGET_TOO_SMALL');
-  t.regex(error.message, /training the head alone takes [\d,]+ a step/);
+  t.regex(error.message, /training the head alone takes [\d,]+ per step/);
   t.true(Number(error.details['least']) > 12_000_000);
   const other = search(model, data, { ...limited, costs, out, resume: true });
   const differs = await t.throwsAsync(finished(other), { instanceOf: TinytrainError });

@@ -97,7 +97,7 @@ test('layouts that cannot be meant are refused, each by name', async t => {
       'DATA_LAYOUT',
       /class c is not among the classes of train/,
     ],
-    [{ 'train/a': 1, 'train/b': 1 }, 'DATA_LAYOUT', /train\/ stands alone/],
+    [{ 'train/a': 1, 'train/b': 1 }, 'DATA_LAYOUT', /there is only train\//],
     [{ 'test/a': 1, 'test/b': 1 }, 'DATA_LAYOUT', /there is test\/ but no train\//],
     [{ 'train/a': 1, 'train/b': 1, 'val/a': 1, 'validation/b': 1 }, 'DATA_LAYOUT', /both the validation split/],
     [{ a: 1, 'b/inner': 1 }, 'DATA_LAYOUT', /b: the class folder contains another folder, inner/],
