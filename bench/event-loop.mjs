@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { defaultImages, loadImages, loadModel, search } from '../dist/index.js';
 
 const cpu = () => Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e6;
-const [visits, path, folder] = process.argv.slice(2);
-const steps = visits === undefined ? {} : { visits: Number(visits), proofVisits: Number(visits) };
+const [count, path, folder] = process.argv.slice(2);
+const steps = count === undefined ? {} : { trialSteps: Number(count), proofSteps: Number(count) };
 
 const model = await loadModel(path);
 const data = folder === undefined ? await defaultImages(model.input) : await loadImages(folder, model.input);

@@ -57,7 +57,7 @@ const keys = list.flatMap(({ candidate }) =>
     scheme: textOf(candidate),
     residualBits: 4,
     seed: plan.seed + 100 + s,
-    visits: plan.proofVisits,
+    steps: plan.proofSteps,
     on: 'validation',
   })),
 );

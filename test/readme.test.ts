@@ -36,7 +36,7 @@ test('every command of the README does what it says', async t => {
       continue;
     }
     // What is searched for in minutes is here searched for in seconds.
-    if (args[0] === 'search') args.push('--visits', '60', '--proof-visits', '120', '--seeds', '1');
+    if (args[0] === 'search') args.push('--trial-steps', '60', '--proof-steps', '120', '--seeds', '1');
     const { code, stdout, stderr } = await tinytrain(args, folder);
     t.is(code, 0, `${line}\n${stderr}`);
     t.not(stdout, '');

@@ -53,7 +53,7 @@ test('what was cut short, changed, left out or written in another format is refu
     ['{"format":2}', /a note of format 2; this version of tinytrain reads format 3/],
     ['{"format":4,"text":7}', /a note of format 4; this version of tinytrain reads format 3/],
     // Whole, but not what a note is.
-    [JSON.stringify(sealed(kind, { ...note, lines: ['1'] } as unknown as Note)), /lines\.0 is not what it should be/],
+    [JSON.stringify(sealed(kind, { ...note, lines: ['1'] } as unknown as Note)), /lines\.0 is invalid/],
     [JSON.stringify(sealed(kind, { text: 'a' } as unknown as Note)), /lines is missing/],
   ];
   for (const [text, message] of cases) {

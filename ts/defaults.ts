@@ -1,11 +1,11 @@
-/** The highest learning rate of a run where none is given. */
+/** Default peak learning rate. */
 export const defaultRate = 1.6e-3;
 
-/** Residual bits of a trained weight where none are given. */
+/** Default number of residual bits per trained weight. */
 export const defaultResidualBits = 4;
 
-/** Residual bits that a trained weight may have. */
+/** Supported numbers of residual bits per trained weight. */
 export const allResidualBits: readonly number[] = [0, 2, 4, 8];
 
-/** Most bytes of activations that are cached where no limit is given, however much memory is free. */
+/** Default limit on the activation cache in bytes, however much memory is free. */
 export const mostCacheBytes: number = 2 ** 32;

@@ -1,14 +1,14 @@
-/** Facts about an error for a program to read. `help` holds lines for a person: what would mend it. */
+/** Machine-readable details of an error. `help` contains lines for people that tell how to proceed. */
 export interface ErrorDetails {
   readonly help?: readonly string[];
   readonly [fact: string]: unknown;
 }
 
-/** Every error that the package raises on purpose: `code` is stable, `message` one sentence that says what and where. */
+/** Every error that the package raises deliberately: `code` is stable, and `message` is one sentence that says what is wrong and where. */
 export class TinytrainError extends Error {
-  /** Stable, in capitals, such as `IMAGE_CORRUPT`. */
+  /** Stable code in capitals, such as `IMAGE_CORRUPT`. */
   readonly code: string;
-  /** Facts: paths, indices, sizes. */
+  /** Details such as paths, indices and sizes. */
   readonly details: ErrorDetails;
 
   constructor(code: string, message: string, details: ErrorDetails = {}, cause?: unknown) {
@@ -19,18 +19,18 @@ export class TinytrainError extends Error {
   }
 }
 
-/** The text of anything that was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The system's code of a failed file operation, such as `ENOENT`. */
+/** The system's code for a failed file operation, such as `ENOENT`. */
 export function systemCode(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : undefined;
 }
 
-/** What a failed file operation means, in words. */
+/** The reason for a failed file operation, in words. */
 export function fileError(error: unknown, path: string, doing: string): TinytrainError {
   const reasons: Record<string, string> = {
     ENOENT: 'it does not exist',
@@ -46,7 +46,7 @@ export function fileError(error: unknown, path: string, doing: string): Tinytrai
   return new TinytrainError('FILE_ERROR', `${path}: ${doing}: ${reason}`, { path, system: code }, error);
 }
 
-/** The error of an operation that an `AbortSignal` stopped. */
+/** The error of an operation that was stopped by an `AbortSignal`. */
 export function aborted(what: string): TinytrainError {
   return new TinytrainError('ABORTED', `${what} was stopped`);
 }

@@ -3,7 +3,7 @@ import { constants, promises as fs } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileError, systemCode } from './errors.js';
 
-/** Makes a folder and those above it. Node's own recursive `mkdir` never returns where a folder above can hold none, as in `/proc`. */
+/** Creates a folder and its parents. Node's own recursive `mkdir` never returns if a parent cannot contain folders, as in `/proc`. */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await fs.mkdir(path);
@@ -18,7 +18,7 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Refuses a folder that could not be made or written to, without making it. */
+/** Throws if a folder could not be created or written to, without creating it. */
 export async function checkWritable(path: string): Promise<void> {
   let folder = path;
   for (;;) {
@@ -34,7 +34,7 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** The text of a file; undefined where there is none. */
+/** The text of a file; undefined if the file does not exist. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await fs.readFile(path, 'utf8');
@@ -44,7 +44,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes a file so that it is there whole or not at all, whenever the process may die. */
+/** Writes a file atomically: it exists completely or not at all, whenever the process may die. */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
   try {

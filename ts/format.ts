@@ -8,13 +8,13 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-/** A time that a person reads. */
+/** A duration for people to read. */
 export function duration(seconds: number): string {
   if (seconds < 90) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
-/** Columns under each other; numbers are set to the right. */
+/** A table with aligned columns; numbers are right-aligned. */
 export function table(rows: readonly (readonly (string | number)[])[], indent = '  '): string {
   const cells = rows.map(row => row.map(cell => (typeof cell === 'number' ? thousands(cell) : cell)));
   const width = (column: number) => Math.max(0, ...cells.map(row => row[column]?.length ?? 0));

@@ -8,6 +8,7 @@ export type { DataOrigin, DrawnOrigin, FolderOrigin } from './data/origin.js';
 export type { Progress, WorkOptions } from './data/pool.js';
 export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
+export type { Connection } from './device/connection.js';
 export {
   type Counters,
   Device,
@@ -27,7 +28,6 @@ export {
   openFirmware,
   writeFirmware,
 } from './device/firmware.js';
-export type { Line } from './device/line.js';
 export type { Linked } from './device/linked.js';
 export { type QemuOptions, startQemu } from './device/qemu.js';
 export {
@@ -37,7 +37,7 @@ export {
   type RunProgress,
   runFirmware,
 } from './device/run.js';
-export { SerialLine } from './device/serial.js';
+export { SerialConnection } from './device/serial.js';
 export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
 export type { InputFacts, ModelInput } from './model/input.js';
@@ -94,10 +94,10 @@ export type {
   BiasContribution,
   BitsContribution,
   Comparison,
-  Contestant,
   Contributions,
   Criterion,
   Estimate,
+  Finalist,
   FrontPoint,
   Gain,
   LayerContribution,

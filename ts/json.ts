@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import { messageOf, type TinytrainError } from './errors.js';
 
-/** How a text that is not what it should be is refused: `why` says what is wrong with it. */
-export type Refusal = (why: string, cause?: unknown) => TinytrainError;
+/** Creates the error for an invalid text; `why` says what is wrong with it. */
+export type ErrorOf = (why: string, cause?: unknown) => TinytrainError;
 
-/** Whole numbers from 0 on, exact in JavaScript. */
+/** Non-negative integers that are exact in JavaScript. */
 export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** SHA-256 in hexadecimal. */
@@ -15,24 +15,24 @@ function whereOf(issue: v.BaseIssue<unknown>): string {
   return place === null ? 'its content' : place;
 }
 
-/** A value that came from outside, checked against its schema. */
-export function checked<T>(value: unknown, schema: v.GenericSchema<unknown, T>, refuse: Refusal): T {
+/** A value from outside, checked against its schema. */
+export function checked<T>(value: unknown, schema: v.GenericSchema<unknown, T>, errorOf: ErrorOf): T {
   const found = v.safeParse(schema, value, { abortEarly: true });
   if (found.success) return found.output;
   const [issue] = found.issues;
-  throw refuse(`${whereOf(issue)} is ${issue.received === 'undefined' ? 'missing' : 'not what it should be'}`, issue);
+  throw errorOf(`${whereOf(issue)} is ${issue.received === 'undefined' ? 'missing' : 'invalid'}`, issue);
 }
 
-/** The value that a JSON text stands for. Every text that was read from a disk passes through here or `parsed`. */
-export function jsonOf(text: string, refuse: Refusal): unknown {
+/** Parses a JSON text. Every text that was read from disk passes through here or through `parsed`. */
+export function jsonOf(text: string, errorOf: ErrorOf): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw refuse(`not JSON: ${messageOf(error)}`, error);
+    throw errorOf(`not JSON: ${messageOf(error)}`, error);
   }
 }
 
-/** A JSON text, checked against its schema. */
-export function parsed<T>(text: string, schema: v.GenericSchema<unknown, T>, refuse: Refusal): T {
-  return checked(jsonOf(text, refuse), schema, refuse);
+/** Parses a JSON text and checks it against its schema. */
+export function parsed<T>(text: string, schema: v.GenericSchema<unknown, T>, errorOf: ErrorOf): T {
+  return checked(jsonOf(text, errorOf), schema, errorOf);
 }

@@ -23,7 +23,7 @@ export type {
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 
-/** What a file of this kind is called on this platform, without the C library's name. */
+/** The beginning of the addon's file name on this platform, without the name of the C library. */
 const prefix = `tinytrain.${process.platform}-${process.arch}`;
 
 let addon: typeof Addon | undefined;
@@ -32,7 +32,7 @@ function candidates(): string[] {
   return readdirSync(folder).filter(name => name.startsWith(prefix) && name.endsWith('.node'));
 }
 
-/** The native side. Loaded at the first call, so that `doctor` and `--help` work without it. */
+/** The addon. Loaded by the first call, so that `doctor` and `--help` work without it. */
 export function native(): typeof Addon {
   if (addon) return addon;
   const require = createRequire(import.meta.url);
@@ -53,21 +53,21 @@ export function native(): typeof Addon {
   });
 }
 
-/** The path of the addon file that is loaded, or would be. */
+/** The path of the addon file that is, or would be, loaded. */
 export function addonPath(): string | undefined {
   return candidates()
     .map(name => folder + name)
     .at(0);
 }
 
-/** Errors of the native side come as one JSON text; anything else is passed on as it is. */
+/** Errors of the addon arrive as one JSON text; anything else is passed on unchanged. */
 export function translated(error: unknown, place?: string): unknown {
   if (!(error instanceof Error) || error instanceof TinytrainError) return error;
   try {
     const { code, message, details } = recordOf<{ code: string; message: string; details: ErrorDetails }>(
       error.message,
     );
-    // Which kernels run is no matter of the file at hand.
+    // The choice of kernels has nothing to do with the file.
     const placed = place === undefined || code === 'KERNELS_UNAVAILABLE' ? message : `${place}: ${message}`;
     return new TinytrainError(code, placed, details, error);
   } catch {
@@ -75,7 +75,7 @@ export function translated(error: unknown, place?: string): unknown {
   }
 }
 
-/** Calls into the native side. `place` stands before the message of an error. */
+/** Calls into the addon. `place` is prepended to the message of an error. */
 export function call<T>(work: () => T, place?: string): T {
   try {
     return work();
@@ -84,12 +84,12 @@ export function call<T>(work: () => T, place?: string): T {
   }
 }
 
-/** A record that the native side hands over as JSON text. It is made by the same version of this package, so its type is taken at its word. */
+/** A record that the addon passes as JSON text. It comes from the same version of this package, so its type need not be checked. */
 export function recordOf<T>(text: string): T {
   return JSON.parse(text) as T;
 }
 
-/** Awaits the native side. */
+/** Awaits a promise of the addon. */
 export async function wait<T>(work: () => Promise<T>, place?: string): Promise<T> {
   try {
     return await work();
@@ -98,18 +98,18 @@ export async function wait<T>(work: () => Promise<T>, place?: string): Promise<T
   }
 }
 
-/** How often a watcher is told of progress. */
+/** Interval of progress reports, in milliseconds. */
 const TICK_MS = 100;
 
-/** What a watched piece of native work takes. */
+/** Options of a long native operation. */
 export interface Watch {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
 }
 
 /**
- * Runs long native work with a control of its own: an aborted signal stops it before its next step, and progress is read from a counter on a timer,
- * so that no JavaScript is ever called from inside.
+ * Runs a long native operation with its own control: an aborted signal stops it before its next step, and a timer reads its progress from a counter,
+ * so that native code never calls JavaScript.
  */
 export async function watched<T>(
   work: (control: Addon.Control) => Promise<T>,

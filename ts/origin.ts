@@ -13,32 +13,32 @@ import { programFile, readProgram } from './program/file.js';
 import type { MemoryLimits } from './program/memory.js';
 import type { Program } from './program/program.js';
 
-/** Which samples something was made with. */
+/** The identity of a data set. */
 export interface SamplesOrigin {
-  /** For people: where they come from and how they were split. */
+  /** Their source and split, for people to read. */
   readonly source: string;
   readonly classes: readonly string[];
-  /** Changes when anything about the samples does. */
+  /** Changes whenever the samples change in any way. */
   readonly hash: string;
   /** How to read them again; null for samples that did not come from a source of this package. */
   readonly origin: DataOrigin | null;
 }
 
-/** Which Program lies beside the record, in `program.ttp`. */
+/** The identity of the Program stored beside the record, in `program.ttp`. */
 export interface ProgramOrigin {
-  /** SHA-256 over everything that decides its bits. */
+  /** SHA-256 over everything that determines its results. */
   readonly hash: string;
-  /** The scheme in its long form. */
+  /** The scheme in canonical form. */
   readonly scheme: string;
   readonly residualBits: number;
   readonly seed: number;
-  /** What it was made to fit into. */
+  /** The limits that it satisfies. */
   readonly limits: MemoryLimits;
 }
 
 /**
- * What a run, a search or a firmware was made from: the one record that all of them keep, and from which all of them are opened again. The model is named
- * so that people know it; only a search needs its file, to compile further schemes.
+ * The origin of a run, a search or a firmware: the record that all of them store, and from which all of them are reopened. The model is named for people
+ * to read; only a search needs its file, to compile further schemes.
  */
 export interface Origin {
   readonly model: ModelOrigin;
@@ -50,7 +50,7 @@ const numbers = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.minLength(1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const size = v.pipe(count, v.minValue(1));
 
-/** The check of an origin that was read from a file. */
+/** Schema of an origin that was read from a file. */
 export const originSchema: v.GenericSchema<unknown, Origin> = v.object({
   model: v.object({ name: v.string(), path: v.string(), hash: sha256, format: v.string() }),
   input: v.object({
@@ -68,7 +68,7 @@ export const originSchema: v.GenericSchema<unknown, Origin> = v.object({
   }),
 });
 
-/** The check of the name of a Program that was read from a file. */
+/** Schema of the identity of a Program that was read from a file. */
 export const programOrigin: v.GenericSchema<unknown, ProgramOrigin> = v.object({
   hash: sha256,
   scheme: v.string(),
@@ -77,13 +77,13 @@ export const programOrigin: v.GenericSchema<unknown, ProgramOrigin> = v.object({
   limits: v.object({ budget: v.optional(count), flash: v.optional(count), target: v.optional(v.string()) }),
 });
 
-/** What is made from a model (or from a Program of one) and samples. */
+/** The origin of something made from a model (or one of its Programs) and samples. */
 export function originOf(made: Pick<Program, 'input'> & { readonly model: ModelOrigin }, data: SampleSet): Origin {
   const { source, classes, hash, origin = null } = data;
   return { model: made.model, input: factsOf(made.input), data: { source, classes, hash, origin } };
 }
 
-/** The name of a Program. A board that is a folder is named so that it is found from anywhere. */
+/** The identity of a Program. A board given as a folder is named by its absolute path. */
 export function programOriginOf({ hash, scheme, residualBits, seed, limits }: Program): ProgramOrigin {
   const { target, ...bytes } = limits;
   if (target === undefined) return { hash, scheme, residualBits, seed, limits };
@@ -91,7 +91,7 @@ export function programOriginOf({ hash, scheme, residualBits, seed, limits }: Pr
   return { hash, scheme, residualBits, seed, limits: { ...bytes, target: place } };
 }
 
-/** The Program of a folder. Throws what `readProgram` throws. */
+/** Reads the Program of a folder. Throws the errors of `readProgram`. */
 export function reopenProgram(folder: string, origin: Origin, { hash, limits }: ProgramOrigin): Promise<Program> {
   const path = join(folder, programFile);
   const { model, input, data } = origin;
@@ -99,11 +99,12 @@ export function reopenProgram(folder: string, origin: Origin, { hash, limits }: 
 }
 
 /**
- * The source of the samples, called what it was called. Throws `DATA_UNKNOWN` for samples that a program made, and what opening the source throws.
+ * Reopens the source of the samples under its original name. Throws `DATA_UNKNOWN` for samples that were created by a program, and the errors of
+ * opening the source.
  */
 export async function reopenSource({ data }: Origin, place: string): Promise<SampleSource> {
   if (!data.origin) {
-    const why = `${place}: its samples (${data.source}) came from a program`;
+    const why = `${place}: its samples (${data.source}) were created by a program`;
     throw new TinytrainError('DATA_UNKNOWN', why, { path: place });
   }
   const source = await openSource(data.origin, data.hash);
@@ -111,18 +112,18 @@ export async function reopenSource({ data }: Origin, place: string): Promise<Sam
   return { ...source, name, read: async (...how) => ({ ...(await source.read(...how)), source: name }) };
 }
 
-/** The samples, read again from where they came from. Throws what `reopenSource` and reading throw. */
+/** Reads the samples again from their source. Throws the errors of `reopenSource` and of reading. */
 export async function reopenSamples(origin: Origin, place: string, options: ReadOptions = {}): Promise<SampleSet> {
   return (await reopenSource(origin, place)).read(inputOf(origin.input, place), options);
 }
 
-/** The model, from its file. Throws `MODEL_DIFFERS` if that is another one by now. */
+/** Loads the model from its file. Throws `MODEL_DIFFERS` if the file has changed. */
 export async function reopenModel({ model, input }: Origin, place: string): Promise<Model> {
   const [height, width] = input.shape;
   const { mean, std } = input;
   const found = await loadModel(model.path, { input: { height, width }, normalisation: { mean, std } });
   if (found.hash === model.hash) return found;
-  throw new TinytrainError('MODEL_DIFFERS', `${model.path}: not the model that ${place} was begun with`, {
+  throw new TinytrainError('MODEL_DIFFERS', `${model.path}: not the model with which ${place} was started`, {
     path: model.path,
     found: found.hash,
     expected: model.hash,

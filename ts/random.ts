@@ -1,8 +1,8 @@
-/** A small seeded generator in 32-bit integer arithmetic: the same numbers everywhere. */
+/** A small seeded generator in 32-bit integer arithmetic: it yields the same numbers everywhere. */
 export class Random {
   private state: number;
 
-  /** The generator for one tuple of integers, such as (seed, split, class, index). */
+  /** Creates the generator for a tuple of integers, such as (seed, split, class, index). */
   constructor(...keys: readonly number[]) {
     this.state = keys.reduce((hash, key) => mix((hash ^ Math.imul(key + 1, 0x85ebca6b)) | 0), 0x9e3779b9 | 0);
   }
@@ -18,7 +18,7 @@ export class Random {
     return lo + (hi - lo) * (this.bits() / 0x100000000);
   }
 
-  /** A whole number from lo to hi, both included. */
+  /** An integer from lo to hi, inclusive. */
   whole(lo: number, hi: number): number {
     return lo + (this.bits() % (hi - lo + 1));
   }
@@ -33,7 +33,7 @@ export class Random {
     return item;
   }
 
-  /** About normal, mean 0, deviation 1: the sum of the four bytes of one draw. */
+  /** Approximately normal with mean 0 and standard deviation 1: the sum of the four bytes of one draw. */
   normal(): number {
     const b = this.bits();
     return ((b & 255) + ((b >>> 8) & 255) + ((b >>> 16) & 255) + (b >>> 24) - 510) / 147.8;

@@ -5,29 +5,29 @@ import { readIfThere, replaceFile } from './files.js';
 import { checked, jsonOf, sha256 } from './json.js';
 import { version } from './version.js';
 
-/** A kind of record that is kept on disk. */
+/** A kind of record that is stored on disk. */
 export interface RecordKind<T> {
-  /** Such as `record of a training run`. */
+  /** Name of the kind, such as `record of a training run`. */
   readonly name: string;
-  /** Number of its layout: counted up whenever an older version could not read it. */
+  /** Version of its layout: incremented whenever an older version could not read it. */
   readonly format: number;
-  /** Code of the error for one that is damaged or of another format. */
+  /** Error code for a record that is damaged or has another format. */
   readonly code: string;
   readonly schema: v.GenericSchema<unknown, T>;
-  /** The error for a record that another version of tinytrain wrote, where only the same version can go on with it. */
+  /** The error for a record that another version of tinytrain wrote, if only the same version can continue from it. */
   readonly otherVersion?: ((place: string, made: string) => TinytrainError) | undefined;
 }
 
-/** A record as it was read. */
+/** A record as read from disk. */
 export interface Stored<T> {
   readonly content: T;
   /** The version of tinytrain that wrote it. */
   readonly tinytrain: string;
-  /** SHA-256 over everything else that the file says. */
+  /** SHA-256 over the rest of the file's content. */
   readonly sha256: string;
 }
 
-/** What any version of a record says first. */
+/** The first fields of a record in any version. */
 const layout = v.looseObject({ format: v.number(), tinytrain: v.optional(v.string()) });
 const seal = v.looseObject({ format: v.unknown(), tinytrain: v.string(), sha256 });
 
@@ -35,13 +35,13 @@ function hashOf(fields: unknown): string {
   return createHash('sha256').update(JSON.stringify(fields)).digest('hex');
 }
 
-/** A record as the fields of a JSON file: its content, and a hash by which a later change shows. */
+/** A record as the fields of a JSON file: its content, and a hash that reveals later changes. */
 export function sealed<T extends object>({ format }: RecordKind<T>, content: T): T & { readonly sha256: string } {
   const fields = { format, tinytrain: version, ...content };
   return { ...fields, sha256: hashOf(fields) };
 }
 
-/** Refuses what another version wrote, before it is called damaged. */
+/** Throws for a record written by another version, before it is reported as damaged. */
 function checkVersion<T>(made: v.InferOutput<typeof layout>, place: string, kind: RecordKind<T>): void {
   const { name, format, code, otherVersion } = kind;
   if (otherVersion && made.tinytrain !== undefined && made.tinytrain !== version) {
@@ -55,26 +55,26 @@ function checkVersion<T>(made: v.InferOutput<typeof layout>, place: string, kind
   );
 }
 
-/** A record from its JSON text. `place` says where that was. Refused if it is damaged, was changed by hand, or has another format. */
+/** Reads a record from its JSON text. `place` names the file in messages. Throws if the record is damaged, was modified, or has another format. */
 export function opened<T>(text: string, place: string, kind: RecordKind<T>): Stored<T> {
   const { name, code, schema } = kind;
-  const refuse = (why: string, cause?: unknown) =>
+  const errorOf = (why: string, cause?: unknown) =>
     new TinytrainError(code, `${place}: not a valid ${name}: ${why}`, { path: place }, cause);
-  const found = jsonOf(text, refuse);
+  const found = jsonOf(text, errorOf);
   const made = v.safeParse(layout, found);
   if (made.success) checkVersion(made.output, place, kind);
-  const { sha256: hash, ...fields } = checked(found, seal, refuse);
-  if (hashOf(fields) !== hash) throw refuse('it was changed after tinytrain wrote it');
-  return { content: checked(fields, schema, refuse), tinytrain: fields.tinytrain, sha256: hash };
+  const { sha256: hash, ...fields } = checked(found, seal, errorOf);
+  if (hashOf(fields) !== hash) throw errorOf('it was changed after tinytrain wrote it');
+  return { content: checked(fields, schema, errorOf), tinytrain: fields.tinytrain, sha256: hash };
 }
 
-/** The record in a file; undefined where there is no file. */
+/** The record in a file; undefined if the file does not exist. */
 export async function readRecord<T>(path: string, kind: RecordKind<T>): Promise<Stored<T> | undefined> {
   const text = await readIfThere(path);
   return text === undefined ? undefined : opened(text, path, kind);
 }
 
-/** Writes a record into a file, whole or not at all; returns its SHA-256. */
+/** Writes a record to a file atomically; returns its SHA-256. */
 export async function writeRecord<T extends object>(path: string, kind: RecordKind<T>, content: T): Promise<string> {
   const record = sealed(kind, content);
   await replaceFile(path, `${JSON.stringify(record, null, 2)}\n`);

@@ -6,7 +6,7 @@ import test from 'ava';
 import { command, tinytrain } from '../helpers/cli.js';
 import { images, temporary } from '../helpers/folder.js';
 
-const quick = ['--data', 'images', '--budget', '100k', '--visits', '4', '--proof-visits', '6', '--seeds', '2'];
+const quick = ['--data', 'images', '--budget', '100k', '--trial-steps', '4', '--proof-steps', '6', '--seeds', '2'];
 
 async function set(folder: string): Promise<void> {
   await images(join(folder, 'images'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
@@ -45,7 +45,7 @@ test('kill -9 in the middle, Ctrl-C later, then resume: the files of a search th
   await set(folder);
   const whole = await tinytrain(['search', ...quick, '--out', 'whole', '--threads', '1'], folder);
   t.is(whole.code, 0, whole.stderr);
-  for (const part of [/what was tried/, /what biases add/, /SRAM of stm32f746/, /next: npx tinytrain compile/]) {
+  for (const part of [/scheme +SRAM/, /gain from biases/, /SRAM of stm32f746/, /next: npx tinytrain compile/]) {
     t.regex(whole.stdout, part);
   }
   const journal = join(folder, 'killed', 'journal.jsonl');
@@ -83,7 +83,7 @@ test('what a search cannot do is said, with what the least is', async t => {
   await images(join(folder, 'few'), { 'train/cat': 5, 'train/dog': 1, 'test/cat': 2, 'test/dog': 2 });
   await images(join(folder, 'one'), { 'train/cat': 5, 'test/cat': 2 });
   const cases: [string[], number, RegExp][] = [
-    [[], 2, /needs a budget/],
+    [[], 2, /needs an SRAM budget/],
     [['--budget', '10k'], 1, /below the smallest scheme: training the head alone needs [\d,]+ B/],
     [['--budget', '1k,256k'], 1, /below the smallest scheme/],
     [['--budget', '256k', '--data', 'few'], 1, /class dog has 1 sample/],
@@ -92,7 +92,7 @@ test('what a search cannot do is said, with what the least is', async t => {
     [['--budget', '256k', '--residual-bits', '3'], 2, /residual-bits/],
     [['--budget', '256k', '--data', 'one'], 1, /only one class, cat/],
     [['--budget', '256k', '--flash', '10k'], 1, /10,240 B of flash is below the smallest scheme/],
-    [['--budget', '256k', '--max-instructions', '1M'], 1, /1,000,000 instructions is below .* takes [\d,]+ a step/],
+    [['--budget', '256k', '--max-instructions', '1M'], 1, /1,000,000 instructions is below .* takes [\d,]+ per step/],
     [['--budget', '256k', '--max-instructions', 'few'], 2, /--max-instructions few: expected instructions/],
     [['--budget', '256k', '--costs', 'nowhere.json'], 1, /nowhere.json: cannot be read: it does not exist/],
     [['--budget', '256k', '--target', 'nucleo'], 1, /there is no board 'nucleo'/],

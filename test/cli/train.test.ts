@@ -95,7 +95,7 @@ test('train prints curve, table and map; predict uses what was learned', async t
   );
   t.is(code, 0, stderr);
   for (const part of [
-    /classified right before the update/,
+    /classified correctly before the update/,
     /SRAM of stm32f746, bytes/,
     /arena, [\d,]+ B over \d+ steps/,
     /accuracy\s+[\d.]+ % -> [\d.]+ %/,

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { TinytrainError } from '#tinytrain';
+import type { Connection } from '#tinytrain/device/connection.js';
 import { Device } from '#tinytrain/device/device.js';
 import { encode, requests } from '#tinytrain/device/frames.js';
-import type { Line } from '#tinytrain/device/line.js';
 import { Patience } from '#tinytrain/device/patience.js';
 
 test('a limit is of time without progress', t => {
@@ -30,7 +30,7 @@ test('several threads that waited at once, and one that has ended, add no time a
 });
 
 /** A line that answers as it is told to. */
-class Scripted implements Line {
+class Scripted implements Connection {
   readonly name = 'a scripted device';
   #listener: (bytes: Buffer) => void = () => {};
   readonly #answer: (send: (bytes: Buffer) => void) => Promise<void>;

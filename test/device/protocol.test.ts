@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Session, TinytrainError } from '#tinytrain';
 import { Device, encodeSaved, type SavedState } from '#tinytrain/device/device.js';
 import { Decoder, encode, requests } from '#tinytrain/device/frames.js';
-import { ProcessLine } from '#tinytrain/device/process.js';
+import { ProcessConnection } from '#tinytrain/device/process.js';
 import { build } from '#tinytrain/device/toolchain.js';
 import { has, type TestFirmware, testFirmware } from '../helpers/firmware.js';
 import { patient } from '../helpers/progress.js';
@@ -14,7 +14,7 @@ const onHost = has('make', 'cc') ? test : test.skip;
 const rate = { mantissa: 1 << 30, exponent: -8 };
 
 interface Bench extends TestFirmware {
-  readonly line: ProcessLine;
+  readonly line: ProcessConnection;
   readonly device: Device;
 }
 
@@ -25,13 +25,13 @@ const IDLE_MS = 300;
 async function bench(t: ExecutionContext): Promise<Bench> {
   patient(t);
   const firmware = await testFirmware(t);
-  const line = await ProcessLine.start('host build', await build(firmware.folder, 'host'), []);
+  const line = await ProcessConnection.start('host build', await build(firmware.folder, 'host'), []);
   t.teardown(() => line.close());
   return { ...firmware, line, device: new Device(line, { timeoutMs: 20_000 }) };
 }
 
 /** Sends nothing until the device has had time to notice: time in which it could not run does not count. */
-async function idle(line: ProcessLine, ms = IDLE_MS): Promise<void> {
+async function idle(line: ProcessConnection, ms = IDLE_MS): Promise<void> {
   const own = () => performance.now() - line.starvedMs();
   for (const until = own() + ms; own() < until; ) await sleep(ms / 10);
 }

@@ -4,7 +4,7 @@ import { loadImages, loadModel, search } from '#tinytrain';
 const [phase, folder = '', out, how] = process.argv.slice(2);
 const model = await loadModel();
 const data = await loadImages(folder, model.input);
-const options = { budgets: [100_000], visits: 4, proofVisits: 6, seeds: 2, seed: 3, out, resume: how === 'resume' };
+const options = { budgets: [100_000], trialSteps: 4, proofSteps: 6, seeds: 2, seed: 3, out, resume: how === 'resume' };
 for await (const event of search(model, data, options)) {
   if (event.type === 'progress' && event.phase === phase && event.done > 0) process.kill(process.pid, 'SIGKILL');
 }

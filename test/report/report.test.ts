@@ -35,8 +35,8 @@ test('the memory table adds up and says what the budget is', t => {
     ],
   } as const;
   const text = memoryTable(memory, { budget: 4096 });
-  t.regex(text, /all in\s+3,000\s+of 4,096/);
-  t.regex(text, /all in\s+10\s+at most\s+of 100/);
+  t.regex(text, /total\s+3,000\s+of 4,096/);
+  t.regex(text, /total\s+10\s+at most\s+of 100/);
 });
 
 test('the map shows a buffer where and when it lives', t => {

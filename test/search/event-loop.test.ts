@@ -11,7 +11,7 @@ import { images, temporary } from '../helpers/folder.js';
   await images(join(folder, 'samples'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
   const model = await loadModel();
   const data = await loadImages(join(folder, 'samples'), model.input);
-  const options = { budgets: [60_000, 200_000], visits: 4, proofVisits: 6, seeds: 2, out: join(folder, 'search') };
+  const options = { budgets: [60_000, 200_000], trialSteps: 4, proofSteps: 6, seeds: 2, out: join(folder, 'search') };
   let generations = 0;
   const longest = await longestTask(async () => {
     for await (const event of search(model, data, options)) if (event.type === 'generation') generations++;

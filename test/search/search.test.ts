@@ -20,7 +20,7 @@ import {
 import { reopenProgram } from '#tinytrain/origin.js';
 import { images, temporary } from '../helpers/folder.js';
 
-const small = { budgets: [100_000], visits: 4, proofVisits: 6, seeds: 2, seed: 3 } satisfies SearchOptions;
+const small = { budgets: [100_000], trialSteps: 4, proofSteps: 6, seeds: 2, seed: 3 } satisfies SearchOptions;
 
 async function prepared(t: ExecutionContext): Promise<{ folder: string; model: Model; data: SampleSet }> {
   const folder = await temporary(t);
@@ -149,7 +149,7 @@ test('a limit on instructions holds for everything that is tried; it is part of 
     instanceOf: TinytrainError,
   });
   t.is(error.code, 'BUDGET_TOO_SMALL');
-  t.regex(error.message, /training the head alone takes [\d,]+ a step/);
+  t.regex(error.message, /training the head alone takes [\d,]+ per step/);
   t.true(Number(error.details['least']) > 12_000_000);
   const other = search(model, data, { ...limited, costs, out, resume: true });
   const differs = await t.throwsAsync(finished(other), { instanceOf: TinytrainError });
@@ -200,9 +200,9 @@ test('a search is not overwritten, and not continued with anything else', async 
   const fails = async (options: SearchOptions) =>
     t.throwsAsync(finished(search(model, data, options)), { instanceOf: TinytrainError });
   t.is((await fails({ ...small, out }))?.code, 'SEARCH_EXISTS');
-  const differs = await fails({ ...small, visits: 5, out, resume: true });
+  const differs = await fails({ ...small, trialSteps: 5, out, resume: true });
   t.is(differs?.code, 'SEARCH_DIFFERS');
-  t.deepEqual(differs?.details['differing'], ['visits']);
+  t.deepEqual(differs?.details['differing'], ['trialSteps']);
   t.is((await fails({ ...small, out: join(folder, 'none'), resume: true }))?.code, 'SEARCH_MISSING');
   // Other samples, although the set says that it is the same: what is held back tells.
   const order = Array.from(data.train.labels.keys()).reverse();
@@ -212,7 +212,7 @@ test('a search is not overwritten, and not continued with anything else', async 
   });
   t.is(samples?.code, 'SEARCH_DIFFERS');
   t.deepEqual(samples?.details['differing'], ['held-back samples']);
-  t.regex(samples?.message ?? '', /not the same held-back samples as before/);
+  t.regex(samples?.message ?? '', /held-back samples differ from before/);
 });
 
 test('the folder of a search holds the Program that `compile` makes of its scheme', async t => {
@@ -238,9 +238,9 @@ test('a journal that was changed is refused, with the line', async t => {
   const whole = await fs.readFile(path, 'utf8');
   const { origin, plan } = await searchOrigin(out);
   t.deepEqual(origin.data.origin, data.origin);
-  t.is(plan.visits, small.visits);
+  t.is(plan.trialSteps, small.trialSteps);
   const changes: [RegExp, (text: string) => string][] = [
-    [/journal\.jsonl:1: .* it was changed/, text => text.replace('"visits":4', '"visits":5')],
+    [/journal\.jsonl:1: .* it was changed/, text => text.replace('"trialSteps":4', '"trialSteps":5')],
     [/journal\.jsonl:1: .* format 1; .* reads format 2/, text => text.replace('"format":2', '"format":1')],
     [/journal\.jsonl:2: .* it was changed/, text => text.replace(/"accuracy":[\d.]+/, '"accuracy":0.125')],
     [/journal\.jsonl:2: .* not JSON/, text => text.replace('\n{', '\n')],
@@ -259,7 +259,7 @@ test('a time limit holds, and what was left out is said', async t => {
   const { model, data } = await prepared(t);
   const began = performance.now();
   try {
-    const { result } = await finished(search(model, data, { ...small, visits: 200, proofVisits: 50, seconds: 8 }));
+    const { result } = await finished(search(model, data, { ...small, trialSteps: 200, proofSteps: 50, seconds: 8 }));
     t.true(result.leftOut.length > 0);
   } catch (error) {
     // A machine at work with other things may not come as far as a proof.

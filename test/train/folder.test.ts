@@ -72,7 +72,7 @@ test('images that have changed since are refused, not taken from the cache', asy
   const run = await openRun(path);
   const { plan } = await run.record();
   const work = train(await run.program(), await run.samples(), { ...plan, run });
-  await refused(t, work, 'RUN_DIFFERS', /not the same samples as before/);
+  await refused(t, work, 'RUN_DIFFERS', /samples differ from before/);
 });
 
 test('files of a run that were cut short or changed are refused in one sentence', async t => {
@@ -143,5 +143,5 @@ test('a run of another version of tinytrain is not gone on with', async t => {
   await fs.writeFile(join(path, 'run.json'), JSON.stringify({ ...fields, sha256 }));
   const run = await openRun(path);
   const work = train(await run.program(), data, { ...record.plan, run });
-  await refused(t, work, 'RUN_VERSION', /begun with another version of tinytrain, 0\.0\.1/);
+  await refused(t, work, 'RUN_VERSION', /started with another version of tinytrain, 0\.0\.1/);
 });

@@ -12,12 +12,12 @@ interface Arguments {
   json: boolean;
 }
 
-/** Refuses tables that the compiler would not make again. */
+/** Throws if the compiler would create different tables. */
 async function check(folder: string, signal: AbortSignal): Promise<void> {
   const { files, compiler } = await tableFiles(folder, signal);
   for (const name of ['functions.json', 'core.json']) {
     if ((await readIfThere(join(folder, name))) === files.get(name)) continue;
-    throw new TinytrainError('TABLES_STALE', `${join(folder, name)} is not what ${compiler} makes`, {
+    throw new TinytrainError('TABLES_STALE', `${join(folder, name)} is not what ${compiler} creates`, {
       path: join(folder, name),
       help: [`npx tinytrain board ${folder}`],
     });
@@ -38,7 +38,7 @@ async function work({ folder, check: only, json }: Arguments, signal: AbortSigna
   }
   print(
     `board      ${board.name}, ${board.title}`,
-    `core       ${board.core}${files.has('core.json') ? ', with a table of its own' : ''}`,
+    `core       ${board.core}${files.has('core.json') ? ', with its own table' : ''}`,
     `compiler   ${compiler}`,
     `wrote      ${[...files.keys()].join(', ')}`,
     `next: npx tinytrain compile --target ${folder}`,
@@ -49,7 +49,7 @@ async function work({ folder, check: only, json }: Arguments, signal: AbortSigna
 export const board = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'board <folder>',
   describe:
-    'prepares a board of your own: compiles its code and measures the functions, so that `compile --target` can plan for it',
+    'prepare your own board: compile its code and measure the functions, so that `compile --target` can plan for it',
   builder: (args: Argv<object>) =>
     args
       .positional('folder', { describe: 'folder with a board.toml', type: 'string', demandOption: true })

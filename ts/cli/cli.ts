@@ -14,7 +14,7 @@ import { train } from './train.js';
 
 /** Runs the command line; sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
-  // One thread an image, many images at a time; and nothing is read twice.
+  // One thread per image, many images at a time; and nothing is read twice.
   sharp.concurrency(1);
   sharp.cache(false);
   const json = args.includes('--json');
@@ -22,7 +22,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const parser = yargs([...args])
     .scriptName('tinytrain')
     .usage(
-      '$0 COMMAND\n\nTraining on a microcontroller: learns on the host in the device’s own integers, and compiles the firmware.',
+      '$0 COMMAND\n\nTraining on a microcontroller: trains on the host with the device’s own integers, and compiles the firmware.',
     )
     .command(inspect)
     .command(search(interrupt))
@@ -41,7 +41,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .epilogue('npx tinytrain COMMAND --help shows the options of a command and an example.')
     .exitProcess(false)
     .fail((message, error) => {
-      // What a command throws comes through here too; a parser's own error is named YError.
+      // Errors thrown by commands arrive here too; those of the parser itself are named YError.
       if (error && error.name !== 'YError') throw error;
       throw new TinytrainError('USAGE', error?.message ?? message, { help: ['npx tinytrain --help'] });
     });

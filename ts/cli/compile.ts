@@ -35,14 +35,14 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       });
       return;
     }
-    const kept = files.size - written.length;
+    const unchanged = files.size - written.length;
     print(
       `model    ${model.description.name}, ${data.classes.length} classes`,
       `scheme   ${program.scheme}, ${program.residualBits} residual bits`,
       '',
       memoryTable(memory, args),
       '',
-      `wrote ${args.out}: ${thousands(written.length)} files${kept > 0 ? `; ${kept} of app/ left as they are` : ''}`,
+      `wrote ${args.out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
       `next: npx tinytrain run ${args.out}    or: make -C ${args.out}`,
     );
   } finally {
@@ -53,13 +53,13 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
 /** `compile` */
 export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'compile',
-  describe: 'writes a firmware project that predicts and goes on learning on a microcontroller',
+  describe: 'write a firmware project that predicts and keeps learning on a microcontroller',
   builder: (args: Argv<object>) =>
     args
       .options({
         ...programOptions,
         target: {
-          describe: 'board it must fit: its name, or the folder of one of your own',
+          describe: 'board whose memory it must fit into: its name, or the folder of your own board',
           type: 'string',
           requiresArg: true,
           default: defaultTarget,
@@ -69,7 +69,7 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
       })
       .example(
         'npx tinytrain compile --data images --scheme bias:10 --out firmware',
-        'the default model for own images',
+        'the default model, for your own images',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

@@ -14,15 +14,15 @@ import { version } from '../version.js';
 import { commonOptions } from './options.js';
 import { exitCodes, print, printJson } from './outcome.js';
 
-/** One thing that was looked for. */
+/** The result of one check. */
 interface Finding {
   readonly what: string;
   readonly found: boolean;
-  /** What was found, or why it was not. */
+  /** What was found, or why nothing was. */
   readonly detail: string;
-  /** How to get it. */
+  /** How to install it. */
   readonly help?: string;
-  /** Without it nothing works. */
+  /** Whether the package cannot work without it. */
   readonly needed: boolean;
 }
 
@@ -53,13 +53,13 @@ function addon(): Finding {
 function simulator(): Finding {
   try {
     const { chosen, available } = kernels();
-    return { what: 'kernels', found: true, detail: `${chosen} (here: ${available.join(', ')})`, needed: true };
+    return { what: 'kernels', found: true, detail: `${chosen} (available: ${available.join(', ')})`, needed: true };
   } catch (error) {
     return {
       what: 'kernels',
       found: false,
       detail: messageOf(error),
-      help: 'unset TINYTRAIN_KERNELS, or name some that are here',
+      help: 'unset TINYTRAIN_KERNELS, or set it to available ones',
       needed: true,
     };
   }
@@ -72,8 +72,8 @@ async function board(): Promise<Finding> {
   return {
     what: 'board',
     found: false,
-    detail: 'no serial port of a board',
-    help: 'plug one in; QEMU takes its place',
+    detail: 'no serial port of a board found',
+    help: 'connect a board, or use QEMU instead',
     needed: false,
   };
 }
@@ -124,8 +124,8 @@ async function work(args: { json: boolean }): Promise<void> {
 /** `doctor` */
 export const doctor: CommandModule<object, { json: boolean }> = {
   command: 'doctor',
-  describe: 'says what is there and what is missing: addon, Arm compiler, QEMU, a board',
+  describe: 'list what is installed and what is missing: addon, Arm compiler, QEMU, a board',
   builder: (args: Argv<object>) =>
-    args.options(commonOptions).example('npx tinytrain doctor', 'the first thing to try when something fails'),
+    args.options(commonOptions).example('npx tinytrain doctor', 'the first thing to try if something fails'),
   handler: work,
 };

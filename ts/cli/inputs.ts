@@ -12,7 +12,7 @@ import type { Program } from '../program/program.js';
 import { bytes, modelOptions, normalisationOf, whole } from './options.js';
 import type { ProgressLine } from './progress.js';
 
-/** What a command that compiles a Program is told. */
+/** The arguments of a command that compiles a Program. */
 export interface ProgramArguments {
   model?: string;
   data?: string;
@@ -39,13 +39,13 @@ export const programOptions = {
     defaultDescription: 'the embedded default',
   },
   data: {
-    describe: 'a folder of class folders',
+    describe: 'a folder with one subfolder of images per class',
     type: 'string',
     requiresArg: true,
-    defaultDescription: 'the drawn default',
+    defaultDescription: 'the embedded drawn images',
   },
   scheme: {
-    describe: 'what is trained: head, bias:N, full, bias:N,LAYER:SHARE,... or a .json file',
+    describe: 'what to train: head, bias:N, full, bias:N,LAYER:SHARE,... or a .json file',
     type: 'string',
     requiresArg: true,
     default: 'head',
@@ -55,7 +55,7 @@ export const programOptions = {
     describe: 'board whose memory it must fit into',
     type: 'string',
     requiresArg: true,
-    defaultDescription: `${defaultTarget}, only measured`,
+    defaultDescription: `${defaultTarget} (reported, not enforced)`,
   },
   budget: {
     describe: 'SRAM it must fit into, such as 256k',
@@ -65,32 +65,32 @@ export const programOptions = {
   },
   flash: { describe: 'flash it must fit into, such as 1m', type: 'string', requiresArg: true, coerce: bytes('flash') },
   'residual-bits': {
-    describe: 'bits beside a trained weight’s eight',
+    describe: 'extra low-order bits kept per trained int8 weight',
     choices: allResidualBits,
     default: defaultResidualBits,
     requiresArg: true,
   },
   seed: {
-    describe: 'seed of the head, the order and the split',
+    describe: 'seed of the head, of the order of samples and of the split',
     type: 'string',
     requiresArg: true,
     default: 0,
     coerce: whole('seed', 0),
   },
   threads: {
-    describe: 'threads; no result hangs on it',
+    describe: 'number of threads (does not affect results)',
     type: 'string',
     requiresArg: true,
     coerce: whole('threads', 1, 1024),
-    defaultDescription: 'all cores',
+    defaultDescription: 'one per core',
   },
   resize: {
-    describe: 'what happens to images of another shape',
+    describe: 'how to fit images of another size to the input',
     choices: resizePolicies,
     default: 'stretch' as const,
     requiresArg: true,
   },
-  'skip-bad': { describe: 'go on without images that cannot be decoded', type: 'boolean', default: false },
+  'skip-bad': { describe: 'skip images that cannot be decoded, and list them', type: 'boolean', default: false },
 } as const;
 
 /** A model in words: its name, its input, its size. */
@@ -98,7 +98,7 @@ export function modelText({ description: { name, input, totals } }: Model): stri
   return `${name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`;
 }
 
-/** The samples that a command is told to use; none is read yet. */
+/** The source of the samples that a command uses; nothing is read yet. */
 export async function openSource(
   args: Pick<ProgramArguments, 'data' | 'resize' | 'seed' | 'skip-bad'>,
 ): Promise<SampleSource> {
@@ -107,7 +107,7 @@ export async function openSource(
   return imageFolder(args.data, { resize, seed, skipBad: args['skip-bad'] });
 }
 
-/** How a command reads samples: stopped by its signal, with a line of progress. */
+/** Options with which a command reads samples: its signal stops it, and a line shows the progress. */
 export function readOptions(threads: number | undefined, signal: AbortSignal, line: ProgressLine): ReadOptions {
   return { threads, signal, onProgress: ({ done, total }) => line.show('images', done, total) };
 }

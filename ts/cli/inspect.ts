@@ -44,9 +44,9 @@ function printModel({ path, description }: Model): void {
   const { name, format, input, layers, totals, backbone, headless } = description;
   print(
     `model    ${name} (${format}, ${path})`,
-    `input    ${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; pixels: real = (pixel - ${input.mean}) / ${input.std}${input.guessed ? ' (guessed from the quantisation; --mean and --std state it)' : ''}`,
-    `in all   ${sums(totals)}`,
-    `backbone ${backbone ? sums(backbone) : `none, as the model takes no head: ${headless}`}`,
+    `input    ${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; pixels: real = (pixel - ${input.mean}) / ${input.std}${input.guessed ? ' (guessed from the quantisation; --mean and --std override it)' : ''}`,
+    `total    ${sums(totals)}`,
+    `backbone ${backbone ? sums(backbone) : `none, since the model cannot have a head: ${headless}`}`,
     '',
     table([['index', 'conv', 'op', 'window', 'shape', 'MACs', 'weights'], ...layers.map(row)]),
   );
@@ -79,7 +79,7 @@ async function run(args: Arguments): Promise<void> {
 /** `inspect MODEL` */
 export const inspect: CommandModule<object, Arguments> = {
   command: 'inspect [model]',
-  describe: 'shows what is in a model: operations, shapes, multiply-accumulates, weights',
+  describe: 'show the content of a model: operations, shapes, multiply-accumulates, weights',
   builder: (args: Argv<object>) =>
     args
       .positional('model', {
@@ -89,20 +89,20 @@ export const inspect: CommandModule<object, Arguments> = {
       })
       .options({
         ...modelOptions,
-        ops: { describe: 'lists the operators that a .tflite may hold', type: 'boolean', default: false },
+        ops: { describe: 'list the operators that a .tflite may contain', type: 'boolean', default: false },
         stage: {
-          describe: 'prints the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule',
+          describe: 'print the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule',
           type: 'string',
           requiresArg: true,
         },
         scheme: {
-          describe: 'what is trained, for the passes from prune on',
+          describe: 'what to train, for the passes from prune on',
           type: 'string',
           requiresArg: true,
           default: 'head',
         },
         classes: {
-          describe: 'classes of the head, for the passes from head on',
+          describe: 'number of classes of the head, for the passes from head on',
           type: 'string',
           requiresArg: true,
           default: 10,
@@ -112,7 +112,7 @@ export const inspect: CommandModule<object, Arguments> = {
       })
       .example(
         'npx tinytrain inspect mcunet.pkl --input 128x128',
-        'one line an operation',
+        'one line per operation',
       ) as unknown as Argv<Arguments>,
   handler: run,
 };

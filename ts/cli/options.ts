@@ -49,13 +49,13 @@ export function inputSize(text: string): { height: number; width: number } {
   return { height, width };
 }
 
-/** A whole number in a range. */
+/** An integer in a range. */
 export function whole(option: string, from: number, to: number = Number.MAX_SAFE_INTEGER): (value: unknown) => number {
   return value => {
     const number = Number(value);
     if (!Number.isSafeInteger(number) || number < from || number > to) {
       const range =
-        to === Number.MAX_SAFE_INTEGER ? `a whole number from ${from} on` : `a whole number from ${from} to ${to}`;
+        to === Number.MAX_SAFE_INTEGER ? `an integer of at least ${from}` : `an integer from ${from} to ${to}`;
       throw wrong(option, String(value), range);
     }
     return number;
@@ -83,7 +83,7 @@ export function augmentation(text: string): Augmentation {
   return result;
 }
 
-/** Numbers, one or one a channel. */
+/** One number, or one per channel. */
 export function numbers(option: string): (text: string) => number[] {
   return text => {
     const values = String(text).split(',').map(Number);
@@ -93,24 +93,24 @@ export function numbers(option: string): (text: string) => number[] {
   };
 }
 
-/** Which model. */
+/** The options that select the model. */
 export const modelOptions = {
   input: {
     describe: 'rows x columns of the input, for a .pkl',
     type: 'string',
     requiresArg: true,
     coerce: inputSize,
-    defaultDescription: 'as the model',
+    defaultDescription: 'that of the model',
   },
   mean: {
-    describe: 'the pixel (0 to 255) that the model takes as 0',
+    describe: 'mean of the input normalisation, in pixel values: real = (pixel - mean) / std',
     type: 'string',
     requiresArg: true,
     coerce: numbers('mean'),
     defaultDescription: 'guessed',
   },
   std: {
-    describe: 'pixels that the model takes as 1',
+    describe: 'standard deviation of the input normalisation, in pixel values',
     type: 'string',
     requiresArg: true,
     coerce: numbers('std'),
@@ -118,12 +118,12 @@ export const modelOptions = {
   },
 } as const;
 
-/** Mean and deviation as a model takes them. */
+/** Mean and standard deviation as options of a model. */
 export function normalisationOf(args: { mean?: number[] | undefined; std?: number[] | undefined }) {
   return args.mean || args.std ? { mean: args.mean ?? [0], std: args.std ?? [1] } : undefined;
 }
 
-/** What every command has. */
+/** The options of every command. */
 export const commonOptions = {
-  json: { describe: 'one JSON object on stdout and nothing else', type: 'boolean', default: false },
+  json: { describe: 'print one JSON object on stdout and nothing else', type: 'boolean', default: false },
 } as const;

@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path';
 import { TinytrainError } from '../errors.js';
 
-/** Exit codes: what the user can mend, wrong usage, a defect of ours, stopped. */
+/** Exit codes: an error that the user can fix, wrong usage, a bug in tinytrain, stopped. */
 export const exitCodes = { failure: 1, usage: 2, defect: 3, interrupted: 130 } as const;
 
 function exitCode(error: TinytrainError): number {
@@ -10,11 +10,11 @@ function exitCode(error: TinytrainError): number {
   return error.code === 'INTERNAL' ? exitCodes.defect : exitCodes.failure;
 }
 
-/** Says what went wrong, and returns the exit code. With `json` the one object on stdout is the error. */
+/** Prints the error and returns the exit code. With `json`, the error is the one object on stdout. */
 export function fail(error: unknown, json: boolean): number {
   const known = error instanceof TinytrainError;
   const shown = known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const help = known ? (error.details.help ?? []) : ['this is a defect of tinytrain; please report it'];
+  const help = known ? (error.details.help ?? []) : ['this is a bug in tinytrain; please report it'];
   const word = known && error.code === 'ABORTED' ? 'stopped' : 'error';
   process.stderr.write(`${[`${word}: ${shown}`, ...help.map(line => `  ${line}`)].join('\n')}\n`);
   if (json) {
@@ -24,29 +24,29 @@ export function fail(error: unknown, json: boolean): number {
   return known ? exitCode(error) : exitCodes.defect;
 }
 
-/** The one object on stdout. */
+/** Prints the one JSON object on stdout. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** The folder of a new run or search, where none is named: after its command and the time. */
+/** The default folder of a new run or search, named after its command and the time. */
 export function newFolder(command: string): string {
   const now = new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
   return join('runs', `${command}-${now}`);
 }
 
-/** A path as it is typed from here. */
+/** A path as one would type it in the current folder. */
 export function shown(path: string): string {
   const from = relative('', path);
   return from === '' || from.startsWith('..') ? path : from;
 }
 
-/** Text on stdout. */
+/** Prints text on stdout. */
 export function print(...lines: readonly string[]): void {
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-/** Turns Ctrl-C into an abort; a second one ends the process at once. */
+/** Turns Ctrl-C into an abort; a second Ctrl-C ends the process immediately. */
 export class Interrupt {
   readonly #controller = new AbortController();
   readonly #listener = (): void => {
@@ -54,7 +54,7 @@ export class Interrupt {
     this.#controller.abort();
   };
 
-  /** The signal that Ctrl-C aborts. From here on Ctrl-C does not end the process by itself. */
+  /** The signal that Ctrl-C aborts. From now on, Ctrl-C no longer ends the process by itself. */
   get signal(): AbortSignal {
     if (process.listenerCount('SIGINT', this.#listener) === 0) {
       process.on('SIGINT', this.#listener);
@@ -63,7 +63,7 @@ export class Interrupt {
     return this.#controller.signal;
   }
 
-  /** Gives Ctrl-C back. */
+  /** Restores the default behaviour of Ctrl-C. */
   dispose(): void {
     process.off('SIGINT', this.#listener);
     process.off('SIGTERM', this.#listener);

@@ -16,7 +16,7 @@ interface Arguments {
   json: boolean;
 }
 
-/** Files stand for themselves, a folder for the files in it. */
+/** Replaces each folder by the files in it. */
 async function expand(path: string): Promise<string[]> {
   try {
     if (!(await fs.stat(path)).isDirectory()) return [path];
@@ -28,7 +28,7 @@ async function expand(path: string): Promise<string[]> {
   }
 }
 
-/** The classes with the largest scores, and these. */
+/** The classes with the largest scores, with these scores. */
 function best(prediction: Prediction, classes: readonly string[], count: number): string[] {
   const order = prediction.scores
     .map((score, i) => ({ score, name: classes[i] ?? '' }))
@@ -62,10 +62,10 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
 /** `predict RUN IMAGE...` */
 export const predict = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'predict <run> <images..>',
-  describe: 'classifies images with what a run has learned',
+  describe: 'classify images with the model that a run has trained',
   builder: (args: Argv<object>) =>
     args
-      .positional('run', { describe: 'folder of a run of `train`', type: 'string', demandOption: true })
+      .positional('run', { describe: 'folder of a training run', type: 'string', demandOption: true })
       .positional('images', {
         describe: 'images, or folders of images',
         type: 'string',
@@ -73,12 +73,12 @@ export const predict = (interrupt: Interrupt): CommandModule<object, Arguments> 
         demandOption: true,
       })
       .options({
-        top: { describe: 'classes to show for an image', type: 'number', default: 3, requiresArg: true },
+        top: { describe: 'number of classes to show per image', type: 'number', default: 3, requiresArg: true },
         ...commonOptions,
       })
       .example(
         'npx tinytrain predict runs/train-20260101-120000 cat.jpg',
-        'the likeliest classes of an image',
+        'the most likely classes of an image',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

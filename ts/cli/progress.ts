@@ -1,10 +1,10 @@
 import { bar, duration } from '../format.js';
 
 const BAR = 24;
-/** A line is drawn at most so often. */
+/** Shortest interval between two drawings of the line, in milliseconds. */
 const INTERVAL_MS = 80;
 
-/** Progress on stderr, in one line that is drawn again; nothing at all where stderr is not a terminal. */
+/** Progress on stderr, in one line that is redrawn; nothing if stderr is not a terminal. */
 export class ProgressLine {
   readonly #terminal = process.stderr.isTTY === true;
   readonly #color = this.#terminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
@@ -12,7 +12,7 @@ export class ProgressLine {
   #began = 0;
   #drawn = 0;
 
-  /** Shows how far `what` is. `inAll`: seconds to the end of the whole, where that is known; otherwise the line says when `what` is done. */
+  /** Shows the progress of `what`. `inAll`: seconds until everything is done, if known; otherwise the line estimates when `what` is done. */
   show(what: string, done: number, total: number, note = '', inAll?: number | null): void {
     if (!this.#terminal) return;
     const now = performance.now();
@@ -24,11 +24,11 @@ export class ProgressLine {
     this.#drawn = now;
     const elapsed = (now - this.#began) / 1000;
     const own = done > 0 && elapsed > 1 ? `about ${duration((elapsed / done) * (total - done))} left` : '';
-    const left = inAll === undefined ? own : inAll === null ? '' : `about ${duration(inAll)} left in all`;
+    const left = inAll === undefined ? own : inAll === null ? '' : `about ${duration(inAll)} left in total`;
     const share = total > 0 ? done / total : 0;
     const drawn = bar(share, BAR) + '░'.repeat(BAR - bar(share, BAR).length);
     const text = [`${done} of ${total}`, note, left].filter(part => part !== '').join('  ');
-    // A line that is longer than the terminal is wide could not be drawn over.
+    // A line longer than the width of the terminal could not be redrawn.
     const room = (process.stderr.columns ?? 80) - 1;
     const plain = `${what.padEnd(10)}  ${text}`;
     const shown = this.#color ? `\x1b[36m${drawn}\x1b[0m` : drawn;
@@ -36,7 +36,7 @@ export class ProgressLine {
     process.stderr.write(`\r\x1b[2K${plain.length + BAR + 2 > room ? plain.slice(0, room) : whole}`);
   }
 
-  /** Takes the line away. */
+  /** Erases the line. */
   clear(): void {
     if (this.#terminal && this.#what !== '') process.stderr.write('\r\x1b[2K');
     this.#what = '';

@@ -32,7 +32,7 @@ function figures({ instructions, cycles, predictedInstructions }: RunFirmwareRes
   const known = instructions !== null && predictedInstructions !== null;
   return [
     `inference  ${thousands(found.inference)} ${unit}`,
-    `training   ${thousands(found.trainStep)} ${unit} a step${known ? `, ${thousands(predictedInstructions)} predicted` : ''}`,
+    `training   ${thousands(found.trainStep)} ${unit} per step${known ? `, ${thousands(predictedInstructions)} predicted` : ''}`,
   ];
 }
 
@@ -53,7 +53,7 @@ function report(result: RunFirmwareResult): string {
     ...memory,
     `board      ${result.board}`,
     ...figures(result),
-    `accuracy   ${percent(accuracy.device)} on ${thousands(accuracy.samples)} images never trained on; on the host ${percent(accuracy.host)}`,
+    `accuracy   ${percent(accuracy.device)} on ${thousands(accuracy.samples)} images not used for training; on the host ${percent(accuracy.host)}`,
     `checksum   ${result.checksum}`,
     outcome,
   ].join('\n');
@@ -80,27 +80,31 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
 /** `run` */
 export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'run <folder>',
-  describe: 'builds a firmware, runs it in QEMU or on a board, and compares it with the host bit by bit',
+  describe: 'build a firmware, run it in QEMU or on a board, and compare it with the host bit by bit',
   builder: (args: Argv<object>) =>
     args
-      .positional('folder', { describe: 'what `compile` wrote', type: 'string', demandOption: true })
+      .positional('folder', {
+        describe: 'folder of a firmware, written by `compile`',
+        type: 'string',
+        demandOption: true,
+      })
       .options({
         steps: {
-          describe: 'training steps, an image each',
+          describe: 'training steps, one image each',
           type: 'string',
           requiresArg: true,
           coerce: whole('steps', 0, 2 ** 32 - 1),
           defaultDescription: '20',
         },
         predictions: {
-          describe: 'test images to predict afterwards',
+          describe: 'number of test images to predict after training',
           type: 'string',
           requiresArg: true,
           coerce: whole('predictions', 0),
           defaultDescription: '100',
         },
         lr: {
-          describe: 'highest learning rate',
+          describe: 'peak learning rate',
           type: 'string',
           requiresArg: true,
           coerce: positive('lr'),
@@ -113,25 +117,25 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
           defaultDescription: 'QEMU',
         },
         baud: {
-          describe: 'bits a second of the port',
+          describe: 'bits per second of the port',
           type: 'string',
           requiresArg: true,
           coerce: whole('baud', 1200),
           defaultDescription: '115200',
         },
         line: {
-          describe: 'how QEMU is connected; host: the same sources on this computer, under sanitizers',
+          describe: 'connection to QEMU; host: run the same sources on this computer, under sanitizers',
           choices: ['semihosting', 'uart', 'host'] as const,
           default: 'semihosting' as const,
           requiresArg: true,
         },
         calibrate: {
-          describe: 'counts every step in QEMU, and makes the table of costs in this file fit',
+          describe: 'measure each step in QEMU and write a calibrated cost table to FILE',
           type: 'string',
           requiresArg: true,
         },
         ...commonOptions,
       })
-      .example('npx tinytrain run firmware --steps 200', 'trains 200 steps in QEMU') as unknown as Argv<Arguments>,
+      .example('npx tinytrain run firmware --steps 200', '200 training steps in QEMU') as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

@@ -9,8 +9,8 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   'residual-bits': string;
   criterion: Criterion;
   seeds?: number;
-  visits?: number;
-  'proof-visits'?: number;
+  'trial-steps'?: number;
+  'proof-steps'?: number;
   lr?: number;
   'cache-memory'?: number;
   time?: number;
@@ -27,80 +27,80 @@ const { scheme: _scheme, budget: _budget, 'residual-bits': _bits, ...shared } = 
 /** The options of `search`. */
 export const searchOptions = {
   budget: {
-    describe: 'SRAM that a scheme may need, all in, such as 256k; several: 192k,224k,256k',
+    describe: 'total SRAM that a scheme may need, such as 256k; several: 192k,224k,256k',
     type: 'string',
     requiresArg: true,
     coerce: budgets,
   },
   ...shared,
   'residual-bits': {
-    describe: 'bits beside a trained weight’s eight; any: the search chooses',
+    describe: 'extra low-order bits kept per trained int8 weight; any: the search chooses',
     choices: [...allResidualBits.map(String), 'any'],
     default: String(defaultResidualBits),
     requiresArg: true,
   },
   'max-instructions': {
-    describe: 'instructions that a training step may take, as predicted, such as 40M',
+    describe: 'limit on the predicted instructions of a training step, such as 40M',
     type: 'string',
     requiresArg: true,
     coerce: instructions,
-    defaultDescription: 'any number',
+    defaultDescription: 'no limit',
   },
   costs: {
-    describe: 'table that instructions are predicted by, of `tinytrain run --calibrate FILE`',
+    describe: 'cost table used to predict instructions (from `tinytrain run --calibrate FILE`)',
     type: 'string',
     requiresArg: true,
     defaultDescription: 'measured in QEMU',
   },
   criterion: {
-    describe: 'what contributions are counted in; accuracy: as in the paper',
+    describe: 'measure of contributions; accuracy: as in the paper',
     choices: ['loss', 'accuracy'] as const,
     default: 'loss' as const,
     requiresArg: true,
   },
   seeds: {
-    describe: 'runs of every scheme in proof and test',
+    describe: 'number of runs per scheme in proof and test',
     type: 'string',
     requiresArg: true,
     coerce: whole('seeds', 1, 1000),
     defaultDescription: '3',
   },
-  visits: {
-    describe: 'training steps of a run of the analysis',
+  'trial-steps': {
+    describe: 'training steps per run of the analysis',
     type: 'string',
     requiresArg: true,
-    coerce: whole('visits', 1, 2 ** 32 - 1),
+    coerce: whole('trial-steps', 1, 2 ** 32 - 1),
     defaultDescription: 'by images and model',
   },
-  'proof-visits': {
-    describe: 'training steps of a run of the proof',
+  'proof-steps': {
+    describe: 'training steps per run of the proof',
     type: 'string',
     requiresArg: true,
-    coerce: whole('proof-visits', 1, 2 ** 32 - 1),
+    coerce: whole('proof-steps', 1, 2 ** 32 - 1),
     defaultDescription: 'by images and model',
   },
   lr: {
-    describe: 'highest learning rate',
+    describe: 'peak learning rate',
     type: 'string',
     requiresArg: true,
     coerce: positive('lr'),
     defaultDescription: String(defaultRate),
   },
   time: {
-    describe: 'spend at most so long, such as 10m, and say what was left out',
+    describe: 'time limit, e.g. 10m; lists anything skipped',
     type: 'string',
     requiresArg: true,
     coerce: time('time'),
   },
   'cache-memory': {
-    describe: 'memory for what frozen layers make of the images',
+    describe: 'memory limit of the activation cache',
     type: 'string',
     requiresArg: true,
     coerce: bytes('cache-memory'),
-    defaultDescription: 'a quarter of what is free',
+    defaultDescription: 'a quarter of the free memory',
   },
   'verify-device': {
-    describe: 'link what was found and run it in QEMU',
+    describe: 'link the found scheme and run it in QEMU',
     type: 'boolean',
     default: false,
   },
@@ -111,14 +111,14 @@ export const searchOptions = {
     defaultDescription: 'runs/search-...',
   },
   resume: {
-    describe: 'folder of a search to go on with; everything else is as it was',
+    describe: 'folder of a search to continue; all other options stay as they were',
     type: 'string',
     requiresArg: true,
   },
   ...commonOptions,
 } as const;
 
-/** Options that a search which is continued has already. */
+/** Options that are already fixed when a search is continued. */
 export const notWithResume: readonly string[] = [
   'model',
   'data',
@@ -129,8 +129,8 @@ export const notWithResume: readonly string[] = [
   'costs',
   'target',
   'seeds',
-  'visits',
-  'proof-visits',
+  'trial-steps',
+  'proof-steps',
   'lr',
   'out',
 ];

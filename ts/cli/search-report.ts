@@ -9,16 +9,17 @@ import type { SearchEvent, SearchResult } from '../search/types.js';
 import { modelText } from './inputs.js';
 import { shown } from './outcome.js';
 
-/** What a search prints when it begins. */
+/** The introduction that a search prints. */
 export function searchHead(model: Model, data: SampleSet, begin: Extract<SearchEvent, { type: 'begin' }>): string {
   const { plan, threads, validation } = begin;
   const held = data.validation ? '' : `, ${thousands(validation)} of them held back`;
   const sram = plan.budgets.map(budget => thousands(budget)).join(', ');
-  const most = plan.maxInstructions === null ? '' : `, at most ${thousands(plan.maxInstructions)} instructions a step`;
+  const most =
+    plan.maxInstructions === null ? '' : `, at most ${thousands(plan.maxInstructions)} instructions per step`;
   return [
     `model    ${modelText(model)}`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} images${held}, ${thousands(data.test.size)} for the test)`,
-    `budget   ${sram} B of SRAM, all in${most}   seed ${plan.seed}   threads ${threads}`,
+    `budget   ${sram} B of SRAM in total${most}   seed ${plan.seed}   threads ${threads}`,
     '',
   ].join('\n');
 }
@@ -33,7 +34,7 @@ export function layerText({ description }: Model): (layer: number) => string {
   };
 }
 
-/** The options with which `compile` sees the same model, input and samples. */
+/** The options with which `compile` uses the same model, input and samples. */
 function again({ description }: Model, { origin, plan, residualBits }: SearchResult): string {
   const { model, input, data } = origin;
   const { guessed } = description.input;
@@ -51,13 +52,13 @@ function again({ description }: Model, { origin, plan, residualBits }: SearchRes
   return options.flatMap(option => (option ? [`${option} `] : [])).join('');
 }
 
-/** The report of a search that has ended. */
+/** The report of a completed search. */
 export function searchReport(model: Model, result: SearchResult, out: string, seconds: number): string {
   const { front, budget, memory, leftOut, plan } = result;
   const several = front.length > 1 ? [frontTable(front, result.baselines), ''] : [];
   const judged = front.flatMap(point => [comparisonTable(point), '']);
   const words = [...judged, predictionText(result)].filter((text, i, all) => text !== '' || all[i - 1]);
-  const left = leftOut.length > 0 ? ['left out for want of time', ...leftOut.map(line => `  ${line}`), ''] : [];
+  const left = leftOut.length > 0 ? ['skipped for lack of time', ...leftOut.map(line => `  ${line}`), ''] : [];
   return [
     triedTable(result),
     '',

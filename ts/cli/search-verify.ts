@@ -7,17 +7,17 @@ import { reopenProgram } from '../origin.js';
 import type { SearchResult } from '../search/types.js';
 import type { ProgressLine } from './progress.js';
 
-/** A scheme on the device beside its plan. */
+/** A scheme on the device compared with its plan. */
 export interface Verified {
   readonly equal: boolean;
   readonly planned: number;
   readonly linked: number | null;
   readonly steps: number;
-  /** Instructions of a training step, counted and predicted; null where none are counted. */
+  /** Instructions of a training step, counted and predicted; null if they cannot be counted. */
   readonly instructions: { readonly counted: number; readonly predicted: number } | null;
 }
 
-/** Links the Program that a search found and runs it in QEMU. */
+/** Links the Program found by a search and runs it in QEMU. */
 export async function verify(
   out: string,
   data: SampleSet,
@@ -45,12 +45,12 @@ export async function verify(
   };
 }
 
-/** The line that says so. */
+/** The result in one line. */
 export function verifiedText({ equal, planned, linked, steps, instructions: step }: Verified): string {
   const bits = equal ? `${thousands(steps)} steps, every bit equal` : 'the device differs from the host';
   const bytesText = linked === null ? '' : `${thousands(linked)} B of SRAM linked, ${thousands(planned)} B planned; `;
   const stepText = step
-    ? `${thousands(step.counted)} instructions a step, ${thousands(step.predicted)} predicted; `
+    ? `${thousands(step.counted)} instructions per step, ${thousands(step.predicted)} predicted; `
     : '';
   return `device   ${bytesText}${stepText}${bits}`;
 }

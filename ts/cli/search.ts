@@ -21,7 +21,7 @@ import { type Arguments, notWithResume, searchOptions } from './search-options.j
 import { layerText, searchHead, searchReport } from './search-report.js';
 import { verifiedText, verify } from './search-verify.js';
 
-/** A search with what it is about, opened. */
+/** A search with its opened model and samples. */
 interface Prepared {
   readonly model: Model;
   readonly data: SampleSet;
@@ -31,16 +31,15 @@ interface Prepared {
 
 async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
   if (!args.budget) {
-    throw new TinytrainError('USAGE', 'a search needs a budget of SRAM', {
+    throw new TinytrainError('USAGE', 'a search needs an SRAM budget', {
       help: ['npx tinytrain search --budget 256k'],
     });
   }
   const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
   const source = await openSource(args);
-  const { flash, target, criterion, seed, seeds, visits, lr } = args;
+  const { flash, target, criterion, seed, seeds, lr } = args;
   const bits = args['residual-bits'];
   const residualBits = bits === 'any' ? ('any' as const) : Number(bits);
-  const proofVisits = args['proof-visits'];
   const options = {
     budgets: args.budget,
     flash,
@@ -50,8 +49,8 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
     criterion,
     seed,
     seeds,
-    visits,
-    proofVisits,
+    trialSteps: args['trial-steps'],
+    proofSteps: args['proof-steps'],
     lr,
     residualBits,
   };
@@ -95,7 +94,7 @@ async function follow(
   };
   let where = '';
   let note = '';
-  // Under --time it is over by then.
+  // With --time, it will have ended by then.
   const [began, { time }] = [performance.now(), args];
   const rest = time === undefined ? undefined : () => time - (performance.now() - began) / 1000;
   try {
@@ -107,7 +106,7 @@ async function follow(
         line.show(event.what, event.done, event.total, note, left);
         note = '';
       } else if (event.type === 'analysis') {
-        // Under a short --time nothing may have been measured.
+        // With a short --time, nothing may have been measured.
         const { biases, layers } = event.contributions;
         if (biases.length + layers.length > 0) say(`${contributionBars(event.contributions, layerText(model))}\n`);
       } else if (event.type === 'generation') {
@@ -118,7 +117,7 @@ async function follow(
   } catch (error) {
     line.clear();
     if (!(error instanceof TinytrainError) || error.code !== 'ABORTED') throw error;
-    const help = [`go on with: npx tinytrain search --resume ${shown(out)}`];
+    const help = [`continue with: npx tinytrain search --resume ${shown(out)}`];
     throw new TinytrainError('ABORTED', `the search, in: ${where || 'preparation'}`, { run: out, help }, error);
   }
 }
@@ -156,7 +155,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
 /** `search` */
 export const search = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'search',
-  describe: 'finds what to train within a budget of SRAM, and proves it by training',
+  describe: 'find the best scheme within an SRAM budget, and prove it by training',
   builder: (args: Argv<object>) =>
     args
       .options(searchOptions)
@@ -164,7 +163,7 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
       .example('npx tinytrain search --budget 256k', 'the default model on the default images')
       .example(
         'npx tinytrain search --data images --budget 192k,224k,256k --time 10m',
-        'a front of accuracy against SRAM',
+        'several budgets: accuracy against SRAM',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

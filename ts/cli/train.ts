@@ -26,7 +26,7 @@ interface Arguments extends ProgramArguments {
   json: boolean;
 }
 
-/** Everything a run needs, opened. */
+/** Everything that a run needs, opened. */
 interface Prepared {
   /** The model in words. */
   readonly model: string;
@@ -86,9 +86,9 @@ function report({ program, data }: Prepared, result: TrainResult, args: Argument
     '',
     memoryMap(program.record),
     '',
-    ...(skipped.length > 0 ? ['skipped, not decodable', ...skipped, ''] : []),
-    `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.samples)} images never trained on`,
-    `steps       ${thousands(steps)} in ${duration(seconds)} (${(steps / seconds).toFixed(1)} a second)`,
+    ...(skipped.length > 0 ? ['skipped, cannot be decoded', ...skipped, ''] : []),
+    `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.samples)} images not used for training`,
+    `steps       ${thousands(steps)} in ${duration(seconds)} (${(steps / seconds).toFixed(1)} per second)`,
     `saturated   ${thousands(saturation.total)} gradient elements`,
     `checksum    ${result.checksum}`,
   ].join('\n');
@@ -132,7 +132,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   } catch (error) {
     line.clear();
     if (error instanceof TinytrainError && error.code === 'ABORTED' && path !== undefined) {
-      const help = [`go on with: npx tinytrain train --resume ${shown(path)}`];
+      const help = [`continue with: npx tinytrain train --resume ${shown(path)}`];
       throw new TinytrainError('ABORTED', error.message, { ...error.details, run: path, help }, error);
     }
     throw error;
@@ -142,26 +142,26 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
 /** `train` */
 export const train = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'train',
-  describe: 'trains a model on images in the device’s own integers',
+  describe: 'train a model on images with the device’s own integers',
   builder: (args: Argv<object>) =>
     args
       .options({
         ...programOptions,
         epochs: {
-          describe: 'visits of every training image',
+          describe: 'passes over the training images',
           type: 'string',
           requiresArg: true,
           coerce: positive('epochs'),
           defaultDescription: '2',
         },
         steps: {
-          describe: 'training steps, an image each',
+          describe: 'training steps, one image each',
           type: 'string',
           requiresArg: true,
           coerce: whole('steps', 1, 2 ** 32 - 1),
         },
         lr: {
-          describe: 'highest learning rate',
+          describe: 'peak learning rate',
           type: 'string',
           requiresArg: true,
           coerce: positive('lr'),
@@ -176,7 +176,7 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         },
         out: { describe: 'folder of the run', type: 'string', requiresArg: true, defaultDescription: 'runs/train-...' },
         resume: {
-          describe: 'folder of a run to go on with; everything else is as it was',
+          describe: 'folder of a run to continue; all other options stay as they were',
           type: 'string',
           requiresArg: true,
         },
@@ -203,10 +203,10 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         'augment',
         'out',
       ])
-      .example('npx tinytrain train --data images --scheme bias:10 --epochs 3', 'the default model on own images')
+      .example('npx tinytrain train --data images --scheme bias:10 --epochs 3', 'the default model on your own images')
       .example(
         'npx tinytrain train --resume runs/train-20260101-120000',
-        'goes on after a stop',
+        'continue a run that was stopped',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

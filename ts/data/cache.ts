@@ -12,12 +12,15 @@ import type { BadSample } from './dataset.js';
 import { type DataOrigin, dataOrigin } from './origin.js';
 import type { Listed, Parts } from './source.js';
 
-/** Bytes of samples that are kept; when there are more, those that were not used for the longest time go. */
+/** Limit on the cached samples in bytes; beyond it, the least recently used ones are removed. */
 const MOST_BYTES = 2 ** 33;
-/** Bytes that are read at a time. */
+/** Bytes read at a time. */
 const CHUNK = 2 ** 22;
 
-/** Where samples are kept as a model takes them: `$TINYTRAIN_CACHE`, or `tinytrain` in the user's cache folder. Its content may be deleted at any time. */
+/**
+ * The folder of cached samples in the form that a model takes: `$TINYTRAIN_CACHE`, or `tinytrain` in the user's cache folder. Its content may be
+ * deleted at any time.
+ */
 export function cacheFolder(): string {
   const { TINYTRAIN_CACHE, XDG_CACHE_HOME } = process.env;
   return TINYTRAIN_CACHE || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'tinytrain');
@@ -25,7 +28,7 @@ export function cacheFolder(): string {
 
 /** The samples of a file in the cache, in order of the splits: train, validation, test. */
 export interface CachedSamples {
-  /** Changes when anything about the samples does. */
+  /** Changes whenever the samples change in any way. */
   readonly key: string;
   readonly name: string;
   readonly origin: DataOrigin;
@@ -56,12 +59,12 @@ const indexKind: RecordKind<CachedSamples> = {
   }),
 };
 
-/** Where samples go as they are made, by their place in the file. */
+/** Receives samples as they are decoded, by their place in the file. */
 export interface Sink {
   put(index: number, sample: Int8Array): Promise<void>;
-  /** Keeps them; nothing may be put any more. */
+  /** Commits them; nothing may be added after that. */
   finish(facts: Omit<CachedSamples, 'content'>): Promise<void>;
-  /** Throws everything away. */
+  /** Discards everything. */
   discard(): Promise<void>;
 }
 
@@ -72,7 +75,7 @@ async function writeAll(file: fs.FileHandle, bytes: Int8Array, position: number)
   }
 }
 
-/** Reads a file to its end, some of it at a time. */
+/** Reads a file to its end, block by block. */
 async function eachChunk(path: string, take: (bytes: Buffer, position: number) => void): Promise<number> {
   const file = await fs.open(path, 'r');
   try {
@@ -99,7 +102,7 @@ function damaged(error: unknown): boolean {
   return systemCode(error) === 'ENOENT' || (error instanceof TinytrainError && error.code === 'CACHE_BROKEN');
 }
 
-/** Samples as models take them, in files: to make them anew takes a hundred times as long as to read them. */
+/** Samples in the form that models take, in files: decoding them again takes a hundred times as long as reading them. */
 export class SampleCache {
   readonly #folder: string;
 
@@ -115,11 +118,11 @@ export class SampleCache {
     return join(this.#folder, `${key.slice(0, 32)}.samples`);
   }
 
-  /** A file for samples that are not there yet. The index beside it is written last: without it the file does not count. */
+  /** Creates a file for new samples. The index beside it is written last; without it the file does not count. */
   async sink(key: string, samples: number, length: number): Promise<Sink> {
     const path = this.#samples(key);
     const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
-    const failed = (error: unknown) => fileError(error, unfinished, 'the samples cannot be kept');
+    const failed = (error: unknown) => fileError(error, unfinished, 'the samples cannot be cached');
     let file: fs.FileHandle;
     try {
       await makeFolder(this.#folder);
@@ -152,7 +155,7 @@ export class SampleCache {
     };
   }
 
-  /** What is known of samples that an earlier run made; undefined where there are none, or where the index is damaged. */
+  /** The index of samples that an earlier run cached; undefined if there are none or the index is damaged. */
   async find(key: string): Promise<CachedSamples | undefined> {
     try {
       const found = await readRecord(this.#index(key), indexKind);
@@ -163,7 +166,7 @@ export class SampleCache {
     }
   }
 
-  /** The samples themselves, in memory if they are at most `memoryLimit` bytes; undefined where they are missing or damaged. */
+  /** The samples themselves, in memory if they take at most `memoryLimit` bytes; undefined if they are missing or damaged. */
   async open({ key, parts, length, content }: CachedSamples, memoryLimit: number): Promise<SampleStore | undefined> {
     const samples = parts.train.length + (parts.validation?.length ?? 0) + parts.test.length;
     const path = this.#samples(key);
@@ -188,7 +191,7 @@ export class SampleCache {
     }
   }
 
-  /** Removes what was not used for the longest time until the rest is small enough. */
+  /** Removes the least recently used samples until the rest is small enough. */
   async #makeRoom(kept: string): Promise<void> {
     const names = (await fs.readdir(this.#folder)).filter(name => name.endsWith('.samples'));
     const files = await Promise.all(

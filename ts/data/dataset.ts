@@ -4,11 +4,11 @@ import { call, type Dataset as Handle, native, type SampleStore } from '../nativ
 import { type InputFormat, inputLength } from './input.js';
 import type { DataOrigin } from './origin.js';
 
-/** Samples with labels as a model takes them, held by the native side: in memory once, or in a file. */
+/** Samples with labels in the form that a model takes, owned by the addon: in memory once, or in a file. */
 export class Dataset {
   /** Class of each sample. */
   readonly labels: Uint16Array;
-  /** Name of each sample: its path, where it has one. */
+  /** Name of each sample: its path, if it has one. */
   readonly names: readonly string[];
   /** @internal */
   readonly handle: Handle;
@@ -28,7 +28,7 @@ export class Dataset {
     );
   }
 
-  /** A set from int8 samples that lie one after the other, rows of interleaved channels each. Throws `SIZE_MISMATCH`. */
+  /** Creates a set from consecutive int8 samples, each with rows of interleaved channels. Throws `SIZE_MISMATCH`. */
   static from(samples: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset {
     const length = inputLength(input);
     if (samples.length !== labels.length * length) {
@@ -44,7 +44,7 @@ export class Dataset {
     return Dataset.of(store, slots, Uint16Array.from(labels), names ?? Array.from(slots, i => `sample ${i}`));
   }
 
-  /** The samples in `places` alone, in this order. They are not copied. Throws `SIZE_MISMATCH` for a place that there is not. */
+  /** The samples at `places`, in this order, without copying them. Throws `SIZE_MISMATCH` for a place that does not exist. */
   subset(places: ArrayLike<number>): Dataset {
     const handle = call(() => this.handle.subset(Uint32Array.from(places)));
     const list = Array.from(places);
@@ -60,7 +60,7 @@ export class Dataset {
     return this.labels.length;
   }
 
-  /** A copy of one sample. Throws `SIZE_MISMATCH` for a place that there is not. */
+  /** A copy of one sample. Throws `SIZE_MISMATCH` for a place that does not exist. */
   sample(index: number): Int8Array {
     return call(() => this.handle.sample(index));
   }
@@ -77,19 +77,19 @@ export class Dataset {
 export interface SampleSet {
   /** Names of the classes; a label is an index into them. */
   readonly classes: readonly string[];
-  /** What is learned from. */
+  /** Samples for training. */
   readonly train: Dataset;
-  /** What is chosen by, where there is one. */
+  /** Samples for choosing between schemes, if there are any. */
   readonly validation?: Dataset;
-  /** What is measured on: training never sees it. */
+  /** Samples for the final measurement, never used in training. */
   readonly test: Dataset;
-  /** Samples that were left out because they could not be read. */
+  /** Samples that were skipped because they could not be read. */
   readonly skipped: readonly BadSample[];
-  /** For people: where it comes from and how it was split. */
+  /** Its source and split, for people to read. */
   readonly source: string;
-  /** How it can be read again; absent for a set that did not come from a source of this package. */
+  /** How to read it again; absent for a set that did not come from a source of this package. */
   readonly origin?: DataOrigin;
-  /** Changes when anything about the samples does. */
+  /** Changes whenever the samples change in any way. */
   readonly hash: string;
 }
 

@@ -1,21 +1,21 @@
-/** How a model takes a sample: bytes of one shape. */
+/** The form in which a model takes a sample: bytes of one shape. */
 export interface InputFormat {
   /** Rows. */
   readonly height: number;
   /** Columns. */
   readonly width: number;
-  /** Interleaved values of a place: for images 3 (red, green, blue) or 1 (grey). */
+  /** Interleaved values per place: for images 3 (red, green, blue) or 1 (grey). */
   readonly channels: number;
   /** The int8 value of each byte that a source or a sensor may yield, one table per channel. */
   readonly tables: readonly Int8Array[];
 }
 
-/** Elements of one input. */
+/** Number of elements of one input. */
 export function inputLength(input: Pick<InputFormat, 'height' | 'width' | 'channels'>): number {
   return input.height * input.width * input.channels;
 }
 
-/** The int8 values of interleaved bytes, each by the table of its channel. */
+/** Converts interleaved bytes to int8 values, each by the table of its channel. */
 export function quantised(values: Uint8Array, { channels, tables }: InputFormat): Int8Array {
   const result = new Int8Array(values.length);
   for (let c = 0; c < channels; c++) {
@@ -25,7 +25,7 @@ export function quantised(values: Uint8Array, { channels, tables }: InputFormat)
   return result;
 }
 
-/** How many of these tables firmware needs in flash: none for `byte - 128`, one where all channels have the same. */
+/** Number of these tables that firmware needs in flash: none for `byte - 128`, one if all channels have the same. */
 export function pixelTableCount(tables: readonly Int8Array[]): number {
   const first = tables[0];
   if (!first || tables.every(table => table.every((q, pixel) => q === pixel - 128))) return 0;

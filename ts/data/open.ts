@@ -6,8 +6,8 @@ import { cachedSource } from './read.js';
 import type { SampleSource } from './source.js';
 
 /**
- * Opens the source that samples came from. Where a folder is gone, the cache may still hold what was read from it: `hash` is the set's. Throws what opening
- * the source throws.
+ * Opens the source of samples. If a folder no longer exists, the cache may still contain the samples read from it; `hash` is that of the set. Throws
+ * the errors of opening the source.
  */
 export async function openSource(origin: DataOrigin, hash: string, cacheFolder?: string): Promise<SampleSource> {
   if (origin.kind === 'drawn') return drawnImages(origin);

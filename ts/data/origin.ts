@@ -3,10 +3,10 @@ import { count } from '../json.js';
 import { type ResizePolicy, resizePolicies } from './images/input.js';
 import type { SplitShares } from './split.js';
 
-/** A folder of class folders, and how its images are read. */
+/** A folder of class folders, and the options with which its images are read. */
 export interface FolderOrigin {
   readonly kind: 'images';
-  /** Absolute. */
+  /** Absolute path. */
   readonly folder: string;
   readonly resize: ResizePolicy;
   readonly skipBad: boolean;
@@ -14,7 +14,7 @@ export interface FolderOrigin {
   readonly shares: SplitShares;
 }
 
-/** Which of the images that the package draws. */
+/** A selection of the images that the package draws. */
 export interface DrawnOrigin {
   readonly kind: 'drawn';
   readonly seed: number;
@@ -22,12 +22,12 @@ export interface DrawnOrigin {
   readonly testPerClass: number;
 }
 
-/** Everything that is needed to read a data set again: one kind for each kind of source. */
+/** Everything needed to read a data set again: one kind per kind of source. */
 export type DataOrigin = FolderOrigin | DrawnOrigin;
 
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 
-/** The check of an origin that was read from a file. */
+/** Schema of an origin that was read from a file. */
 export const dataOrigin: v.GenericSchema<unknown, DataOrigin> = v.variant('kind', [
   v.object({
     kind: v.literal('images'),

@@ -1,20 +1,20 @@
 import { aborted } from '../errors.js';
 
-/** How far a long piece of work has come. */
+/** Progress of a long operation. */
 export interface Progress {
   readonly done: number;
   readonly total: number;
 }
 
-/** What any long piece of work takes. */
+/** Options of any long operation. */
 export interface WorkOptions {
-  /** Stops the work; it then rejects with the code `ABORTED`. */
+  /** Stops the operation, which then rejects with the code `ABORTED`. */
   readonly signal?: AbortSignal | undefined;
-  /** Told now and then how far the work has come. */
+  /** Called from time to time with the progress. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-/** Runs `work` for 0 to `total` - 1, at most `limit` at a time. The first failure stops the rest and is what it rejects with. */
+/** Runs `work` for 0 to `total` - 1, at most `limit` at a time. The first failure stops the rest and becomes the rejection. */
 export async function eachParallel(
   total: number,
   limit: number,
@@ -25,7 +25,7 @@ export async function eachParallel(
   let done = 0;
   const worker = async (): Promise<void> => {
     while (next < total) {
-      if (signal?.aborted) throw aborted('the work');
+      if (signal?.aborted) throw aborted('the operation');
       await work(next++);
       onProgress?.({ done: ++done, total });
     }

@@ -10,20 +10,20 @@ import { type Split, splits } from './split.js';
 
 const MEMORY_LIMIT = 2 ** 30;
 
-/** How the samples of a source are made for one input. */
+/** How the samples of a source are created for one input. */
 export interface Making {
   readonly source: Pick<SampleSource, 'name' | 'origin' | 'classes' | 'parts'>;
-  /** SHA-256 over everything that the samples depend on. */
+  /** SHA-256 over everything on which the samples depend. */
   readonly key: string;
-  /** Goes on without samples that cannot be made. */
+  /** Whether to skip samples that cannot be created. */
   readonly skipBad: boolean;
-  /** Makes one sample. */
+  /** Creates one sample. */
   readonly make: (split: Split, place: number) => Promise<Int8Array>;
-  /** Whether an error of `make` means that this sample alone is bad. */
+  /** Whether an error of `make` concerns only this sample. */
   readonly isBad: (error: unknown) => error is TinytrainError;
 }
 
-/** One sample that is to be read. */
+/** One sample to be read. */
 interface Wanted extends Listed {
   readonly split: Split;
   /** Its place in the split, and in the file that holds all splits. */
@@ -31,7 +31,7 @@ interface Wanted extends Listed {
   readonly slot: number;
 }
 
-/** Samples in a store, by their slots; `bad` ones are not there. */
+/** Samples in a store, by slot; the `bad` ones are missing. */
 interface Made {
   readonly store: SampleStore;
   readonly slotOf: (sample: Wanted) => number;
@@ -74,7 +74,7 @@ async function makeAll(
   return bad.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Some of the samples, or all of them where nothing can be written: in memory alone. */
+/** Creates some of the samples, or all of them if nothing can be written, in memory only. */
 async function makeInMemory(
   wanted: readonly Wanted[],
   length: number,
@@ -140,14 +140,14 @@ function checkLeft(source: string, classes: readonly string[], train: Dataset, m
   if (empty !== undefined || measured.size === 0) {
     const what =
       empty === undefined
-        ? 'no sample is left to measure the accuracy on'
-        : `no sample of class ${empty} is left to train on`;
+        ? 'no sample is left for measuring the accuracy'
+        : `no sample of class ${empty} is left for training`;
     throw new TinytrainError('CLASS_EMPTY', `${source}: ${what}`, { path: source, class: empty });
   }
 }
 
 /**
- * Reads the samples of a source: from the cache, or made now and kept there. Throws what `make` throws (unless bad samples are skipped), `CLASS_EMPTY` if
+ * Reads the samples of a source: from the cache, or created now and cached. Throws the errors of `make` (unless bad samples are skipped), `CLASS_EMPTY` if
  * nothing is left of a class, `ABORTED`, and `FILE_ERROR`.
  */
 export async function readSamples(making: Making, input: InputFormat, options: ReadOptions = {}): Promise<SampleSet> {
@@ -174,7 +174,7 @@ export async function readSamples(making: Making, input: InputFormat, options: R
   return { classes, train, ...validation, test, skipped: bad, source: name, origin, hash: key };
 }
 
-/** The samples that an earlier run kept under a key, without the place they came from; undefined where they are gone. */
+/** The samples that an earlier run cached under a key, without their source; undefined if they are gone. */
 export async function cachedSource(key: string, folder?: string): Promise<SampleSource | undefined> {
   const found = await new SampleCache(folder).find(key);
   if (!found) return undefined;

@@ -13,24 +13,24 @@ export interface Listed {
 /** The samples of each split; there is always a `train` and a `test`. */
 export type Parts<T> = Readonly<{ train: T; validation?: T | undefined; test: T }>;
 
-/** How samples are read. */
+/** Options for reading samples. */
 export interface ReadOptions extends WorkOptions {
-  /** Samples made at a time; as many as there are cores by default. No result depends on it. */
+  /** Number of samples created at a time; one per core by default. Does not affect results. */
   readonly threads?: number | undefined;
-  /** Bytes of samples that are kept in memory; a larger set is read from the cache's file, a sample at a time. 1 GiB by default. */
+  /** Most bytes of samples kept in memory; a larger set is read from the cache's file, sample by sample. 1 GiB by default. */
   readonly memoryLimit?: number | undefined;
   /** The folder of the cache; see `cacheFolder`. */
   readonly cacheFolder?: string | undefined;
-  /** Reads no other samples than those at these places of each split, in this order; splits that are left out are empty. */
+  /** Reads only the samples at these places of each split, in this order; omitted splits are empty. */
   readonly only?: Partial<Parts<readonly number[]>> | undefined;
 }
 
 /**
- * A place that samples come from. What there is is known before anything is read, so that a budget is checked against the number of classes first.
+ * A source of samples. Its classes and samples are known before anything is read, so that a budget can be checked against the number of classes first.
  * Nothing behind this interface knows whether a sample was an image.
  */
 export interface SampleSource {
-  /** For people: where the samples come from and how they are split. */
+  /** Where the samples come from and how they are split, for people to read. */
   readonly name: string;
   /** How to open this source again. */
   readonly origin: DataOrigin;
@@ -39,8 +39,8 @@ export interface SampleSource {
   /** Every sample of each split. Some may turn out to be unreadable. */
   readonly parts: Parts<readonly Listed[]>;
   /**
-   * Reads the samples as a model takes them. Throws `INPUT_NO_IMAGE` or the like for an input that the source cannot fill, and `ABORTED` when its signal
-   * stops it.
+   * Reads the samples in the form that a model takes. Throws an error such as `INPUT_NO_IMAGE` for an input that the source cannot fill, and
+   * `ABORTED` when its signal stops it.
    */
   read(input: InputFormat, options?: ReadOptions): Promise<SampleSet>;
 }

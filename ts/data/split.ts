@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { TinytrainError } from '../errors.js';
 
-/** What an image is for: to learn from, to choose by, to measure on. */
+/** The purpose of an image: training, choosing between schemes, or the final measurement. */
 export type Split = 'train' | 'validation' | 'test';
 
 /** All splits. */
@@ -16,21 +16,21 @@ const names: Readonly<Record<string, Split>> = {
   test: 'test',
 };
 
-/** The split that a folder's name stands for. */
+/** The split denoted by a folder's name. */
 export function splitOf(name: string): Split | undefined {
   return Object.hasOwn(names, name) ? names[name] : undefined;
 }
 
-/** Shares of a class that are kept away from training. */
+/** Shares of a class that are held back from training. */
 export interface SplitShares {
   readonly validation: number;
   readonly test: number;
 }
 
-/** A fifth is measured on, the rest is learned from. */
+/** A fifth for the test, the rest for training. */
 export const defaultShares: SplitShares = { validation: 0, test: 0.2 };
 
-/** What can be split: a label and a name that orders it. */
+/** An item to be split: a label, and a name that determines its order. */
 interface Splittable {
   readonly path: string;
   readonly label: number;
@@ -45,8 +45,8 @@ function count(share: number, of: number): number {
 }
 
 /**
- * Splits every class by the same shares. Which image goes where hangs on the seed and the image's name alone, so that adding one moves few
- * others. `nameOf` gives the name relative to the data folder: a folder may be moved.
+ * Splits every class by the same shares. The split of an image depends only on the seed and the image's name, so that adding an image moves few
+ * others. `nameOf` returns the name relative to the data folder, since a folder may be moved.
  */
 export function stratify<T extends Splittable>(
   files: readonly T[],
@@ -67,7 +67,7 @@ export function stratify<T extends Splittable>(
     if (test + validation >= own.length) {
       throw new TinytrainError(
         'CLASS_TOO_SMALL',
-        `class ${name} has ${own.length} image${own.length === 1 ? '' : 's'}, too few to keep some for a test`,
+        `class ${name} has ${own.length} image${own.length === 1 ? '' : 's'}, too few to hold some back for a test`,
         { class: name, images: own.length, help: ['add images, or split them yourself into train/ and test/'] },
       );
     }

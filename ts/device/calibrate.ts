@@ -8,35 +8,35 @@ import { aborted, TinytrainError } from '../errors.js';
 import { native } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
+import type { Connection } from './connection.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
-import type { Line } from './line.js';
 import { instructionsOf, startQemu } from './qemu.js';
 import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
-/** Training steps that are counted; the instructions of a step depend very little on its sample. */
+/** Number of training steps that are counted; the instructions of a step hardly depend on its sample. */
 export const calibrationSteps = 2;
 
-/** A step of a Program, and the instructions it took. */
+/** A step of a Program, and its instructions. */
 export interface MeasuredStep extends Work {
   readonly label: string;
   readonly instructions: number;
 }
 
-/** Answers of a process, one after the other. */
+/** The answers of a process, one after the other. */
 class Answers {
-  readonly #line: Line;
+  readonly #connection: Connection;
   #chunks: Buffer[] = [];
   #wake: () => void = () => {};
   #ended: string | undefined;
 
-  constructor(line: Line, signal: AbortSignal | undefined) {
-    this.#line = line;
-    line.onData(bytes => {
+  constructor(connection: Connection, signal: AbortSignal | undefined) {
+    this.#connection = connection;
+    connection.onData(bytes => {
       this.#chunks.push(bytes);
       this.#wake();
     });
-    line.onEnd(why => {
+    connection.onEnd(why => {
       this.#ended = why;
       this.#wake();
     });
@@ -52,7 +52,7 @@ class Answers {
         return bytes.subarray(0, count);
       }
       if (this.#ended !== undefined)
-        throw new TinytrainError('DEVICE_GONE', `${this.#line.name} ended: ${this.#ended}`);
+        throw new TinytrainError('DEVICE_GONE', `${this.#connection.name} ended: ${this.#ended}`);
       await new Promise<void>(resolve => {
         this.#wake = resolve;
       });
@@ -60,7 +60,7 @@ class Answers {
   }
 }
 
-/** Instructions between marks, without what the marks themselves take. */
+/** Instructions between marks, without the cost of the marks themselves. */
 function between(answer: Buffer, steps: number, emulator: Emulator): { steps: number[]; rest: number } {
   const word = (i: number) => answer.readUInt32LE(4 * i);
   const clockHz = word(steps + 4);
@@ -73,13 +73,13 @@ function between(answer: Buffer, steps: number, emulator: Emulator): { steps: nu
 }
 
 async function exchange(
-  line: Line,
+  connection: Connection,
   program: Program,
   samples: Dataset,
   emulator: Emulator,
   signal: AbortSignal | undefined,
 ) {
-  const answers = new Answers(line, signal);
+  const answers = new Answers(connection, signal);
   const steps = program.record.steps.length;
   const count = Math.min(calibrationSteps, samples.size);
   const found: ReturnType<typeof between>[] = [];
@@ -90,15 +90,15 @@ async function exchange(
     head.writeUInt32LE(mantissa, 4);
     head.writeInt32LE(exponent, 8);
     const sample = samples.sample(step);
-    await line.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
+    await connection.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
     found.push(between(await answers.read(4 * (steps + 5), signal), steps, emulator));
   }
   return found;
 }
 
 /**
- * Counts the guest instructions of each step of a Program on a board's core in QEMU, on the first training samples, in a project that is gone afterwards.
- * The last entry is what belongs to no step.
+ * Counts the guest instructions of each step of a Program on a board's core in QEMU, on the first training samples, in a temporary project.
+ * The last entry contains the instructions that belong to no step.
  */
 export async function measureSteps(
   program: Program,
@@ -111,9 +111,9 @@ export async function measureSteps(
   const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-calibrate-'));
   try {
     await writeFirmware(folder, await firmwareFiles(program, data, target, { marks: true }));
-    const line = await startQemu(await build(folder, board.name, signal), board.emulator);
+    const connection = await startQemu(await build(folder, board.name, signal), board.emulator);
     try {
-      const found = await exchange(line, program, data.train, board.emulator, signal);
+      const found = await exchange(connection, program, data.train, board.emulator, signal);
       const mean = (value: (one: ReturnType<typeof between>) => number) =>
         found.reduce((sum, one) => sum + value(one), 0) / found.length;
       const steps = workOf(program).map((work, i) => ({
@@ -124,7 +124,7 @@ export async function measureSteps(
       const rest = native().workKinds().at(-1) ?? '';
       return [...steps, { kind: rest, terms: [1, 0, 0, 0], label: rest, instructions: mean(one => one.rest) }];
     } finally {
-      await line.close();
+      await connection.close();
     }
   } finally {
     await fs.rm(folder, { recursive: true, force: true });

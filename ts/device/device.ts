@@ -1,10 +1,10 @@
 import { crc32 } from 'node:zlib';
 import { aborted, TinytrainError } from '../errors.js';
+import type { Connection } from './connection.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
-import type { Line } from './line.js';
 import { lookEveryMs, Patience } from './patience.js';
 
-/** What a device says it is. */
+/** The identification of a device. */
 export interface Identity {
   /** SHA-256 of its Program. */
   readonly program: string;
@@ -15,22 +15,22 @@ export interface Identity {
   readonly stateBytes: number;
   readonly savedBytes: number;
   readonly arenaBytes: number;
-  /** Bytes reserved; 0 where the device does not know. */
+  /** Bytes reserved; 0 if unknown. */
   readonly stackBytes: number;
-  /** Ticks of its clock a second. */
+  /** Ticks of its clock per second. */
   readonly clockHz: number;
   readonly longestPayload: number;
   readonly board: string;
 }
 
-/** What a training step found on the device. */
+/** The result of a training step on the device. */
 export interface DeviceStep {
   /** Q15.16 */
   readonly loss: number;
   readonly predicted: number;
   readonly saturated: number;
   readonly steps: number;
-  /** CRC-32 of every trainable byte after the step. */
+  /** CRC-32 of the trainable state after the step. */
   readonly checksum: number;
 }
 
@@ -41,14 +41,14 @@ export interface Counters {
   /** Ticks of the last inference and the last training step. */
   readonly inferenceTicks: number;
   readonly trainTicks: number;
-  /** Bytes of stack used so far; 0 where the device does not know. */
+  /** Bytes of stack used so far; 0 if unknown. */
   readonly stackPainted: number;
-  /** Frames refused. */
+  /** Number of rejected frames. */
   readonly refused: number;
   readonly checksum: number;
 }
 
-/** What a saved state holds. */
+/** The content of a saved state. */
 export interface SavedState {
   readonly steps: number;
   readonly saturated: number;
@@ -62,25 +62,25 @@ export interface DeviceRate {
   readonly exponent: number;
 }
 
-/** Samples come in as int8 or as bytes from 0 to 255 that the device quantises. */
+/** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises. */
 export type SampleFormat = 'int8' | 'rgb888';
 
-/** What a refusal means. */
+/** The meaning of the status in an error reply. */
 const refusals: Readonly<Record<number, string>> = {
   1: 'a null pointer',
   2: 'no such sample format',
-  3: 'there is no such class',
+  3: 'no such class',
   4: 'not a learning rate in fixed point',
   5: 'the transfer failed',
   6: 'not a saved state, or a damaged one',
   7: 'a state of another program',
-  8: 'loading failed half way: the state is the initial one now',
-  64: 'bytes that are no frame',
-  65: 'a frame broke off',
+  8: 'loading failed halfway: the state is now the initial one',
+  64: 'bytes that are not a frame',
+  65: 'a frame was incomplete',
   66: 'the payload was damaged on the way',
   67: 'another version of the protocol',
   68: 'no such request',
-  69: 'the payload has not the length expected',
+  69: 'the payload does not have the expected length',
 };
 
 const HEADER = 56;
@@ -91,7 +91,7 @@ const TIMEOUT_MS = 60_000;
 function refusal(frame: Frame, name: string): TinytrainError {
   const [status, request, detail] = [0, 4, 8].map(at => frame.payload.readUInt32LE(at));
   const why = refusals[status ?? 0] ?? `status ${status}`;
-  return new TinytrainError('DEVICE_REFUSED', `${name} refused: ${why}`, { status, request, detail });
+  return new TinytrainError('DEVICE_REFUSED', `${name} rejected the request: ${why}`, { status, request, detail });
 }
 
 interface Waiting {
@@ -101,45 +101,45 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** How to speak to a device. */
+/** Options for communicating with a device. */
 export interface DeviceOptions {
   /**
-   * How long a device may be silent before it has answered: 60 s by default. What arrives of a reply starts it anew; time in which an emulator could not
+   * How long a device may be silent before it has answered: 60 s by default. Any part of a reply restarts the time; time in which an emulator could not
    * run does not count.
    */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A device that speaks the protocol. One request at a time. */
+/** A device that implements the protocol. Only one request at a time. */
 export class Device {
-  readonly #line: Line;
+  readonly #connection: Connection;
   readonly #timeout: number;
   readonly #signal: AbortSignal | undefined;
   readonly #decoder = new Decoder();
   #waiting: Waiting | undefined;
-  /** Whether a part of a frame has come in since the last look. */
+  /** Whether a part of a frame has arrived since the last check. */
   #progress = false;
   #sequence = 0;
   #ended: string | undefined;
-  /** Refusals that answer no request: garbage on the line. */
+  /** Error replies that answer no request, caused by garbage on the serial port. */
   readonly strays: TinytrainError[] = [];
 
-  constructor(line: Line, { timeoutMs = TIMEOUT_MS, signal }: DeviceOptions = {}) {
-    this.#line = line;
+  constructor(connection: Connection, { timeoutMs = TIMEOUT_MS, signal }: DeviceOptions = {}) {
+    this.#connection = connection;
     this.#timeout = timeoutMs;
     this.#signal = signal;
-    line.onData(bytes => {
+    connection.onData(bytes => {
       for (const frame of this.#decoder.push(bytes)) this.#take(frame);
       this.#progress ||= this.#decoder.receiving;
     });
-    line.onEnd(why => {
+    connection.onEnd(why => {
       this.#ended = why;
       this.#waiting?.reject(this.#gone());
     });
   }
 
-  /** What it is. */
+  /** Identifies the device. */
   async identify(): Promise<Identity> {
     const p = await this.request(requests.identify);
     const word = (i: number) => p.readUInt32LE(32 + 4 * i);
@@ -159,7 +159,7 @@ export class Device {
     };
   }
 
-  /** The class of a sample, and every class's probability in Q0.31. */
+  /** Predicts the class of a sample, and the probability of every class in Q0.31. */
   async predict(
     sample: Int8Array | Uint8Array,
     format: SampleFormat = 'int8',
@@ -171,7 +171,7 @@ export class Device {
     return { predicted: p.readUInt32LE(0), scores };
   }
 
-  /** Learns from a sample. */
+  /** Trains on one sample. */
   async train(
     sample: Int8Array | Uint8Array,
     label: number,
@@ -193,12 +193,12 @@ export class Device {
     };
   }
 
-  /** Reads what was learned. */
+  /** Reads the trained state. */
   async save(): Promise<SavedState> {
     return parseSaved(await this.request(requests.save));
   }
 
-  /** Restores what was learned; all of it or nothing. */
+  /** Restores a trained state, completely or not at all. */
   async load(saved: SavedState): Promise<void> {
     await this.request(requests.load, encodeSaved(saved));
   }
@@ -218,7 +218,7 @@ export class Device {
     };
   }
 
-  /** Back to the initial state. */
+  /** Resets to the initial state. */
   async reset(): Promise<void> {
     await this.request(requests.reset);
   }
@@ -229,7 +229,7 @@ export class Device {
     return this.raw(encode(type, this.#sequence, payload), type, this.#sequence);
   }
 
-  /** Sends bytes as they are and waits for the reply to request `type` number `sequence`. */
+  /** Sends raw bytes and waits for the reply to request `type` with number `sequence`. */
   async raw(bytes: Uint8Array, type: number, sequence: number): Promise<Buffer> {
     if (this.#ended !== undefined) throw this.#gone();
     this.#signal?.throwIfAborted();
@@ -244,7 +244,7 @@ export class Device {
           if (patience.isOver(performance.now(), this.#starved(), this.#progress)) reject(this.#silent());
           this.#progress = false;
         }, lookEveryMs(this.#timeout));
-        this.#line.write(bytes).catch(reject);
+        this.#connection.write(bytes).catch(reject);
       });
     } finally {
       clearInterval(timer);
@@ -253,33 +253,35 @@ export class Device {
     }
   }
 
-  /** Ends the line. */
+  /** Closes the connection. */
   close(): Promise<void> {
-    return this.#line.close();
+    return this.#connection.close();
   }
 
   #starved(): number {
-    return this.#line.starvedMs?.() ?? 0;
+    return this.#connection.starvedMs?.() ?? 0;
   }
 
   #take(frame: Frame): void {
     const waiting = this.#waiting;
     if (waiting && frame.sequence === waiting.sequence) {
       if (isReply(frame, waiting.request)) waiting.resolve(frame.payload);
-      else if (isError(frame)) waiting.reject(refusal(frame, this.#line.name));
+      else if (isError(frame)) waiting.reject(refusal(frame, this.#connection.name));
     } else if (isError(frame)) {
-      this.strays.push(refusal(frame, this.#line.name));
+      this.strays.push(refusal(frame, this.#connection.name));
     }
   }
 
   #gone(): TinytrainError {
-    return new TinytrainError('DEVICE_GONE', `${this.#line.name} ended: ${this.#ended}`, { line: this.#line.name });
+    return new TinytrainError('DEVICE_GONE', `${this.#connection.name} ended: ${this.#ended}`, {
+      line: this.#connection.name,
+    });
   }
 
   #silent(): TinytrainError {
     const seconds = this.#timeout / 1000;
-    return new TinytrainError('DEVICE_SILENT', `${this.#line.name} did not answer within ${seconds} s`, {
-      line: this.#line.name,
+    return new TinytrainError('DEVICE_SILENT', `${this.#connection.name} did not answer within ${seconds} s`, {
+      line: this.#connection.name,
       seconds,
       help: ['is this firmware on the board, and is the port the right one?'],
     });
@@ -292,7 +294,7 @@ function bytesOf(sample: Int8Array | Uint8Array): Buffer {
   return Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength);
 }
 
-/** A saved state from the bytes that `tt_save` writes. */
+/** Parses the bytes written by `tt_save`. */
 export function parseSaved(bytes: Buffer): SavedState {
   const end = bytes.length - 4;
   const length = bytes.length >= HEADER + 4 ? bytes.readUInt32LE(8) : -1;
@@ -308,7 +310,7 @@ export function parseSaved(bytes: Buffer): SavedState {
   };
 }
 
-/** The bytes that `tt_load` reads. */
+/** The bytes for `tt_load`. */
 export function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer {
   const bytes = Buffer.alloc(HEADER + state.length + 4);
   bytes.writeUInt32LE(MAGIC, 0);

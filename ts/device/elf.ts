@@ -5,9 +5,9 @@ export interface Section {
   readonly name: string;
   readonly address: number;
   readonly bytes: number;
-  /** Where its content lies in the file, if it has any there. */
+  /** Position of its content in the file, if it has any. */
   readonly offset: number;
-  /** Whether it takes memory on the device. */
+  /** Whether it occupies memory on the device. */
   readonly allocated: boolean;
   /** Whether it has no content in the file (.bss, .stack). */
   readonly empty: boolean;

@@ -21,25 +21,25 @@ import { version } from '../version.js';
 import { boardSources, deviceSources, kernelFlags } from './sources.js';
 
 const MANIFEST = 'manifest.json';
-/** The user's part: written where it is missing, otherwise left alone. */
+/** The user's part: written if missing, otherwise left unchanged. */
 const THEIRS = 'app/';
 
-/** `manifest.json`: what a firmware folder was made from and consists of. */
+/** `manifest.json`: the origin and the files of a firmware folder. */
 export interface FirmwareManifest {
   readonly origin: Origin;
   readonly program: ProgramOrigin;
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
-  /** The memory that the plan set aside for the target. */
+  /** The memory planned for the target. */
   readonly memory: MemoryTable;
-  /** SHA-256 of the generated and copied files by path; those of `app/` are not among them. */
+  /** SHA-256 of the generated and copied files by path, without those in `app/`. */
   readonly files: Readonly<Record<string, string>>;
 }
 
 /** Files of a firmware project by path. */
 export type FirmwareFiles = ReadonlyMap<string, string | Uint8Array>;
 
-/** A path that leads nowhere but into the folder. */
+/** A path that stays inside the folder. */
 const inside = v.pipe(v.string(), v.regex(/^(?!\.{1,2}\/)[\w.-]+(\/(?!\.{1,2}(\/|$))[\w.-]+)*$/));
 
 const manifestKind: RecordKind<FirmwareManifest> = {
@@ -61,7 +61,7 @@ const manifestKind: RecordKind<FirmwareManifest> = {
         path: dirname(place),
         made,
         version,
-        help: ['compile the model again; app/ stays as it is', `or use that version: npx tinytrain@${made} run`],
+        help: ['compile the model again; app/ remains unchanged', `or use that version: npx tinytrain@${made} run`],
       },
     ),
 };
@@ -70,7 +70,7 @@ function hashOf(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** All that a firmware project is made from but what depends on its boards. */
+/** The inputs of a firmware project that do not depend on its boards. */
 export async function emitInput(
   program: Program,
 ): Promise<Omit<EmitInput, 'memory' | 'kernelFiles' | 'target' | 'boards'>> {
@@ -90,8 +90,8 @@ export async function emitInput(
 }
 
 /**
- * A Program as a firmware project for a board (a shipped one's name, or the path of a folder): its sources, the Program itself (`program.ttp`), and what it
- * was made from (`manifest.json`).
+ * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its
+ * origin (`manifest.json`).
  */
 export async function firmwareFiles(
   program: Program,
@@ -112,7 +112,7 @@ export async function firmwareFiles(
     marks,
   });
   const files = new Map<string, string | Uint8Array>(sources);
-  // With marks it is no firmware, and nobody opens it again.
+  // With marks it is not a firmware and will not be opened again.
   if (!marks) files.set(programFile, program.toBytes());
   const ours = [...files].filter(([path]) => !path.startsWith(THEIRS));
   const manifest = sealed(manifestKind, {
@@ -122,11 +122,11 @@ export async function firmwareFiles(
     memory,
     files: Object.fromEntries(ours.map(([path, content]) => [path, hashOf(content)])),
   });
-  // Last, as it is written last: without it there is no firmware.
+  // Last, because it is written last: without it there is no firmware.
   return files.set(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** The target, and the board that QEMU emulates in its place, each with its own stack. */
+/** The target, and the board that QEMU emulates as its stand-in, each with its own stack. */
 function boardsOf(program: Program, target: string, board: Board): EmitBoard[] {
   const standIn: Board | null = call(() => native().standIn(target));
   const own = { board, stack: program.memoryOn(target).stack };
@@ -145,13 +145,13 @@ async function readManifest(folder: string): Promise<FirmwareManifest | undefine
   return (await readRecord(join(folder, MANIFEST), manifestKind))?.content;
 }
 
-/** The manifest of an earlier firmware in the folder. Refuses a folder that holds something else, before anything is written. */
+/** The manifest of an earlier firmware in the folder. Throws if the folder contains something else, before anything is written. */
 async function checkFolder(folder: string): Promise<FirmwareManifest | undefined> {
   try {
     const earlier = await readManifest(folder);
     if (earlier) return earlier;
   } catch (error) {
-    // Written over, as its error advises; what it consists of is not known.
+    // It is overwritten, as its error advises; its files are not known.
     if (error instanceof TinytrainError && error.code === 'FIRMWARE_VERSION') return undefined;
     throw error;
   }
@@ -160,7 +160,7 @@ async function checkFolder(folder: string): Promise<FirmwareManifest | undefined
     throw fileError(error, folder, 'the firmware cannot be written here');
   });
   if (names.length > 0) {
-    throw new TinytrainError('FOLDER_NOT_EMPTY', `${folder}: the folder is not empty, and no firmware of tinytrain's`, {
+    throw new TinytrainError('FOLDER_NOT_EMPTY', `${folder}: the folder is not empty and does not contain a firmware`, {
       path: folder,
       help: ['choose another --out, or an empty folder'],
     });
@@ -174,7 +174,7 @@ async function removeStale(folder: string, earlier: FirmwareManifest, files: Fir
 }
 
 /**
- * Writes a firmware project. Files that lie in `app/` already are left alone; returns the paths written. Throws `FOLDER_NOT_EMPTY`, `FIRMWARE_BROKEN`,
+ * Writes a firmware project. Existing files in `app/` are left unchanged. Returns the paths written. Throws `FOLDER_NOT_EMPTY`, `FIRMWARE_BROKEN`,
  * `FILE_ERROR`.
  */
 export async function writeFirmware(folder: string, files: FirmwareFiles): Promise<string[]> {
@@ -205,7 +205,7 @@ export async function openFirmware(folder: string): Promise<FirmwareManifest> {
   });
 }
 
-/** How the board of a firmware is named: a shipped one by its name, one of the user's by its folder in the firmware. */
+/** The name of a firmware's board: a shipped one by its name, a user's by its folder in the firmware. */
 export function targetOf(folder: string, { target }: Pick<FirmwareManifest, 'target'>): string {
   return targets().includes(target) ? target : join(folder, 'board', target);
 }

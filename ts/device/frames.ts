@@ -32,7 +32,7 @@ export function isReply({ type }: Frame, request: number): boolean {
   return type === (request | REPLY);
 }
 
-/** Whether a frame refuses a request. */
+/** Whether a frame rejects a request. */
 export function isError({ type }: Frame): boolean {
   return type === ERROR;
 }
@@ -51,18 +51,18 @@ export function encode(type: number, sequence: number, payload: Uint8Array, vers
   return frame;
 }
 
-/** Takes frames out of a stream of bytes; what is no frame is passed over. */
+/** Extracts frames from a stream of bytes; other bytes are skipped. */
 export class Decoder {
   #chunks: Buffer[] = [];
   #length = 0;
   #wanted = HEADER;
 
-  /** Whether a frame has begun and is not complete: its header was right, so how much more will come is known. */
+  /** Whether a frame has begun and is incomplete: its header was valid, so the number of missing bytes is known. */
   get receiving(): boolean {
     return this.#wanted > HEADER;
   }
 
-  /** Adds what came in; returns the frames that are complete now. */
+  /** Adds received bytes; returns the frames that are now complete. */
   push(bytes: Buffer): Frame[] {
     this.#chunks.push(bytes);
     this.#length += bytes.length;

@@ -3,15 +3,15 @@ import { TinytrainError } from '../errors.js';
 import type { MemoryItem, MemoryTable } from '../program/memory.js';
 import type { Elf } from './elf.js';
 
-/** What was linked, measured from the ELF file. */
+/** The memory of a linked firmware, measured from the ELF file. */
 export interface Linked {
-  /** From the first to the last byte of RAM, the stack included. */
+  /** Bytes from the first to the last one in RAM, including the stack. */
   readonly sram: number;
-  /** Reserved for the stack. */
+  /** Bytes reserved for the stack. */
   readonly stack: number;
-  /** Everything that is written to flash. */
+  /** All bytes written to flash. */
   readonly flash: number;
-  /** The same items as the plan's, as the compiler and the linker made them. */
+  /** The items of the plan, with the sizes that the compiler and the linker gave them. */
   readonly items: readonly Pick<MemoryItem, 'name' | 'bytes'>[];
 }
 
@@ -19,7 +19,7 @@ function bytesOf(elf: Elf, name: string): number {
   return elf.section(name)?.bytes ?? 0;
 }
 
-/** The items of RAM: those of the context from the table that the compiler filled in, the rest from sections. */
+/** The items of RAM: those of the context from the table filled in by the compiler, the rest from sections. */
 function itemsOf(elf: Elf, sram: number, stack: number): Linked['items'] {
   const sizes = elf.words('tt_linked');
   const size = (name: (typeof linkedItems)[number]) => sizes[linkedItems.indexOf(name)] ?? 0;
@@ -40,7 +40,7 @@ function itemsOf(elf: Elf, sram: number, stack: number): Linked['items'] {
   return [...named, { name: 'alignment', bytes: sram - known }].filter(({ bytes }) => bytes !== 0);
 }
 
-/** Measures what was linked. */
+/** Measures a linked firmware. */
 export function measure(elf: Elf): Linked {
   const sections = elf.sections.filter(section => section.allocated && section.bytes > 0);
   const ram = ['.stack', '.data', '.bss'].map(name => elf.section(name)).filter(section => section !== undefined);
@@ -52,7 +52,7 @@ export function measure(elf: Elf): Linked {
   return { sram, stack, flash: flash.reduce((sum, { bytes }) => sum + bytes, 0), items: itemsOf(elf, sram, stack) };
 }
 
-/** Where the plan and what was linked differ: SRAM to the byte, flash by more than the plan's upper bound. */
+/** Differences between plan and linked firmware: any in SRAM; in flash, more than the plan's upper bound. */
 export function differences(plan: MemoryTable, linked: Linked): string[] {
   const found: string[] = [];
   const planned = plan.items.filter(({ region }) => region === 'sram');
@@ -68,12 +68,12 @@ export function differences(plan: MemoryTable, linked: Linked): string[] {
   return found;
 }
 
-/** Refuses a firmware that takes other memory than planned. */
+/** Throws if a firmware takes different memory than planned. */
 export function checkLinked(plan: MemoryTable, linked: Linked): void {
   const found = differences(plan, linked);
   if (found.length === 0) return;
-  throw new TinytrainError('MEMORY_DIFFERS', `the firmware takes other memory than planned: ${found[0]}`, {
+  throw new TinytrainError('MEMORY_DIFFERS', `the memory of the firmware differs from the plan: ${found[0]}`, {
     differences: found,
-    help: [...found.slice(1), 'variables of app/ are not in the plan; the stack for them: make STACK_EXTRA=BYTES'],
+    help: [...found.slice(1), 'variables of app/ are not part of the plan; for more stack: make STACK_EXTRA=BYTES'],
   });
 }

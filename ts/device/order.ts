@@ -1,4 +1,4 @@
-/** An order of samples that goes through all of them with a fixed stride. */
+/** An order that visits all samples with a fixed stride. */
 export function strideOrder(count: number, n: number): number[] {
   const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
   let stride = Math.max(1, Math.round(count * 0.618));

@@ -2,14 +2,14 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { messageOf, TinytrainError } from '../errors.js';
-import type { Line } from './line.js';
+import type { Connection } from './connection.js';
 
-/** Lines of stderr that an error shows. */
+/** Number of lines of stderr shown in an error. */
 const SHOWN = 5;
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** Processes that are running: none may outlive this one. */
+/** Running child processes: none may outlive this process. */
 const running = new Set<Child>();
 let watching = false;
 
@@ -27,7 +27,7 @@ function started(command: string, child: Child): Promise<void> {
 }
 
 /**
- * Milliseconds that the threads of a process were ready to run and did not: the second number of Linux's `schedstat`. 0 on other systems, and once
+ * Milliseconds for which the threads of a process were ready to run but did not run: the second number of Linux's `schedstat`. 0 on other systems, and after
  * the process has ended.
  */
 function starved(pid: number | undefined): number {
@@ -40,8 +40,8 @@ function starved(pid: number | undefined): number {
   }
 }
 
-/** A process whose stdin and stdout are a line to a device. It ends with the line, and with this process. */
-export class ProcessLine implements Line {
+/** A process whose stdin and stdout are the connection to a device. It ends with the connection, and with this process. */
+export class ProcessConnection implements Connection {
   readonly name: string;
   readonly #child: Child;
   readonly #ended: Promise<string>;
@@ -53,7 +53,7 @@ export class ProcessLine implements Line {
     child.stderr.setEncoding('utf8').on('data', text => {
       this.#stderr = (this.#stderr + text).slice(-4000);
     });
-    // A process that has ended closes its stdin; what is written after that is lost, and `onEnd` says so.
+    // A process that has ended closes its stdin; later writes are lost, which `onEnd` reports.
     child.stdin.on('error', () => {});
     this.#ended = new Promise(resolve => {
       child.once('close', (code, signal) => {
@@ -64,12 +64,12 @@ export class ProcessLine implements Line {
   }
 
   /** Starts a process. */
-  static async start(name: string, command: string, args: readonly string[]): Promise<ProcessLine> {
+  static async start(name: string, command: string, args: readonly string[]): Promise<ProcessConnection> {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     if (!watching) process.once('exit', endAll);
     watching = true;
     running.add(child);
-    const line = new ProcessLine(name, child);
+    const line = new ProcessConnection(name, child);
     try {
       await started(command, child);
     } catch (error) {

@@ -1,21 +1,21 @@
 import type { Emulator } from '../emit/board.js';
 import { TinytrainError } from '../errors.js';
-import { ProcessLine } from './process.js';
+import { ProcessConnection } from './process.js';
 
 /** The word at a board's mailbox that makes it use semihosting (`board/common/tt_mps2.h`). */
 const SEMIHOSTING = 0x54544831;
 
-/** How QEMU is connected. */
+/** Options for the connection to QEMU. */
 export interface QemuOptions {
   /**
    * `uart`: byte by byte through the emulated UART, as on a board; `semihosting`: the same bytes in blocks, a thousand times faster, where the
-   * board has a mailbox. That is the default where it can be.
+   * board has a mailbox. It is the default if possible.
    */
   readonly line?: 'uart' | 'semihosting' | undefined;
 }
 
-/** Starts a firmware in QEMU, with a deterministic count of instructions. */
-export function startQemu(elf: string, emulator: Emulator, options: QemuOptions = {}): Promise<ProcessLine> {
+/** Starts a firmware in QEMU, with deterministic instruction counts. */
+export function startQemu(elf: string, emulator: Emulator, options: QemuOptions = {}): Promise<ProcessConnection> {
   const { machine, icountShift, mailbox } = emulator;
   const line = options.line ?? (mailbox === undefined ? 'uart' : 'semihosting');
   if (line === 'semihosting' && mailbox === undefined) {
@@ -32,14 +32,14 @@ export function startQemu(elf: string, emulator: Emulator, options: QemuOptions 
     ...['-serial', 'none', '-semihosting-config', 'enable=on,target=native'],
     ...['-device', `loader,addr=${mailbox},data=${SEMIHOSTING},data-len=4`],
   ];
-  return ProcessLine.start('QEMU', 'qemu-system-arm', [
+  return ProcessConnection.start('QEMU', 'qemu-system-arm', [
     ...common,
     ...(line === 'uart' ? uart : semihosting),
     ...['-kernel', elf],
   ]);
 }
 
-/** Guest instructions from ticks of a board's clock. Exact where a tick is less than an instruction. */
+/** Converts ticks of a board's clock to guest instructions. Exact if a tick is shorter than an instruction. */
 export function instructionsOf(ticks: number, clockHz: number, { icountShift }: Emulator): number {
   return Math.round((ticks * 1e9) / clockHz / 2 ** icountShift);
 }

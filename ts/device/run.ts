@@ -10,24 +10,24 @@ import { reopenProgram, reopenSource } from '../origin.js';
 import { type CostTable, calibrated, costTable, instructionsOfStep } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { calibrationSteps, measureSteps } from './calibrate.js';
+import type { Connection } from './connection.js';
 import { Device, type Identity } from './device.js';
 import { readElf } from './elf.js';
 import { type FirmwareManifest, openFirmware, targetOf } from './firmware.js';
-import type { Line } from './line.js';
 import { checkLinked, type Linked, measure } from './linked.js';
 import { strideOrder } from './order.js';
-import { ProcessLine } from './process.js';
+import { ProcessConnection } from './process.js';
 import { instructionsOf, startQemu } from './qemu.js';
-import { defaultBaud, SerialLine } from './serial.js';
+import { defaultBaud, SerialConnection } from './serial.js';
 import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
 const STEPS = 20;
 const PREDICTIONS = 100;
-/** Bytes at the end of the stack that the plan sets aside never to be written. */
+/** Bytes at the end of the stack that the plan reserves and that must never be written. */
 const STACK_GUARD = 8;
 
-/** What a run is doing, and how far it is. */
+/** Progress of running a firmware. */
 export interface RunProgress {
   readonly phase: 'samples' | 'build' | 'calibration' | 'training' | 'predictions';
   readonly done: number;
@@ -36,36 +36,36 @@ export interface RunProgress {
   readonly loss?: number;
 }
 
-/** How a firmware is run. */
+/** Options for running a firmware. */
 export interface RunFirmwareOptions {
-  /** Training steps, a sample each; 20 by default. */
+  /** Number of training steps, one sample each; 20 by default. */
   readonly steps?: number | undefined;
-  /** Test samples that are predicted after them; 100 by default, or as many as there are. */
+  /** Number of test samples that are then predicted; 100 by default, or as many as there are. */
   readonly predictions?: number | undefined;
-  /** The highest learning rate; 0.0016 by default. */
+  /** The peak learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
-  /** A serial port with a board that this firmware was flashed to; QEMU without one. */
+  /** The serial port of a board to which this firmware was flashed; QEMU if omitted. */
   readonly port?: string | undefined;
-  /** Bits a second of that port. */
+  /** Bits per second of that port. */
   readonly baud?: number | undefined;
-  /** How QEMU is connected: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
+  /** The connection to QEMU: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
   readonly line?: 'semihosting' | 'uart' | 'host' | undefined;
-  /** Counts every step in QEMU and yields a table of costs: this one, or the built-in one, made to fit. */
+  /** Counts the instructions of every step in QEMU and returns a calibrated cost table, based on this one or on the built-in one. */
   readonly calibrate?: CostTable | true | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
 }
 
-/** The first thing that was not the same on the device and on the host. */
+/** The first difference between device and host. */
 export interface RunDifference {
   readonly where: string;
   readonly device: unknown;
   readonly host: unknown;
 }
 
-/** What a run found. */
+/** The result of running a firmware. */
 export interface RunFirmwareResult {
-  /** Whether every loss, prediction, probability, checksum and trainable byte was the same. */
+  /** Whether every loss, prediction, probability, checksum and trainable byte was equal. */
   readonly equal: boolean;
   readonly difference: RunDifference | null;
   readonly board: string;
@@ -74,27 +74,27 @@ export interface RunFirmwareResult {
   readonly program: string;
   readonly steps: number;
   readonly predictions: number;
-  /** SHA-256 over every trainable byte at the end. */
+  /** SHA-256 over all trainable state at the end. */
   readonly checksum: string;
   readonly hostChecksum: string;
   readonly accuracy: { readonly device: number; readonly host: number; readonly samples: number };
   readonly planned: { readonly sram: number; readonly flash: number };
-  /** The target's ELF. */
+  /** The ELF file of the target. */
   readonly linked: {
     readonly sram: number;
     readonly stack: number;
     readonly flash: number;
     readonly items: Linked['items'];
   } | null;
-  /** Bytes of stack used at most; null where the board does not know. */
+  /** Most bytes of stack in use; null if unknown. */
   readonly stackPainted: number | null;
   /** Guest instructions in QEMU; null on a board. */
   readonly instructions: { readonly inference: number; readonly trainStep: number } | null;
   /** Clock cycles on a board; null in QEMU. */
   readonly cycles: { readonly inference: number; readonly trainStep: number } | null;
-  /** Instructions of a training step as predicted by the given table of costs, or the built-in one; null where the core has neither. */
+  /** Instructions of a training step as predicted by the given cost table or the built-in one; null if the core has neither. */
   readonly predictedInstructions: number | null;
-  /** The table made to fit this firmware; null without `calibrate`. */
+  /** The cost table calibrated for this firmware; null without `calibrate`. */
   readonly costs: CostTable | null;
   readonly seconds: number;
   /** Version of the Arm compiler. */
@@ -107,7 +107,7 @@ interface Bench {
   readonly session: Session;
   readonly program: Program;
   readonly data: SampleSet;
-  /** The board that the firmware was compiled for, as `native().board` takes it. */
+  /** The board for which the firmware was compiled, as an argument of `native().board`. */
   readonly target: string;
   readonly options: RunFirmwareOptions;
 }
@@ -116,7 +116,7 @@ function compare(where: string, device: unknown, host: unknown): RunDifference |
   return JSON.stringify(device) === JSON.stringify(host) ? undefined : { where, device, host };
 }
 
-/** Trains on both sides; the first difference ends it. */
+/** Trains on both sides until the first difference. */
 async function trainBoth({ device, session, data, options }: Bench, steps: number): Promise<RunDifference | undefined> {
   for (let step = 0; step < steps; step++) {
     const index = step % data.train.size;
@@ -138,7 +138,7 @@ async function trainBoth({ device, session, data, options }: Bench, steps: numbe
   return undefined;
 }
 
-/** The byte of a pixel for each int8 value, by channel: what the device quantises back. */
+/** The pixel value for each int8 value, by channel, which the device converts back. */
 function pixelsOf(sample: Int8Array, tables: readonly Int8Array[]): Uint8Array {
   const inverse = tables.map(table => new Map(Array.from(table, (q, p) => [q, p] as const)));
   return Uint8Array.from(sample, (q, i) => inverse[i % tables.length]?.get(q) ?? 0);
@@ -150,7 +150,7 @@ interface Predicted {
   readonly difference?: RunDifference;
 }
 
-/** Predicts on both sides; every other sample goes over as RGB888, to be quantised on the device. */
+/** Predicts on both sides; every other sample is sent as RGB888 and quantised on the device. */
 async function predictBoth(bench: Bench, samples: Dataset): Promise<Predicted> {
   const { device, session, program, options } = bench;
   const right = { device: 0, host: 0 };
@@ -174,10 +174,10 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-async function connect(folder: string, target: string, options: RunFirmwareOptions): Promise<Line> {
-  if (options.port !== undefined) return SerialLine.open(options.port, options.baud ?? defaultBaud);
+async function connect(folder: string, target: string, options: RunFirmwareOptions): Promise<Connection> {
+  if (options.port !== undefined) return SerialConnection.open(options.port, options.baud ?? defaultBaud);
   if (options.line === 'host')
-    return ProcessLine.start('the host build', await build(folder, 'host', options.signal), []);
+    return ProcessConnection.start('the host build', await build(folder, 'host', options.signal), []);
   await requireTool('qemu');
   const board = standInOf(target);
   return startQemu(await build(folder, board.name, options.signal), board.emulator, { line: options.line });
@@ -199,7 +199,7 @@ async function identified(device: Device, program: Program): Promise<Identity> {
       {
         device: identity.program,
         program: program.hash,
-        help: ['`make flash` in the firmware folder puts this one onto the board'],
+        help: ['`make flash` in the firmware folder writes this one to the board'],
       },
     );
   }
@@ -229,15 +229,15 @@ type Found = Pick<
 > &
   Figures;
 
-/** Refuses figures of a device whose stack was used up: what it overwrote is not known. */
+/** Throws if the stack of a device was exhausted: it may have overwritten anything. */
 function checkStack({ stackPainted }: Figures, { stackBytes }: Identity): void {
   if (stackPainted === null || stackPainted <= stackBytes - STACK_GUARD) return;
-  throw new TinytrainError('STACK_OVERFLOW', `the stack was used up: all of its ${stackBytes} B were written`, {
+  throw new TinytrainError('STACK_OVERFLOW', `the stack was exhausted: all of its ${stackBytes} B were written`, {
     reserved: stackBytes,
     painted: stackPainted,
     help: [
       'functions of app/ that call deeper need more: make STACK_EXTRA=1024',
-      'so may another compiler than GCC 12',
+      'a compiler other than GCC 12 may need more, too',
     ],
   });
 }
@@ -290,7 +290,7 @@ async function costsOf(
   return calibrated({ core: shipped.core, costs: { ...shipped.costs, ...table?.costs } }, measured);
 }
 
-/** The samples that a run sends, and no others: `strideOrder` goes through all of a split before it comes back to its first. */
+/** Only the samples that a run sends: `strideOrder` goes through an entire split before it repeats the first sample. */
 async function samplesOf(
   folder: string,
   { origin }: FirmwareManifest,
@@ -309,8 +309,8 @@ async function samplesOf(
 }
 
 /**
- * Runs a firmware folder in QEMU or on a board: builds it, compares what was linked with the plan, trains on real samples and predicts, and compares
- * everything with the host, step by step. Whatever was started is ended, whatever happens.
+ * Runs a firmware folder in QEMU or on a board: builds it, compares the linked memory with the plan, trains on real samples and predicts, and compares
+ * everything with the host, step by step. All started processes are ended, whatever happens.
  */
 export async function runFirmware(folder: string, options: RunFirmwareOptions = {}): Promise<RunFirmwareResult> {
   const { signal, onProgress } = options;

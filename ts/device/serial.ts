@@ -2,13 +2,13 @@ import { execFile } from 'node:child_process';
 import { createReadStream, createWriteStream, promises as fs, type ReadStream, type WriteStream } from 'node:fs';
 import { promisify } from 'node:util';
 import { fileError, messageOf, TinytrainError } from '../errors.js';
-import type { Line } from './line.js';
+import type { Connection } from './connection.js';
 
-/** Bits a second unless the firmware was built otherwise. */
+/** Bits per second, unless the firmware was built with another rate. */
 export const defaultBaud = 115200;
 
 /** A serial port of the system, such as `/dev/ttyACM0`. */
-export class SerialLine implements Line {
+export class SerialConnection implements Connection {
   readonly name: string;
   readonly #input: ReadStream;
   readonly #output: WriteStream;
@@ -22,7 +22,7 @@ export class SerialLine implements Line {
   }
 
   /** Opens a port: raw, 8 bits, no parity, no flow control. */
-  static async open(path: string, baud: number = defaultBaud): Promise<SerialLine> {
+  static async open(path: string, baud: number = defaultBaud): Promise<SerialConnection> {
     try {
       await fs.access(path);
     } catch (error) {
@@ -35,7 +35,7 @@ export class SerialLine implements Line {
     } catch (error) {
       throw new TinytrainError('PORT_FAILED', `${path}: stty: ${messageOf(error)}`, { path, baud }, error);
     }
-    return new SerialLine(path);
+    return new SerialConnection(path);
   }
 
   write(bytes: Uint8Array): Promise<void> {

@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { Board } from '../emit/board.js';
 import { fileError } from '../errors.js';
 
-/** Options for the kernels: what measured best. */
+/** Compiler options for the kernels: the fastest in our measurements. */
 export const kernelFlags = '-O2';
 
-/** Where this package lies. */
+/** The folder of this package. */
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 async function read(folder: string, prefix: string, into: Map<string, string>): Promise<void> {
@@ -19,10 +19,10 @@ async function read(folder: string, prefix: string, into: Map<string, string>): 
   }
 }
 
-/** Files of a board's folder that are its tables, which only a board of the user's brings along. */
+/** Files of a board's folder that contain its tables, which are copied only for a user's board. */
 const TABLES = /\.json$/;
 
-/** The sources that firmware projects copy: application, protocol, boards (as `board/NAME/`), kernels. */
+/** The sources that are copied into firmware projects: application, protocol, boards (as `board/NAME/`), kernels. */
 export async function deviceSources(root: string = packageRoot): Promise<Map<string, string>> {
   const sources = new Map<string, string>();
   try {
@@ -37,7 +37,7 @@ export async function deviceSources(root: string = packageRoot): Promise<Map<str
   return new Map([...sources].filter(([path]) => !TABLES.test(path)));
 }
 
-/** The files of a board of the user's, tables included: a firmware folder holds all that it takes to plan for the board again. */
+/** The files of a user's board, including its tables: a firmware folder contains everything needed to plan for the board again. */
 export async function boardSources({ name, folder }: Board): Promise<Map<string, string>> {
   const sources = new Map<string, string>();
   if (folder === undefined) return sources;

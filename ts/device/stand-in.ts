@@ -7,7 +7,7 @@ export interface EmulatedBoard extends Board {
   readonly emulator: Emulator;
 }
 
-/** The board that QEMU emulates in place of another: itself, or a shipped one with the same core. */
+/** The board that QEMU emulates in place of the given one: itself, or a shipped one with the same core. */
 export function standInOf(target: string): EmulatedBoard {
   const found: Board | null = call(() => native().standIn(target));
   if (found?.emulator) return { ...found, emulator: found.emulator };
@@ -15,6 +15,6 @@ export function standInOf(target: string): EmulatedBoard {
   throw new TinytrainError('EMULATOR_NONE', `QEMU emulates neither ${name} nor another board with core ${core}`, {
     board: name,
     core,
-    help: ['a board with its firmware: --port /dev/ttyACM0', 'an [emulator] in its board.toml'],
+    help: ['use a board with this firmware: --port /dev/ttyACM0', 'or add an [emulator] to its board.toml'],
   });
 }

@@ -15,7 +15,7 @@ import { emitInput } from './firmware.js';
 import { boardSources, kernelFlags } from './sources.js';
 import { build, compilerTool, requireTool } from './toolchain.js';
 
-/** A function as it was compiled: source, bytes of code, bytes of its own frame, the functions that it calls. */
+/** A compiled function: source, bytes of code, bytes of its own stack frame, the functions that it calls. */
 interface CompiledFunction {
   readonly file: string;
   readonly code: number;
@@ -25,7 +25,7 @@ interface CompiledFunction {
 
 type Functions = Readonly<Record<string, CompiledFunction>>;
 
-/** The functions that all boards with a core share. */
+/** The functions shared by all boards with the same core. */
 export interface CoreTable {
   readonly generator: string;
   readonly compiler: string;
@@ -38,18 +38,18 @@ export interface CoreTable {
   readonly functions: Functions;
 }
 
-/** The functions that are a board's own. */
+/** The functions specific to a board. */
 export interface BoardTable {
   readonly generator: string;
   readonly compiler: string;
-  /** Bytes of constants, the vector table included. */
+  /** Bytes of constants, including the vector table. */
   readonly constants: number;
-  /** Functions that nothing calls: handlers of the vector table. */
+  /** Functions that no other function calls: handlers of the vector table. */
   readonly roots: readonly string[];
   readonly functions: Functions;
 }
 
-/** What the planner must know of a board's compiled code. */
+/** The properties of a board's compiled code that the planner needs. */
 export interface Tables {
   readonly board: Board;
   readonly own: BoardTable;
@@ -57,17 +57,17 @@ export interface Tables {
 }
 
 const GENERATOR = 'tinytrain board';
-/** Calls through the pointers that `api.c` is handed, which the compiler's graph does not show. No other function may call through one. */
+/** Calls through function pointers passed to `api.c`, which the compiler's graph does not show. No other function may call through a pointer. */
 const THROUGH_POINTERS: Readonly<Record<string, readonly string[]>> = {
   tt_save: ['protocol/tt_protocol.c:write_part'],
   tt_load: ['protocol/tt_protocol.c:read_part'],
 };
 const INDIRECT = '__indirect_call';
-/** Parts of model.c: the kernels that they call follow from a Program's steps. */
+/** Parts of model.c; the kernels that they call depend on a Program's steps. */
 const PARTS = ['tt_forward', 'tt_backward', 'tt_scores', 'tt_error'];
 /** A Program with trainable state of every kind. */
 const SCHEME = 'full';
-/** Bytes of stack, and of each memory, while the tables are made: nothing runs, and the board need not hold all kernels at once. */
+/** Bytes of stack, and of each memory, while the tables are created: nothing runs, and all kernels together need not fit the board. */
 const STACK = 8192;
 const ROOM = 1 << 24;
 const LIBRARY = 'library';
@@ -81,10 +81,10 @@ function unique(names: readonly string[]): string[] {
 }
 
 function broken(text: string): TinytrainError {
-  return new TinytrainError('TABLES_FAILED', `the board cannot be planned for: ${text}`);
+  return new TinytrainError('TABLES_FAILED', `the tables of the board cannot be created: ${text}`);
 }
 
-/** Sizes of the functions in an object or ELF file, and whether other files see them. */
+/** Sizes of the functions in an object or ELF file, and whether they are visible to other files. */
 async function symbols(
   path: string,
 ): Promise<ReadonlyMap<string, { readonly bytes: number; readonly global: boolean }>> {
@@ -110,7 +110,7 @@ async function disassembly(path: string): Promise<ReadonlyMap<string, readonly s
 
 const isPush = (line: string) => /\t(?:push|stmdb|stmfd)(?:\.w)?\t/.test(line);
 
-/** Bytes that an instruction sets aside without storing anything. */
+/** Bytes that an instruction reserves on the stack without storing anything. */
 function reserved(line: string): number {
   return Number(/\tsub(?:\.w|w)?\tsp, (?:sp, )?#(\d+)/.exec(line)?.[1] ?? 0);
 }
@@ -122,13 +122,13 @@ function pushed(line: string): number {
   return 4 * registers + Number(/\tstrd?(?:\.w)?\t.*\[sp, #-(\d+)\]!/.exec(line)?.[1] ?? 0);
 }
 
-/** Bytes that GCC leaves out of a frame: registers of an argument that is passed half in them are stored above it, before anything is pushed. */
+/** Bytes that GCC does not count in a frame: if an argument is passed partly in registers, these are stored above the frame before anything is pushed. */
 function aboveFrame(lines: readonly string[]): number {
   const first = lines.findIndex(isPush);
   return lines.slice(0, Math.max(0, first)).reduce((sum, line) => sum + reserved(line), 0);
 }
 
-/** A compiled file's functions under their names in the tables, and the bytes of its constants. */
+/** The functions of a compiled file by their names in the tables, and the bytes of its constants. */
 interface Compiled {
   readonly file: string;
   readonly functions: Functions;
@@ -141,7 +141,7 @@ async function constantsOf(object: string): Promise<number> {
   return constant.reduce((sum, [, bytes]) => sum + Math.ceil(Number(bytes) / 8) * 8, 0);
 }
 
-/** The functions of one object, from the call graph that the compiler wrote beside it. */
+/** The functions of one object, from the call graph written by the compiler. */
 async function compiled(folder: string, graph: string): Promise<Compiled> {
   const object = graph.replace(/\.ci$/, '.o');
   const file = relative(folder, object).split(sep).join('/').replace(/\.o$/, '.c');
@@ -173,7 +173,7 @@ async function compiled(folder: string, graph: string): Promise<Compiled> {
   return { file, functions, constants: await constantsOf(object) };
 }
 
-/** Functions of libraries, from the linked program: each takes at most all that it pushes or sets aside anywhere. */
+/** Functions of libraries, from the linked program: each takes at most everything that it pushes or reserves anywhere. */
 async function libraryFunctions(elf: string, compiledNames: ReadonlySet<string>): Promise<Functions> {
   const [known, code] = await Promise.all([symbols(elf), disassembly(elf)]);
   const functions: Record<string, CompiledFunction> = {};
@@ -193,7 +193,7 @@ async function libraryFunctions(elf: string, compiledNames: ReadonlySet<string>)
   return functions;
 }
 
-/** All functions that can be reached from some. */
+/** All functions that can be reached from the given ones. */
 function reached(functions: Functions, from: Iterable<string>): Set<string> {
   const found = new Set<string>();
   const open = [...from];
@@ -206,7 +206,7 @@ function reached(functions: Functions, from: Iterable<string>): Set<string> {
   return found;
 }
 
-/** The parts of model.c as every Program has them: without kernels, with the frame that the emitted build enforces where it differs between Programs. */
+/** The parts of model.c, for any Program: without kernels, and with the frame that the emitted build enforces if it differs between Programs. */
 function asInEveryProgram(functions: Functions): Functions {
   const parts = PARTS.map(name => {
     const part = functions[name];
@@ -232,7 +232,7 @@ function split(
   const called = new Set(entries.flatMap(([, { calls }]) => calls));
   const isLibrary = (name: string) => all[name]?.file === LIBRARY;
   const shared = entries.filter(([, { file }]) => !isOwn(file) && file !== LIBRARY).map(([name]) => name);
-  // A function of a library belongs to whoever calls it: to both tables, where both do.
+  // A function of a library belongs to its callers: to both tables, if both call it.
   const pick = (names: readonly string[]) => {
     const libraries = [...reached(all, names)].filter(isLibrary);
     return sorted([...names, ...libraries].flatMap(name => (all[name] ? [[name, all[name]] as const] : [])));
@@ -252,7 +252,7 @@ function split(
       flags: board.flags,
       kernel_flags: kernelFlags,
       protocol,
-      // Those of model/ are counted by the plan.
+      // Constants of model/ are counted by the plan.
       constants: sorted(
         constants
           .filter(({ file }) => /^(kernels|protocol|app)\/|^model\/api/.test(file))
@@ -264,8 +264,8 @@ function split(
 }
 
 /**
- * Makes the tables of the board that a folder describes: a firmware with every kernel is built for it, and GCC's call graph and stack usage tell frame,
- * callees and size of each function. Needs the Arm compiler and make.
+ * Creates the tables of the board that a folder describes: builds a firmware with every kernel for it, and takes frame, callees and size of each function
+ * from GCC's call graph and stack usage. Needs the Arm compiler and make.
  */
 export async function makeTables(boardFolder: string, signal?: AbortSignal): Promise<Tables> {
   const board: Board = call(() => native().boardIn(boardFolder));
@@ -300,20 +300,20 @@ export async function makeTables(boardFolder: string, signal?: AbortSignal): Pro
   }
 }
 
-/** A table as it lies in a file. */
+/** A table as stored in a file. */
 export function tableText(table: CoreTable | BoardTable): string {
   return `${JSON.stringify(table, null, 1)}\n`;
 }
 
-/** The files that hold a board's tables. */
+/** The files that contain a board's tables. */
 export interface TableFiles {
   readonly board: Board;
   readonly compiler: string;
-  /** `functions.json`, and `core.json` where the shipped table of the core, if there is one, is of other code. */
+  /** `functions.json`, and `core.json` if there is no shipped table of the core or if that is for different code. */
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** The files that a board of the user's needs: its own table, and the core's where that is not the shipped one. */
+/** The files that a user's board needs: its own table, and that of the core unless the shipped one applies. */
 export async function tableFiles(boardFolder: string, signal?: AbortSignal): Promise<TableFiles> {
   const { board, own, core } = await makeTables(boardFolder, signal);
   const shipped = call(() => native().coreTable(board.core));
@@ -322,7 +322,7 @@ export async function tableFiles(boardFolder: string, signal?: AbortSignal): Pro
   return { board, compiler: own.compiler, files };
 }
 
-/** Makes the tables of a board of the user's in its folder. */
+/** Creates the tables of a user's board in its folder. */
 export async function prepareBoard(boardFolder: string, signal?: AbortSignal): Promise<TableFiles> {
   const found = await tableFiles(boardFolder, signal);
   for (const [name, text] of found.files) await replaceFile(join(boardFolder, name), text);

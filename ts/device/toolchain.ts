@@ -5,7 +5,7 @@ import { messageOf, systemCode, TinytrainError } from '../errors.js';
 
 const SHOWN = 12;
 
-/** A tool that is needed, and how to get it. */
+/** A required tool, and how to install it. */
 interface Tool {
   readonly command: string;
   readonly what: string;
@@ -31,12 +31,12 @@ const tools = {
     help: [
       'on Debian or Ubuntu: apt-get install qemu-system-arm',
       'on macOS: brew install qemu',
-      'or a board in its place: --port /dev/ttyACM0',
+      'or use a board instead: --port /dev/ttyACM0',
     ],
   },
 } as const satisfies Record<string, Tool>;
 
-/** What a command printed, and how it ended. */
+/** The output and exit code of a command. */
 interface Ended {
   readonly code: number | null;
   readonly output: string;
@@ -62,7 +62,7 @@ function execute(
   });
 }
 
-/** The version of a tool; an error that says how to get it where it is missing. */
+/** The version of a tool. If it is missing, throws an error that tells how to install it. */
 export async function requireTool(name: keyof typeof tools): Promise<string> {
   const { command, what, code, help }: Tool = tools[name];
   try {
@@ -75,7 +75,7 @@ export async function requireTool(name: keyof typeof tools): Promise<string> {
   }
 }
 
-/** What the linker says of a memory that is too small. */
+/** The linker's message about a memory that is too small. */
 function overflow(output: string): TinytrainError | undefined {
   const found = /region `(\w+)' overflowed by (\d+) bytes/.exec(output);
   if (!found) return undefined;
@@ -83,7 +83,7 @@ function overflow(output: string): TinytrainError | undefined {
   return new TinytrainError('LINK_OVERFLOW', `the firmware does not fit: ${region} overflowed by ${bytes} bytes`, {
     region,
     missing: Number(bytes),
-    help: ['functions or variables of app/ take memory that the plan does not know of'],
+    help: ['functions or variables of app/ take memory that is not part of the plan'],
   });
 }
 

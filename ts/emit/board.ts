@@ -5,11 +5,11 @@ export interface AddressRange {
   readonly length: number;
 }
 
-/** How QEMU emulates a board. */
+/** The emulation of a board in QEMU. */
 export interface Emulator {
   /** Machine of `qemu-system-arm`. */
   readonly machine: string;
-  /** An instruction takes 2^shift ns of the time that the board's clock counts. */
+  /** An instruction takes 2^shift ns of the time counted by the board's clock. */
   readonly icountShift: number;
   /** Address of the word that tells the board to use semihosting; a board without one has its UART only. */
   readonly mailbox?: number | undefined;
@@ -17,12 +17,12 @@ export interface Emulator {
 
 /** A board, as its `board.toml` describes it. */
 export interface Board {
-  /** Its folder's name. */
+  /** The name of its folder. */
   readonly name: string;
   readonly title: string;
-  /** The core, which names the tables to plan with. */
+  /** The core, which selects the tables used for planning. */
   readonly core: string;
-  /** Where a board of the user's lies; undefined for one that is shipped. */
+  /** The folder of a user's board; undefined for a shipped one. */
   readonly folder?: string | undefined;
   /** Compiler and linker flags that select the core. */
   readonly flags: readonly string[];
@@ -35,7 +35,7 @@ export interface Board {
   readonly emulator?: Emulator | undefined;
 }
 
-/** A board that a firmware can be built for, and the bytes of stack that its linker script reserves. */
+/** A board for which a firmware can be built, and the bytes of stack that its linker script reserves. */
 export interface EmitBoard {
   readonly board: Board;
   readonly stack: number;
@@ -55,7 +55,7 @@ function flashCommands({ flashCommands, emulator }: Board): readonly string[] {
   ];
 }
 
-/** The recipe of `make flash`: the first of the commands whose tool is there. */
+/** The recipe of `make flash`: the first command whose tool is installed. */
 function flashRecipe(board: Board): string {
   const commands = flashCommands(board);
   if (commands.length === 0) return `@echo 'error: board.toml has no command that writes to this board' >&2; exit 1`;
@@ -69,7 +69,7 @@ function flashRecipe(board: Board): string {
   return `@${cases.join('')}else echo 'error: ${missing}' >&2; exit 1; fi`;
 }
 
-/** `board.mk`: what the Makefile must know of a board. */
+/** `board.mk`: the properties of a board for the Makefile. */
 export function boardMakefile(board: Board): string {
   const { name, title, flags } = board;
   return `# ${title}. ${from}
@@ -108,7 +108,7 @@ function hex(value: number): string {
   return `0x${value.toString(16).padStart(8, '0')}`;
 }
 
-/** `board.ld`: the memories, and the bytes of stack that the plan sets aside on this board. */
+/** `board.ld`: the memories, and the bytes of stack that the plan reserves on this board. */
 export function boardScript({ board, stack }: EmitBoard): string {
   const { title, flash, sram, emulator } = board;
   const mailbox = emulator?.mailbox === undefined ? '' : `tt_mailbox = ${hex(emulator.mailbox)};\n`;

@@ -1,6 +1,6 @@
 import type { EmitInput } from './input.js';
 
-/** Bytes that a part of model.c may take on the stack: what the plan counts, and what the build enforces. */
+/** Most bytes of stack of a part of model.c, as counted by the plan and enforced by the build. */
 export const modelFrame = 192;
 
 /** Lists of sources, the same for make and CMake. */

@@ -30,7 +30,7 @@ function pointer(record: ProgramRecord, operand: OperandRecord): string {
   }
 }
 
-/** A C constant that a parameter became: its type, its initialiser. */
+/** A parameter as a C constant: its type and initialiser. */
 interface Definition {
   readonly type: string;
   readonly text: string;
@@ -63,12 +63,12 @@ function definition(param: ParamRecord): Definition | undefined {
   }
 }
 
-/** Parameters of kernels as constants in flash; equal ones are one. */
+/** Parameters of kernels as constants in flash; equal ones are shared. */
 export class Parameters {
   readonly #texts = new Map<string, string>();
   readonly #names = new Map<string, string>();
 
-  /** The name of the constant that a parameter of step `index` became; none for what is passed by value. */
+  /** The name of the constant for a parameter of step `index`; none for parameters passed by value. */
   name(step: StepRecord, index: number, param: ParamRecord): string | undefined {
     const found = definition(param);
     if (!found || param.kind === 'int' || param.kind === 'given') return undefined;
@@ -88,7 +88,7 @@ export class Parameters {
   }
 }
 
-/** The C expression of each value that a step is given anew, by its name in the kernel table. */
+/** The C expression of each value that changes from step to step, by its name in the kernel table. */
 const given: Readonly<Record<string, string>> = { lr: 'rate', k: 'k', label: '(int32_t)label' };
 
 /** A parameter as an argument, `name` being that of the constant it became. */
@@ -122,7 +122,7 @@ export function callArguments(
   return [...values, ...step.operands.map(operand => pointer(record, operand))];
 }
 
-/** The lines of one step; `counted` where saturated elements are added up. */
+/** The lines of one step; `counted` if saturated elements are added up. */
 export function stepCall(
   record: ProgramRecord,
   step: StepRecord,

@@ -8,7 +8,7 @@ import { stateFile } from './state.js';
 import { weightsFile, weightsHeader } from './weights.js';
 
 const KERNELS = 'kernels/';
-/** Sources that no firmware holds. */
+/** Sources that no firmware contains. */
 const CALIBRATE = 'calibrate/';
 
 function lists(files: ReadonlyMap<string, string>): SourceLists {
@@ -20,13 +20,13 @@ function lists(files: ReadonlyMap<string, string>): SourceLists {
   };
 }
 
-/** Whether a source belongs to a board that the firmware is not for. Folders without a `board.toml` (`common`, `host`) belong to all. */
+/** Whether a source belongs to a board for which the firmware is not built. Folders without a `board.toml` (`common`, `host`) belong to all. */
 function isOfOtherBoard(path: string, { sources, boards }: EmitInput): boolean {
   const [top, name] = path.split('/');
   return top === 'board' && sources.has(`board/${name}/board.toml`) && !boards.some(({ board }) => board.name === name);
 }
 
-/** What stands in for an application where costs are calibrated. */
+/** The replacement for the application when costs are calibrated. */
 function markFiles({ record, sources }: EmitInput): [string, string][] {
   const count = record.steps.length;
   const header = `#include "model.h"\n\n#define TT_STEPS ${count}\n\nvoid tt_mark(uint32_t step);\n`;

@@ -8,27 +8,27 @@ export interface ProgramData {
   readonly initialState: Uint8Array;
 }
 
-/** What a firmware project is made from. Nothing else decides a byte of it. */
+/** The inputs of a firmware project. Nothing else affects any of its bytes. */
 export interface EmitInput {
   readonly record: ProgramRecord;
   readonly data: ProgramData;
-  /** The memory that the plan set aside for the target. */
+  /** The memory planned for the target. */
   readonly memory: MemoryTable;
-  /** The int8 value of each value of a pixel, one table a channel. */
+  /** The int8 value of each pixel value, one table per channel. */
   readonly pixelTables: readonly Int8Array[];
   readonly classNames: readonly string[];
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
-  /** The boards that it can be built for, the target among them. */
+  /** The boards for which it can be built, including the target. */
   readonly boards: readonly EmitBoard[];
   /** The package's version. */
   readonly version: string;
-  /** Sources that are copied as they are, by path: `kernels/tt_conv.c`, `board/stm32f746/board.c`. */
+  /** Sources that are copied unchanged, by path: `kernels/tt_conv.c`, `board/stm32f746/board.c`. */
   readonly sources: ReadonlyMap<string, string>;
   /** Those of `kernels/*.c` that the Program needs. */
   readonly kernelFiles: readonly string[];
-  /** Options of the compiler for the kernels. */
+  /** Compiler options for the kernels. */
   readonly kernelFlags: string;
-  /** Whether the clock is read before each step, to calibrate costs: the project is then no firmware. */
+  /** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */
   readonly marks?: boolean | undefined;
 }

@@ -1,6 +1,6 @@
 import type { ProgramRecord, StateKind } from '../program/record.js';
 
-/** The items of the context that the ELF's `tt_linked` table tells the size of, in order. */
+/** The items of the context whose sizes are in the ELF's `tt_linked` table, in order. */
 export const linkedItems = ['context', 'arena', 'weights', 'residuals', 'biases', 'head', 'counters'] as const;
 
 const groups: readonly (readonly [name: string, kinds: readonly StateKind[]])[] = [
@@ -16,10 +16,10 @@ function sizes(record: ProgramRecord, kinds: readonly StateKind[]): string {
   return members.map(({ name }) => `sizeof ((tt_context *)0)->state.${name}`).join(' +\n         ');
 }
 
-/** A table, outside of all memory, of what the compiler made of each item of the context. */
+/** A table of the compiled size of each item of the context; it is not in any memory of the board. */
 export function linkedTable(record: ProgramRecord): string {
   const items = groups.map(([name, kinds]) => `        /* ${name} */ ${sizes(record, kinds)},`);
-  return `/* For tools: the sizes of this build, to be compared with the plan. It lies outside of flash and SRAM. */
+  return `/* For tools: the sizes of this build, to be compared with the plan. It is not in flash or SRAM. */
 #if defined(__arm__)
 extern const uint32_t tt_linked[${linkedItems.length}];
 __attribute__((section(".tinytrain"), used)) const uint32_t tt_linked[${linkedItems.length}] = {

@@ -6,7 +6,7 @@ import type { EmitInput } from './input.js';
 import { linkedTable } from './linked.js';
 import { banner, elements, wrap } from './text.js';
 
-/** A run of steps that one C function makes: from `from` up to `to`. */
+/** A range of steps that one C function executes: from `from` up to `to`. */
 interface Part {
   readonly from: number;
   readonly to: number;
@@ -14,7 +14,7 @@ interface Part {
   readonly counted: boolean;
 }
 
-/** The lines of a part's steps; with marks, one before each and one behind the last. */
+/** The lines of a part's steps; with marks, one before each step and one after the last. */
 function steps({ record, marks }: EmitInput, { from, to, counted }: Part, parameters: Parameters): string {
   const mark = (step: number) => (marks ? [`    tt_mark(${step});`] : []);
   const text = (step: StepRecord, index: number) =>
@@ -23,7 +23,7 @@ function steps({ record, marks }: EmitInput, { from, to, counted }: Part, parame
   return [...texts, ...mark(to)].join('\n\n');
 }
 
-/** Locals that a part's steps need: an unused one would be a warning. */
+/** Locals that a part's steps need; an unused one would cause a warning. */
 function locals({ record }: EmitInput, { from, to }: Part): string {
   const lines = ['    int8_t *const volatile a = tt->arena;'];
   const part = record.steps.slice(from, to);
@@ -58,7 +58,7 @@ function hashBytes(hash: string): string {
   return elements(Array.from({ length: 32 }, (_, i) => Number.parseInt(hash.slice(2 * i, 2 * i + 2), 16)));
 }
 
-/** The backward pass of a program: at least the head learns. */
+/** The backward pass of a program; at least the head is trained. */
 function backward(input: EmitInput, parameters: Parameters): string {
   const { record } = input;
   const part = { from: record.forward, to: record.steps.length, counted: true };
@@ -77,7 +77,7 @@ ${steps(input, part, parameters)}
 }`;
 }
 
-/** `model/model.c`: the Program, a call a step. */
+/** `model/model.c`: the Program, one call per step. */
 export function modelFile(input: EmitInput): string {
   const { record, version } = input;
   const parameters = new Parameters();

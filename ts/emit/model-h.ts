@@ -26,11 +26,11 @@ function sizes(input: EmitInput): string {
     ['INPUT_OFFSET', record.input.offset, 'in the arena'],
     ['PIXEL_TABLES', pixelTableCount(input.pixelTables), 'of int8 values of pixels; 0: pixel - 128'],
     ['CLASSES', record.classes, 'of the head'],
-    ['SCORES_OFFSET', record.logits?.offset ?? 0, 'in the arena: int64 a class'],
+    ['SCORES_OFFSET', record.logits?.offset ?? 0, 'in the arena: int64 per class'],
     ['ARENA_BYTES', record.arenaBytes, 'activations, gradients, masks, scratch'],
     ['STATE_BYTES', record.stateBytes, 'trainable state'],
     ['SAVED_BYTES', record.stateBytes + SAVED_FRAME, 'of a saved state'],
-    ['RESIDUAL_BITS', record.residualBits, 'of a trained weight, beside its int8'],
+    ['RESIDUAL_BITS', record.residualBits, 'per trained weight, in addition to its int8'],
     ['SEED', `UINT64_C(${record.seed})`, 'of stochastic rounding'],
   ];
   const name = Math.max(...lines.map(([n]) => n.length));
@@ -40,7 +40,7 @@ function sizes(input: EmitInput): string {
     .join('\n');
 }
 
-/** Classes by their number; nothing that would end the comment. */
+/** Classes by number, without anything that would end the comment. */
 function classLines(names: readonly string[]): string {
   return names.map((name, i) => ` *   ${i}: ${name.replaceAll('*/', '* /').replace(/[\r\n]/g, ' ')}`).join('\n');
 }
@@ -53,58 +53,58 @@ function stateAsserts({ states, stateBytes }: ProgramRecord): string {
   return [...members, `_Static_assert(sizeof(tt_state) == ${stateBytes}, "trainable state");`].join('\n');
 }
 
-const statuses = `/* What a call came to. */
+const statuses = `/* The result of a call. */
 typedef enum {
     TT_OK = 0,
     TT_E_ARGUMENT = 1, /* a null pointer */
     TT_E_FORMAT = 2,   /* no such format of samples */
-    TT_E_LABEL = 3,    /* there is no class of this number */
-    TT_E_RATE = 4,     /* not a number of the form that tt_real31 asks for */
+    TT_E_LABEL = 3,    /* no such class */
+    TT_E_RATE = 4,     /* not a valid tt_real31 */
     TT_E_IO = 5,       /* the function given to tt_save or tt_load failed */
     TT_E_DATA = 6,     /* not a saved state, or a damaged one */
     TT_E_PROGRAM = 7,  /* a state saved by another program */
-    TT_E_LOST = 8      /* loading failed half way: the state is now the initial one */
+    TT_E_LOST = 8      /* loading failed halfway: the state is now the initial one */
 } tt_status;
 
-/* How a sample comes in: TT_INPUT_BYTES values, rows of interleaved channels. */
+/* The format of a sample: TT_INPUT_BYTES values, rows of interleaved channels. */
 typedef enum {
-    TT_INT8 = 0,  /* quantised already */
-    TT_RGB888 = 1 /* bytes from 0 to 255, red, green and blue (or grey, for a program with one channel): quantised on the way in */
+    TT_INT8 = 0,  /* already quantised */
+    TT_RGB888 = 1 /* bytes from 0 to 255, red, green and blue (or grey, for a program with one channel): quantised when received */
 } tt_format;`;
 
-const functions = `/* Sets the trainable state and the counters to their start. Call it once before anything else. */
+const functions = `/* Sets the trainable state and the counters to their initial values. Call it once before anything else. */
 tt_status tt_init(tt_context *tt);
 
-/* Where a sample may be written directly, TT_INPUT_BYTES bytes, to save a copy: pass this pointer to tt_predict or tt_train_step then.
+/* A place where a sample of TT_INPUT_BYTES bytes may be written directly, to save a copy: then pass this pointer to tt_predict or tt_train_step.
  * Both overwrite it. */
 int8_t *tt_input(tt_context *tt);
 
-/* Finds the class of a sample. Changes no trainable state. */
+/* Predicts the class of a sample. Does not change the trainable state. */
 tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint32_t *predicted);
 
-/* The probability of a class after tt_predict or tt_train_step, Q0.31 (2^31 is 1), valid until the next call; 0 for a class there is not. */
+/* The probability of a class after tt_predict or tt_train_step, Q0.31 (2^31 is 1), valid until the next call; 0 for a class that does not exist. */
 uint32_t tt_score(const tt_context *tt, uint32_t index);
 
-/* What a training step found, before its update. */
+/* The result of a training step, before its update. */
 typedef struct {
     uint32_t predicted; /* class */
     int32_t loss;       /* cross-entropy in nats, Q15.16 */
-    uint32_t saturated; /* gradient elements that met a bound of int8 */
+    uint32_t saturated; /* number of gradient elements that saturated at a bound of int8 */
 } tt_step_result;
 
-/* Learns from one sample and its class, in place. \`rate\` is the learning rate, which has no schedule of its own: start at about 0.0016 and
- * let it fall. On any status but TT_OK the state is as before. */
+/* Trains on one sample and its class, in place. \`rate\` is the learning rate, which has no built-in schedule: start at about 0.0016 and
+ * decrease it. With any status but TT_OK the state is unchanged. */
 tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *result);
 
 /* A learning rate from millionths: 1600 is 0.0016. */
 tt_real31 tt_rate_from_millionths(uint32_t millionths);
 
-/* CRC-32 over every trainable byte. */
+/* CRC-32 of the trainable state. */
 uint32_t tt_checksum(const tt_context *tt);
 
-/* Saving and loading what was learned, TT_SAVED_BYTES bytes, through functions of yours that return 0 when they took or gave \`count\` bytes.
- * tt_load checks everything before it changes anything; it needs the arena for that. Only where a saved state is larger than the arena it
- * cannot, and says TT_E_LOST if the data turn out to be bad. */
+/* Saves and loads the trained state, TT_SAVED_BYTES bytes, through your own functions, which return 0 if they accepted or supplied \`count\` bytes.
+ * tt_load checks everything before it changes anything; it needs the arena for that. If a saved state is larger than the arena, it cannot do so
+ * and returns TT_E_LOST if the data turn out to be bad. */
 typedef int32_t (*tt_write)(void *user, const void *bytes, uint32_t count);
 typedef int32_t (*tt_read)(void *user, void *bytes, uint32_t count);
 tt_status tt_save(const tt_context *tt, tt_write write, void *user);
@@ -114,7 +114,7 @@ tt_status tt_load(tt_context *tt, tt_read read, void *user);`;
 export function modelHeader(input: EmitInput): string {
   const { record, memory, classNames, version } = input;
   return `${banner(
-    `${record.name}: a network that predicts and goes on learning. This header is its whole interface.
+    `${record.name}: a network that predicts and keeps learning on the device. This header is its entire interface.
  *
  * Program ${record.hash}
  *
@@ -141,11 +141,11 @@ ${classLines(classNames)}
 #define TT_PROGRAM_HASH "${record.hash}"
 
 ${sizes(input)}
-#define TT_RATE_EXPONENT 1024 /* the largest exponent of a learning rate, either way */
+#define TT_RATE_EXPONENT 1024 /* the largest magnitude of the exponent of a learning rate */
 
 ${statuses}
 
-/* What is trained. */
+/* The trainable state. */
 typedef struct {
 ${stateMembers(record.states)}
 } tt_state;
@@ -153,10 +153,10 @@ ${stateMembers(record.states)}
 typedef struct {
     uint32_t steps;     /* training steps so far; stochastic rounding depends on it */
     uint32_t reserved;  /* 0 */
-    uint64_t saturated; /* gradient elements that met a bound of int8, over all steps */
+    uint64_t saturated; /* number of gradient elements that saturated at a bound of int8, over all steps */
 } tt_counters;
 
-/* All memory of a network but the stack. */
+/* All memory of a network except the stack. */
 typedef struct {
     _Alignas(8) int8_t arena[TT_ARENA_BYTES];
     tt_state state;

@@ -10,24 +10,24 @@ function memoryRows({ memory }: EmitInput, region: 'sram' | 'flash'): string {
 export function readme(input: EmitInput): string {
   const { record, memory, target, version, classNames } = input;
   const [height, width, channels] = record.input.shape;
-  return `# ${record.name}: firmware that goes on learning
+  return `# ${record.name}: firmware that keeps learning on the device
 
 Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classNames.length} classes, program \`${record.hash.slice(0, 16)}\`.
 
-    make                      # build/${target}/firmware.elf; needs arm-none-eabi-gcc with newlib, nothing else
-    make flash                # onto the board
+    make                      # build/${target}/firmware.elf; needs only arm-none-eabi-gcc with newlib
+    make flash                # write it to the board
     cmake -B build-cmake && cmake --build build-cmake    # the same with CMake
     npx tinytrain run .       # in QEMU, compared with the host at every step
 
-| folder | holds |
+| folder | contents |
 | --- | --- |
 | \`app/\` | yours: \`main.c\` and the port; written once, never overwritten |
-| \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (what is trained) |
+| \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
 | \`kernels/\` | the operations that this program uses |
-| \`protocol/\` | requests over a serial line |
-| \`board/\` | startup, clock, serial line and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
+| \`protocol/\` | requests over a serial port |
+| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
 
-To use the network in an application of your own, include \`model.h\`:
+To use the network in your own application, include \`model.h\`:
 
 \`\`\`c
 static tt_context network;
@@ -49,7 +49,7 @@ ${memoryRows(input, 'sram')}
 ${memoryRows(input, 'flash')}
 | **all** | **${thousands(memory.flash.total)}** |
 
-The stack is reserved by the linker script at the bottom of SRAM; it is what the deepest calls of the network, the protocol and \`app/main.c\` as it was
-written need, without interrupts. An application that calls deeper, or from interrupts, adds to it: \`make STACK_EXTRA=1024\`.
+The stack is reserved by the linker script at the bottom of SRAM. Its size is that of the deepest calls of the network, the protocol and the original
+\`app/main.c\`, without interrupts. An application with deeper calls, or with calls from interrupts, needs more: \`make STACK_EXTRA=1024\`.
 `;
 }

@@ -2,7 +2,7 @@ import type { StateRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { banner, elements, elementsOf } from './text.js';
 
-/** The members of `tt_state`, a line each. */
+/** The members of `tt_state`, one line each. */
 export function stateMembers(states: readonly StateRecord[]): string {
   return states.map(({ element, name, length }) => `    _Alignas(4) ${element}_t ${name}[${length}];`).join('\n');
 }

@@ -2,7 +2,7 @@ import type { ConstantRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { banner, elements } from './text.js';
 
-/** What a constant is called in C. */
+/** The name of a constant in C. */
 export function constName({ name }: ConstantRecord): string {
   return `tt_${name}`;
 }

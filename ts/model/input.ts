@@ -1,7 +1,7 @@
 import type { InputFormat } from '../data/input.js';
 import { call, native } from '../native.js';
 
-/** The facts of a model's input that its tables follow from. */
+/** The properties of a model's input that determine its tables. */
 export interface InputFacts {
   /** Rows, columns, channels. */
   readonly shape: readonly [number, number, number];
@@ -16,14 +16,14 @@ export interface InputFacts {
 /** The model's input. */
 export interface ModelInput extends InputFormat, Omit<InputFacts, 'shape'> {}
 
-/** The input with these facts. Throws `INPUT_INVALID` for facts that no input has. */
+/** The input with these properties. Throws `INPUT_INVALID` for properties that no input can have. */
 export function inputOf({ shape, scale, zero, mean, std }: InputFacts, place?: string): ModelInput {
   const [height, width, channels] = shape;
   const tables = call(() => native().inputTables(channels, scale, zero, [...mean], [...std]), place);
   return { height, width, channels, scale, zero, mean, std, tables };
 }
 
-/** The facts that an input follows from. */
+/** The properties that determine an input. */
 export function factsOf({ height, width, channels, scale, zero, mean, std }: ModelInput): InputFacts {
   return { shape: [height, width, channels], scale, zero, mean, std };
 }

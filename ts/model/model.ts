@@ -6,28 +6,28 @@ import { fileError } from '../errors.js';
 import { call, type Model as Handle, native, recordOf, wait } from '../native.js';
 import { type InputFacts, inputOf, type ModelInput } from './input.js';
 
-/** Which model something was made from. */
+/** The identity of a model. */
 export interface ModelOrigin {
   readonly name: string;
   /** The file it was read from, absolute. */
   readonly path: string;
   /** SHA-256 of the file, in hexadecimal. */
   readonly hash: string;
-  /** Such as `tflite`. */
+  /** Its format, such as `tflite`. */
   readonly format: string;
 }
 
 /** One operation of a model. */
 export interface LayerInfo {
-  /** Place in order of execution. */
+  /** Position in order of execution. */
   readonly index: number;
-  /** What it is, such as `conv` or `add`. */
+  /** Its kind, such as `conv` or `add`. */
   readonly op: string;
-  /** Number of the convolution, as schemes count them; absent for other operations. */
+  /** Number of the convolution as used in schemes; absent for other operations. */
   readonly conv?: number;
-  /** Index of the operator in the model's file, where it comes from one. */
+  /** Index of the operator in the model's file, if it comes from one. */
   readonly source?: number;
-  /** Depthwise convolution. */
+  /** Whether it is a depthwise convolution. */
   readonly depthwise?: boolean;
   /** Rows and columns of a window. */
   readonly kernel?: readonly [number, number];
@@ -44,7 +44,7 @@ export interface LayerInfo {
   readonly biases: number;
 }
 
-/** Sums over a model. */
+/** Totals over a model. */
 export interface ModelTotals {
   readonly convolutions: number;
   readonly macs: number;
@@ -52,44 +52,44 @@ export interface ModelTotals {
   readonly biases: number;
 }
 
-/** A model as it stands in its file. */
+/** The content of a model's file. */
 export interface ModelDescription {
   readonly name: string;
   readonly format: string;
   readonly input: InputFacts & {
-    /** Whether mean and std were guessed from the input's quantisation, as a file does not say them. */
+    /** Whether mean and std were guessed from the input's quantisation, since a file does not contain them. */
     readonly guessed: boolean;
   };
   readonly layers: readonly LayerInfo[];
   readonly totals: ModelTotals;
-  /** Without the classifier, which a head replaces: the convolutions that schemes count. Null for a model that takes no head. */
+  /** Totals without the classifier, which a head replaces: the convolutions that schemes number. Null for a model that cannot have a head. */
   readonly backbone: ModelTotals | null;
-  /** Why the model takes no head; null where it takes one. */
+  /** Why the model cannot have a head; null if it can. */
   readonly headless: string | null;
 }
 
-/** What a forward pass yields. */
+/** The result of a forward pass. */
 export interface ForwardResult {
-  /** What the model yields. */
+  /** The model's outputs. */
   readonly outputs: Int8Array[];
-  /** Every tensor by its index in the file, if asked for; empty otherwise. */
+  /** Every tensor by its index in the file, if requested; empty otherwise. */
   readonly tensors: Map<number, Int8Array>;
 }
 
-/** How a model is opened. */
+/** Options for opening a model. */
 export interface ModelOptions {
   /** Rows and columns of the input, for a model whose file does not fix them (`.pkl`). */
   readonly input?: { readonly height: number; readonly width: number } | undefined;
-  /** What the model expects of a pixel from 0 to 255, `real = (pixel - mean) / std`; guessed from the quantisation where it is left out. */
+  /** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; guessed from the quantisation if omitted. */
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
 }
 
-/** The model that is used where none is given. */
+/** The model that is used if none is given. */
 export const defaultModelPath: string = fileURLToPath(new URL('../../assets/tinytrain-xs.tflite', import.meta.url));
 
 /** An int8 model. */
 export class Model {
-  /** The file it was read from. */
+  /** The file from which it was read. */
   readonly path: string;
   /** SHA-256 of the file, in hexadecimal. */
   readonly hash: string;
@@ -107,19 +107,19 @@ export class Model {
     this.input = inputOf(this.description.input, path);
   }
 
-  /** Which model this is. */
+  /** The identity of this model. */
   get origin(): ModelOrigin {
     const { name, format } = this.description;
     return { name, path: resolve(this.path), hash: this.hash, format };
   }
 
-  /** Runs the model as it stands, classifier included, on one input. */
+  /** Runs the unchanged model, including its classifier, on one input. */
   async forward(input: Int8Array, options: { readonly tensors?: boolean } = {}): Promise<ForwardResult> {
     const { outputs, tensors } = await wait(() => this.handle.forward(input, options.tensors ?? false));
     return { outputs, tensors: new Map(tensors.map(({ index, data }) => [index, data])) };
   }
 
-  /** The graph as text, an operation a line. */
+  /** The graph as text, one operation per line. */
   dump(): string {
     return call(() => this.handle.dump());
   }
@@ -144,14 +144,14 @@ export async function loadModel(path: string = defaultModelPath, options: ModelO
 }
 
 /**
- * The kernels that simulate here (`chosen`: the fastest, or what the environment variable `TINYTRAIN_KERNELS` names) and all that this processor could
+ * The kernels in use (`chosen`: the fastest, or those named by the environment variable `TINYTRAIN_KERNELS`) and all that this processor can
  * run (`available`). All give the same bits. Throws `KERNELS_UNAVAILABLE` if the variable names others.
  */
 export function kernels(): { readonly chosen: string; readonly available: readonly string[] } {
   return call(() => native().kernels());
 }
 
-/** The operators that models may hold, by the names of their file format. */
+/** The operators that models may contain, named as in their file format. */
 export function supportedOperators(): readonly string[] {
   return call(() => native().supportedOperators());
 }

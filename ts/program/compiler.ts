@@ -7,15 +7,15 @@ import { checkLimits, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
 import { schemeText } from './scheme.js';
 
-/** What a Program is compiled for. */
+/** Options for compiling a Program. */
 export interface CompileOptions extends MemoryLimits {
-  /** What is trained: `head`, `bias:N`, `full`, the long form, or the path of a JSON file; `head` by default. */
+  /** What to train: `head`, `bias:N`, `full`, the canonical form, or the path of a JSON file; `head` by default. */
   readonly scheme?: string | undefined;
   /** Residual bits of a trained weight: 0, 2, 4 (the default) or 8. */
   readonly residualBits?: number | undefined;
-  /** Seed of the head's first weights, of calibration and of stochastic rounding; 0 by default. */
+  /** Seed of the head's initial weights, of calibration and of stochastic rounding; 0 by default. */
   readonly seed?: number | undefined;
-  /** Threads for calibration; all cores by default. */
+  /** Number of threads for calibration; one per core by default. */
   readonly threads?: number | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface Stage {
   readonly text: string;
 }
 
-/** A model with a head for some classes, differentiated and calibrated once: Programs of any scheme are compiled from it. */
+/** A model with a head for some classes, differentiated and calibrated once, from which Programs for any scheme are compiled. */
 export class Compiler {
   readonly model: Model;
   readonly classes: readonly string[];
@@ -39,7 +39,8 @@ export class Compiler {
 
   /**
    * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
-   * not calibrated: that serves to look at the graph and to count bytes, not to train. Throws `UNSUPPORTED` for a model that takes no head.
+   * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
+   * cannot have a head.
    */
   static async create(
     model: Model,
@@ -59,12 +60,12 @@ export class Compiler {
     return this.#handle;
   }
 
-  /** Convolutions that a scheme can name. */
+  /** Number of convolutions that a scheme can refer to. */
   get layers(): number {
     return this.#handle.layers;
   }
 
-  /** The Program of a scheme. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`. */
+  /** Compiles the Program for a scheme. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`. */
   async compile(options: CompileOptions = {}): Promise<Program> {
     const residualBits = options.residualBits ?? defaultResidualBits;
     const scheme = await schemeText(options.scheme ?? 'head');
@@ -88,19 +89,19 @@ export class Compiler {
   }
 }
 
-/** Boards that firmware can be made for. */
+/** Names of the supported boards. */
 export function targets(): readonly string[] {
   return call(() => native().targetNames());
 }
 
-/** Compiles a model for the classes of a data set. To compile several schemes of one model, make one `Compiler` for all of them. */
+/** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */
 export async function compile(model: Model, data: SampleSet, options: CompileOptions = {}): Promise<Program> {
   return (await Compiler.create(model, data, options)).compile(options);
 }
 
 /**
- * Refuses what would not fit, before a single sample is read: how many bytes a Program takes depends on the number of classes, not on samples. Throws
- * what `Compiler.compile` throws.
+ * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws the errors of
+ * `Compiler.compile`.
  */
 export async function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void> {
   const { budget, flash, target } = options;

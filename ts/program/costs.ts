@@ -8,61 +8,61 @@ import { version } from '../version.js';
 import { defaultTarget } from './memory.js';
 import type { Program } from './program.js';
 
-/** Instructions of a call, of an element brought into order, of an element yielded, and of a product. */
+/** Instructions per call, per gathered element, per output element and per product. */
 export type KindCosts = readonly [number, number, number, number];
 
-/** Instructions by kind of step on a core; see `costTable()` for the kinds there are. */
+/** Instructions by kind of step on a core; `costTable()` lists the kinds. */
 export interface CostTable {
   readonly core: string;
   readonly costs: Readonly<Record<string, KindCosts>>;
 }
 
-/** What a step does. */
+/** The work of a step. */
 export interface Work {
-  /** Which loops of its kernel run. */
+  /** Its kind: the loops of its kernel that run. */
   readonly kind: string;
-  /** Calls (one), elements brought into order, elements yielded, products. */
+  /** Number of calls (one), gathered elements, output elements and products. */
   readonly terms: KindCosts;
 }
 
-/** The costs that this version measured on the core of a board; without any kind where the core is not shipped. */
+/** The built-in cost table for the core of a board; empty if the core is not shipped. */
 export function costTable(target: string = defaultTarget): CostTable {
   return recordOf<CostTable>(call(() => native().builtInCosts(target)));
 }
 
-/** The text that the native side takes: undefined for the costs that are built in. */
+/** The text for the addon; undefined for the built-in costs. */
 export function costText(costs: CostTable | null | undefined): string | undefined {
   return costs ? JSON.stringify(costs) : undefined;
 }
 
 const instructions = v.pipe(v.number(), v.finite(), v.minValue(0));
 
-/** The check of a table that was read from a file. */
+/** Schema of a table that was read from a file. */
 export const costTableSchema: v.GenericSchema<unknown, CostTable> = v.object({
   core: v.string(),
   costs: v.record(v.string(), v.tuple([instructions, instructions, instructions, instructions])),
 });
 
-/** The table in a file, as `run --calibrate` writes it; undefined where there is no such file. Throws `COSTS_INVALID`. */
+/** The cost table in a file written by `run --calibrate`; undefined if the file does not exist. Throws `COSTS_INVALID`. */
 export async function costsIfThere(path: string): Promise<CostTable | undefined> {
   const text = await readIfThere(path);
   if (text === undefined) return undefined;
   const costs = parsed(text, costTableSchema, (why, cause) => {
     const help = ['`npx tinytrain run FIRMWARE --calibrate FILE` writes one'];
-    return new TinytrainError('COSTS_INVALID', `${path}: not a table of costs: ${why}`, { path, help }, cause);
+    return new TinytrainError('COSTS_INVALID', `${path}: not a cost table: ${why}`, { path, help }, cause);
   });
   call(() => native().checkCosts(text), path);
   return costs;
 }
 
-/** The table in a file, as `run --calibrate` writes it. */
+/** The cost table in a file written by `run --calibrate`. */
 export async function readCosts(path: string): Promise<CostTable> {
   const costs = await costsIfThere(path);
   if (costs) return costs;
   throw fileError(Object.assign(new Error(), { code: 'ENOENT' }), path, 'cannot be read');
 }
 
-/** Writes a table that `search --costs` takes. */
+/** Writes a cost table for `search --costs`. */
 export async function writeCosts(path: string, { core, costs }: CostTable): Promise<void> {
   const lines = Object.entries(costs).map(([kind, cost]) => `    ${JSON.stringify(kind)}: ${JSON.stringify(cost)}`);
   await makeFolder(dirname(resolve(path)));
@@ -72,14 +72,14 @@ export async function writeCosts(path: string, { core, costs }: CostTable): Prom
   );
 }
 
-/** What each step of a Program does. */
+/** The work of each step of a Program. */
 export function workOf(program: Program): readonly Work[] {
   return recordOf<Work[]>(program.handle.work());
 }
 
 /**
- * Predicted instructions of a training step, with the sample in its place, on the core of a board: by default the one that the Program was compiled
- * for. Throws `COSTS_MISSING` where there are no costs of that core, neither built in nor given.
+ * Predicted instructions of a training step, with the sample already in its place, on the core of a board: by default the board for which the Program was
+ * compiled. Throws `COSTS_MISSING` if there are no costs for that core, neither built in nor given.
  */
 export function instructionsOfStep(
   program: Program,
@@ -95,7 +95,7 @@ function sum(values: Iterable<number>): number {
   return total;
 }
 
-/** A table scaled, kind by kind, so that it predicts what was measured of some steps in sum. Kinds that were not measured stay as they are. */
+/** Scales a table, kind by kind, so that it predicts the measured total of the given steps. Kinds that were not measured remain unchanged. */
 export function calibrated(
   table: CostTable,
   measured: readonly (Work & { readonly instructions: number })[],
@@ -106,7 +106,7 @@ export function calibrated(
     const own = measured.filter(step => step.kind === kind);
     const found = sum(own.map(({ instructions }) => instructions));
     const predicted = costs ? sum(own.flatMap(({ terms }) => terms.map((term, i) => term * (costs[i] ?? 0)))) : 0;
-    // Where nothing is known of a kind, all of it counts as the call.
+    // For an unknown kind, everything counts as the cost of the call.
     const each = costs && predicted > 0 ? costs.map(cost => (cost * found) / predicted) : [found / own.length, 0, 0, 0];
     const [a = 0, b = 0, c = 0, d = 0] = each.map(cost => Number(cost.toPrecision(6)));
     result[kind] = [a, b, c, d];

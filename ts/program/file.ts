@@ -4,10 +4,10 @@ import { replaceFile } from '../files.js';
 import { native, wait } from '../native.js';
 import { Program, type ProgramFacts } from './program.js';
 
-/** Name of a Program's file in the folder of a run, a search or a firmware. */
+/** Name of the Program file in the folder of a run, a search or a firmware. */
 export const programFile = 'program.ttp';
 
-/** Refuses a Program that is not the one that the record beside it speaks of. */
+/** Throws if a Program is not the one named in the record beside it. */
 function checkSame({ record, classes, input }: Program, hash: string, path: string): void {
   const { shape, scale, zero } = record.input;
   const fits =
@@ -25,8 +25,8 @@ function checkSame({ record, classes, input }: Program, hash: string, path: stri
 }
 
 /**
- * Reads a Program back. Throws `FILE_ERROR` where there is none, `PROGRAM_BROKEN` for a file that is damaged, `PROGRAM_VERSION` for one of another format,
- * `PROGRAM_DIFFERS` for one that has another hash or other inputs than expected.
+ * Reads a Program. Throws `FILE_ERROR` if there is none, `PROGRAM_BROKEN` for a damaged file, `PROGRAM_VERSION` for one of another format,
+ * `PROGRAM_DIFFERS` for one whose hash or inputs are not the expected ones.
  */
 export async function readProgram(path: string, hash: string, facts: ProgramFacts): Promise<Program> {
   let bytes: Buffer;
@@ -40,7 +40,7 @@ export async function readProgram(path: string, hash: string, facts: ProgramFact
   return program;
 }
 
-/** Writes a Program into a file, whole or not at all. Throws `FILE_ERROR`. */
+/** Writes a Program to a file atomically. Throws `FILE_ERROR`. */
 export function writeProgram(path: string, program: Program): Promise<void> {
   return replaceFile(path, program.toBytes());
 }

@@ -3,41 +3,41 @@ import { TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
 import { count } from '../json.js';
 
-/** The board that a Program is measured for where none is named. */
+/** The board for which a Program's memory is reported if none is given. */
 export const defaultTarget = 'stm32f746';
 
-/** One line of the memory table. */
+/** One item of the memory table. */
 export interface MemoryItem {
   readonly name: string;
   readonly region: 'sram' | 'flash';
   readonly bytes: number;
-  /** Whether it is that to the byte; otherwise it is at most that. */
+  /** Whether the number is exact; otherwise it is an upper bound. */
   readonly exact: boolean;
 }
 
-/** What there is and what is needed of one memory, in bytes. */
+/** Bytes available and required in one memory. */
 export interface RegionTotal {
   readonly total: number;
-  /** What the board has. */
+  /** Bytes available on the board. */
   readonly available: number;
 }
 
-/** What a Program takes on a board, item by item, all in: nothing is in memory that is not in this table. */
+/** The memory of a Program on a board, item by item. It is complete: there is nothing in memory that is not in this table. */
 export interface MemoryTable {
   /** The board. */
   readonly target: string;
   readonly sram: RegionTotal;
   readonly flash: RegionTotal;
-  /** The stack that is reserved; one of the items. */
+  /** Bytes reserved for the stack; one of the items. */
   readonly stack: number;
-  /** The calls it is reserved for, outermost first. */
+  /** The calls for which it is reserved, outermost first. */
   readonly stackPath: readonly string[];
   readonly items: readonly MemoryItem[];
 }
 
 const region = v.object({ total: count, available: count });
 
-/** The check of a table that was read from a file. */
+/** Schema of a table that was read from a file. */
 export const memoryTable: v.GenericSchema<unknown, MemoryTable> = v.object({
   target: v.string(),
   sram: region,
@@ -49,19 +49,19 @@ export const memoryTable: v.GenericSchema<unknown, MemoryTable> = v.object({
   ),
 });
 
-/** What a Program must fit into. */
+/** Limits on the memory of a Program. */
 export interface MemoryLimits {
   /** Bytes of SRAM. */
   readonly budget?: number | undefined;
   /** Bytes of flash. */
   readonly flash?: number | undefined;
-  /** A board, whose memory then is a limit too. */
+  /** A board whose memory is a limit too. */
   readonly target?: string | undefined;
 }
 
 const LARGEST = 4;
 
-/** Refuses a Program that is larger than it may be: says by how much, and what its largest items are. */
+/** Throws if a Program exceeds its limits; the error tells by how much, and lists the largest items. */
 export function checkLimits(memory: MemoryTable, limits: MemoryLimits): void {
   for (const [region, budget, name] of [
     ['sram', limits.budget, 'SRAM'],

@@ -5,30 +5,30 @@ import { call, type Program as Handle, recordOf } from '../native.js';
 import { defaultTarget, type MemoryLimits, type MemoryTable } from './memory.js';
 import type { ProgramRecord } from './record.js';
 
-/** What is known of a Program beside its steps. */
+/** Properties of a Program that are not part of its steps. */
 export interface ProgramFacts {
-  /** The model it was compiled from. */
+  /** The model from which it was compiled. */
   readonly model: ModelOrigin;
   readonly input: ModelInput;
   readonly classes: readonly string[];
-  /** What it was made to fit into. */
+  /** The limits that it satisfies. */
   readonly limits: MemoryLimits;
 }
 
-/** A compiled Program: the steps that host and device both execute, at fixed places in memory. */
+/** A compiled Program: the steps that both host and device execute, at fixed places in memory. */
 export class Program {
   readonly model: ModelOrigin;
   readonly input: ModelInput;
   readonly classes: readonly string[];
   readonly limits: MemoryLimits;
-  /** Seed of the head's first weights, of calibration and of stochastic rounding. */
+  /** Seed of the head's initial weights, of calibration and of stochastic rounding. */
   readonly seed: number;
   readonly residualBits: number;
-  /** The scheme in its long form. */
+  /** The scheme in canonical form. */
   readonly scheme: string;
-  /** SHA-256 over everything that decides its bits. */
+  /** SHA-256 over everything that determines its results. */
   readonly hash: string;
-  /** Steps, tensors and places as a plain record. */
+  /** Steps, tensors and their places as a plain record. */
   readonly record: ProgramRecord;
   /** @internal */
   readonly handle: Handle;
@@ -48,33 +48,33 @@ export class Program {
     this.residualBits = this.record.residualBits;
   }
 
-  /** Its memory table on the board it was compiled for. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
+  /** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
   get memory(): MemoryTable {
     this.#memory ??= this.memoryOn(this.limits.target ?? defaultTarget);
     return this.#memory;
   }
 
-  /** What it takes on a board, item by item. Throws `BOARD_UNKNOWN` for one that there is not. */
+  /** Its memory on a board, item by item. Throws `BOARD_UNKNOWN` for an unknown board. */
   memoryOn(target: string): MemoryTable {
     return recordOf<MemoryTable>(call(() => this.handle.memory(target, pixelTableCount(this.input.tables))));
   }
 
-  /** The C files of kernels that it needs on a board. @internal */
+  /** The C files of the kernels that it needs on a board. @internal */
   kernelFiles(target: string): readonly string[] {
     return call(() => this.handle.kernelFiles(target));
   }
 
-  /** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for one that there is not. */
+  /** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for a constant that does not exist. */
   constant(index: number): Uint8Array {
     return call(() => this.handle.constant(index));
   }
 
-  /** The trainable state it starts with. */
+  /** The initial trainable state. */
   initialState(): Uint8Array {
     return call(() => this.handle.initialState());
   }
 
-  /** The Program as a file, `program.ttp`: everything but the names of classes and the normalisation of the input. */
+  /** The content of the Program file, `program.ttp`: everything except the names of classes and the normalisation of the input. */
   toBytes(): Uint8Array {
     return call(() => this.handle.toBytes());
   }

@@ -3,10 +3,13 @@ import * as v from 'valibot';
 import { fileError, TinytrainError } from '../errors.js';
 import { parsed } from '../json.js';
 
-/** A scheme as a JSON file holds it: biases of the last so many convolutions, and of some convolutions a share of the weights. */
+/**
+ * A scheme as stored in a JSON file: the number of last convolutions whose biases are trained, and the trained share of the weights of some
+ * convolutions.
+ */
 export interface SchemeRecord {
   readonly bias?: number | undefined;
-  /** From a convolution's number to a share such as `1` or `1/8`. */
+  /** Maps a convolution's number to a share such as `1` or `1/8`. */
   readonly weights?: Readonly<Record<string, string | number>> | undefined;
 }
 
@@ -19,7 +22,7 @@ const record = v.pipe(
 );
 const scheme = v.union([v.string(), record]);
 
-/** A scheme, or a record that has one, as `search` writes it. */
+/** A scheme, or a record that contains one, as written by `search`. */
 const file: v.GenericSchema<unknown, string | SchemeRecord | { readonly scheme: string | SchemeRecord }> = v.union([
   v.object({ scheme }),
   scheme,
@@ -32,7 +35,7 @@ function textOf(found: string | SchemeRecord): string {
   return parts.join(',') || 'head';
 }
 
-/** The text of a scheme: `text` itself, or what the JSON file of that name holds. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
+/** The text of a scheme: `text` itself, or the content of the JSON file with that name. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
 export async function schemeText(text: string): Promise<string> {
   if (!text.endsWith('.json')) return text;
   let content: string;
@@ -43,7 +46,7 @@ export async function schemeText(text: string): Promise<string> {
   }
   const found = parsed(content, file, (_, cause) => {
     const form = '{"bias": 22, "weights": {"21": "1", "36": "1/8"}}';
-    return new TinytrainError('SCHEME_INVALID', `${text}: a scheme file holds ${form}`, { path: text }, cause);
+    return new TinytrainError('SCHEME_INVALID', `${text}: a scheme file contains ${form}`, { path: text }, cause);
   });
   return textOf(typeof found === 'object' && 'scheme' in found ? found.scheme : found);
 }

@@ -100,14 +100,14 @@ function layerPanel({ layers, criterion, base }: Contributions, left: number): s
   ];
 }
 
-/** A figure of an analysis, as SVG: what biases and single convolutions add, with standard errors. */
+/** A figure of an analysis as SVG: the gains from biases and single convolutions, with standard errors. */
 export function contributionFigure(contributions: Contributions): string {
   const { criterion, layers } = contributions;
   const bias = 260;
   const second = LEFT + bias + GAP;
   const width = second + new Set(layers.map(({ layer }) => layer)).size * PITCH + 16;
   const height = TOP + HEIGHT + BOTTOM;
-  const unit = criterion === 'loss' ? 'mean loss less' : 'points of accuracy';
+  const unit = criterion === 'loss' ? 'decrease of mean loss' : 'points of accuracy';
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,

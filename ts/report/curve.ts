@@ -4,7 +4,7 @@ import type { CurvePoint } from '../train/types.js';
 const ROWS = 8;
 const EIGHTHS = ' ▁▂▃▄▅▆▇█';
 
-/** The learning curve: a column a point, its height the share of samples classified right before their update. */
+/** The learning curve: one column per point; its height is the share of samples classified correctly before their update. */
 export function learningCurve(points: readonly CurvePoint[]): string {
   const last = points.at(-1);
   if (!last) return '';
@@ -19,7 +19,7 @@ export function learningCurve(points: readonly CurvePoint[]): string {
   const [first] = points;
   const loss = `loss ${first?.loss.toFixed(3)} -> ${last.loss.toFixed(3)}`;
   return [
-    'classified right before the update',
+    'classified correctly before the update',
     ...lines,
     `${' '.repeat(8)}step ${last.step}: ${percent(last.accuracy)}, ${loss}`,
   ].join('\n');

@@ -4,7 +4,7 @@ import type { Placed, ProgramRecord } from '../program/record.js';
 
 const BAR = 24;
 
-/** The itemised memory table of a Program; of a figure that is no exact one it says `at most`. */
+/** The itemised memory table of a Program; upper bounds are marked `at most`. */
 export function memoryTable(memory: MemoryTable, limits: MemoryLimits = {}): string {
   const lines = (['sram', 'flash'] as const).flatMap(region => {
     const { total, available } = memory[region];
@@ -12,7 +12,7 @@ export function memoryTable(memory: MemoryTable, limits: MemoryLimits = {}): str
     const items = memory.items.filter(item => item.region === region);
     const rows = items.map(({ name, bytes, exact }) => [name, bytes, exact ? '' : 'at most', bar(bytes / total, BAR)]);
     const exact = items.every(item => item.exact);
-    const sum = ['all in', total, exact ? '' : 'at most', `of ${thousands(budget ?? available)}`];
+    const sum = ['total', total, exact ? '' : 'at most', `of ${thousands(budget ?? available)}`];
     return [`${region === 'sram' ? 'SRAM' : 'flash'} of ${memory.target}, bytes`, table([...rows, sum])];
   });
   return lines.join('\n');
@@ -22,10 +22,10 @@ const ROWS = 16;
 const COLUMNS = 72;
 const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
 
-/** How many of the largest buffers the map's legend names. */
+/** Number of the largest buffers that the map's legend names. */
 const NAMED = 12;
 
-/** The buffer that takes most of a cell, if it is taken at all. */
+/** The buffer that covers most of a cell, if any. */
 function occupant(buffers: readonly Placed[], from: number, to: number, low: number, high: number): Placed | undefined {
   let [best, most] = [undefined as Placed | undefined, 0];
   for (const buffer of buffers) {
@@ -36,7 +36,7 @@ function occupant(buffers: readonly Placed[], from: number, to: number, low: num
   return best;
 }
 
-/** A map of the arena: steps from left to right, bytes from below; a letter a buffer, `.` what is free. */
+/** A map of the arena: steps from left to right, bytes from the bottom up; a letter per buffer, `.` for free bytes. */
 export function memoryMap(record: ProgramRecord): string {
   const steps = record.steps.length;
   const columns = Math.min(COLUMNS, steps);

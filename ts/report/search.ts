@@ -28,7 +28,7 @@ function largest(gains: readonly Gain[], criterion: Contributions['criterion']):
   return Math.max(1e-9, ...gains.map(({ [criterion]: gain }) => gain.mean));
 }
 
-/** What updating biases and single convolutions is worth: a bar each, for a convolution that of its best share. */
+/** The contributions of biases and single convolutions: one bar each, for a convolution that of its best share. */
 export function contributionBars(contributions: Contributions, describe: (layer: number) => string): string {
   const { criterion, biases, base, layers, bits } = contributions;
   const most = largest(biases, criterion);
@@ -52,18 +52,18 @@ export function contributionBars(contributions: Contributions, describe: (layer:
   ]);
   const bitRows = bits.map(entry => [`${entry.residualBits} bits`, ...gainText(entry)]);
   return [
-    'what biases add to the head: points of accuracy, loss less',
+    'gain from biases over the head: points of accuracy, decrease of loss',
     table(biasRows),
     '',
-    `what a convolution adds to ${base > 0 ? `biases of the last ${base}` : 'the head'}, at its best share: points of accuracy, loss less`,
+    `gain from a convolution over ${base > 0 ? `biases of the last ${base}` : 'the head'}, with its best share: points of accuracy, decrease of loss`,
     table(layerRows),
-    ...(bits.length > 0 ? ['', 'what other residual bits add to 4', table(bitRows)] : []),
+    ...(bits.length > 0 ? ['', 'gain from other residual bits over 4', table(bitRows)] : []),
   ].join('\n');
 }
 
 const INSTRUCTIONS = 'instructions';
 
-/** Instructions of a training step, `41.3 M`, as wide as the head of their column. */
+/** Instructions of a training step, `41.3 M`, as wide as the heading of their column. */
 function millions(instructions: number): string {
   return `${(instructions / 1e6).toFixed(1)} M`.padStart(INSTRUCTIONS.length);
 }
@@ -79,10 +79,10 @@ function row(one: Proved, mark: string): (string | number)[] {
   ];
 }
 
-/** What was trained in earnest, the winner last. */
+/** The finalists, with the winner last. */
 export function triedTable(result: SearchResult): string {
   const winner = result.front.at(-1);
-  const rows: (string | number)[][] = [['', 'what was tried', 'SRAM', INSTRUCTIONS, 'validation', 'test']];
+  const rows: (string | number)[][] = [['', 'scheme', 'SRAM', INSTRUCTIONS, 'validation', 'test']];
   for (const baseline of [...result.baselines].sort(
     (a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean,
   )) {
@@ -92,7 +92,7 @@ export function triedTable(result: SearchResult): string {
   return table(rows);
 }
 
-/** `256k`, or bytes where they are no whole number of those. */
+/** `256k`, with one decimal if it is not a whole number. */
 function kilobytes(bytes: number): string {
   return bytes % 1024 === 0 ? `${bytes / 1024}k` : `${(bytes / 1024).toFixed(1)}k`;
 }
@@ -101,7 +101,7 @@ function measured({ accuracy }: Proved): number {
   return (accuracy.test ?? accuracy.validation).mean;
 }
 
-/** A sample of rows and columns of characters; what is put later lies above. */
+/** A drawing of rows and columns of characters; later characters cover earlier ones. */
 class Grid {
   readonly #cells = Array.from({ length: PLOT_ROWS }, () => new Array<string>(PLOT_COLUMNS).fill(' '));
   readonly #low: readonly [number, number];
@@ -122,7 +122,7 @@ class Grid {
     if (cells) cells[this.column(x)] = mark;
   }
 
-  /** Rows with their level in front. */
+  /** Rows, preceded by their level. */
   rows(): string[] {
     return this.#cells.map((cells, i) => {
       const level = this.#low[1] + this.#span[1] * (1 - i / (PLOT_ROWS - 1));
@@ -132,7 +132,7 @@ class Grid {
   }
 }
 
-/** Accuracy of everything that was tried against its SRAM; budgets stand below. */
+/** A plot of the accuracy of all schemes against their SRAM, with budgets below. */
 function plot(front: readonly FrontPoint[], others: readonly Proved[]): string[] {
   const all = [...others, ...front];
   const budgets = front.map(({ budget }) => budget);
@@ -148,7 +148,7 @@ function plot(front: readonly FrontPoint[], others: readonly Proved[]): string[]
     axis[at] = '┴';
     const name = kilobytes(budget);
     const from = at - name.length + 1;
-    // A name that would run into the one before is left out.
+    // A name that would overlap the previous one is omitted.
     if (from > names.length) names = names.padEnd(from) + name;
   }
   const legend = `${MARKS.chosen} chosen for a budget  ${MARKS.found} found  ${MARKS.baseline} baseline  ${MARKS.random} random`;
@@ -174,7 +174,7 @@ export function frontTable(front: readonly FrontPoint[], others: readonly Proved
   return [table([heads, ...rows]), '', ...plot(front, others)].join('\n');
 }
 
-/** One line on how well the sum of contributions ordered what was then trained. */
+/** One line on how well the sum of contributions predicted the trained result. */
 export function predictionText({ prediction }: SearchResult): string {
   const { spearman, schemes } = prediction;
   return spearman === null
@@ -182,7 +182,7 @@ export function predictionText({ prediction }: SearchResult): string {
     : `sum of contributions against trained accuracy: rank correlation ${spearman.toFixed(2)} over ${schemes} schemes`;
 }
 
-/** What was found for a budget beside the baselines and random schemes that fit it, over the same seeds. */
+/** The scheme found for a budget compared with the baselines and random schemes that fit it, over the same seeds. */
 export function comparisonTable({ name, budget, comparisons }: FrontPoint): string {
   const others = comparisons.filter(({ kind }) => kind !== 'found');
   if (others.length === 0) return '';

@@ -14,34 +14,37 @@ import type {
   TrialRecord,
 } from './types.js';
 
-/** Depths of biases that are tried first; then those beside the best. */
+/** Number of bias depths that are tried first; those next to the best follow. */
 const BIAS_GRID = 8;
-/** How many of the best depths get a further seed. */
+/** Number of best depths that get a further seed. */
 const BIAS_FINALISTS = 3;
 /** Rounds of successive halving: all, then the better half, then half of those. */
 const RUNGS = 3;
-/** Seeds of a round. With one, what the seed does to the run without the convolution would be part of every gain, and a sum of gains holds it many times. */
+/**
+ * Seeds per round. With a single one, the noise of the run without the convolution would be part of every gain, and a sum of gains would contain it
+ * many times.
+ */
 const SEEDS = 2;
-/** Training runs of the ladder of biases, about, with those of head and base. */
+/** Approximate number of training runs for the depths of biases, including head and base. */
 const LADDER_RUNS = 2 * RUNGS * SEEDS + 2 * BIAS_GRID + 4 + BIAS_FINALISTS;
 
-/** What an analysis is made with. */
+/** The inputs of an analysis. */
 export interface AnalysisContext {
   readonly trials: Trials;
   readonly costs: Costs;
-  /** Convolutions of the backbone. */
+  /** Number of convolutions of the backbone. */
   readonly count: number;
   readonly limits: Limits;
   readonly criterion: Criterion;
   readonly seed: number;
-  readonly visits: number;
-  /** Told how many training runs the analysis takes in all, as far as is known. */
+  readonly trialSteps: number;
+  /** Called with the expected total number of training runs of the analysis. */
   readonly expect: (runs: number) => void;
-  /** Told how far the analysis is, in training runs. */
+  /** Called with the progress of the analysis, in training runs. */
   readonly progress: (what: string, done: number, total: number) => void;
 }
 
-/** A candidate with what its Program takes. */
+/** A candidate with the cost of its Program. */
 interface Priced {
   readonly candidate: Candidate;
   readonly sram: number;
@@ -59,7 +62,7 @@ function withLayer(base: Candidate, layer: number, share: number): Candidate {
   return { ...base, layers };
 }
 
-/** The gain of one run over another of the same seed, over the seeds for which both are known. */
+/** The gain of one candidate over another, paired by seed, over the seeds for which both results are known. */
 function gainOf(records: readonly (TrialRecord | undefined)[], before: readonly (TrialRecord | undefined)[]): Gain {
   const pairs = records.flatMap(record => {
     const other = record && before.find(b => b?.seed === record.seed);
@@ -71,7 +74,7 @@ function gainOf(records: readonly (TrialRecord | undefined)[], before: readonly 
   };
 }
 
-/** Runs candidates with some seeds each, and knows what was found so far. */
+/** Runs candidates with several seeds each, and stores the results so far. */
 class Measurements {
   readonly #context: AnalysisContext;
   readonly #found = new Map<string, TrialRecord[]>();
@@ -80,16 +83,16 @@ class Measurements {
     this.#context = context;
   }
 
-  /** Trains each candidate with these seeds, counted from the search's. */
+  /** Trains each candidate with these seeds, relative to the seed of the search. */
   async run(what: string, candidates: readonly Candidate[], seeds: readonly number[]): Promise<void> {
-    const { trials, visits, seed, progress } = this.#context;
+    const { trials, trialSteps, seed, progress } = this.#context;
     const keys = candidates.flatMap(candidate =>
       seeds.map(
         (further): TrialKey => ({
           scheme: textOf(candidate),
           residualBits: candidate.residualBits,
           seed: seed + further,
-          visits,
+          steps: trialSteps,
           on: 'validation',
         }),
       ),
@@ -111,10 +114,10 @@ class Measurements {
   }
 }
 
-/** The first so many whole numbers. */
+/** The first `count` non-negative integers. */
 const first = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-/** Numbers of biases from `from` to `to` in so many steps. */
+/** Numbers of biases from `from` to `to`, in the given number of steps. */
 function grid(from: number, to: number, points: number): number[] {
   const step = Math.max(1, (to - from) / points);
   const found = new Set<number>();
@@ -130,7 +133,7 @@ async function affordable(context: AnalysisContext, candidates: readonly Candida
   });
 }
 
-/** Biases of the last k: a coarse grid, then the depths beside the best, then a further seed for the best few. */
+/** Biases of the last k: a coarse grid, then the depths next to the best one, then a further seed for the best few. */
 async function biasLadder(
   context: AnalysisContext,
   measured: Measurements,
@@ -147,7 +150,7 @@ async function biasLadder(
   const best = () => [...asked].filter(k => gain(k).seeds > 0).sort((a, b) => gain(b).mean - gain(a).mean || a - b);
   const run = (list: Iterable<number>, which: readonly number[]) =>
     measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
-  // The head is what everything is compared with, for every seed.
+  // Everything is compared with the head, for every seed.
   await run([], first(RUNGS * SEEDS));
   await run(asked, [0, 1]);
   const [top = 0] = best();
@@ -158,7 +161,7 @@ async function biasLadder(
   for (const k of further) asked.add(k);
   await run(further, [0, 1]);
   await run(best().slice(0, BIAS_FINALISTS), [2]);
-  // More seeds make a better estimate, but only those that all finalists have make a fair comparison.
+  // More seeds give a better estimate, but only those that all of the best have in common give a fair comparison.
   const finalist = best()
     .slice(0, BIAS_FINALISTS)
     .find(k => gain(k).mean > 0);
@@ -172,9 +175,9 @@ async function biasLadder(
   return { biases, base: biasesAlone(finalist ?? 0, count) };
 }
 
-/** The better half: by turns the one with the largest gain and the one with the largest gain for a byte. */
+/** The better half: alternately the one with the largest gain and the one with the largest gain per byte. */
 function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, bytes: (p: Priced) => number): Priced[] {
-  // Each gain is made out once: to compare them two by two would hold the thread.
+  // Each gain is computed once: computing them in pairwise comparisons would block the thread.
   const known = entries.map(entry => ({ entry, key: keyOf(entry.candidate), gain: gain(entry), bytes: bytes(entry) }));
   type Known = (typeof known)[number];
   const order = (value: (one: Known) => number) =>
@@ -189,7 +192,7 @@ function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, byt
   return entries.filter(entry => chosen.has(entry));
 }
 
-/** Training runs of successive halving. */
+/** Number of training runs of successive halving. */
 function layerRuns(entries: number): number {
   return first(RUNGS).reduce((sum, rung) => sum + SEEDS * Math.ceil(entries / 2 ** rung), 0);
 }
@@ -202,7 +205,7 @@ async function layerGains(
 ): Promise<LayerContribution[]> {
   const { count, criterion, costs } = context;
   const pairs = first(count).flatMap(layer => shares.map((_, share) => ({ layer, share: share + 1 })));
-  // What fits with no bias at all may be part of what is found; what does not is never asked.
+  // A convolution that fits without biases may be part of the result; one that does not is never needed.
   const possible = await affordable(
     context,
     pairs.map(({ layer, share }) => withLayer(biasesAlone(0, count), layer, share)),
@@ -258,7 +261,7 @@ export async function analyse(context: AnalysisContext): Promise<Contributions> 
   };
 }
 
-/** The gain of other residual bits over those of the analysis, for one scheme. */
+/** The gain of other numbers of residual bits over that of the analysis, for one scheme. */
 export async function bitsGains(
   context: AnalysisContext,
   scheme: Candidate,

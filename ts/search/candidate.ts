@@ -6,20 +6,20 @@ export const shares: readonly string[] = ['1/8', '1/4', '1/2', '1'];
 
 /** A scheme as evolution sees it. */
 export interface Candidate {
-  /** Biases of the last so many convolutions. */
+  /** Number of last convolutions whose biases are trained. */
   readonly bias: number;
-  /** For each convolution: nothing (0), or a share by its place in `shares`, from 1. */
+  /** For each convolution: nothing (0), or the position of a share in `shares`, from 1. */
   readonly layers: readonly number[];
   readonly residualBits: number;
 }
 
-/** The scheme in its long form. */
+/** The scheme in canonical form. */
 export function textOf({ bias, layers }: Pick<Candidate, 'bias' | 'layers'>): string {
   const weights = layers.flatMap((share, layer) => (share > 0 ? [`${layer}:${shares[share - 1]}`] : []));
   return weights.length === 0 && bias === 0 ? 'head' : [`bias:${bias}`, ...weights].join(',');
 }
 
-/** The candidate that a scheme in its long form is; undefined for shares that evolution does not know. */
+/** The candidate for a scheme in canonical form; undefined for shares that evolution does not use. */
 export function candidateOf(scheme: string, count: number, residualBits: number): Candidate | undefined {
   const layers = new Array<number>(count).fill(0);
   let bias = 0;
@@ -34,28 +34,28 @@ export function candidateOf(scheme: string, count: number, residualBits: number)
   return { bias, layers, residualBits };
 }
 
-/** Equal for equal candidates only. Residual bits say nothing where no weight is trained. */
+/** A key that is equal only for equal candidates. Residual bits do not matter if no weight is trained. */
 export function keyOf(candidate: Candidate): string {
   const bits = candidate.layers.some(share => share > 0) ? candidate.residualBits : defaultResidualBits;
   return `${textOf(candidate)}/${bits}`;
 }
 
-/** In how many genes two candidates differ. */
+/** The number of genes in which two candidates differ. */
 export function distance(a: Candidate, b: Candidate): number {
   const layers = a.layers.filter((share, i) => share !== b.layers[i]).length;
   return layers + Number(a.bias !== b.bias) + Number(a.residualBits !== b.residualBits);
 }
 
-/** What genes may be. */
+/** The possible values of genes. */
 export interface Genes {
   /** Numbers of biases, ascending; the first is 0. */
   readonly biases: readonly number[];
-  /** For each convolution the shares worth having, by their place in `shares`, from 1; ascending. */
+  /** For each convolution the worthwhile shares, as positions in `shares` from 1; ascending. */
   readonly layers: readonly (readonly number[])[];
   readonly bits: readonly number[];
 }
 
-/** Each gene from one of two parents. */
+/** Takes each gene from one of two parents. */
 export function crossed(a: Candidate, b: Candidate, random: Random): Candidate {
   return {
     bias: random.chance(0.5) ? a.bias : b.bias,
@@ -64,7 +64,7 @@ export function crossed(a: Candidate, b: Candidate, random: Random): Candidate {
   };
 }
 
-/** A gene or two drawn anew. */
+/** Draws one or two genes anew. */
 export function mutated(candidate: Candidate, genes: Genes, random: Random): Candidate {
   const layers = [...candidate.layers];
   let { bias, residualBits } = candidate;
@@ -79,7 +79,7 @@ export function mutated(candidate: Candidate, genes: Genes, random: Random): Can
       layers[layer] = random.pick([0, ...(genes.layers[layer] ?? [])]);
     }
   } while (random.chance(0.4));
-  // A swap may have brought a share that is not worth having there.
+  // A swap may have brought a share that is not worthwhile there.
   return { bias, residualBits, layers: layers.map((share, i) => nearest(share, genes.layers[i] ?? [])) };
 }
 
@@ -92,7 +92,7 @@ function nearest(share: number, known: readonly number[]): number {
   return share === 0 ? 0 : (known.findLast(other => other <= share) ?? known[0] ?? 0);
 }
 
-/** A step towards fewer bytes: a share less, a layer less, or fewer biases; undefined where nothing is left. */
+/** A step towards fewer bytes: a smaller share, one layer less, or fewer biases; undefined if nothing is left. */
 export function lighter(candidate: Candidate, genes: Genes, random: Random): Candidate | undefined {
   const used = candidate.layers.flatMap((share, layer) => (share > 0 ? [layer] : []));
   const canBias = candidate.bias > 0;

@@ -1,4 +1,4 @@
-/** Hands events of a piece of work to one listener. */
+/** Passes events of an operation to one listener. */
 export class Channel<T> implements AsyncIterable<T> {
   #events: T[] = [];
   #ended = false;
@@ -11,7 +11,7 @@ export class Channel<T> implements AsyncIterable<T> {
     this.#wake();
   }
 
-  /** There will be no more events; with an error the listener gets that. */
+  /** Ends the events; an error is passed to the listener. */
   end(error?: unknown): void {
     this.#ended = true;
     this.#error = error;

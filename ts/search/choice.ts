@@ -5,20 +5,20 @@ import { type AnalysisContext, analyse, bitsGains } from './analysis.js';
 import { textOf } from './candidate.js';
 import type { Limits } from './costs.js';
 import { Contribution, evolve, type Scored } from './evolution.js';
-import { contestants, type Named } from './proof.js';
+import { finalists, type Named } from './proof.js';
 import { publishedSchemes } from './published.js';
-import type { Contestant, Contributions } from './types.js';
+import type { Contributions, Finalist } from './types.js';
 import { largest, type SearchWork } from './work.js';
 
 function analysisContext(work: SearchWork): AnalysisContext {
   const { trials, costs, compiler, plan, clock } = work;
-  const { criterion, seed, visits } = plan;
+  const { criterion, seed, trialSteps } = plan;
   return {
-    ...{ trials, costs, criterion, seed, visits },
+    ...{ trials, costs, criterion, seed, trialSteps },
     count: compiler.layers,
     limits: largest(work),
     expect: runs => {
-      clock.expected.analysis = runs * visits;
+      clock.expected.analysis = runs * trialSteps;
     },
     progress: (what, done, total) => clock.progress('analysis', what, done, total),
   };
@@ -43,7 +43,7 @@ async function evolved(
   return { contribution, scored };
 }
 
-/** Contributions, with those of residual bits where they are to be chosen. */
+/** Contributions, including those of residual bits if the search chooses them. */
 export async function contributionsOf(work: SearchWork): Promise<Contributions> {
   const context = analysisContext(work);
   const contributions = await analyse(context);
@@ -55,7 +55,7 @@ export async function contributionsOf(work: SearchWork): Promise<Contributions> 
   return { ...contributions, bits: await bitsGains(context, best.candidate, others) };
 }
 
-/** A name that none of the others has. */
+/** A name that differs from all others. */
 function distinctName(name: string, others: ReadonlyMap<string, { readonly name: string }>): string {
   const taken = new Set([...others.values()].map(other => other.name));
   let result = name;
@@ -63,8 +63,8 @@ function distinctName(name: string, others: ReadonlyMap<string, { readonly name:
   return result;
 }
 
-/** The schemes that are trained in earnest: for each budget those that evolution found, and those that they are compared with. */
-export async function contestantsOf(work: SearchWork, contributions: Contributions): Promise<Contestant[]> {
+/** The finalists: for each budget the schemes that evolution found, and the ones with which they are compared. */
+export async function finalistsOf(work: SearchWork, contributions: Contributions): Promise<Finalist[]> {
   const { model, plan, compiler, costs, clock } = work;
   const { residualBits, seed } = plan;
   const bits = residualBits === 'any' ? allResidualBits : [residualBits];
@@ -79,16 +79,16 @@ export async function contestantsOf(work: SearchWork, contributions: Contributio
       base: contributions.base,
       stopped: () => clock.stopped(),
     };
-    for (const one of await contestants(context, scored)) {
+    for (const one of await finalists(context, scored)) {
       const key = `${one.scheme} ${one.residualBits}`;
-      // The same scheme for another budget keeps its first name.
+      // A scheme that appears for another budget too keeps its first name.
       if (named.has(key)) continue;
       const many = work.limits.length > 1 && one.kind !== 'baseline';
       const name = distinctName(many ? `${one.name} for ${thousands(limits.sram)} B` : one.name, named);
       named.set(key, { ...one, name, sum: contribution.sum(one.candidate) });
     }
   }
-  const result: Contestant[] = [];
+  const result: Finalist[] = [];
   for (const { candidate: _, ...one } of named.values()) {
     clock.stopped();
     const program = await compiler.compile({ scheme: one.scheme, residualBits: one.residualBits });

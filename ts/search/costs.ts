@@ -4,17 +4,17 @@ import type { Compiler } from '../program/compiler.js';
 import { type CostTable, costText } from '../program/costs.js';
 import { type Candidate, keyOf, textOf } from './candidate.js';
 
-/** Rounds of the planner for a candidate. What is handed over is planned with more, and takes no more bytes. */
+/** Rounds of the planner for a candidate. The returned scheme is planned with more rounds and takes no more bytes. */
 const ROUNDS = 8;
 
-/** What a candidate takes: bytes, all in, and instructions of a training step, as predicted. */
+/** The cost of a candidate: total bytes, and predicted instructions of a training step. */
 export interface Cost {
   readonly sram: number;
   readonly flash: number;
   readonly instructions: number;
 }
 
-/** What candidates take on what, and by which table. */
+/** Settings for pricing candidates: board, cost table, threads. */
 export interface CostSettings {
   readonly target: string;
   readonly pixelTables: number;
@@ -22,7 +22,7 @@ export interface CostSettings {
   readonly threads: number;
 }
 
-/** What candidates take on a board: asked of the planner once each. */
+/** The costs of candidates on a board; each is planned once. */
 export class Costs {
   readonly #compiler: Compiler;
   readonly #settings: CostSettings;
@@ -33,7 +33,7 @@ export class Costs {
     this.#settings = settings;
   }
 
-  /** Candidates that were planned. */
+  /** Number of candidates that were planned. */
   get evaluations(): number {
     return this.#known.size;
   }
@@ -42,7 +42,7 @@ export class Costs {
   async of(candidates: readonly Candidate[]): Promise<Cost[]> {
     const open = new Map<string, Candidate>();
     for (const candidate of candidates) if (!this.#known.has(keyOf(candidate))) open.set(keyOf(candidate), candidate);
-    // Where all is known, others on this thread have their turn all the same.
+    // Even if all costs are known, other tasks on this thread get their turn.
     if (open.size === 0) await setImmediate();
     else {
       const list = [...open.values()];
@@ -68,12 +68,12 @@ export class Costs {
   }
 }
 
-/** What a candidate must stay below. */
+/** Limits on the cost of a candidate. */
 export type Limits = Cost;
 
 const NONE: Cost = { sram: Infinity, flash: Infinity, instructions: Infinity };
 
-/** Whether it fits. */
+/** Whether a cost is within the limits. */
 export function fits(cost: Cost, limits: Limits): boolean {
   return cost.sram <= limits.sram && cost.flash <= limits.flash && cost.instructions <= limits.instructions;
 }

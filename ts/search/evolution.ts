@@ -6,23 +6,23 @@ import type { Contributions } from './types.js';
 
 const POPULATION = 64;
 const GENERATIONS = 60;
-/** Ends when the best sum has not grown for so many generations. */
+/** Ends when the best sum has not increased for this number of generations. */
 const PATIENCE = 12;
 const ELITE = 8;
 const TOURNAMENT = 3;
-/** Steps towards fewer bytes that a child gets until it is dropped. */
+/** Steps towards fewer bytes before a child is discarded. */
 const REPAIRS = 8;
 
 /** A candidate that fits. */
 export interface Scored {
   readonly candidate: Candidate;
-  /** `keyOf` it. */
+  /** Its key, from `keyOf`. */
   readonly key: string;
   readonly sram: number;
   readonly sum: number;
 }
 
-/** What an analysis says of candidates: genes worth trying, and the sum of contributions. */
+/** The use of an analysis in evolution: worthwhile genes, and the sum of contributions. */
 export class Contribution {
   readonly genes: Genes;
   readonly #biases: readonly (readonly [number, number])[];
@@ -35,7 +35,7 @@ export class Contribution {
     this.#count = count;
     this.#biases = [[0, 0], ...biases.map(({ bias, [criterion]: gain }) => [bias, gain.mean] as const)];
     const table = Array.from({ length: count }, () => new Array<number>(shares.length + 1).fill(0));
-    // The paper sums up accuracies as they were measured.
+    // The paper sums accuracies as measured.
     const variance = criterion === 'accuracy' ? 0 : pooledVariance(layers.map(({ [criterion]: gain }) => gain));
     for (const { layer, share, [criterion]: gain } of layers) {
       const row = table[layer];
@@ -54,7 +54,7 @@ export class Contribution {
     };
   }
 
-  /** The gain of biases alone; between measured depths it is taken from both. */
+  /** The gain of biases alone; interpolated between measured depths. */
   biases(k: number): number {
     let [below, above] = [this.#biases[0], this.#biases.at(-1)];
     for (const point of this.#biases) {
@@ -75,7 +75,7 @@ export class Contribution {
     return this.biases(bias) + weights + bits;
   }
 
-  /** The candidate that trains nothing but the head. */
+  /** The candidate that trains only the head. */
   head(residualBits: number): Candidate {
     return { bias: 0, layers: new Array<number>(this.#count).fill(0), residualBits };
   }
@@ -85,18 +85,18 @@ function better(a: Scored, b: Scored): number {
   return b.sum - a.sum || a.sram - b.sram || (a.key < b.key ? -1 : 1);
 }
 
-/** What evolution is made with. */
+/** The inputs of evolution. */
 export interface EvolutionContext {
   readonly costs: Costs;
   readonly limits: Limits;
   readonly seed: number;
-  /** Asked before each generation. */
+  /** Called before each generation; true stops evolution. */
   readonly stopped: () => boolean;
-  /** Told after each generation. */
+  /** Called after each generation. */
   readonly progress: (generation: number, generations: number, best: Scored) => void;
 }
 
-/** Draws candidates all over: biases first, then convolutions with some chance. */
+/** Draws random candidates: first the biases, then each convolution with some probability. */
 export function drawn(genes: Genes, count: number, random: Random): Candidate {
   const chance = random.range(0.05, 0.6);
   return {
@@ -109,7 +109,7 @@ export function drawn(genes: Genes, count: number, random: Random): Candidate {
   };
 }
 
-/** Makes candidates fit, a step at a time; those that cannot be made to in a few steps are dropped. */
+/** Reduces candidates step by step until they fit; those that do not fit after a few steps are discarded. */
 export async function repaired(
   candidates: readonly Candidate[],
   genes: Genes,
@@ -180,7 +180,7 @@ export async function evolve(contribution: Contribution, count: number, context:
   return [...known.values()].sort(better);
 }
 
-/** The first few that differ from each other in at least so many genes. */
+/** The first few candidates that differ from each other in at least the given number of genes. */
 export function distinct(scored: readonly Scored[], count: number, apart: number): Scored[] {
   const chosen: Scored[] = [];
   for (const next of scored) {

@@ -1,35 +1,35 @@
 import { estimates } from './proof.js';
 import { estimate } from './statistics.js';
-import type { Comparison, Contestant, Estimate, Proved, TrialKey, TrialRecord } from './types.js';
+import type { Comparison, Estimate, Finalist, Proved, TrialKey, TrialRecord } from './types.js';
 import type { SearchWork } from './work.js';
 
-/** Schemes that are trained in earnest, about: baselines, and for each budget those that were found or drawn. */
+/** Approximate number of finalists: baselines, and for each budget those that were found or drawn. */
 const BASELINES = 4;
 const FOR_A_BUDGET = 7;
 
-/** Training steps of proof and test, before it is known what takes part in them. */
+/** Expected training steps of proof and test, before the finalists are known. */
 export function expectedFinals({ plan, samples }: Pick<SearchWork, 'plan' | 'samples'>): {
   proof: number;
   test: number;
 } {
-  const proof = (BASELINES + FOR_A_BUDGET * plan.budgets.length) * plan.seeds * plan.proofVisits;
+  const proof = (BASELINES + FOR_A_BUDGET * plan.budgets.length) * plan.seeds * plan.proofSteps;
   return { proof, test: (proof * samples.all.size) / samples.train.size };
 }
 
-/** Training runs of some schemes by name; those that there was no time for are missing. */
+/** Training runs of some schemes by name; those for which there was no time are missing. */
 type Runs = ReadonlyMap<string, readonly TrialRecord[]>;
 
-/** Trains schemes with every seed of the plan: all of them with one seed before any with the next. */
-async function trained(work: SearchWork, phase: 'proof' | 'test', of: readonly Contestant[]): Promise<Runs> {
-  const { seed, seeds, proofVisits } = work.plan;
+/** Trains schemes with every seed of the plan: all with one seed before any with the next. */
+async function trained(work: SearchWork, phase: 'proof' | 'test', of: readonly Finalist[]): Promise<Runs> {
+  const { seed, seeds, proofSteps } = work.plan;
   const { train, all } = work.samples;
   const on = phase === 'test' ? ('test' as const) : ('validation' as const);
-  // Every sample as often, whether some are held back or not.
-  const visits = phase === 'test' ? Math.round((proofVisits * all.size) / train.size) : proofVisits;
+  // Each sample is used equally often, whether some are held back or not.
+  const steps = phase === 'test' ? Math.round((proofSteps * all.size) / train.size) : proofSteps;
   const keys = Array.from({ length: seeds }, (_, further) =>
-    of.map(({ scheme, residualBits }): TrialKey => ({ scheme, residualBits, seed: seed + further, visits, on })),
+    of.map(({ scheme, residualBits }): TrialKey => ({ scheme, residualBits, seed: seed + further, steps, on })),
   ).flat();
-  work.clock.expected[phase] = keys.length * visits;
+  work.clock.expected[phase] = keys.length * steps;
   const records = await work.trials.run(phase, keys, (done, total) => work.clock.progress(phase, phase, done, total));
   return new Map(
     of.map(({ name }, i) => [
@@ -39,24 +39,24 @@ async function trained(work: SearchWork, phase: 'proof' | 'test', of: readonly C
   );
 }
 
-/** Trains in earnest, and measures on the held-back samples. */
-export async function prove(work: SearchWork, of: readonly Contestant[]): Promise<Proved[]> {
+/** Trains the finalists and measures them on the held-back samples. */
+export async function prove(work: SearchWork, of: readonly Finalist[]): Promise<Proved[]> {
   const runs = await trained(work, 'proof', of);
-  return of.map(contestant => {
-    const { accuracy, loss } = estimates(runs.get(contestant.name) ?? []);
-    work.emit({ type: 'proof', contestant, validation: accuracy });
-    return { ...contestant, accuracy: { validation: accuracy, test: null }, loss: { validation: loss, test: null } };
+  return of.map(finalist => {
+    const { accuracy, loss } = estimates(runs.get(finalist.name) ?? []);
+    work.emit({ type: 'proof', finalist, validation: accuracy });
+    return { ...finalist, accuracy: { validation: accuracy, test: null }, loss: { validation: loss, test: null } };
   });
 }
 
-/** Schemes as the test split judges them. */
+/** The finalists measured on the test split. */
 export interface Tested {
-  /** With their accuracy on the test split, where there was time for it. */
+  /** With their accuracy on the test split, if there was time for it. */
   readonly named: ReadonlyMap<string, Proved>;
   readonly runs: Runs;
 }
 
-/** Trains on everything but the test split, and measures on that. */
+/** Trains on everything except the test split, and measures on that. */
 export async function test(work: SearchWork, of: readonly Proved[]): Promise<Tested> {
   const runs = await trained(work, 'test', of);
   const named = of.map((one): [string, Proved] => {
@@ -68,7 +68,7 @@ export async function test(work: SearchWork, of: readonly Proved[]): Promise<Tes
   return { named: new Map(named), runs };
 }
 
-/** The test accuracy of one scheme less that of another, over the seeds that both were trained with; null where there are none. */
+/** The test accuracy of one scheme minus that of another, over the seeds with which both were trained; null if there are none. */
 function difference(runs: Runs, one: string, other: string): Estimate | null {
   const own = runs.get(one) ?? [];
   const pairs = (runs.get(other) ?? []).flatMap(record => {
@@ -78,7 +78,7 @@ function difference(runs: Runs, one: string, other: string): Estimate | null {
   return pairs.length > 0 ? estimate(pairs) : null;
 }
 
-/** A scheme beside others. */
+/** The comparison of a scheme with others. */
 export function comparisons({ runs }: Tested, one: Proved, others: readonly Proved[]): Comparison[] {
   return others.flatMap(({ name, kind }) => {
     const found = difference(runs, one.name, name);

@@ -8,7 +8,7 @@ function pretty(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** Writes `scheme.json`, which `train` and `compile` take, `search.json`, `program.ttp`, and for several budgets a scheme for each. */
+/** Writes `scheme.json` (an input of `train` and `compile`), `search.json`, `program.ttp`, and with several budgets a scheme for each. */
 export async function writeSearch(folder: string, result: SearchResult, program: Program): Promise<void> {
   const { scheme, residualBits, budget, front } = result;
   if (front.length > 1) {

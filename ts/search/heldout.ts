@@ -3,19 +3,19 @@ import { setImmediate } from 'node:timers/promises';
 import type { Dataset, SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 
-/** Samples as a search uses them. */
+/** The samples of a search. */
 export interface SearchSamples {
-  /** What candidates learn from. */
+  /** Samples for training candidates. */
   readonly train: Dataset;
-  /** What they are compared on. */
+  /** Samples for comparing them. */
   readonly validation: Dataset;
-  /** What the final runs learn from: everything but the test. */
+  /** Samples for training in the final runs: everything except the test. */
   readonly all: Dataset;
-  /** What those are measured on. Not touched before. */
+  /** Samples for measuring the final runs. Not used before. */
   readonly test: Dataset;
 }
 
-/** How many characters of all names are the folder that they lie in: a folder may be moved, or called by another path. */
+/** Length of the folder prefix that all names share; it is ignored, since a folder may be moved or given as another path. */
 function folderLength(names: readonly string[]): number {
   const [first = ''] = names;
   let length = first.length;
@@ -27,16 +27,16 @@ function rank(seed: number, name: string): string {
   return createHash('sha256').update(`held back\n${seed}\n${name}`).digest('hex');
 }
 
-/** Samples of a class that are held back: a share, at least one, and one is left to learn from. */
+/** Number of samples of a class that are held back: a share, at least one, with at least one left for training. */
 function heldBackOf(own: readonly number[], share: number): number {
   return Math.min(own.length - 1, Math.max(1, Math.round(share * own.length)));
 }
 
-/** Names, and bytes of samples, that are hashed in one go: some milliseconds. */
+/** Number of names, and bytes of samples, that are hashed without a pause: a few milliseconds. */
 const CHUNK = 500;
 const CHUNK_BYTES = 2 ** 21;
 
-/** SHA-256 over labels and samples, a few at a time: others on this thread have their turn. */
+/** SHA-256 over labels and samples, a few at a time, so that other tasks on this thread get their turn. */
 export async function contentHash(set: Dataset): Promise<string> {
   const hash = createHash('sha256').update(set.labels);
   let bytes = 0;
@@ -55,7 +55,7 @@ async function ranksOf(names: readonly string[], seed: number): Promise<string[]
   const folder = folderLength(names);
   const ranks: string[] = [];
   for (let from = 0; from < names.length; from += CHUNK) {
-    // Others on this thread have their turn.
+    // Other tasks on this thread get their turn.
     if (from > 0) await setImmediate();
     for (const name of names.slice(from, from + CHUNK)) {
       ranks.push(rank(seed, name.slice(folder).replaceAll('\\', '/')));
@@ -64,7 +64,7 @@ async function ranksOf(names: readonly string[], seed: number): Promise<string[]
   return ranks;
 }
 
-/** The places of held-back samples: of every class the same share, chosen by seed and name. */
+/** The places of held-back samples: the same share of every class, selected by seed and name. */
 export async function heldBack(
   data: Pick<SampleSet, 'classes' | 'train'>,
   share: number,
@@ -80,12 +80,12 @@ export async function heldBack(
     if (own.length < 2) {
       throw new TinytrainError(
         'SAMPLES_TOO_FEW',
-        `class ${name} has ${own.length} sample${own.length === 1 ? '' : 's'} to learn from: too few to hold one back to choose a scheme by`,
+        `class ${name} has ${own.length} sample${own.length === 1 ? '' : 's'} for training: too few to hold one back for choosing a scheme`,
         {
           class: name,
           samples: own.length,
           least: 2,
-          help: ['each class needs at least 2 samples in train, or the data a validation split of its own'],
+          help: ['each class needs at least 2 samples in train, unless the data has its own validation split'],
         },
       );
     }
@@ -95,7 +95,7 @@ export async function heldBack(
   return result;
 }
 
-/** Holds a validation part back from the training split, unless the data has one. */
+/** Holds back a validation part of the training split, unless the data has its own. */
 export async function searchSamples(data: SampleSet, share: number, seed: number): Promise<SearchSamples> {
   const { classes, train, validation, test } = data;
   if (classes.length < 2) {

@@ -13,20 +13,20 @@ import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 const FILE = 'journal.jsonl';
 const FORMAT = 2;
 
-/** What a search is: one with another identity is another search. */
+/** The identity of a search. */
 export type Identity = Readonly<Record<string, unknown>>;
 
-/** The first line of a journal: what the search is, and all that is needed to begin it again. */
+/** The first line of a journal: the identity of the search, and everything needed to start it again. */
 interface Head {
   readonly identity: Identity;
   readonly origin: Origin;
   readonly plan: SearchPlan;
 }
 
-/** Every other line. */
+/** Every other line: one training run. */
 interface Entry {
   readonly trial: TrialRecord;
-  /** Time it took; in the journal alone, so that no result depends on it. */
+  /** Its duration; only in the journal, so that no result depends on it. */
   readonly seconds: number;
 }
 
@@ -44,8 +44,8 @@ const plan: v.GenericSchema<unknown, SearchPlan> = v.object({
   criterion: v.picklist(['loss', 'accuracy']),
   seed: count,
   seeds: count,
-  visits: count,
-  proofVisits: count,
+  trialSteps: count,
+  proofSteps: count,
   heldBack: positive,
   lr: positive,
 });
@@ -66,7 +66,7 @@ const entryKind: RecordKind<Entry> = {
       scheme: v.string(),
       residualBits: bits,
       seed: count,
-      visits: count,
+      steps: count,
       on: v.picklist(['validation', 'test']),
       accuracy: v.pipe(real, v.minValue(0), v.maxValue(1)),
       loss: real,
@@ -76,12 +76,12 @@ const entryKind: RecordKind<Entry> = {
   }),
 };
 
-/** One text for one training run. */
-export function trialKey({ scheme, residualBits, seed, visits, on }: TrialKey): string {
-  return `${on} ${scheme} bits ${residualBits} seed ${seed} visits ${visits}`;
+/** The text that identifies a training run. */
+export function trialKey({ scheme, residualBits, seed, steps, on }: TrialKey): string {
+  return `${on} ${scheme} bits ${residualBits} seed ${seed} steps ${steps}`;
 }
 
-/** The lines that are whole: a process may have died in the middle of the last one. */
+/** The complete lines: a process may have died in the middle of the last one. */
 function read(text: string, path: string): { head: Head; entries: Entry[]; bytes: number } | undefined {
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   const lines = whole.split('\n').flatMap((line, i) => (line === '' ? [] : [{ line, place: `${path}:${i + 1}` }]));
@@ -102,11 +102,11 @@ function differing(a: Identity, b: Identity): string[] {
 function missing(folder: string): TinytrainError {
   return new TinytrainError('SEARCH_MISSING', `${folder}: there is no search here to continue`, {
     path: folder,
-    help: [`the folder of a search holds ${FILE}; \`npx tinytrain search --out DIR\` makes one`],
+    help: [`the folder of a search contains ${FILE}; \`npx tinytrain search --out DIR\` creates one`],
   });
 }
 
-/** How the search in a folder was begun: all that is needed to begin it again. Throws `SEARCH_MISSING`, `SEARCH_BROKEN`. */
+/** How the search in a folder was started: everything needed to start it again. Throws `SEARCH_MISSING`, `SEARCH_BROKEN`. */
 export async function searchOrigin(folder: string): Promise<{ readonly origin: Origin; readonly plan: SearchPlan }> {
   const path = join(folder, FILE);
   const found = read((await readIfThere(path)) ?? '', path);
@@ -115,13 +115,13 @@ export async function searchOrigin(folder: string): Promise<{ readonly origin: O
   return { origin, plan };
 }
 
-/** Every training run that was finished, in a file that survives the process; without a folder in memory alone. */
+/** All finished training runs, in a file that survives the process, or only in memory if there is no folder. */
 export class Journal {
   readonly #known = new Map<string, TrialRecord>();
   #unwritten: { readonly folder: string; readonly head: Head; readonly bytes: number | undefined } | undefined;
   #file: fs.FileHandle | undefined;
   #last: Promise<void> = Promise.resolve();
-  /** Seconds of training behind what is known. */
+  /** Seconds of training that the known results took. */
   seconds = 0;
 
   /** A journal in memory. */
@@ -130,14 +130,14 @@ export class Journal {
   }
 
   /**
-   * The journal in a folder: a new one, or, with `resume`, the one that is there, which must be of the same search. Nothing is written before `begin`.
+   * The journal in a folder: a new one or, with `resume`, the existing one, which must belong to the same search. Nothing is written before `begin`.
    */
   static async open(folder: string, head: Head, resume: boolean): Promise<Journal> {
     const path = join(folder, FILE);
     const journal = new Journal();
     const text = await readIfThere(path);
     if (text !== undefined && !resume) {
-      throw new TinytrainError('SEARCH_EXISTS', `${folder}: there is a search here already`, {
+      throw new TinytrainError('SEARCH_EXISTS', `${folder}: there is already a search here`, {
         path: folder,
         help: [`continue it with --resume, or choose another --out`],
       });
@@ -150,7 +150,7 @@ export class Journal {
     return journal;
   }
 
-  /** Makes the folder and the file, or takes off what a process that died left of a line. */
+  /** Creates the folder and the file, or removes an incomplete line left by a process that died. */
   async begin(): Promise<void> {
     if (!this.#unwritten) return;
     const { folder, head, bytes } = this.#unwritten;
@@ -161,7 +161,7 @@ export class Journal {
       await this.#file.truncate(bytes ?? 0);
       if (bytes === undefined) await this.#append(sealed(headKind, head));
     } catch (error) {
-      throw fileError(error, path, 'the search cannot be kept here');
+      throw fileError(error, path, 'the search cannot be stored here');
     }
     this.#unwritten = undefined;
   }
@@ -170,8 +170,8 @@ export class Journal {
     if (differences.length > 0) {
       throw new TinytrainError(
         'SEARCH_DIFFERS',
-        `${folder}: the search cannot be continued: not the same ${differences.join(', ')} as before`,
-        { path: folder, differing: differences, help: ['start anew with another --out'] },
+        `${folder}: the search cannot be continued: ${differences.join(', ')} differ from before`,
+        { path: folder, differing: differences, help: ['start a new search with another --out'] },
       );
     }
     for (const { trial, seconds } of entries) {
@@ -183,7 +183,7 @@ export class Journal {
   async #append(line: unknown): Promise<void> {
     const file = this.#file;
     if (!file) return;
-    // One after the other, each safe on the disk before the next.
+    // One after the other, each stored on disk before the next.
     this.#last = this.#last.then(async () => {
       await file.appendFile(`${JSON.stringify(line)}\n`);
       await file.datasync();
@@ -191,24 +191,24 @@ export class Journal {
     await this.#last;
   }
 
-  /** What a run found, if it was made. */
+  /** The result of a run, if it is known. */
   get(key: TrialKey): TrialRecord | undefined {
     return this.#known.get(trialKey(key));
   }
 
-  /** Runs that are known. */
+  /** Number of known runs. */
   get size(): number {
     return this.#known.size;
   }
 
-  /** Keeps what a run found. */
+  /** Stores the result of a run. */
   async add(trial: TrialRecord, seconds: number): Promise<void> {
     this.#known.set(trialKey(trial), trial);
     this.seconds += seconds;
     await this.#append(sealed(entryKind, { trial, seconds }));
   }
 
-  /** Lets go of the file. */
+  /** Closes the file. */
   async close(): Promise<void> {
     await this.#last.catch(() => {});
     await this.#file?.close();

@@ -7,11 +7,11 @@ import type { Limits } from './costs.js';
 import { type LimitsPlan, limitsPlanOf } from './plan.js';
 import type { SearchOptions } from './types.js';
 
-/** One thing that a scheme takes, and how a person limits it. */
+/** One resource that a scheme takes, and the option that limits it. */
 interface Limited {
   readonly region: 'sram' | 'flash' | 'instructions';
   readonly limit: number;
-  /** What training the head alone takes: no scheme takes less. */
+  /** The amount needed for training only the head; no scheme takes less. */
   readonly least: number;
   readonly option: string;
 }
@@ -20,7 +20,7 @@ function checkLimit({ region, limit, least, option }: Limited): void {
   if (least <= limit) return;
   const [of, needs] =
     region === 'instructions'
-      ? [`a limit of ${thousands(limit)} instructions`, `takes ${thousands(least)} a step`]
+      ? [`a limit of ${thousands(limit)} instructions`, `takes ${thousands(least)} per step`]
       : [`a budget of ${thousands(limit)} B of ${region === 'sram' ? 'SRAM' : region}`, `needs ${thousands(least)} B`];
   throw new TinytrainError('BUDGET_TOO_SMALL', `${of} is below the smallest scheme: training the head alone ${needs}`, {
     region,
@@ -30,7 +30,7 @@ function checkLimit({ region, limit, least, option }: Limited): void {
   });
 }
 
-/** Limits for each budget. Throws `BUDGET_TOO_SMALL` where not even the head fits. */
+/** Limits for each budget. Throws `BUDGET_TOO_SMALL` if not even the head fits. */
 export async function limitsOf(compiler: Compiler, plan: LimitsPlan): Promise<Limits[]> {
   const program = await compiler.compile({ scheme: 'head' });
   const memory = program.memoryOn(plan.target);
@@ -44,8 +44,8 @@ export async function limitsOf(compiler: Compiler, plan: LimitsPlan): Promise<Li
 }
 
 /**
- * Refuses limits below what training the head takes, before a single sample is read: that depends on the number of classes alone. Throws
- * `BUDGET_TOO_SMALL`, `OPTION_INVALID`, `BOARD_UNKNOWN`.
+ * Throws `BUDGET_TOO_SMALL` if a limit is below what training only the head needs, before a single sample is read, since that depends only on the number
+ * of classes. Also throws `OPTION_INVALID` and `BOARD_UNKNOWN`.
  */
 export async function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void> {
   await limitsOf(await Compiler.create(model, { classes }), limitsPlanOf(options));

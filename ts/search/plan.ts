@@ -5,17 +5,17 @@ import { defaultTarget } from '../program/memory.js';
 import type { SearchSamples } from './heldout.js';
 import type { SearchOptions, SearchPlan } from './types.js';
 
-/** Multiply-accumulates of the forward passes of a run, at most, where nothing else is asked for. */
+/** Default limit on the multiply-accumulates of a run's forward passes. */
 const ANALYSIS_MACS = 3.5e10;
 const PROOF_MACS = 1.4e11;
-const LEAST_VISITS = 200;
+const LEAST_STEPS = 200;
 const LEAST_PROOF = 1000;
 const SEEDS = 3;
 
-/** Share of the training samples that is held back where nothing else is asked for. */
+/** Default share of the training samples that is held back. */
 export const defaultHeldBack = 0.2;
 
-/** The part of a plan that says what a scheme may take. */
+/** The part of a plan that limits the cost of a scheme. */
 export type LimitsPlan = Pick<SearchPlan, 'budgets' | 'flash' | 'maxInstructions' | 'costs' | 'target'>;
 
 function checkLimitsPlan({ budgets, maxInstructions: most }: LimitsPlan): void {
@@ -24,7 +24,7 @@ function checkLimitsPlan({ budgets, maxInstructions: most }: LimitsPlan): void {
   if (most !== null) checkOption('maxInstructions', most, most > 0 && Number.isFinite(most), 'a number above 0');
 }
 
-/** What a scheme may take, with everything that the options leave out. Throws `OPTION_INVALID`. */
+/** The limits on the cost of a scheme, with defaults for omitted options. Throws `OPTION_INVALID`. */
 export function limitsPlanOf(options: SearchOptions): LimitsPlan {
   const plan = {
     budgets: [...new Set(options.budgets)].sort((a, b) => a - b),
@@ -39,7 +39,7 @@ export function limitsPlanOf(options: SearchOptions): LimitsPlan {
 
 function checkPlan(plan: SearchPlan): void {
   checkWhole('seed', plan.seed, 0);
-  for (const name of ['seeds', 'visits', 'proofVisits'] as const) checkWhole(name, plan[name], 1);
+  for (const name of ['seeds', 'trialSteps', 'proofSteps'] as const) checkWhole(name, plan[name], 1);
   checkRate(plan.lr);
   checkOption('heldBack', plan.heldBack, plan.heldBack > 0 && plan.heldBack < 1, 'a share between 0 and 1');
   const bits = plan.residualBits;
@@ -47,7 +47,7 @@ function checkPlan(plan: SearchPlan): void {
   checkOption('residualBits', bits, allResidualBits.includes(bits), `one of ${allResidualBits.join(', ')}, or any`);
 }
 
-/** The plan of a search, with everything that the options leave out. Throws `OPTION_INVALID`. */
+/** The plan of a search, with defaults for omitted options. Throws `OPTION_INVALID`. */
 export function searchPlanOf(model: Model, samples: SearchSamples, options: SearchOptions): SearchPlan {
   const macs = model.description.backbone?.macs ?? 1;
   const size = samples.train.size;
@@ -58,8 +58,8 @@ export function searchPlanOf(model: Model, samples: SearchSamples, options: Sear
     criterion: options.criterion ?? 'loss',
     seed: options.seed ?? 0,
     seeds: options.seeds ?? SEEDS,
-    visits: options.visits ?? Math.min(Math.max(size, LEAST_VISITS), affordable(ANALYSIS_MACS, LEAST_VISITS)),
-    proofVisits: options.proofVisits ?? Math.min(2 * size, affordable(PROOF_MACS, LEAST_PROOF)),
+    trialSteps: options.trialSteps ?? Math.min(Math.max(size, LEAST_STEPS), affordable(ANALYSIS_MACS, LEAST_STEPS)),
+    proofSteps: options.proofSteps ?? Math.min(2 * size, affordable(PROOF_MACS, LEAST_PROOF)),
     heldBack: options.heldBack ?? defaultHeldBack,
     lr: options.lr ?? defaultRate,
   };

@@ -4,22 +4,22 @@ import { type Costs, fits, type Limits } from './costs.js';
 import { type Contribution, distinct, drawn, repaired, type Scored } from './evolution.js';
 import type { Published } from './published.js';
 import { estimate } from './statistics.js';
-import type { Contestant, Estimate, Proved, TrialRecord } from './types.js';
+import type { Estimate, Finalist, Proved, TrialRecord } from './types.js';
 
-/** The best few of evolution that are trained in earnest. */
+/** Number of the best candidates of evolution that become finalists. */
 const FOUND = 4;
-/** In how many genes they differ at least. */
+/** The least number of genes in which they differ. */
 const APART = 2;
-/** Random schemes at the same cost. */
+/** Number of random schemes of the same cost. */
 const RANDOM = 3;
-/** What counts as the same cost: at least this share of it. */
+/** Costs of at least this share count as the same. */
 const NEAR = 0.9;
 const DRAWS = 16;
 const ROUNDS = 8;
 /** Steps towards fewer bytes, for each convolution. */
 const REPAIRS = 4;
 
-/** What contestants are chosen with. */
+/** The inputs for selecting finalists. */
 export interface ProofContext {
   readonly costs: Costs;
   readonly limits: Limits;
@@ -29,17 +29,17 @@ export interface ProofContext {
   readonly seed: number;
   /** Residual bits of the baselines. */
   readonly bits: number;
-  /** The number of biases that the analysis found best. */
+  /** The best number of biases according to the analysis. */
   readonly base: number;
   readonly contribution: Contribution;
-  /** Asked before more is planned. */
+  /** Called before more candidates are planned; true stops. */
   readonly stopped: () => boolean;
 }
 
-/** A scheme that takes part in the proof, before it is compiled. */
-export type Named = Omit<Contestant, 'sram' | 'instructions' | 'sum'> & { readonly candidate: Candidate };
+/** A finalist with its candidate, before its Program is compiled. */
+export type Named = Omit<Finalist, 'sram' | 'instructions' | 'sum'> & { readonly candidate: Candidate };
 
-function named(kind: Contestant['kind'], name: string, candidate: Candidate): Named {
+function named(kind: Finalist['kind'], name: string, candidate: Candidate): Named {
   return { kind, name, candidate, scheme: textOf(candidate), residualBits: candidate.residualBits };
 }
 
@@ -62,7 +62,7 @@ async function lastInFull({ costs, limits, count, contribution, bits }: ProofCon
     : [];
 }
 
-/** Random schemes that cost as much as what was found: of anything, not only of what the analysis thinks well of. */
+/** Random schemes with the cost of the found ones, of all convolutions rather than only those that the analysis prefers. */
 async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
   const { costs, limits, count, contribution, seed, stopped } = context;
   const random = new Random(seed, 0x72616e, limits.sram);
@@ -77,7 +77,7 @@ async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
     const draws = Array.from({ length: DRAWS }, () => drawn(genes, count, random));
     for (const { candidate, cost } of await repaired(draws, genes, costs, within, random, REPAIRS * count)) {
       const key = keyOf(candidate);
-      // Where instructions are what is scarce, as many of those count as the same cost.
+      // If instructions are the scarce resource, the same number of them counts as the same cost.
       const same = cost.sram >= NEAR * like.sram || cost.instructions >= NEAR * limits.instructions;
       if (same && key !== keyOf(like.candidate)) near.set(key, candidate);
     }
@@ -85,8 +85,8 @@ async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
   return [...near.values()].slice(0, RANDOM).map((candidate, i) => named('random', `random ${i + 1}`, candidate));
 }
 
-/** Who is trained in earnest under one budget: the best few of evolution, and what they are compared with. */
-export async function contestants(context: ProofContext, scored: readonly Scored[]): Promise<Named[]> {
+/** The finalists for one budget: the best candidates of evolution, and the schemes with which they are compared. */
+export async function finalists(context: ProofContext, scored: readonly Scored[]): Promise<Named[]> {
   const { costs, limits, count, bits, base, contribution } = context;
   const [best] = scored;
   const found = distinct(scored, FOUND, APART).map(({ candidate }, i) => named('found', `found ${i + 1}`, candidate));
@@ -107,7 +107,7 @@ export async function contestants(context: ProofContext, scored: readonly Scored
   });
   const full = await lastInFull(context);
   const all = [...fitting, ...full, ...found, ...(best ? await randoms(context, best) : [])];
-  // What is found may be a baseline; it then bears the baseline's name.
+  // A found scheme may equal a baseline; it then has the baseline's name.
   return [...new Map(all.toReversed().map(one => [keyOf(one.candidate), one])).values()].toReversed();
 }
 
@@ -119,7 +119,7 @@ export function estimates(records: readonly TrialRecord[]): { accuracy: Estimate
   };
 }
 
-/** The best on held-back samples: by accuracy, then by loss, then by bytes. Those with fewer seeds than others do not count. */
+/** The best on held-back samples: by accuracy, then by loss, then by bytes. Schemes with fewer seeds than others are ignored. */
 export function winner(proved: readonly Proved[]): Proved | undefined {
   const seeds = Math.max(0, ...proved.map(({ accuracy }) => accuracy.validation.seeds));
   return proved

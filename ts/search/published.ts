@@ -1,4 +1,4 @@
-/** A scheme that its authors published for a model, by the size they give it. */
+/** A scheme that its authors published for a model, named by the size they state. */
 export interface Published {
   readonly name: string;
   readonly scheme: string;
@@ -13,7 +13,7 @@ const mcunet: readonly Published[] = [
   { name: 'published 148 KB', scheme: 'bias:23,21:1,24:1,27:1,30:1,36:1,39:1/2' },
 ];
 
-/** Published schemes by the SHA-256 of the model's file: for `mcunet-5fps.pkl`, as its authors hand it out. */
+/** Published schemes by the SHA-256 of the model's file: for `mcunet-5fps.pkl` as distributed by its authors. */
 const byModel: Readonly<Record<string, readonly Published[]>> = {
   '4de2e06ed39041fc3609de806461a9e1d1f82f186927474bd9e9b0de756a0f00': mcunet,
 };

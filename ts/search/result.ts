@@ -7,13 +7,13 @@ import { spearman } from './statistics.js';
 import type { Contributions, FrontPoint, Proved, SearchResult } from './types.js';
 import type { SearchWork } from './work.js';
 
-/** What the phases of a search found. */
+/** The findings of the phases of a search. */
 export interface Findings {
   readonly contributions: Contributions;
   readonly proved: readonly Proved[];
-  /** The best for each budget of the plan; undefined where nothing was proved for it. */
+  /** The best scheme for each budget of the plan; undefined if none was proved for it. */
   readonly winners: readonly (Proved | undefined)[];
-  /** The best for the largest budget. */
+  /** The best scheme for the largest budget. */
   readonly found: Proved;
   readonly tested: Tested;
   /** The Program of `found`. */

@@ -7,7 +7,7 @@ import { originOf } from '../origin.js';
 import type { Program } from '../program/program.js';
 import { version } from '../version.js';
 import { Channel } from './channel.js';
-import { contestantsOf, contributionsOf } from './choice.js';
+import { contributionsOf, finalistsOf } from './choice.js';
 import { Clock } from './clock.js';
 import { Costs } from './costs.js';
 import { expectedFinals, prove, test } from './finals.js';
@@ -22,7 +22,7 @@ import { Trials } from './trials.js';
 import type { Proved, SearchEvent, SearchOptions, SearchPlan, SearchResult } from './types.js';
 import type { SearchWork } from './work.js';
 
-/** A new journal, or the one that is there, which must be of the same search. */
+/** A new journal, or the existing one, which must belong to the same search. */
 async function journalOf(
   model: Model,
   data: SampleSet,
@@ -45,7 +45,7 @@ async function journalOf(
   );
 }
 
-/** The Program of what was found, calibrated on all training samples: the one that `compile` makes of its scheme. */
+/** The Program of the found scheme, calibrated on all training samples: the one that `compile` yields for this scheme. */
 async function programOf({ trials, plan, limits }: SearchWork, found: Proved): Promise<Program> {
   const compiler = await trials.compiler(plan.seed, 'test');
   const { scheme, residualBits } = found;
@@ -64,21 +64,21 @@ async function phases(work: SearchWork, data: SampleSet): Promise<{ result: Sear
   const { clock, plan, trials, emit } = work;
   clock.enter('analysis');
   const contributions = await contributionsOf(work);
-  clock.expected.analysis = trials.visits;
+  clock.expected.analysis = trials.steps;
   emit({ type: 'analysis', contributions });
   clock.enter('evolution');
-  const entered = await contestantsOf(work, contributions);
+  const entered = await finalistsOf(work, contributions);
   clock.enter('proof');
   const proved = await prove(work, entered);
   const winners = plan.budgets.map(budget => winner(proved.filter(({ sram }) => sram <= budget)));
   const found = winners.at(-1);
   if (!found) {
-    throw new TinytrainError('TIME_TOO_SHORT', 'the time was over before any scheme was proved', {
-      help: ['give it more with --time, or go on with --resume'],
+    throw new TinytrainError('TIME_TOO_SHORT', 'the time ran out before any scheme was proved', {
+      help: ['allow more with --time, or continue with --resume'],
     });
   }
   clock.enter('test');
-  // Winners first, should the time be short.
+  // Winners first, in case the time is short.
   const order = [...new Set([...winners.filter(one => one !== undefined), ...proved])];
   const tested = await test(work, order);
   const program = await programOf(work, found);
@@ -115,9 +115,10 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
 }
 
 /**
- * Finds the update scheme that learns best within a budget of SRAM: contributions by short training runs, evolution over what the planner says fits,
- * proof by real training. Yields events as it goes on; the last one is `done`. The same seed finds the same, however many threads and interruptions.
- * Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`, `TIME_TOO_SHORT`, `ABORTED`.
+ * Finds the update scheme that learns best within an SRAM budget: contributions from short training runs, evolution among schemes that fit according to the
+ * planner, proof by longer training. Yields events on the way; the last one is `done`. The same seed gives the same result for any number of threads
+ * and interruptions. Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`,
+ * `TIME_TOO_SHORT`, `ABORTED`.
  */
 export async function* search(
   model: Model,
@@ -137,7 +138,7 @@ export async function* search(
   try {
     yield* channel;
   } finally {
-    // Whoever stops listening stops the search.
+    // The search stops when nobody listens any more.
     stop();
     signal?.removeEventListener('abort', stop);
     await work;

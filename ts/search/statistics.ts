@@ -8,7 +8,7 @@ export function estimate(values: readonly number[]): Estimate {
   return { mean, standardError: n > 1 ? Math.sqrt(squares / (n - 1) / n) : null, seeds: n };
 }
 
-/** The variance of single values, from several estimates whose values vary alike; 0 where none has two. */
+/** The pooled variance of single values, from several estimates whose values vary equally; 0 if none has two values. */
 export function pooledVariance(estimates: readonly Estimate[]): number {
   let [squares, freedom] = [0, 0];
   for (const { standardError, seeds } of estimates) {
@@ -20,14 +20,14 @@ export function pooledVariance(estimates: readonly Estimate[]): number {
 }
 
 /**
- * A positive mean, made smaller by what of it may be chance: the positive-part estimator of James and Stein (1961) for one value, `mean (1 - v / (n mean^2))`, not below
- * 0. Of many noisy gains the largest are those that chance has made larger; who sums up the largest must take that off.
+ * Shrinks a positive mean for noise: the positive-part estimator of James and Stein (1961) for one value, `mean (1 - v / (n mean^2))`, but not below
+ * 0. Among many noisy gains, the largest tend to be those that noise has increased; a sum of the largest must correct for that.
  */
 export function shrunk({ mean, seeds }: Estimate, variance: number): number {
   return mean > 0 ? mean * Math.max(0, 1 - variance / (seeds * mean ** 2)) : mean;
 }
 
-/** Ranks from 1 on; equal values share the mean of their ranks. */
+/** Ranks, starting at 1; equal values get the mean of their ranks. */
 function ranks(values: readonly number[]): number[] {
   const order = values.map((value, index) => ({ value, index })).sort((a, b) => a.value - b.value);
   const result = new Array<number>(values.length).fill(0);
@@ -40,7 +40,7 @@ function ranks(values: readonly number[]): number[] {
   return result;
 }
 
-/** Spearman's rank correlation; null where it says nothing. */
+/** Spearman's rank correlation; null if it is undefined. */
 export function spearman(a: readonly number[], b: readonly number[]): number | null {
   const [ra, rb] = [ranks(a), ranks(b)];
   const middle = (a.length + 1) / 2;

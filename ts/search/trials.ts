@@ -8,14 +8,14 @@ import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
 
-/** A loss in Q.16 as a number. */
+/** Converts a loss with 16 fraction bits to a number. */
 const LOSS_UNIT = 65536;
-/** Depths at which frozen layers are kept at a time. */
+/** Number of depths for which activations are cached at a time. */
 const LEVELS = 3;
-/** Rounds of the planner for Programs that are only trained: no bit hangs on where buffers lie. */
+/** Rounds of the planner for Programs that are only trained: results do not depend on the offsets of buffers. */
 const TRIAL_ROUNDS = 0;
 
-/** What training runs are made with. */
+/** The inputs of training runs. */
 export interface TrialSettings {
   readonly lr: number;
   readonly threads: number;
@@ -23,7 +23,7 @@ export interface TrialSettings {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Told after each training run. */
+/** Called after each training run. */
 export type TrialProgress = (done: number, total: number) => void;
 
 interface Ready {
@@ -32,21 +32,21 @@ interface Ready {
   readonly frozen: number;
 }
 
-/** What frozen layers make of the samples that a run learns from and is measured on. */
+/** The activation caches of the samples on which a run trains and is measured. */
 interface Level {
-  readonly steps: number;
+  readonly depth: number;
   readonly learned: ActivationCache;
   readonly measured: ActivationCache;
 }
 
-/** The depths that serve best: from each program's frozen steps, the shallowest and some between. */
+/** The most useful depths, from the numbers of frozen steps of the programs: the shallowest and some others. */
 function levelsOf(frozen: readonly number[]): number[] {
   const sorted = frozen.filter(steps => steps > 0).sort((a, b) => a - b);
   const at = Array.from({ length: LEVELS }, (_, i) => sorted[Math.floor((i * sorted.length) / LEVELS)]);
   return [...new Set(at.filter(steps => steps !== undefined))].sort((a, b) => b - a);
 }
 
-/** Makes training runs: several at a time, each once, whatever is frozen computed once. */
+/** Makes training runs: several at a time, each of them once, with frozen layers computed once. */
 export class Trials {
   readonly #model: Model;
   readonly #data: SampleSet;
@@ -55,11 +55,11 @@ export class Trials {
   readonly #journal: Journal;
   readonly #compilers = new Map<string, Promise<Compiler>>();
   readonly #asked = new Map<string, TrialRecord>();
-  /** Training steps made here, the seconds of whole rounds of runs behind them, and when the round that is going on began. */
-  readonly #timed = { visits: 0, seconds: 0, began: Number.NaN };
-  /** Runs that there was no time for. */
+  /** Training steps so far, the seconds of the completed rounds of runs, and the start of the current round. */
+  readonly #timed = { steps: 0, seconds: 0, began: Number.NaN };
+  /** Number of runs for which there was no time. */
   readonly leftOut = new Map<SearchPhase, number>();
-  /** When no further run may go on, in milliseconds of `performance.now()`. */
+  /** The time after which no run may continue, in milliseconds of `performance.now()`. */
   deadline = Number.POSITIVE_INFINITY;
 
   constructor(model: Model, data: SampleSet, samples: SearchSamples, settings: TrialSettings, journal: Journal) {
@@ -70,29 +70,29 @@ export class Trials {
     this.#journal = journal;
   }
 
-  /** Every run that was asked for and is known, in one order. */
+  /** Every run that was requested and is known, in a fixed order. */
   records(): TrialRecord[] {
     return [...this.#asked].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record);
   }
 
-  /** Training steps of every run that was asked for and is known. */
-  get visits(): number {
+  /** Total training steps of the runs that were requested and are known. */
+  get steps(): number {
     let sum = 0;
-    for (const { visits } of this.#asked.values()) sum += visits;
+    for (const { steps } of this.#asked.values()) sum += steps;
     return sum;
   }
 
-  /** Seconds for so many further training steps, from what those so far have taken; null before there were any. */
-  secondsFor(visits: number): number | null {
-    const { visits: done, seconds, began } = this.#timed;
+  /** Estimated seconds for further training steps, from the duration of those so far; null if there were none. */
+  secondsFor(steps: number): number | null {
+    const { steps: done, seconds, began } = this.#timed;
     const now = Number.isNaN(began) ? 0 : (performance.now() - began) / 1000;
-    return done === 0 ? null : ((seconds + now) / done) * visits;
+    return done === 0 ? null : ((seconds + now) / done) * steps;
   }
 
-  /** The compiler for a seed, calibrated on the samples that its runs learn from. */
+  /** The compiler for a seed, calibrated on the samples on which its runs train. */
   compiler(seed: number, on: TrialKey['on']): Promise<Compiler> {
     const { train, all } = this.#samples;
-    // Where the data has a validation split of its own, both are the same.
+    // If the data has its own validation split, both are the same.
     const name = `${train === all ? '' : on}${seed}`;
     const found = this.#compilers.get(name);
     if (found) return found;
@@ -102,7 +102,7 @@ export class Trials {
     return made;
   }
 
-  /** Tables of pixel values in flash, a fact of the model. */
+  /** Number of tables of pixel values in flash, a property of the model. */
   get pixelTables(): number {
     return pixelTableCount(this.#model.input.tables);
   }
@@ -112,7 +112,7 @@ export class Trials {
     return on === 'test' ? { learned: all, measured: test } : { learned: train, measured: validation };
   }
 
-  /** What each run finds, in the order asked; undefined for those that there was no time for. All are measured on the same samples. */
+  /** The results of runs, in the requested order; undefined for those for which there was no time. All are measured on the same samples. */
   async run(
     phase: SearchPhase,
     keys: readonly TrialKey[],
@@ -168,7 +168,7 @@ export class Trials {
       const program = await wait(() => compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS));
       ready.push({ key, program, frozen: native().frozenSteps(program) });
     }
-    // Long ones first, so that no thread is left alone with one at the end.
+    // Long runs first, so that no thread is left with one at the end.
     return ready.sort((a, b) => a.frozen - b.frozen);
   }
 
@@ -179,14 +179,14 @@ export class Trials {
     const depths = cacheBytes > 0 ? levelsOf(ready.map(({ frozen }) => frozen)) : [];
     const share = cacheBytes / Math.max(1, depths.length) / (learned.size + measured.size);
     const levels: Level[] = [];
-    for (const steps of depths) {
-      const program = ready.find(({ frozen }) => frozen >= steps)?.program;
+    for (const depth of depths) {
+      const program = ready.find(({ frozen }) => frozen >= depth)?.program;
       if (!program) continue;
       const keep = (set: Dataset): Promise<ActivationCache> =>
         wait(() =>
-          native().ActivationCache.compute(program, set.handle, steps, Math.floor(share * set.size), threads, control),
+          native().ActivationCache.compute(program, set.handle, depth, Math.floor(share * set.size), threads, control),
         );
-      levels.push({ steps, learned: await keep(learned), measured: await keep(measured) });
+      levels.push({ depth, learned: await keep(learned), measured: await keep(measured) });
     }
     return levels;
   }
@@ -210,7 +210,7 @@ export class Trials {
     const stopped = await Promise.allSettled(
       Array.from({ length: Math.min(this.#settings.threads, ready.length) }, () =>
         worker().catch(error => {
-          // The others stop too, so that nothing goes on when this returns.
+          // The others stop too, so that nothing is running when this returns.
           next = ready.length;
           control.abort();
           throw error;
@@ -224,8 +224,8 @@ export class Trials {
 
   async #trial({ key, program, frozen }: Ready, levels: readonly Level[], control: Control): Promise<void> {
     const { learned, measured } = this.#sets(key.on);
-    const level = levels.find(({ steps }) => steps <= frozen);
-    const { visits: steps, seed } = key;
+    const level = levels.find(({ depth }) => depth <= frozen);
+    const { steps, seed } = key;
     const began = performance.now();
     const found = await wait(() =>
       native().trial(
@@ -244,6 +244,6 @@ export class Trials {
     };
     await this.#journal.add(record, (performance.now() - began) / 1000);
     this.#asked.set(trialKey(key), record);
-    this.#timed.visits += steps;
+    this.#timed.steps += steps;
   }
 }

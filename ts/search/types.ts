@@ -2,72 +2,72 @@ import type { Origin, ProgramOrigin } from '../origin.js';
 import type { CostTable } from '../program/costs.js';
 import type { MemoryTable } from '../program/memory.js';
 
-/** What a search is about to find out, in this order. */
+/** The phases of a search, in order. */
 export type SearchPhase = 'analysis' | 'evolution' | 'proof' | 'test';
 
-/** What a gain is counted in: mean loss on held-back samples, which is less noisy, or the share of them that is classified right, as in the paper. */
+/** The measure of a gain: mean loss on held-back samples, which is less noisy, or the share of them that is classified correctly, as in the paper. */
 export type Criterion = 'loss' | 'accuracy';
 
-/** How a search goes. */
+/** Options of a search. */
 export interface SearchOptions {
-  /** Bytes of SRAM, all in, that a scheme may need: one or several. */
+  /** Budgets: total bytes of SRAM that a scheme may need; one or several. */
   readonly budgets: readonly number[];
-  /** Bytes of flash it may need; those of the board by default. */
+  /** Bytes of flash that a scheme may need; those of the board by default. */
   readonly flash?: number | undefined;
-  /** Instructions that a training step may take, as predicted from a table of costs; any number by default. */
+  /** Limit on the predicted instructions of a training step; none by default. */
   readonly maxInstructions?: number | undefined;
-  /** The table, such as `run --calibrate` writes; by default the one that comes with this version. */
+  /** The cost table for the prediction, such as written by `run --calibrate`; the built-in one by default. */
   readonly costs?: CostTable | undefined;
   /** The board; `stm32f746` by default. */
   readonly target?: string | undefined;
   /** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
   readonly residualBits?: number | 'any' | undefined;
-  /** What contributions are summed in; `loss` by default. */
+  /** The measure of contributions; `loss` by default. */
   readonly criterion?: Criterion | undefined;
   /** Seed of everything; 0 by default. */
   readonly seed?: number | undefined;
-  /** Seeds of the proof and of the test: runs of every scheme; 3 by default. */
+  /** Number of seeds in proof and test, that is, runs per scheme; 3 by default. */
   readonly seeds?: number | undefined;
-  /** Training steps of a run of the analysis. By default as many as there are samples to learn from, fewer for a large model. */
-  readonly visits?: number | undefined;
-  /** Training steps of a run of the proof. By default twice the samples to learn from, fewer for a large model. */
-  readonly proofVisits?: number | undefined;
-  /** Share of the training samples that is held back, where the data has no validation split; a fifth by default. */
+  /** Training steps per run of the analysis. By default the number of training samples, fewer for a large model. */
+  readonly trialSteps?: number | undefined;
+  /** Training steps per run of the proof. By default twice the number of training samples, fewer for a large model. */
+  readonly proofSteps?: number | undefined;
+  /** Share of the training samples that is held back, unless the data has a validation split; a fifth by default. */
   readonly heldBack?: number | undefined;
-  /** The highest learning rate; 0.0016 by default. */
+  /** The peak learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
-  /** Trainings at a time; all cores by default. No result hangs on it. */
+  /** Number of training runs at a time; one per core by default. Does not affect results. */
   readonly threads?: number | undefined;
-  /** Bytes for what frozen layers make of the samples; a quarter of the free memory by default. No result hangs on it. */
+  /** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
   readonly cacheBytes?: number | undefined;
-  /** Spends at most so many seconds, and says what was left out. */
+  /** Time limit in seconds; the result lists anything skipped. */
   readonly seconds?: number | undefined;
-  /** A folder that keeps the search: a journal, and at the end `scheme.json`, `search.json` and `program.ttp`. */
+  /** A folder for the search: a journal, and at the end `scheme.json`, `search.json` and `program.ttp`. */
   readonly out?: string | undefined;
-  /** Goes on with the search in that folder. */
+  /** Continues the search in that folder. */
   readonly resume?: boolean | undefined;
-  /** Stops the search within a training step; it then rejects with the code `ABORTED`, and the folder holds the runs done. */
+  /** Stops the search within a training step; it then rejects with the code `ABORTED`, and the folder contains the finished runs. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which training run: two runs with the same key find the same. */
+/** The identity of a training run: two runs with the same key have the same result. */
 export interface TrialKey {
   readonly scheme: string;
   readonly residualBits: number;
   readonly seed: number;
   /** Training steps. */
-  readonly visits: number;
-  /** What it is measured on: samples held back from training, or the test split after training on everything else. */
+  readonly steps: number;
+  /** The samples on which it is measured: those held back from training, or the test split after training on everything else. */
   readonly on: 'validation' | 'test';
 }
 
-/** What a training run found. */
+/** The result of a training run. */
 export interface TrialRecord extends TrialKey {
-  /** Share of samples that are classified right. */
+  /** Share of samples that are classified correctly. */
   readonly accuracy: number;
   /** Mean loss, natural logarithm. */
   readonly loss: number;
-  /** SHA-256 over every trainable byte. */
+  /** SHA-256 over all trainable state. */
   readonly checksum: string;
 }
 
@@ -79,11 +79,11 @@ export interface Estimate {
   readonly seeds: number;
 }
 
-/** What updating something adds, over seeds, each compared with the run of the same seed without it. */
+/** The gain from updating something, over seeds; each run is compared with the run of the same seed without it. */
 export interface Gain {
-  /** Mean loss less. */
+  /** Decrease of the mean loss. */
   readonly loss: Estimate;
-  /** Share of samples classified right, more. */
+  /** Increase of the share of samples that are classified correctly. */
   readonly accuracy: Estimate;
 }
 
@@ -97,35 +97,35 @@ export interface BiasContribution extends Gain {
 export interface LayerContribution extends Gain {
   readonly layer: number;
   readonly share: string;
-  /** SRAM of the biases with it. */
+  /** Bytes of SRAM, including the biases. */
   readonly sram: number;
 }
 
-/** The gain of other residual bits over 4, for one scheme. */
+/** The gain of another number of residual bits over 4, for one scheme. */
 export interface BitsContribution extends Gain {
   readonly residualBits: number;
 }
 
-/** What updating what is worth. */
+/** The contributions of biases, convolutions and residual bits. */
 export interface Contributions {
   readonly criterion: Criterion;
-  /** The head alone: what biases are compared with. */
+  /** The head alone, with which biases are compared. */
   readonly head: { readonly accuracy: Estimate; readonly loss: Estimate };
   readonly biases: readonly BiasContribution[];
-  /** The number of biases that layers are compared with. */
+  /** The number of biases with which layers are compared. */
   readonly base: number;
   readonly layers: readonly LayerContribution[];
   readonly bits: readonly BitsContribution[];
 }
 
-/** A scheme that was trained in earnest. */
-export interface Contestant {
-  /** Such as `found 1`, `head only`, `random 2`. */
+/** A finalist: a scheme that takes part in the proof. */
+export interface Finalist {
+  /** Its name in the report, such as `found 1`, `head only`, `random 2`. */
   readonly name: string;
   readonly kind: 'found' | 'baseline' | 'random';
   readonly scheme: string;
   readonly residualBits: number;
-  /** Bytes of SRAM, all in. */
+  /** Total bytes of SRAM. */
   readonly sram: number;
   /** Instructions of a training step, as predicted. */
   readonly instructions: number;
@@ -133,31 +133,31 @@ export interface Contestant {
   readonly sum: number;
 }
 
-/** A scheme that was trained in earnest, and what came of it. */
-export interface Proved extends Contestant {
+/** A finalist and its measurements. */
+export interface Proved extends Finalist {
   readonly accuracy: { readonly validation: Estimate; readonly test: Estimate | null };
   readonly loss: { readonly validation: Estimate; readonly test: Estimate | null };
 }
 
-/** A scheme beside another: its test accuracy less the other's, over the same seeds. */
+/** A comparison with another scheme: the difference in test accuracy over the same seeds. */
 export interface Comparison {
-  /** The other's name. */
+  /** The name of the other scheme. */
   readonly name: string;
-  readonly kind: Contestant['kind'];
+  readonly kind: Finalist['kind'];
   readonly difference: Estimate;
 }
 
-/** What was found for a budget. */
+/** The result for a budget. */
 export interface FrontPoint extends Proved {
   readonly budget: number;
-  /** With all others that were trained in earnest and fit the budget. */
+  /** Comparisons with all other finalists that fit the budget. */
   readonly comparisons: readonly Comparison[];
 }
 
-/** What a search found. The same for the same seed, however many threads, interrupted or not. */
+/** The result of a search. It is the same for the same seed, with any number of threads, interrupted or not. */
 export interface SearchResult {
   readonly tinytrain: string;
-  /** What was searched, and on which samples. */
+  /** The model and samples of the search. */
   readonly origin: Origin;
   readonly model: { readonly name: string; readonly hash: string; readonly input: readonly number[] };
   readonly data: {
@@ -168,9 +168,9 @@ export interface SearchResult {
     readonly test: number;
   };
   readonly plan: SearchPlan;
-  /** The Program of what was found for the largest budget, calibrated on all training samples; the folder of the search holds it. */
+  /** The Program of the scheme found for the largest budget, calibrated on all training samples; it is stored in the folder of the search. */
   readonly program: ProgramOrigin;
-  /** What was found for the largest budget. */
+  /** The scheme found for the largest budget. */
   readonly scheme: string;
   readonly residualBits: number;
   readonly budget: number;
@@ -178,22 +178,22 @@ export interface SearchResult {
   /** Instructions of a training step, as predicted. */
   readonly instructions: number;
   readonly accuracy: Proved['accuracy'];
-  /** The others that were trained in earnest and fit the largest budget. */
+  /** The other finalists that fit the largest budget. */
   readonly baselines: readonly Proved[];
   readonly contributions: Contributions;
-  /** What was found for each budget. */
+  /** The results for each budget. */
   readonly front: readonly FrontPoint[];
-  /** Rank correlation of the sum of contributions with the accuracy on held-back samples, over all that was trained in earnest. */
+  /** Rank correlation between the sum of contributions and the accuracy on held-back samples, over all finalists. */
   readonly prediction: { readonly spearman: number | null; readonly schemes: number };
-  /** Candidates whose Program was planned. */
+  /** Number of candidates whose Program was planned. */
   readonly evaluations: number;
   /** Every training run. */
   readonly trials: readonly TrialRecord[];
-  /** What `seconds` left no time for; empty otherwise. */
+  /** Anything skipped because of the time limit; empty otherwise. */
   readonly leftOut: readonly string[];
 }
 
-/** What a search hangs on: two searches of the same model and data with the same plan find the same. */
+/** Everything that determines a search besides model and data: two searches with the same plan have the same result. */
 export interface SearchPlan {
   readonly budgets: readonly number[];
   readonly flash: number | null;
@@ -204,13 +204,13 @@ export interface SearchPlan {
   readonly criterion: Criterion;
   readonly seed: number;
   readonly seeds: number;
-  readonly visits: number;
-  readonly proofVisits: number;
+  readonly trialSteps: number;
+  readonly proofSteps: number;
   readonly heldBack: number;
   readonly lr: number;
 }
 
-/** What a search tells while it goes on. */
+/** Events of a search. */
 export type SearchEvent =
   | { readonly type: 'begin'; readonly plan: SearchPlan; readonly threads: number; readonly validation: number }
   | {
@@ -219,7 +219,7 @@ export type SearchEvent =
       readonly what: string;
       readonly done: number;
       readonly total: number;
-      /** Seconds to the end of the whole search, roughly; null where nothing is known yet. */
+      /** Estimated seconds to the end of the search; null if nothing is known yet. */
       readonly left: number | null;
     }
   | { readonly type: 'analysis'; readonly contributions: Contributions }
@@ -227,7 +227,7 @@ export type SearchEvent =
       readonly type: 'generation';
       readonly budget: number;
       readonly generation: number;
-      /** Candidates planned so far. */
+      /** Number of candidates planned so far. */
       readonly evaluations: number;
       readonly best: {
         readonly scheme: string;
@@ -236,5 +236,5 @@ export type SearchEvent =
         readonly sum: number;
       };
     }
-  | { readonly type: 'proof'; readonly contestant: Contestant; readonly validation: Estimate }
+  | { readonly type: 'proof'; readonly finalist: Finalist; readonly validation: Estimate }
   | { readonly type: 'done'; readonly result: SearchResult };

@@ -6,7 +6,7 @@ import type { SearchSamples } from './heldout.js';
 import type { Trials } from './trials.js';
 import type { SearchEvent, SearchPlan } from './types.js';
 
-/** Everything that the phases of a search work with. */
+/** Everything that the phases of a search use. */
 export interface SearchWork {
   readonly model: Model;
   readonly samples: SearchSamples;
@@ -14,13 +14,13 @@ export interface SearchWork {
   readonly trials: Trials;
   readonly compiler: Compiler;
   readonly costs: Costs;
-  /** One for each budget, ascending. */
+  /** Limits for each budget, ascending. */
   readonly limits: readonly Limits[];
   readonly clock: Clock;
   readonly emit: (event: SearchEvent) => void;
 }
 
-/** The limits of the largest budget: what fits none is of no interest. */
+/** The limits of the largest budget: candidates beyond them are of no use. */
 export function largest({ limits }: SearchWork): Limits {
   return limits.at(-1) ?? { sram: 0, flash: 0, instructions: 0 };
 }

@@ -9,7 +9,7 @@ import { call, native, type Session, watched } from '../native.js';
 import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
 
-/** The answer of a trained model for one sample. */
+/** The prediction of a trained model for one sample. */
 export interface Prediction {
   /** The sample. */
   readonly name: string;
@@ -26,7 +26,7 @@ export interface Prediction {
 /** Probabilities come in Q0.31. */
 const SCORE_UNIT = 2 ** 31;
 
-/** A Program with the state that a run has learned. */
+/** A Program with the state trained by a run. */
 export class Predictor {
   readonly program: Program;
   /** How images of another size are fitted to the input. */
@@ -39,14 +39,14 @@ export class Predictor {
     this.#session = session;
   }
 
-  /** Takes over what a run has learned so far. Throws `RUN_UNTRAINED` before its first checkpoint, and what reading a run throws. */
+  /** Loads the state that a run has trained so far. Throws `RUN_UNTRAINED` before its first checkpoint, and the errors of reading a run. */
   static async open(run: RunFolder): Promise<Predictor> {
     const { origin } = (await run.record()).origin.data;
     const state = await run.load();
     if (!state) {
       throw new TinytrainError('RUN_UNTRAINED', `${run.path}: the run has no trained state yet`, {
         path: run.path,
-        help: [`go on with it: npx tinytrain train --resume ${run.path}`],
+        help: [`continue it: npx tinytrain train --resume ${run.path}`],
       });
     }
     const program = await run.program();
@@ -61,12 +61,12 @@ export class Predictor {
     return this.program.classes;
   }
 
-  /** How samples come in. */
+  /** The form in which the model takes samples. */
   get input(): ModelInput {
     return this.program.input;
   }
 
-  /** Classifies images that are files or bytes of files. Throws `IMAGE_CORRUPT`, `ABORTED`. */
+  /** Classifies images given as files or as the bytes of files. Throws `IMAGE_CORRUPT`, `ABORTED`. */
   async predict(images: readonly ImageSource[], options: WorkOptions = {}): Promise<Prediction[]> {
     return this.predictAll(await imageSamples(images, this.input, this.resize, options), options);
   }

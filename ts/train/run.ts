@@ -28,7 +28,7 @@ import {
   type TrainResult,
 } from './types.js';
 
-/** The record of a run: enough to repeat it. */
+/** The record of a run: everything needed to repeat it. */
 export interface RunRecord {
   readonly origin: Origin;
   readonly program: ProgramOrigin;
@@ -58,7 +58,7 @@ const resultKind: RecordKind<TrainResult> = {
   schema: resultSchema,
 };
 
-/** The facts in which two runs differ. */
+/** The properties in which two runs differ. */
 function differences(a: RunRecord, b: RunRecord): string[] {
   const facts: [string, (r: RunRecord) => unknown][] = [
     ['model', r => r.origin.model.hash],
@@ -71,8 +71,8 @@ function differences(a: RunRecord, b: RunRecord): string[] {
 }
 
 /**
- * A folder that keeps a training run: its record (`run.json`), its Program (`program.ttp`), its progress (`state.json`), its result (`result.json`). Neither
- * the model nor a compiler is needed to go on with it or to predict.
+ * The folder of a training run: its record (`run.json`), its Program (`program.ttp`), its progress (`state.json`) and its result (`result.json`). Neither
+ * the model nor a compiler is needed to continue it or to predict.
  */
 export class RunFolder {
   readonly path: string;
@@ -91,11 +91,11 @@ export class RunFolder {
     if (stored) return stored;
     throw new TinytrainError('RUN_MISSING', `${this.path}: there is no training run here`, {
       path: this.path,
-      help: [`a run folder holds ${files.record}; \`npx tinytrain train --out DIR\` makes one`],
+      help: [`a run folder contains ${files.record}; \`npx tinytrain train --out DIR\` creates one`],
     });
   }
 
-  /** What the run is. Throws `RUN_MISSING`, `RUN_BROKEN`. */
+  /** The record of the run. Throws `RUN_MISSING`, `RUN_BROKEN`. */
   async record(): Promise<RunRecord> {
     return (await this.#stored()).content;
   }
@@ -111,13 +111,13 @@ export class RunFolder {
     return reopenProgram(this.path, origin, program);
   }
 
-  /** The samples of the run, read again from where they came from, or from the cache where that is gone. */
+  /** The samples of the run, read again from their source, or from the cache if the source is gone. */
   async samples(options: ReadOptions = {}): Promise<SampleSet> {
     const { origin } = await this.record();
     return reopenSamples(origin, this.path, options);
   }
 
-  /** @internal Writes down what the run is, or, where that was done before, checks that it is the same. */
+  /** @internal Writes the record of the run or, if there is one, checks that it is the same. */
   async begin(program: Program, data: SampleSet, plan: TrainPlan): Promise<void> {
     const record: RunRecord = { origin: originOf(program, data), program: programOriginOf(program), plan };
     const earlier = await readRecord(this.#file(files.record), recordKind);
@@ -125,9 +125,9 @@ export class RunFolder {
     try {
       await makeFolder(this.path);
     } catch (error) {
-      throw fileError(error, this.path, 'the run cannot be kept here');
+      throw fileError(error, this.path, 'the run cannot be stored here');
     }
-    // The record comes last: without it there is no run.
+    // The record is written last: without it there is no run.
     await writeProgram(this.#file(programFile), program);
     await writeRecord(this.#file(files.record), recordKind, record);
   }
@@ -137,19 +137,19 @@ export class RunFolder {
     if (differing.length > 0) {
       throw new TinytrainError(
         'RUN_DIFFERS',
-        `${this.path}: the run cannot be continued: not the same ${differing.join(', ')} as before`,
-        { path: this.path, differing, help: ['start anew with another --out'] },
+        `${this.path}: the run cannot be continued: ${differing.join(', ')} differ from before`,
+        { path: this.path, differing, help: ['start a new run with another --out'] },
       );
     }
     if (earlier.tinytrain !== version) {
       throw new TinytrainError(
         'RUN_VERSION',
-        `${this.path}: begun with another version of tinytrain, ${earlier.tinytrain}; this is ${version}`,
+        `${this.path}: started with another version of tinytrain, ${earlier.tinytrain}; this is ${version}`,
         {
           path: this.path,
           made: earlier.tinytrain,
           version,
-          help: [`go on with that version: npx tinytrain@${earlier.tinytrain} train --resume ${this.path}`],
+          help: [`continue with that version: npx tinytrain@${earlier.tinytrain} train --resume ${this.path}`],
         },
       );
     }
@@ -162,7 +162,7 @@ export class RunFolder {
     if (!found) return undefined;
     const { run, checkpoint, ...rest } = found.content;
     if (run !== (await this.#stored()).sha256) {
-      throw new TinytrainError(BROKEN, `${path}: not the state of the run that ${files.record} beside it speaks of`, {
+      throw new TinytrainError(BROKEN, `${path}: not the state of the run in ${files.record}`, {
         path,
       });
     }
@@ -176,9 +176,9 @@ export class RunFolder {
   /** @internal */
   async save({ checkpoint, ...rest }: RunState): Promise<void> {
     const { state, steps, saturated } = checkpoint;
-    const kept = { state: Buffer.from(state).toString('base64'), steps, saturated: Array.from(saturated) };
+    const stored = { state: Buffer.from(state).toString('base64'), steps, saturated: Array.from(saturated) };
     const { sha256 } = await this.#stored();
-    await writeRecord(this.#file(files.state), stateKind, { run: sha256, checkpoint: kept, ...rest });
+    await writeRecord(this.#file(files.state), stateKind, { run: sha256, checkpoint: stored, ...rest });
   }
 
   /** @internal */
@@ -187,18 +187,18 @@ export class RunFolder {
   }
 }
 
-/** A folder for a new run. Throws `RUN_EXISTS` where there is one already, `FILE_ERROR` where none can be. */
+/** Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FILE_ERROR` if the folder cannot be created. */
 export async function createRun(path: string): Promise<RunFolder> {
   const run = new RunFolder(path);
   await checkWritable(run.path);
   if ((await readIfThere(join(run.path, files.record))) === undefined) return run;
-  throw new TinytrainError('RUN_EXISTS', `${path}: there is a training run here already`, {
+  throw new TinytrainError('RUN_EXISTS', `${path}: there is already a training run here`, {
     path,
     help: [`continue it with --resume ${path}, or choose another --out`],
   });
 }
 
-/** The folder of an earlier run, to continue it or to use what it learned. Throws `RUN_MISSING`, `RUN_BROKEN`. */
+/** Opens the folder of an earlier run, to continue it or to use its trained state. Throws `RUN_MISSING`, `RUN_BROKEN`. */
 export async function openRun(path: string): Promise<RunFolder> {
   const run = new RunFolder(path);
   await run.record();

@@ -1,28 +1,28 @@
 import { call, type Session as Handle, native } from '../native.js';
 import type { Program } from '../program/program.js';
 
-/** A learning rate in fixed point, as host and device take it: `mantissa * 2^(exponent - 31)`. */
+/** A learning rate in fixed point, as used by host and device: `mantissa * 2^(exponent - 31)`. */
 export interface Rate {
   readonly mantissa: number;
   readonly exponent: number;
 }
 
-/** What one training step found. */
+/** The result of one training step. */
 export interface StepResult {
   /** The class with the largest score, before the update. */
   readonly predicted: number;
   /** Loss before the update, times 2^16. */
   readonly loss: number;
-  /** Gradient elements that saturated. */
+  /** Number of gradient elements that saturated. */
   readonly saturated: number;
 }
 
-/** The learning rate of a step of a run: a linear warm-up over a tenth of the steps, then half a cosine to zero. */
+/** The learning rate of a step of a run: linear warm-up over a tenth of the steps, then cosine decay to zero. */
 export function learningRate(peak: number, steps: number, step: number): Rate {
   return native().learningRate(peak, steps, step);
 }
 
-/** A Program in memory of its own, run a sample at a time on the calling thread: what a device does, step by step. */
+/** A Program in its own memory, run one sample at a time on the calling thread: what a device does, step by step. */
 export class Session {
   readonly #handle: Handle;
 
@@ -46,12 +46,12 @@ export class Session {
     return call(() => this.#handle.trainStep(sample, label, rate));
   }
 
-  /** Every trainable byte. */
+  /** The trainable state. */
   state(): Uint8Array {
     return call(() => this.#handle.state());
   }
 
-  /** Takes over a state and its number of steps. */
+  /** Replaces the trainable state and the number of steps so far. */
   restore(state: Uint8Array, steps: number): void {
     call(() => this.#handle.restore(state, steps));
   }

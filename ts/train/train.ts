@@ -9,56 +9,56 @@ import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
 import type { Augmentation, CurvePoint, RunState, Saturation, TrainPlan, TrainResult } from './types.js';
 
-/** What a run is doing, and how far it is. */
+/** Progress of a run. */
 export interface TrainProgress {
   readonly phase: 'before' | 'prefix' | 'training' | 'after';
   /** Samples or steps done, of `total`. */
   readonly done: number;
   readonly total: number;
-  /** Mean loss of the last stretch, once there is one. */
+  /** Mean loss of the last part, once there is one. */
   readonly loss?: number;
 }
 
-/** How a training run goes. */
+/** Options of a training run. */
 export interface TrainOptions {
-  /** Training steps, a sample each; or: */
+  /** Number of training steps, one sample each; or: */
   readonly steps?: number | undefined;
-  /** so many times the training samples; 2 by default. */
+  /** number of passes over the training samples; 2 by default. */
   readonly epochs?: number | undefined;
-  /** The highest learning rate; 0.0016 by default. */
+  /** The peak learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
-  /** Seed of the order of samples and of augmentation; that of the Program by default. */
+  /** Seed for the order of samples and for augmentation; that of the Program by default. */
   readonly seed?: number | undefined;
   readonly augment?: Augmentation | undefined;
-  /** Threads for evaluation; all cores by default. No result hangs on it. */
+  /** Number of threads for evaluation; one per core by default. Does not affect results. */
   readonly threads?: number | undefined;
-  /** Bytes for what the frozen layers make of the samples; a quarter of the free memory by default. No result hangs on it. */
+  /** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
   readonly cacheBytes?: number | undefined;
-  /** A folder that keeps the run: checkpoints, the result, the trained state. See `createRun` and `openRun`. */
+  /** A folder for the run: checkpoints, the result, the trained state. See `createRun` and `openRun`. */
   readonly run?: RunFolder | undefined;
   /** Seconds between checkpoints; 10 by default. */
   readonly checkpointSeconds?: number | undefined;
-  /** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then holds the steps done. */
+  /** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
 }
 
-/** A loss in Q.16 as a number. */
+/** Converts a loss with 16 fraction bits to a number. */
 const LOSS_UNIT = 65536;
 const POINTS = 50;
-/** A stretch of training is cut into pieces of about so many seconds, after each of which there may be a checkpoint. */
+/** Training is divided into pieces of about this number of seconds, after each of which there may be a checkpoint. */
 const PIECE_SECONDS = 2;
 const CHECKPOINT_SECONDS = 10;
 const nothing: Required<TrainingResult> = { steps: 0, loss: 0, correct: 0 };
 
-/** The plan of a run, with everything that the options leave out. Throws `OPTION_INVALID`. */
+/** The plan of a run, with defaults for omitted options. Throws `OPTION_INVALID`. */
 export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
   const steps = options.steps ?? Math.round((options.epochs ?? 2) * data.train.size);
   const lr = options.lr ?? defaultRate;
   const shift = options.augment?.shift ?? 0;
   checkWhole('steps', steps, 1);
   checkRate(lr);
-  checkOption('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'a whole number of pixels');
+  checkOption('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'an integer number of pixels');
   return { steps, lr, seed: options.seed ?? program.seed, augment: { flip: options.augment?.flip ?? false, shift } };
 }
 
@@ -85,7 +85,7 @@ function pointOf(step: number, { steps, loss, correct }: Required<TrainingResult
   return { step, loss: loss / LOSS_UNIT / steps, accuracy: correct / steps };
 }
 
-/** Trains a piece: at most to the end of the stretch that the next point of the curve stands for. */
+/** Trains a piece, at most to the next point of the curve. */
 async function piece(run: Run, state: RunState, steps: number): Promise<RunState> {
   const { plan, options, trainer } = run;
   const start = state.checkpoint.steps;
@@ -113,7 +113,7 @@ async function piece(run: Run, state: RunState, steps: number): Promise<RunState
   };
 }
 
-/** Runs the frozen layers over the samples, where that saves more than it takes. */
+/** Fills the activation cache, if that saves more time than it takes. */
 async function prepare({ trainer, options }: Run): Promise<void> {
   await watched(control => trainer.prepare(control), {
     signal: options.signal,
@@ -125,7 +125,7 @@ async function prepare({ trainer, options }: Run): Promise<void> {
   });
 }
 
-/** Trains to the end of the plan, a point of the curve at fixed steps, a checkpoint now and then. */
+/** Trains to the end of the plan, with a point of the curve at fixed steps and a checkpoint from time to time. */
 async function trainOn(run: Run, first: RunState): Promise<RunState> {
   const { plan, options } = run;
   const stretch = Math.ceil(plan.steps / POINTS);
@@ -162,7 +162,7 @@ function saturationOf(program: Program, { saturated }: Checkpoint): Saturation {
   return { total: steps.reduce((sum, { count }) => sum + count, 0), steps };
 }
 
-/** Trains a Program on a data set in the device's own integers, and measures it on samples that training never saw. */
+/** Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. */
 export async function train(program: Program, data: SampleSet, options: TrainOptions = {}): Promise<TrainResult> {
   const plan = planOf(program, data, options);
   const threads = options.threads ?? availableParallelism();

@@ -3,47 +3,47 @@ import { count, sha256 } from '../json.js';
 import type { Checkpoint, TrainingResult } from '../native.js';
 import { type MemoryTable, memoryTable } from '../program/memory.js';
 
-/** Augmentation of training samples, a function of seed and step. */
+/** Augmentation of training samples; it depends only on seed and step. */
 export interface Augmentation {
-  /** Mirrors every other sample, by chance. */
+  /** Mirrors a sample with probability 1/2. */
   readonly flip?: boolean | undefined;
-  /** Shifts by up to so many pixels either way, filled with the zero point. */
+  /** Shifts by up to this number of pixels in each direction; pixels moved in are the zero point. */
   readonly shift?: number | undefined;
 }
 
-/** Everything that a training run depends on besides Program and data: with the same plan the same bits follow. */
+/** Everything that determines a training run besides Program and data: the same plan gives the same bits. */
 export interface TrainPlan {
-  /** Training steps, a sample each. */
+  /** Number of training steps, one sample each. */
   readonly steps: number;
-  /** The highest learning rate: reached after a tenth of the steps, then falling to zero along half a cosine. */
+  /** The peak learning rate: reached after a tenth of the steps, followed by cosine decay to zero. */
   readonly lr: number;
-  /** Seed of the order of samples and of augmentation. */
+  /** Seed for the order of samples and for augmentation. */
   readonly seed: number;
   readonly augment: { readonly flip: boolean; readonly shift: number };
 }
 
-/** A point of the learning curve: results of a stretch of training up to `step`, before each update. */
+/** A point of the learning curve: results of training since the previous point, up to `step`, each before its update. */
 export interface CurvePoint {
   readonly step: number;
   /** Mean loss, natural logarithm. */
   readonly loss: number;
-  /** Share of samples that were classified right. */
+  /** Share of samples that were classified correctly. */
   readonly accuracy: number;
 }
 
-/** Accuracy on samples that training never saw, as a share of 1. */
+/** Accuracy on samples not used for training, as a share of 1. */
 export interface Accuracy {
   readonly before: number;
   readonly after: number;
-  /** Number of samples it was measured on. */
+  /** Number of these samples. */
   readonly samples: number;
 }
 
-/** How often the backward pass met a bound of int8. */
+/** Number of saturations at the bounds of int8 in the backward pass. */
 export interface Saturation {
   /** Gradient elements, over all steps. */
   readonly total: number;
-  /** By step of the Program, those without any left out. */
+  /** By step of the Program, without those that had none. */
   readonly steps: readonly { readonly label: string; readonly count: number }[];
 }
 
@@ -71,31 +71,31 @@ export interface TrainResult {
   readonly curve: readonly CurvePoint[];
   readonly saturation: Saturation;
   readonly steps: number;
-  /** Time of the training steps alone. */
+  /** Time of the training steps only. */
   readonly seconds: number;
-  /** SHA-256 over every trainable byte. */
+  /** SHA-256 over all trainable state. */
   readonly checksum: string;
-  /** SHA-256 over everything that decides the Program's bits. */
+  /** SHA-256 over everything that determines the Program's results. */
   readonly program: string;
   readonly memory: MemoryTable;
 }
 
-/** A training run between two stretches. */
+/** The progress of a training run. */
 export interface RunState {
   readonly checkpoint: Checkpoint;
   /** Accuracy and loss before the first step. */
   readonly before: { readonly accuracy: number; readonly loss: number };
   readonly curve: readonly CurvePoint[];
-  /** The stretch that was begun: sums over the steps since the last point of the curve. */
+  /** Sums over the steps since the last point of the curve. */
   readonly open: Required<TrainingResult>;
   readonly seconds: number;
 }
 
-/** A state as a file holds it. */
+/** A state as stored in a file. */
 export interface StoredState extends Omit<RunState, 'checkpoint'> {
-  /** SHA-256 of the record of the run that the state belongs to. */
+  /** SHA-256 of the record of the run to which the state belongs. */
   readonly run: string;
-  /** Every trainable byte in base64, steps done, saturated elements by step of the Program. */
+  /** The trainable state in base64, steps done, saturated elements by step of the Program. */
   readonly checkpoint: { readonly state: string; readonly steps: number; readonly saturated: readonly number[] };
 }
 
@@ -105,7 +105,7 @@ const seconds = v.pipe(real, v.minValue(0));
 const strings = v.array(v.string());
 const curve = v.array(v.object({ step: count, loss: real, accuracy: share }));
 
-/** The check of a plan that was read from a file. */
+/** Schema of a plan that was read from a file. */
 export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   steps: v.pipe(count, v.minValue(1)),
   lr: v.pipe(real, v.gtValue(0), v.maxValue(1)),
@@ -113,7 +113,7 @@ export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   augment: v.object({ flip: v.boolean(), shift: count }),
 });
 
-/** The check of a state that was read from a file. */
+/** Schema of a state that was read from a file. */
 export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
   run: sha256,
   checkpoint: v.object({ state: v.pipe(v.string(), v.base64()), steps: count, saturated: v.array(count) }),
@@ -123,7 +123,7 @@ export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
   seconds,
 });
 
-/** The check of a result that was read from a file. */
+/** Schema of a result that was read from a file. */
 export const resultSchema: v.GenericSchema<unknown, TrainResult> = v.object({
   model: v.object({ name: v.string(), path: v.string(), hash: sha256, input: v.array(count) }),
   data: v.object({ source: v.string(), classes: strings, train: count, test: count, skipped: strings }),

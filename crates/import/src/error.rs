@@ -11,7 +11,7 @@ pub enum ImportError {
     Format {
         /// The file.
         file: String,
-        /// What it looks like.
+        /// A guess at what it is.
         what: String,
     },
     /// A damaged, truncated or inconsistent file.
@@ -21,7 +21,7 @@ pub enum ImportError {
         file: String,
         /// The operator in which the damage was found, if any.
         operator: Option<Box<Operator>>,
-        /// What is wrong.
+        /// The damage.
         what: String,
     },
     /// A valid model that uses an unsupported feature.
@@ -31,7 +31,7 @@ pub enum ImportError {
         file: String,
         /// The operator, unless the whole model is meant.
         operator: Option<Box<Operator>>,
-        /// What is not supported, and what is.
+        /// The unsupported feature, and what is supported instead.
         what: String,
     },
     /// An operator that is not supported at all.

@@ -1,6 +1,6 @@
 //! The one error of this crate.
 
-/// Why a problem, a plan or a CSV file was refused.
+/// Why a problem, a plan or a CSV file was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -69,7 +69,7 @@ pub enum PlanError {
     Csv {
         /// Line of the text, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The mistake.
         reason: String,
     },
 }

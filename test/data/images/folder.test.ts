@@ -91,17 +91,17 @@ test('layouts that cannot be meant are refused, each by name', async t => {
     [{ a: 3 }, 'CLASSES_TOO_FEW', /only one class, a/],
     [{ a: 3, b: 0 }, 'CLASS_EMPTY', /b: the class has no images/],
     [{ 'train/a': 1, 'train/b': 0, 'test/a': 1 }, 'CLASS_EMPTY', /train.b: the class has no images/],
-    [{ 'train/a': 1, 'train/b': 1, c: 1 }, 'DATA_LAYOUT', /c lies beside train/],
+    [{ 'train/a': 1, 'train/b': 1, c: 1 }, 'DATA_LAYOUT', /c is beside train/],
     [
       { 'train/a': 1, 'train/b': 1, 'test/a': 1, 'test/c': 1 },
       'DATA_LAYOUT',
       /class c is not among the classes of train/,
     ],
-    [{ 'train/a': 1, 'train/b': 1 }, 'DATA_LAYOUT', /train\/ stands alone/],
+    [{ 'train/a': 1, 'train/b': 1 }, 'DATA_LAYOUT', /there is only train\//],
     [{ 'test/a': 1, 'test/b': 1 }, 'DATA_LAYOUT', /there is test\/ but no train\//],
     [{ 'train/a': 1, 'train/b': 1, 'val/a': 1, 'validation/b': 1 }, 'DATA_LAYOUT', /both the validation split/],
-    [{ a: 1, 'b/inner': 1 }, 'DATA_LAYOUT', /b: the class folder holds a folder, inner/],
-    [{ '': 2, a: 1, b: 1 }, 'DATA_LAYOUT', /000\.png lies beside the class folders/],
+    [{ a: 1, 'b/inner': 1 }, 'DATA_LAYOUT', /b: the class folder contains another folder, inner/],
+    [{ '': 2, a: 1, b: 1 }, 'DATA_LAYOUT', /000\.png is beside the class folders/],
     [{ a: 1, b: 2 }, 'CLASS_TOO_SMALL', /class a has 1 image, too few/],
   ];
   for (const [counts, code, message] of cases) {

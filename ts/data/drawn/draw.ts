@@ -1,5 +1,5 @@
 /**
- * The default data set: ten kinds of tools and machine parts, drawn by our own code. Every image is a function of
+ * The default data set: ten kinds of tools and machine parts, drawn by our own code. Every image depends only on
  * (seed, split, class, index), so any of them can be drawn alone and in any order.
  */
 import sharp from 'sharp';
@@ -12,7 +12,7 @@ import { tools } from './tools.js';
 /** Names of the classes. */
 export const drawnClasses: readonly string[] = tools.map(([name]) => name);
 
-/** One image: `size` rows of `size` RGB pixels, a byte each; deterministic in (seed, split, class, index). */
+/** One image: `size` rows of `size` RGB pixels, three bytes each; it depends only on (seed, split, class, index). */
 export async function drawImage(
   cls: number,
   split: Split,

@@ -1,6 +1,6 @@
 import type { Random } from '../../random.js';
 
-/** What a camera would add, in place: uneven light, grain of the surface, blur and noise. `rgb` is size x size x 3. */
+/** Adds the effects of a camera in place: uneven light, surface grain, blur and noise. `rgb` is size x size x 3. */
 export function photograph(rgb: Float32Array, size: number, r: Random): Uint8Array {
   light(rgb, size, r);
   if (r.chance(0.5)) grain(rgb, size, r);
@@ -11,7 +11,7 @@ export function photograph(rgb: Float32Array, size: number, r: Random): Uint8Arr
   return new Uint8Array(bytes.buffer);
 }
 
-/** Brightness that falls off across the image, contrast, and a cast of colour. */
+/** Brightness that falls off across the image, contrast, and a colour cast. */
 function light(rgb: Float32Array, size: number, r: Random): void {
   const angle = r.range(0, 2 * Math.PI);
   const slope = r.range(0, 0.45);
@@ -27,7 +27,7 @@ function light(rgb: Float32Array, size: number, r: Random): void {
   }
 }
 
-/** Smooth noise of one or two octaves, multiplied in. */
+/** Multiplies by smooth noise of one or two octaves. */
 function grain(rgb: Float32Array, size: number, r: Random): void {
   const strength = r.range(0.04, 0.16);
   const cells = r.pick([6, 10, 16, 24]);
@@ -50,7 +50,7 @@ function sample(lattice: Float32Array, cells: number, x: number, y: number): num
   return above * (1 - v) + below * v;
 }
 
-/** One pass of the 1-2-1 kernel along rows, one along columns; the rim repeats. */
+/** One pass of the 1-2-1 kernel along rows and one along columns; the border is repeated. */
 function blur(rgb: Float32Array, size: number): void {
   for (const [step, across] of [
     [3, size * 3],

@@ -3,7 +3,7 @@ import { ellipse, f, type Part, polygon } from './tools.js';
 
 type Colour = readonly [red: number, green: number, blue: number];
 
-/** A scene is composed in a box of 100 x 100, whatever its size in pixels. */
+/** A scene is composed in a box of 100 x 100, independently of its size in pixels. */
 const BOX = 100;
 
 const css = (c: Colour): string => `rgb(${c.map(v => Math.round(Math.min(255, Math.max(0, v)))).join(',')})`;
@@ -27,7 +27,7 @@ const filled = (path: string, paint: string): string => `<path d="${path}" fill=
 const group = (transform: string, content: string, opacity = 1): string =>
   `<g transform="${transform}" opacity="${opacity.toFixed(2)}">${content}</g>`;
 
-/** Any brightness, and a hue of any strength up to `vivid`. */
+/** A colour of any brightness, with a saturation up to `vivid`. */
 function anyColour(r: Random, vivid = 55): Colour {
   const [grey, strength] = [r.range(30, 225), r.range(0, vivid)];
   return [
@@ -62,7 +62,7 @@ function gradient(r: Random, id: string, from: Colour, to: Colour): Fill {
   return { definition: `<linearGradient id="${id}" ${ends}>${stops}</linearGradient>`, paint: `url(#${id})` };
 }
 
-/** Stripes, checks, dots or tiles over the whole ground. */
+/** Stripes, checks, dots or tiles over the entire background. */
 function weave(r: Random, ground: Colour): Fill {
   const step = r.range(6, 22);
   const paint = css(shade(ground, r.range(8, 30) * (r.chance(0.5) ? 1 : -1)));
@@ -92,7 +92,7 @@ function blob(r: Random, x: number, y: number, size: number): string {
   );
 }
 
-/** One piece of clutter: a polygon, an ellipse, a bar, a wavy line or a ring, in a colour near the ground's. */
+/** One piece of clutter: a polygon, an ellipse, a bar, a wavy line or a ring, in a colour close to that of the background. */
 function scrap(r: Random, ground: Colour): string {
   const [x, y, size] = [r.range(0, BOX), r.range(0, BOX), r.range(6, 26)];
   const paint = css(mix(ground, anyColour(r), 0.45));
@@ -117,7 +117,7 @@ interface Look {
 
 const SHADOW: Look = { main: '#000', grip: '#000', line: '#000', outline: 0, hollow: false };
 
-/** How a tool is painted, independent of which it is: shaded, flat with an outline, a silhouette, or a line drawing. */
+/** The style in which any tool is painted: shaded, flat with an outline, as a silhouette, or as a line drawing. */
 function look(r: Random, ground: Colour, defs: string[]): Look {
   const main = apart(r, ground, 80);
   const grip = r.chance(0.35) ? main : apart(r, ground, 60);
@@ -152,7 +152,7 @@ function paintPart(part: Part, l: Look): string {
   return `${d} fill="${paint}" fill-rule="evenodd"${edge}/>`;
 }
 
-/** Turned, mirrored, scaled unevenly, skewed and shifted. */
+/** A random transformation: rotated, mirrored, scaled unevenly, skewed and shifted. */
 function pose(r: Random): string {
   const scale = r.range(0.74, 1);
   const widen = r.range(0.9, 1.2);
@@ -164,7 +164,7 @@ function pose(r: Random): string {
   return `translate(${f(x)} ${f(y)}) rotate(${turn}) ${lean} ${stretch}`;
 }
 
-/** A bar or blob in front of the tool, towards its rim. */
+/** A bar or blob in front of the tool, towards its edge. */
 function occluder(r: Random): string {
   const paint = css(anyColour(r));
   const angle = r.range(0, 6.28);

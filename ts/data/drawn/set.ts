@@ -11,23 +11,23 @@ import type { Listed, ReadOptions, SampleSource } from '../source.js';
 import type { Split } from '../split.js';
 import { drawImage, drawnClasses } from './draw.js';
 
-/** Counted up when drawing changes, so that nothing an older version drew is taken for what this one would. */
+/** Incremented when drawing changes, so that images cached by an older version are not reused. */
 const DRAWER = 1;
 
-/** Which drawn images. */
+/** A selection of drawn images. */
 export interface DrawnOptions {
   /** Seed of all images; 1 by default. */
   readonly seed?: number | undefined;
-  /** Images of a class to learn from; 100 by default. */
+  /** Training images per class; 100 by default. */
   readonly trainPerClass?: number | undefined;
-  /** Images of a class to measure on; 50 by default. */
+  /** Test images per class; 50 by default. */
   readonly testPerClass?: number | undefined;
 }
 
-/** Which drawn images, and how they are read. */
+/** A selection of drawn images, and options for reading them. */
 export interface DefaultImageOptions extends DrawnOptions, ReadOptions {}
 
-/** A split; classes take turns, so that any first part of it is balanced. */
+/** A split; classes alternate, so that any first part of it is balanced. */
 function listed(name: string, perClass: number): Listed[] {
   const count = drawnClasses.length;
   return Array.from({ length: perClass * count }, (_, i) => ({
@@ -43,7 +43,7 @@ function keyOf(input: InputFormat, origin: DrawnOrigin): string {
   return hash.digest('hex');
 }
 
-/** The drawn images as a source of samples. Draws nothing yet. */
+/** The drawn images as a source of samples. Nothing is drawn yet. */
 export function drawnImages(options: DrawnOptions = {}): SampleSource {
   const { seed = 1, trainPerClass = 100, testPerClass = 50 } = options;
   const origin: DrawnOrigin = { kind: 'drawn', seed, trainPerClass, testPerClass };
@@ -70,7 +70,7 @@ export function drawnImages(options: DrawnOptions = {}): SampleSource {
   };
 }
 
-/** The drawn data set that is used where no folder is given, at a model's input size. Throws `INPUT_NO_IMAGE`, `ABORTED`. */
+/** The drawn data set that is used if no folder is given, in a model's input size. Throws `INPUT_NO_IMAGE`, `ABORTED`. */
 export async function defaultImages(input: InputFormat, options: DefaultImageOptions = {}): Promise<SampleSet> {
   return drawnImages(options).read(input, options);
 }

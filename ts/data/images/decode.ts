@@ -4,20 +4,20 @@ import { type InputFormat, quantised } from '../input.js';
 import type { ResizePolicy } from './input.js';
 import { center, enlarge, greyOf, type Raster } from './raster.js';
 
-/** What a transparent image is laid on: white, as most of them are drawn for. */
+/** Background of transparent images: white, for which most of them are drawn. */
 const UNDER_ALPHA = { r: 255, g: 255, b: 255 };
-/** What `contain` fills its bars with: mid grey, close to the zero point of an input. */
+/** Colour of the bars added by `contain`: mid grey, close to the zero point of an input. */
 const BARS = 128;
 
-/** Where an image comes from: a file, or its bytes. */
+/** The source of an image: a file, or its bytes. */
 export type ImageSource = string | Uint8Array;
 
 function open(source: ImageSource): Sharp {
-  // The first page of an animation or a document, turned upright as EXIF says; any sign of damage is an error.
+  // The first page of an animation or document, rotated according to EXIF; any sign of damage is an error.
   return sharp(source, { pages: 1, failOn: 'warning' }).autoOrient();
 }
 
-/** The size to scale an image to before it is cut or gets bars; never less than 1. */
+/** The size to which an image is scaled before it is cropped or gets bars; at least 1. */
 async function scaledSize(source: ImageSource, input: InputFormat, policy: ResizePolicy): Promise<[number, number]> {
   if (policy === 'stretch') return [input.width, input.height];
   const { autoOrient } = await open(source).metadata();
@@ -26,7 +26,7 @@ async function scaledSize(source: ImageSource, input: InputFormat, policy: Resiz
   return [Math.max(1, Math.round(autoOrient.width * scale)), Math.max(1, Math.round(autoOrient.height * scale))];
 }
 
-/** sRGB with 8 bits a channel, without alpha, both sides at most as long as asked for: what has to shrink is shrunk, nothing is enlarged. */
+/** Converts to sRGB with 8 bits per channel and no alpha. A side longer than requested is shrunk; nothing is enlarged. */
 async function reduced(source: ImageSource, width: number, height: number): Promise<Raster> {
   const { data, info } = await open(source)
     .flatten({ background: UNDER_ALPHA })
@@ -44,12 +44,12 @@ async function raster(source: ImageSource, input: InputFormat, policy: ResizePol
   return input.channels === 1 ? greyOf(shaped) : shaped;
 }
 
-/** libvips lists every complaint on a line; the last one is what made it give up. */
+/** libvips lists each problem on a line; the last one is the fatal one. */
 function complaint(error: unknown): string {
   return messageOf(error).trim().split('\n').at(-1) ?? 'unknown';
 }
 
-/** Decodes an image into the model's input. `name` is what an error calls it. */
+/** Decodes an image into the model's input. `name` identifies it in errors. */
 export async function decodeImage(
   source: ImageSource,
   input: InputFormat,
@@ -63,7 +63,7 @@ export async function decodeImage(
     throw new TinytrainError(
       'IMAGE_CORRUPT',
       `${name}: not an image that can be decoded: ${complaint(error)}`,
-      { path: name, help: ['remove or replace it, or pass --skip-bad to go on without such images'] },
+      { path: name, help: ['remove or replace it, or pass --skip-bad to skip such images'] },
       error,
     );
   }

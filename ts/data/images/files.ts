@@ -5,7 +5,7 @@ import { eachParallel, type WorkOptions } from '../pool.js';
 import { decodeImage, type ImageSource } from './decode.js';
 import { checkImageInput, type ResizePolicy } from './input.js';
 
-/** Single images as samples without a class (their labels are 0). Throws `INPUT_NO_IMAGE`, `IMAGE_CORRUPT`, `ABORTED`. */
+/** Reads single images as samples without a class (their labels are 0). Throws `INPUT_NO_IMAGE`, `IMAGE_CORRUPT`, `ABORTED`. */
 export async function imageSamples(
   images: readonly ImageSource[],
   input: InputFormat,

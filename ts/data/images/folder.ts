@@ -14,22 +14,22 @@ import { decodeImage } from './decode.js';
 import { checkImageInput, type ResizePolicy } from './input.js';
 import { type LabelledFile, type Layout, readLayout } from './layout.js';
 
-/** Counted up when decoding changes, so that nothing an older version decoded is taken for what this one would. */
+/** Incremented when decoding changes, so that images cached by an older version are not reused. */
 const DECODER = 2;
 
-/** How the images of a folder are chosen and decoded. */
+/** Options for selecting and decoding the images of a folder. */
 export interface FolderOptions {
-  /** What happens to images of another size; `stretch` by default, bilinear with antialiasing. */
+  /** How images of another size are fitted to the input; `stretch` by default, bilinear with antialiasing. */
   readonly resize?: ResizePolicy | undefined;
-  /** Goes on without images that cannot be decoded, and lists them; otherwise the first one is an error. */
+  /** Skips images that cannot be decoded, and lists them; otherwise the first one is an error. */
   readonly skipBad?: boolean | undefined;
-  /** Seed of the split, where the folder has no train/ and test/; 0 by default. */
+  /** Seed of the split, if the folder has no train/ and test/; 0 by default. */
   readonly seed?: number | undefined;
   /** Shares of that split; a fifth for the test by default. */
   readonly shares?: SplitShares | undefined;
 }
 
-/** How a folder of images is read. */
+/** Options for reading a folder of images. */
 export interface ImageOptions extends FolderOptions, ReadOptions {}
 
 type Files = Parts<readonly LabelledFile[]>;
@@ -41,11 +41,11 @@ function splitFiles(folder: string, layout: Layout, origin: FolderOrigin): Files
     const { validation: chosen, ...rest } = stratify(all, layout.classes, origin.seed, nameOf, origin.shares);
     return chosen.length > 0 ? { ...rest, validation: chosen } : rest;
   }
-  // Where there is no test split, the validation split is the one that training never sees.
+  // Without a test split, the validation split is the one that is never used in training.
   return test ? { train, ...(validation && { validation }), test } : { train, test: validation ?? [] };
 }
 
-/** A hash over everything that decoded images depend on: names, sizes and times of the files, splits, the input, the policy, the decoder. */
+/** A hash over everything on which decoded images depend: names, sizes and times of the files, splits, the input, the policy, the decoder. */
 async function keyOf(
   folder: string,
   files: Files,
@@ -78,7 +78,7 @@ async function keyOf(
 
 /**
  * A folder of class folders, with or without train/, validation/ and test/, as a source of samples. Lists the files and decodes nothing. Throws
- * `DATA_LAYOUT`, `CLASS_EMPTY` and the like for a layout that cannot be intentional, `FILE_ERROR` for a folder that cannot be read.
+ * `DATA_LAYOUT`, `CLASS_EMPTY` and similar errors for a layout that cannot be intentional, `FILE_ERROR` for a folder that cannot be read.
  */
 export async function imageFolder(folder: string, options: FolderOptions = {}): Promise<SampleSource> {
   const { resize = 'stretch', skipBad = false, seed = 0, shares = defaultShares } = options;
@@ -110,7 +110,7 @@ export async function imageFolder(folder: string, options: FolderOptions = {}): 
   };
 }
 
-/** Reads a folder of class folders into a model's input: `imageFolder` and its `read` in one. Throws what either throws. */
+/** Reads a folder of class folders into a model's input: `imageFolder` and its `read` in one. Throws the errors of both. */
 export async function loadImages(folder: string, input: InputFormat, options: ImageOptions = {}): Promise<SampleSet> {
   checkImageInput(input);
   return (await imageFolder(folder, options)).read(input, options);

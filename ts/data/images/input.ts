@@ -1,13 +1,13 @@
 import { TinytrainError } from '../../errors.js';
 import type { InputFormat } from '../input.js';
 
-/** What happens to an image that has not the input's size. */
+/** How an image of another size is fitted to the input. */
 export type ResizePolicy = 'stretch' | 'cover' | 'contain';
 
-/** All resize policies: the shape is filled by stretching, by cutting off what stands out, or by adding bars. */
+/** All resize policies: stretching, cropping the excess, or adding bars. */
 export const resizePolicies: readonly ResizePolicy[] = ['stretch', 'cover', 'contain'];
 
-/** Refuses an input that no image can be turned into: throws `INPUT_NO_IMAGE`. */
+/** Throws `INPUT_NO_IMAGE` for an input that no image can fill. */
 export function checkImageInput(input: Pick<InputFormat, 'channels'>): void {
   if (input.channels !== 1 && input.channels !== 3) {
     throw new TinytrainError(

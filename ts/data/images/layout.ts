@@ -10,15 +10,15 @@ export interface LabelledFile {
   readonly label: number;
 }
 
-/** A folder of images as it stands on disk. */
+/** The layout of a folder of images on disk. */
 export interface Layout {
   /** Sorted by name, bytewise. */
   readonly classes: readonly string[];
-  /** The images of each split, in order of class and name; only `all` where the folder is not split. */
+  /** The images of each split, in order of class and name; only `all` if the folder is not split. */
   readonly files: Readonly<Partial<Record<Split | 'all', readonly LabelledFile[]>>>;
 }
 
-/** What lies beside images without being one. */
+/** Extensions of files that often accompany images. */
 const SIDECARS = new Set(['.txt', '.md', '.json', '.csv', '.tsv', '.xml', '.yaml', '.yml', '.html', '.db', '.ini']);
 const MAX_CLASSES = 1000;
 
@@ -35,7 +35,7 @@ async function isFolder(entry: Dirent, path: string): Promise<boolean> {
   return entry.isSymbolicLink() ? (await fs.stat(path)).isDirectory() : entry.isDirectory();
 }
 
-/** Folders and possible images in a folder, sorted; hidden files and sidecars are passed over. */
+/** Folders and possible images in a folder, sorted; hidden files and sidecars are ignored. */
 async function entriesOf(folder: string): Promise<Entries> {
   try {
     const found = (await fs.readdir(folder, { withFileTypes: true })).filter(entry => !entry.name.startsWith('.'));
@@ -54,19 +54,23 @@ function mixedUp(folder: string, what: string, help: string): TinytrainError {
   return new TinytrainError('DATA_LAYOUT', `${folder}: ${what}`, { path: folder, help: [help] });
 }
 
-const LAYOUT = 'one folder a class with images in it, or train/ (and test/, validation/) with such folders in each';
+const LAYOUT = 'one folder of images per class, or train/ (and test/, validation/) with such folders in each';
 
 /** Image folders of one class each, as a map from class to paths. */
 async function classFolders(folder: string, entries: Entries): Promise<Map<string, string[]>> {
   if (entries.files[0] !== undefined) {
-    throw mixedUp(folder, `${entries.files[0]} lies beside the class folders, in no class`, `expected: ${LAYOUT}`);
+    throw mixedUp(
+      folder,
+      `${entries.files[0]} is beside the class folders and belongs to no class`,
+      `expected: ${LAYOUT}`,
+    );
   }
   const classes = new Map<string, string[]>();
   for (const name of entries.folders) {
     const path = join(folder, name);
     const { folders, files } = await entriesOf(path);
     if (folders[0] !== undefined) {
-      throw mixedUp(path, `the class folder holds a folder, ${folders[0]}`, `expected: ${LAYOUT}`);
+      throw mixedUp(path, `the class folder contains another folder, ${folders[0]}`, `expected: ${LAYOUT}`);
     }
     if (files.length === 0) {
       throw new TinytrainError('CLASS_EMPTY', `${path}: the class has no images`, {
@@ -112,7 +116,7 @@ function labelled(folder: string, found: Map<string, string[]>, classes: readonl
   return classes.flatMap((name, label) => (found.get(name) ?? []).map(path => ({ path, label })));
 }
 
-/** A folder named `train` that holds folders is a split; one that holds images is a class, of trains. */
+/** A folder named `train` that contains folders is a split; one that contains images is a class, of trains. */
 async function isSplit(folder: string, entries: Entries): Promise<boolean> {
   const found = entries.folders.find(name => splitOf(name) === 'train');
   if (found === undefined) return false;
@@ -123,7 +127,7 @@ async function isSplit(folder: string, entries: Entries): Promise<boolean> {
 async function splitLayout(folder: string, entries: Entries): Promise<Layout> {
   const stray = entries.folders.find(name => splitOf(name) === undefined) ?? entries.files[0];
   if (stray !== undefined) {
-    throw mixedUp(folder, `${stray} lies beside train/`, `beside train/ only test/ and validation/ are expected`);
+    throw mixedUp(folder, `${stray} is beside train/`, `beside train/ only test/ and validation/ are expected`);
   }
   const found = new Map<Split, { path: string; classes: Map<string, string[]> }>();
   for (const name of entries.folders) {
@@ -138,7 +142,7 @@ async function splitLayout(folder: string, entries: Entries): Promise<Layout> {
   if (found.size === 1) {
     throw mixedUp(
       folder,
-      'train/ stands alone: there is nothing to measure the accuracy on',
+      'there is only train/, and nothing for measuring the accuracy',
       'add test/, or put the class folders directly into the folder to have them split',
     );
   }
@@ -154,7 +158,7 @@ async function splitLayout(folder: string, entries: Entries): Promise<Layout> {
 export async function readLayout(folder: string): Promise<Layout> {
   const entries = await entriesOf(folder);
   if (await isSplit(folder, entries)) return splitLayout(folder, entries);
-  // Class folders under `test` alone would be taken for images of a class `test`; say what is missing instead.
+  // Class folders under `test` alone would be taken for images of a class `test`; report what is missing instead.
   const split = entries.folders.find(name => splitOf(name) !== undefined && splitOf(name) !== 'train');
   if (split !== undefined && (await entriesOf(join(folder, split))).folders.length > 0) {
     throw mixedUp(folder, `there is ${split}/ but no train/`, `expected: ${LAYOUT}`);

@@ -15,7 +15,7 @@ interface Tap {
   readonly weight: number;
 }
 
-/** For each place of the longer axis, its two neighbours on the shorter one, pixel centres aligned, the edge repeated. */
+/** For each position on the longer axis, its two neighbours on the shorter one, with pixel centres aligned and the edge repeated. */
 function taps(from: number, to: number): Tap[] {
   return Array.from({ length: to }, (_, i) => {
     const at = ((i + 0.5) * from) / to - 0.5;
@@ -59,15 +59,15 @@ function heighten(image: Raster, height: number): Raster {
 }
 
 /**
- * Enlarges an image bilinearly, the columns first. sharp reduces with pixel centres aligned but enlarges with the corners aligned, half a source
- * pixel off; the two must not differ, so enlarging is done here. The result equals Pillow's BILINEAR bit for bit.
+ * Enlarges an image bilinearly, columns first. sharp shrinks with aligned pixel centres but enlarges with aligned corners, which is off by half a source
+ * pixel; the two must not differ, so enlarging is done here. The result equals Pillow's BILINEAR bit for bit.
  */
 export function enlarge(image: Raster, width: number, height: number): Raster {
   const wide = image.width < width ? widen(image, width) : image;
   return wide.height < height ? heighten(wide, height) : wide;
 }
 
-/** A `width` x `height` window on the middle of an image; what lies outside the image is `fill`. */
+/** A `width` x `height` window at the centre of an image; positions outside the image are `fill`. */
 export function center(image: Raster, width: number, height: number, fill: number): Raster {
   if (image.width === width && image.height === height) return image;
   const { channels } = image;
@@ -84,7 +84,7 @@ export function center(image: Raster, width: number, height: number, fill: numbe
   return { width, height, channels, data };
 }
 
-/** One grey channel from red, green and blue, by the weights of ITU-R BT.601 on the stored values, rounded to nearest. */
+/** One grey channel from red, green and blue, with the weights of ITU-R BT.601 applied to the stored values, rounded to nearest. */
 export function greyOf(image: Raster): Raster {
   const { width, height, channels, data } = image;
   const grey = new Uint8Array(width * height);
