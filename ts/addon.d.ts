@@ -283,6 +283,9 @@ export interface Rate {
   exponent: number
 }
 
+/** The kind of cost of what a training step does beside the Program's steps. */
+export declare function restOfStep(): string
+
 /** The graph after a pass. */
 export interface StageDump {
   /** Name of the pass. */

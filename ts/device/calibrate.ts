@@ -5,7 +5,7 @@ import type { Dataset, SampleSet } from '../data/dataset.js';
 import { defaultRate } from '../defaults.js';
 import type { Emulator } from '../emit/board.js';
 import { aborted, TinytrainError } from '../errors.js';
-import { native } from '../native.js';
+import { call, native } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
@@ -16,8 +16,6 @@ import { build, requireTool } from './toolchain.js';
 
 /** Training steps that are counted; the instructions of a step depend very little on its sample. */
 export const calibrationSteps = 2;
-/** What a training step does beside the Program's steps. */
-const REST = 'rest of a step';
 
 /** A step of a Program, and the instructions it took. */
 export interface MeasuredStep extends Work {
@@ -123,7 +121,8 @@ export async function measureSteps(
         label: program.record.steps[i]?.label ?? '',
         instructions: mean(one => one.steps[i] ?? 0),
       }));
-      return [...steps, { kind: REST, terms: [1, 0, 0, 0], label: REST, instructions: mean(({ rest }) => rest) }];
+      const rest = call(() => native().restOfStep());
+      return [...steps, { kind: rest, terms: [1, 0, 0, 0], label: rest, instructions: mean(one => one.rest) }];
     } finally {
       await line.close();
     }

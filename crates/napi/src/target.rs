@@ -128,6 +128,12 @@ pub fn check_costs(text: String) -> Result<()> {
     Ok(())
 }
 
+/// The kind of cost of what a training step does beside the Program's steps.
+#[napi]
+pub fn rest_of_step() -> String {
+    tinytrain_target::REST.into()
+}
+
 /// The cost table of a board's core as JSON: for each kind the instructions per call, per gathered element, per output element and per product. It is
 /// empty if the core was never measured.
 #[napi]

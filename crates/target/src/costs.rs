@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tinytrain_program::{Program, TERMS, Work};
 
-/// What a training step does beside the Program's steps: its checks and counters.
-const REST: &str = "rest of a step";
+/// The kind of what a training step does beside the Program's steps: its checks and counters.
+pub const REST: &str = "rest of a step";
 
 /// Instructions for each term, by kind of work, on a core.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
