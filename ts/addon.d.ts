@@ -283,9 +283,6 @@ export interface Rate {
   exponent: number
 }
 
-/** The kind of cost of what a training step does beside the Program's steps. */
-export declare function restOfStep(): string
-
 /** The graph after a pass. */
 export interface StageDump {
   /** Name of the pass. */
@@ -371,3 +368,6 @@ export interface TrialResult {
   /** SHA-256 over all trainable state, in hexadecimal. */
   checksum: string
 }
+
+/** All kinds of work that a complete table of costs has; the last is what belongs to no step. */
+export declare function workKinds(): Array<string>

@@ -7,7 +7,7 @@ import { patient } from '../helpers/progress.js';
 import { shared, withShared } from '../helpers/shared.js';
 
 /** SHA-256 of the drawn images. */
-const IMAGES = '8cb0166e3598fb2ab5d38ad558e7eccf0db995fbc740159348d66e6532b13b52';
+const IMAGES = '3bc66a7fbdad6b53d00ec46523f3bbdbc3f794282b9c56edd6593d38b2d101c5';
 const sparse = 'bias:21,11:1,12:1,14:1,15:1,17:1,18:1';
 
 async function calibrated(path: string | undefined): Promise<Compiler> {
@@ -39,7 +39,7 @@ test('planned bytes of the default model: the head', async t => {
     'initial state': 1960,
     parameters: 1580,
     'code of the model': 5200,
-    'code of kernels and board': 24_112,
+    'code of kernels and board': 24_144,
   });
 });
 
@@ -54,7 +54,7 @@ test('planned bytes of the default model: biases', async t => {
     'initial state': 1960,
     parameters: 2480,
     'code of the model': 14_400,
-    'code of kernels and board': 34_832,
+    'code of kernels and board': 34_864,
   });
 });
 
@@ -71,7 +71,7 @@ test('planned bytes of the default model: a sparse update', async t => {
     'initial state': 88_488,
     parameters: 2480,
     'code of the model': 15_540,
-    'code of kernels and board': 37_952,
+    'code of kernels and board': 37_984,
   });
 });
 
@@ -88,7 +88,7 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 49 KB scheme'
     'initial state': 15_336,
     parameters: 4016,
     'code of the model': 19_680,
-    'code of kernels and board': 37_952,
+    'code of kernels and board': 37_984,
   });
 });
 
@@ -105,7 +105,7 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 99 KB scheme'
     'initial state': 55_720,
     parameters: 4184,
     'code of the model': 21_144,
-    'code of kernels and board': 37_952,
+    'code of kernels and board': 37_984,
   });
 });
 
@@ -120,7 +120,7 @@ withShared('models/mbv2-w0.35.pkl', 'planned bytes of MobileNetV2: biases', asyn
     'initial state': 2280,
     parameters: 3940,
     'code of the model': 17_524,
-    'code of kernels and board': 34_832,
+    'code of kernels and board': 34_864,
   });
 });
 

@@ -5,7 +5,7 @@ import type { Dataset, SampleSet } from '../data/dataset.js';
 import { defaultRate } from '../defaults.js';
 import type { Emulator } from '../emit/board.js';
 import { aborted, TinytrainError } from '../errors.js';
-import { call, native } from '../native.js';
+import { native } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
@@ -121,7 +121,7 @@ export async function measureSteps(
         label: program.record.steps[i]?.label ?? '',
         instructions: mean(one => one.steps[i] ?? 0),
       }));
-      const rest = call(() => native().restOfStep());
+      const rest = native().workKinds().at(-1) ?? '';
       return [...steps, { kind: rest, terms: [1, 0, 0, 0], label: rest, instructions: mean(one => one.rest) }];
     } finally {
       await line.close();

@@ -128,15 +128,15 @@ pub fn check_costs(text: String) -> Result<()> {
     Ok(())
 }
 
-/// The kind of cost of what a training step does beside the Program's steps.
-#[napi]
-pub fn rest_of_step() -> String {
-    tinytrain_target::REST.into()
-}
-
 /// The cost table of a board's core as JSON: for each kind the instructions per call, per gathered element, per output element and per product. It is
 /// empty if the core was never measured.
 #[napi]
 pub fn built_in_costs(target: String) -> Result<String> {
     Ok(json!(named(&target)?.shipped_costs()).to_string())
+}
+
+/// All kinds of work that a complete table of costs has; the last is what belongs to no step.
+#[napi]
+pub fn work_kinds() -> Vec<String> {
+    tinytrain_program::kinds()
 }

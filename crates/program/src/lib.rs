@@ -21,4 +21,4 @@ pub use program::{
     Step, TensorNumber,
 };
 pub use verify::VerifyError;
-pub use work::{TERMS, Work};
+pub use work::{REST, TERMS, Work, kinds};

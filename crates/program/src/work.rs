@@ -2,15 +2,16 @@
 //! order first, the elements it yields, and the products it sums up. How much each takes depends on which of a kernel's loops run: a *kind* names them.
 
 use serde::Serialize;
-use tinytrain_spec::kernels::Call;
+use tinytrain_spec::kernels::{Call, Kernel};
 use tinytrain_spec::params::{ConvParams, PoolParams};
+use tinytrain_spec::scratch::{PIXELS, ROW_BYTES};
 
 use crate::{Data, Operand, Program, Step};
 
 /// The work of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Work {
-    /// Which loops run.
+    /// Which loops run: one of [`kinds`].
     pub kind: String,
     /// Calls, elements brought into order, elements yielded, products.
     pub terms: [f64; TERMS],
@@ -18,6 +19,55 @@ pub struct Work {
 
 /// Terms of a kernel's cost.
 pub const TERMS: usize = 4;
+/// The kind of what a training step does beside the steps of its Program: checks and counters.
+pub const REST: &str = "rest of a step";
+
+const SHAPES: &[&str] = &["window", "pointwise"];
+const PARTS: &[&str] = &["whole", "split"];
+const STRIDES: &[&str] = &["dense", "strided"];
+const OUTPUTS: &[&str] = &["plain", "masked", "single"];
+const MASKS: &[&str] = &["plain", "masked"];
+const FACTORS: &[&str] = &["one factor", "by channel", "shifted"];
+const PIXEL_COUNTS: &[&str] = &["few pixels", "many pixels"];
+const BITS: &[&str] = &["0 bits", "2 bits", "4 bits", "8 bits"];
+const SHIFTS: &[&str] = &["plain", "shifted"];
+
+/// What tells the loops of a kernel apart, an entry per choice; its first value is the plainest.
+fn variants(kernel: Kernel) -> &'static [&'static [&'static str]] {
+    match kernel {
+        Kernel::Conv => &[SHAPES, PARTS, OUTPUTS],
+        Kernel::Depthwise => &[STRIDES, OUTPUTS],
+        Kernel::ConvInputGrad => &[SHAPES, PARTS],
+        Kernel::DepthwiseInputGrad => &[STRIDES],
+        Kernel::ConvWeightStep => &[PIXEL_COUNTS, BITS],
+        Kernel::DepthwiseWeightStep => &[BITS],
+        Kernel::GradScale => &[FACTORS, MASKS],
+        Kernel::CopyBox => &[SHIFTS],
+        Kernel::Add | Kernel::Requantize | Kernel::AveragePool | Kernel::MaxPool | Kernel::Mean => &[MASKS],
+        _ => &[],
+    }
+}
+
+fn named(kernel: Kernel, chosen: &[&str]) -> String {
+    let mut kind = kernel.spec().name.to_string();
+    for choice in chosen {
+        kind += ", ";
+        kind += choice;
+    }
+    kind
+}
+
+/// All kinds of work, those of all kernels and [`REST`]: what a complete table of costs has.
+pub fn kinds() -> Vec<String> {
+    let of = |&kernel: &Kernel| {
+        let combine = |found: Vec<Vec<&'static str>>, choices: &&'static [&'static str]| {
+            found.iter().flat_map(|f| choices.iter().map(move |c| [f.as_slice(), &[*c]].concat())).collect()
+        };
+        let all = variants(kernel).iter().fold(vec![Vec::new()], combine);
+        all.into_iter().map(move |chosen| named(kernel, &chosen)).collect::<Vec<_>>()
+    };
+    Kernel::ALL.iter().flat_map(of).chain([REST.to_string()]).collect()
+}
 
 impl Program {
     /// The work of each step.
@@ -39,56 +89,47 @@ impl Program {
 
 impl Step {
     fn work(&self, program: &Program) -> Work {
-        let (kind, inputs, outputs, products): Amounts = match &self.call {
+        let masked = |mask: &Option<Operand>| MASKS[usize::from(mask.is_some())];
+        let (chosen, [inputs, outputs, products]): (Vec<&str>, [i32; 3]) = match &self.call {
             Call::Conv(c) => conv(&c.p, c.shift.is_some(), c.mask.is_some()),
             Call::Depthwise(c) => depthwise(&c.p, c.shift.is_some(), c.mask.is_some()),
             Call::ConvInputGrad(c) => conv_input_grad(&c.p),
             Call::DepthwiseInputGrad(c) => depthwise_input_grad(&c.p),
             Call::ConvWeightStep(c) => conv_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c)),
             Call::DepthwiseWeightStep(c) => depthwise_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c)),
-            Call::BiasStep(c) => ("bias step".into(), c.pixels * c.channels, program.alive(c.qas, c.channels), 0),
-            Call::Add(c) => (masked("add", c.mask.is_some()), 0, c.p.n, 0),
-            Call::Requantize(c) => (masked("requantize", c.mask.is_some()), 0, c.p.n, 0),
-            Call::AveragePool(c) => (masked("average pool", c.mask.is_some()), 0, outputs_of(&c.p), window(&c.p)),
-            Call::MaxPool(c) => (masked("max pool", c.mask.is_some()), 0, outputs_of(&c.p), window(&c.p)),
-            Call::AveragePoolGrad(c) => ("average pool grad".into(), 0, inputs_of(&c.p), window(&c.p)),
-            Call::MaxPoolGrad(c) => ("max pool grad".into(), 0, inputs_of(&c.p), window(&c.p) * c.p.kh * c.p.kw),
-            Call::Mean(c) => (masked("mean", c.mask.is_some()), c.p.pixels * c.p.c, c.p.c, 0),
-            Call::Softmax(c) => ("softmax".into(), 0, c.p.rows * c.p.n, 0),
+            Call::BiasStep(c) => (vec![], [c.pixels * c.channels, program.alive(c.qas, c.channels), 0]),
+            Call::Add(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
+            Call::Requantize(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
+            Call::AveragePool(c) => (vec![masked(&c.mask)], [0, outputs_of(&c.p), window(&c.p)]),
+            Call::MaxPool(c) => (vec![masked(&c.mask)], [0, outputs_of(&c.p), window(&c.p)]),
+            Call::AveragePoolGrad(c) => (vec![], [0, inputs_of(&c.p), window(&c.p)]),
+            Call::MaxPoolGrad(c) => (vec![], [0, inputs_of(&c.p), window(&c.p) * c.p.kh * c.p.kw]),
+            Call::Mean(c) => (vec![masked(&c.mask)], [c.p.pixels * c.p.c, c.p.c, 0]),
+            Call::Softmax(c) => (vec![], [0, c.p.rows * c.p.n, 0]),
             Call::CopyBox(c) => {
-                let kind = if c.p.shift == 0 { "copy" } else { "copy shifted" };
-                (kind.into(), c.p.h * c.p.w, c.p.h * c.p.w * c.p.c, 0)
+                let p = &c.p;
+                (vec![SHIFTS[usize::from(p.shift != 0)]], [p.h * p.w, p.h * p.w * p.c, 0])
             }
-            Call::Fill(c) => ("fill".into(), 0, c.p.n, 0),
-            Call::HeadLogits(c) => ("head logits".into(), 0, c.p.classes, c.p.classes * c.p.features),
-            Call::SoftmaxScores(c) => ("head error".into(), 0, c.classes, 0),
-            Call::HeadError(c) => ("head error".into(), 0, c.classes, 0),
-            Call::HeadInputGrad(c) => ("head input grad".into(), 0, c.p.features, c.p.classes * c.p.features),
-            Call::HeadUpdate(c) => ("head update".into(), 0, c.p.classes, c.p.classes * c.p.features),
-            Call::GradScale(c) => (grad_scale(c.mask.is_some(), c.m.is_some(), c.shift.is_some()), 0, c.p.n, 0),
-            Call::GradRepeat(c) => ("grad repeat".into(), c.p.n, c.p.n * c.p.repeat, 0),
-            Call::Sum(c) => ("sum".into(), 0, c.p.n, 0),
+            Call::Fill(c) => (vec![], [0, c.p.n, 0]),
+            Call::HeadLogits(c) => (vec![], [0, c.p.classes, c.p.classes * c.p.features]),
+            Call::SoftmaxScores(c) => (vec![], [0, c.classes, 0]),
+            Call::HeadError(c) => (vec![], [0, c.classes, 0]),
+            Call::HeadInputGrad(c) => (vec![], [0, c.p.features, c.p.classes * c.p.features]),
+            Call::HeadUpdate(c) => (vec![], [0, c.p.classes, c.p.classes * c.p.features]),
+            Call::GradScale(c) => {
+                let factor = if c.shift.is_some() { 2 } else { usize::from(c.m.is_some()) };
+                (vec![FACTORS[factor], masked(&c.mask)], [0, c.p.n, 0])
+            }
+            Call::GradRepeat(c) => (vec![], [c.p.n, c.p.n * c.p.repeat, 0]),
+            Call::Sum(c) => (vec![], [0, c.p.n, 0]),
         };
+        let kind = named(self.call.kernel(), &chosen);
         Work { kind, terms: [1.0, inputs.into(), outputs.into(), products.into()] }
     }
 }
 
-type Amounts = (String, i32, i32, i32);
-
-fn masked(name: &str, mask: bool) -> String {
-    if mask { format!("{name}, masked") } else { name.into() }
-}
-
-fn grad_scale(mask: bool, channels: bool, shift: bool) -> String {
-    let of = if shift {
-        ", shifted"
-    } else if channels {
-        ", by channel"
-    } else {
-        ""
-    };
-    masked(&format!("grad scale{of}"), mask)
-}
+/// The variants of a kernel's loops; elements brought into order, elements yielded, products.
+type Amounts = (Vec<&'static str>, [i32; 3]);
 
 fn inputs_of(p: &PoolParams) -> i32 {
     p.in_h * p.in_w * p.c
@@ -105,28 +146,23 @@ fn window(p: &PoolParams) -> i32 {
 /// How a convolution writes its outputs.
 fn output(p: &ConvParams, shift: bool, mask: bool) -> &'static str {
     match mask {
-        _ if shift => ", one by one",
-        false if p.lo == -128 && p.hi == 127 => "",
-        true if p.out_c % 8 == 0 => ", masked",
-        _ => ", one by one",
+        _ if shift => OUTPUTS[2],
+        false if p.lo == -128 && p.hi == 127 => OUTPUTS[0],
+        true if p.out_c % 8 == 0 => OUTPUTS[1],
+        _ => OUTPUTS[2],
     }
 }
 
-fn split(t: i32, of: i32) -> bool {
-    t > 0 && t < of
+/// Whether some of `of` channels are trained and others are not.
+fn parts(t: i32, of: i32) -> &'static str {
+    PARTS[usize::from(t > 0 && t < of)]
 }
 
 fn conv(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
     let (row, pixels) = (p.kh * p.kw * p.in_c, p.out_h * p.out_w);
     let pointwise = p.kh == 1 && p.kw == 1 && p.pad_top == 0 && p.pad_left == 0;
-    let name = match (pointwise, split(p.trained, p.in_c)) {
-        (true, false) => "conv 1x1",
-        (true, true) => "conv 1x1, in two parts",
-        (false, false) => "conv",
-        (false, true) => "conv, in two parts",
-    };
-    let kind = format!("{name}{}", output(p, shift, mask));
-    (kind, pixels * row, pixels * p.out_c, pixels * p.out_c * row)
+    let chosen = vec![SHAPES[usize::from(pointwise)], parts(p.trained, p.in_c), output(p, shift, mask)];
+    (chosen, [pixels * row, pixels * p.out_c, pixels * p.out_c * row])
 }
 
 /// How many windows and rows of the kernel meet in a row of the input, one dimension of them.
@@ -145,55 +181,56 @@ fn up4(n: i32) -> i32 {
 }
 
 fn depthwise(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
-    let kind = format!("depthwise{}{}", strided(p), output(p, shift, mask));
     let products = met_rows(p) * (p.kw / 2 + 1) * up4(p.out_w) * p.out_c;
-    (kind, p.in_h * p.in_w * p.in_c + p.kh * p.kw * p.out_c, p.out_h * up4(p.out_w) * p.out_c, products)
+    let inputs = p.in_h * p.in_w * p.in_c + p.kh * p.kw * p.out_c;
+    (vec![stride(p), output(p, shift, mask)], [inputs, p.out_h * up4(p.out_w) * p.out_c, products])
 }
 
-fn strided(p: &ConvParams) -> &'static str {
-    if p.stride_w > 1 { ", strided" } else { "" }
+fn stride(p: &ConvParams) -> &'static str {
+    STRIDES[usize::from(p.stride_w > 1)]
 }
 
 fn conv_input_grad(p: &ConvParams) -> Amounts {
     let (taps, pixels) = (p.kh * p.kw, p.in_h * p.in_w);
     let pointwise = taps == 1 && p.stride_h == 1 && p.stride_w == 1;
-    let parts = if split(p.trained, p.in_c) { ", in two parts" } else { "" };
     // Every tap is looked at for each input, whether it reaches an output or not.
-    let (kind, inputs) = if pointwise {
-        ("conv 1x1 input grad", p.in_c * p.out_c)
-    } else {
-        ("conv input grad", pixels * taps * up4(p.in_c))
-    };
+    let inputs = if pointwise { p.in_c * p.out_c } else { pixels * taps * up4(p.in_c) };
     let channels = up4(p.trained) + up4(p.in_c - p.trained);
     let products = met_rows(p) * met(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left) * p.out_c * channels;
-    (format!("{kind}{parts}"), inputs, pixels * p.in_c, products)
+    (vec![SHAPES[usize::from(pointwise)], parts(p.trained, p.in_c)], [inputs, pixels * p.in_c, products])
 }
 
 fn depthwise_input_grad(p: &ConvParams) -> Amounts {
     let products = met_rows(p) * (p.kw / 2 + 1) * up4(p.in_w) * p.out_c;
     let inputs = p.out_h * p.out_w * p.out_c + p.kh * p.kw * p.out_c;
-    (format!("depthwise input grad{}", strided(p)), inputs, p.in_h * up4(p.in_w) * p.in_c, products)
+    (vec![stride(p)], [inputs, p.in_h * up4(p.in_w) * p.in_c, products])
 }
 
-/// Pixels, and bytes of rows, that the kernel takes at once.
-const PIXELS: i32 = 256;
-const ROW_BYTES: i32 = 3072;
+fn residuals(bits: i32) -> &'static str {
+    BITS[match bits {
+        0 => 0,
+        2 => 1,
+        4 => 2,
+        _ => 3,
+    }]
+}
 
 fn conv_weight_step(p: &ConvParams, bits: i32, alive: i32) -> Amounts {
     let (weights, pixels) = (p.kh * p.kw * p.trained, p.out_h * p.out_w);
     let rows = (ROW_BYTES / up4(pixels.min(PIXELS))).clamp(1, weights.max(1));
     // Inputs are gathered once, or where not all pixels are taken at once, for every four output channels.
-    let (times, many) = if pixels > PIXELS { (up4(p.out_c) / 4, ", many pixels") } else { (1, "") };
+    let many = pixels > PIXELS;
+    let times = if many { up4(p.out_c) / 4 } else { 1 };
     let gradients = pixels * p.out_c * ((weights + rows - 1) / rows);
-    let kind = format!("conv weight step{many}, {bits} residual bits");
-    (kind, pixels * weights * times + gradients / 4, weights * alive, pixels * weights * up4(p.out_c))
+    let inputs = pixels * weights * times + gradients / 4;
+    let chosen = vec![PIXEL_COUNTS[usize::from(many)], residuals(bits)];
+    (chosen, [inputs, weights * alive, pixels * weights * up4(p.out_c)])
 }
 
 fn depthwise_weight_step(p: &ConvParams, bits: i32, alive: i32) -> Amounts {
-    let kind = format!("depthwise weight step, {bits} residual bits");
     let trained = (p.trained * alive + p.out_c / 2) / p.out_c;
     let inputs = (p.out_h * p.out_w + p.in_h * p.in_w) * trained;
-    (kind, inputs, p.kh * p.kw * trained, met_rows(p) * p.kw * p.out_w * trained)
+    (vec![residuals(bits)], [inputs, p.kh * p.kw * trained, met_rows(p) * p.kw * p.out_w * trained])
 }
 
 #[cfg(test)]

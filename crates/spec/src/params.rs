@@ -6,8 +6,10 @@
 //! gradient with respect to the *integer* value is `g * 2^(E - k)`, `k` the shift of the head's error. Every op that rounds to an int8 gradient
 //! saturates at -128..127 and counts the elements that saturated.
 
+use crate::kernels::{Param, ParamKind, ParamValue, struct_param};
+
 macro_rules! params {
-    ($(#[doc = $doc:literal])* $name:ident $c:literal { $($(#[doc = $fdoc:literal])* $field:ident),* $(,)? }) => {
+    ($(#[doc = $doc:literal])* $name:ident $c:literal as $kind:ident { $($(#[doc = $fdoc:literal])* $field:ident),* $(,)? }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name { $($(#[doc = $fdoc])* pub $field: i32,)* }
@@ -26,6 +28,8 @@ macro_rules! params {
                 Self { $($field),* }
             }
         }
+
+        struct_param!($name: $kind);
     };
 }
 
@@ -63,7 +67,7 @@ params! {
     /// ordinary cases of one part being empty.
     ///
     /// The bias is `base[o]`, plus `round(offset[o] / 2^8)` where it is trained (`arith::bias_value`).
-    ConvParams "tt_conv_params" {
+    ConvParams "tt_conv_params" as Struct {
         /// Input rows.
         in_h,
         /// Input columns.
@@ -103,7 +107,7 @@ params! {
 
 params! {
     /// `y = clamp(((d1 m1 + d2 m2 + 2^19) >> 20) + y_zero, lo, hi)`, `d_i = x_i - zero_i`, in 64 bits; `m_i = round(s_i / s_y * 2^20)`.
-    AddParams "tt_add_params" {
+    AddParams "tt_add_params" as Struct {
         /// Elements.
         n,
         /// Zero point of the first input.
@@ -130,7 +134,7 @@ params! {
     /// Gradients, gathered for each input element over the windows it lies in, accumulated in int32, then `gx = sat8(round(acc * 2^-shift))`:
     /// average: `acc += g * mask * round(2^15 / count)`; maximum: `acc += g * mask` where the element is the first of the window's largest, in row-major order.
     /// (`shift` includes the 15 bits of the average's factor.)
-    PoolParams "tt_pool_params" {
+    PoolParams "tt_pool_params" as Struct {
         /// Input rows.
         in_h,
         /// Input columns.
@@ -166,7 +170,7 @@ params! {
     /// Mean over rows and columns: `y[c] = clamp(requantise(sum(x - x_zero), m, left) + y_zero, lo, hi)`; the multiplier holds `s_x / (s_y pixels)`.
     ///
     /// Gradient: `gx[p][c] = sat8(scale_grad(g[c] * mask, m, s))` for every pixel `p`, with a multiplier of its own ([`GradScaleParams`]).
-    MeanParams "tt_mean_params" {
+    MeanParams "tt_mean_params" as Struct {
         /// Rows times columns.
         pixels,
         /// Channels.
@@ -188,7 +192,7 @@ params! {
 
 params! {
     /// `y = clamp(requantise(x - x_zero, m, left) + y_zero, lo, hi)`: RELU, RELU6 and QUANTIZE from int8 to int8.
-    RequantizeParams "tt_requantize_params" {
+    RequantizeParams "tt_requantize_params" as Struct {
         /// Elements.
         n,
         /// Zero point of the input.
@@ -210,7 +214,7 @@ params! {
     /// Copies a box of bytes: `dst[dst_offset + i * dst_row + j * dst_col + l] = src[src_offset + i * src_row + j * src_col + l]` for `i < h`, `j < w`, `l < c`.
     /// PAD and CONCATENATION are made of it (PAD fills its output first), and so are their gradients, for which the copied value is
     /// `sat8(round(v * 2^-shift))` (forward: `shift` 0).
-    CopyParams "tt_copy_params" {
+    CopyParams "tt_copy_params" as Struct {
         /// Rows.
         h,
         /// Columns.
@@ -236,7 +240,7 @@ params! {
 
 params! {
     /// Fills `n` bytes with `value`.
-    FillParams "tt_fill_params" {
+    FillParams "tt_fill_params" as Struct {
         /// Bytes.
         n,
         /// The int8 value.
@@ -247,7 +251,7 @@ params! {
 params! {
     /// SOFTMAX on int8, LiteRT's output convention (scale 1/256, zero point -128): with `d = max - x`, `u = min(round(d * m * 2^-s), 40)` in Q6.26
     /// (`softmax::LogitScale` with `pre = 0`), `p = exp2_neg(u) / sum`, `y = min(round(256 p) - 128, 127)`, the quotient rounded to nearest.
-    SoftmaxParams "tt_softmax_params" {
+    SoftmaxParams "tt_softmax_params" as Struct {
         /// Rows, each normalised by itself.
         rows,
         /// Classes.
@@ -269,7 +273,7 @@ params! {
     ///
     /// Update, after the input gradient: weights `w[c][f] = sat16(w - delta((x[f] - x_zero) * e[c]))`, biases `bias[c] = sat32(bias - delta(e[c]))`, each with
     /// `arith::Rate::new(lr, q, 0, k, 0)`, `q = s_x 2^13` for weights and `2^13 / s_x` for biases (`Real31`), rounded to nearest.
-    HeadParams "tt_head_params" {
+    HeadParams "tt_head_params" as Struct {
         /// Features.
         features,
         /// Classes.
@@ -290,7 +294,7 @@ params! {
     /// channel `n % channels`. Without an array of multipliers `m` and `s` hold for all, as for the inputs of ADD and REQUANTIZE. In place is allowed (`gx == g`).
     /// With `repeat > 1` the `n` results are written `repeat` times one after the other: the gradient of MEAN
     /// (each written element that saturated counts).
-    GradScaleParams "tt_grad_scale_params" {
+    GradScaleParams "tt_grad_scale_params" as Struct {
         /// Elements read.
         n,
         /// Channels, for the arrays of multipliers and shifts.
@@ -306,7 +310,7 @@ params! {
 
 params! {
     /// Sum of two contributions at a fan-out: `gx[n] = sat8(a[n] + b[n])`, both at the tensor's exponent. In place is allowed (`gx == a` or `gx == b`).
-    SumParams "tt_sum_params" {
+    SumParams "tt_sum_params" as Struct {
         /// Elements.
         n,
     }
@@ -322,7 +326,7 @@ params! {
     /// `arith::apply_bias`.
     ///
     /// A channel whose `qas` is 0 is skipped, weights and bias: its bias may be too large for [`crate::arith::apply_bias`] to leave it alone.
-    UpdateParams "tt_update_params" {
+    UpdateParams "tt_update_params" as Update {
         /// Exponent of the gradient tensor `g`.
         exponent,
         /// Residual bits: 0, 2, 4 or 8.

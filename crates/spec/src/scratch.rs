@@ -10,9 +10,9 @@ const BAND_BYTES: i32 = 3072;
 /// Bytes of columns that a convolution holds, unless four need more.
 const COLUMN_BYTES: i32 = 2048;
 /// Output pixels over which a weight gradient sums at a time.
-const PIXELS: i32 = 256;
+pub const PIXELS: i32 = 256;
 /// Bytes of gathered input that a weight gradient holds at a time.
-const ROW_BYTES: i32 = 3072;
+pub const ROW_BYTES: i32 = 3072;
 
 fn up4(n: i32) -> i32 {
     (n + 3) & !3

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tinytrain_program::{Program, TERMS, Work};
-
-/// The kind of what a training step does beside the Program's steps: its checks and counters.
-pub const REST: &str = "rest of a step";
+use tinytrain_program::{Program, REST, TERMS, Work};
 
 /// Instructions for each term, by kind of work, on a core.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,16 +88,11 @@ impl Costs {
         Ok(self)
     }
 
-    /// Predicted instructions of a piece of work. A kind that was never measured counts as the one that its name begins with.
+    /// Predicted instructions of a piece of work.
     pub fn of(&self, work: &Work) -> Result<f64, CostError> {
-        let mut kind = work.kind.as_str();
-        loop {
-            if let Some(costs) = self.costs.get(kind) {
-                return Ok(costs.iter().zip(work.terms).map(|(c, t)| c * t).sum());
-            }
-            let missing = || CostError::Kind { core: self.core.clone(), kind: work.kind.clone() };
-            (kind, _) = kind.rsplit_once(", ").ok_or_else(missing)?;
-        }
+        let missing = || CostError::Kind { core: self.core.clone(), kind: work.kind.clone() };
+        let costs = self.costs.get(&work.kind).ok_or_else(missing)?;
+        Ok(costs.iter().zip(work.terms).map(|(c, t)| c * t).sum())
     }
 
     /// Predicted instructions of a training step of a Program, the sample being in its place.
@@ -119,11 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_was_never_measured_counts_as_what_its_name_begins_with() {
+    fn a_kind_that_the_table_lacks_is_an_error() {
         let table = Costs::parse(r#"{"core": "x", "costs": {"conv": [1, 2, 3, 4]}}"#).unwrap();
         assert_eq!(table.of(&work("conv")).unwrap(), 4321.0);
-        assert_eq!(table.of(&work("conv, unheard of, indeed")).unwrap(), 4321.0);
-        assert_eq!(table.of(&work("unheard of")).unwrap_err().code(), "COSTS_STALE");
+        assert_eq!(table.of(&work("conv, unheard of")).unwrap_err().code(), "COSTS_STALE");
     }
 
     #[test]

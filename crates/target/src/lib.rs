@@ -15,7 +15,7 @@ mod target;
 
 pub use board::{Board, Emulator, Range};
 pub use core::{BoardFunctions, Core, Function};
-pub use costs::{CostError, Costs, REST};
+pub use costs::{CostError, Costs};
 pub use error::TargetError;
 pub use memory::{Memory, MemoryItem, MemoryTable, RegionTotal};
 pub use target::Target;

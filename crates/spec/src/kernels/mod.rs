@@ -19,6 +19,7 @@ mod check;
 mod param;
 mod table;
 
+pub(crate) use param::struct_param;
 pub use param::{ErrorShift, GivenValue, Label, LearningRate, Param, ParamKind, ParamSpec, ParamValue};
 pub use table::*;
 

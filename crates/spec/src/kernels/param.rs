@@ -1,7 +1,7 @@
 //! Parameters of kernels: how a Program stores them and how C takes them.
 
 use crate::arith::Real31;
-use crate::params::*;
+use crate::params::Struct;
 use crate::softmax::LogitScale;
 
 /// How C takes a parameter.
@@ -93,8 +93,9 @@ pub trait Param: Sized + Clone {
     fn from_words<E>(word: &mut dyn FnMut() -> Result<u32, E>) -> Result<Self, E>;
 }
 
+/// Makes a parameter struct a [`Param`], passed to C as this kind.
 macro_rules! struct_param {
-    ($($t:ident: $kind:ident),*) => {$(
+    ($t:ident: $kind:ident) => {
         impl Param for $t {
             const KIND: ParamKind = ParamKind::$kind(&Self::STRUCT);
             fn value(&self, f: &mut dyn FnMut(ParamValue)) {
@@ -108,22 +109,9 @@ macro_rules! struct_param {
                 Ok(Self::from_values(values))
             }
         }
-    )*};
+    };
 }
-struct_param!(
-    ConvParams: Struct,
-    AddParams: Struct,
-    PoolParams: Struct,
-    MeanParams: Struct,
-    RequantizeParams: Struct,
-    CopyParams: Struct,
-    FillParams: Struct,
-    SoftmaxParams: Struct,
-    HeadParams: Struct,
-    GradScaleParams: Struct,
-    SumParams: Struct,
-    UpdateParams: Update
-);
+pub(crate) use struct_param;
 
 impl Param for i32 {
     const KIND: ParamKind = ParamKind::Int;
