@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { savedFrame, savedHeader } from '../emit/saved.js';
 import { aborted, TinytrainError } from '../errors.js';
 import type { Connection } from './connection.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
@@ -83,7 +84,6 @@ const refusals: Readonly<Record<number, string>> = {
   69: 'the payload does not have the expected length',
 };
 
-const HEADER = 56;
 const MAGIC = 0x53545454;
 /** The longest silence before an answer. */
 const TIMEOUT_MS = 60_000;
@@ -297,29 +297,29 @@ function bytesOf(sample: Int8Array | Uint8Array): Buffer {
 /** Parses the bytes written by `tt_save`. */
 export function parseSaved(bytes: Buffer): SavedState {
   const end = bytes.length - 4;
-  const length = bytes.length >= HEADER + 4 ? bytes.readUInt32LE(8) : -1;
-  const valid = length === end - HEADER && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
+  const length = bytes.length >= savedFrame ? bytes.readUInt32LE(8) : -1;
+  const valid = length === end - savedHeader && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
   if (!valid || crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) {
     throw new TinytrainError('STATE_CORRUPT', 'not a saved state, or a damaged one');
   }
   return {
     steps: bytes.readUInt32LE(12),
     saturated: Number(bytes.readBigUInt64LE(16)),
-    program: bytes.subarray(24, HEADER).toString('hex'),
-    state: Buffer.from(bytes.subarray(HEADER, end)),
+    program: bytes.subarray(24, savedHeader).toString('hex'),
+    state: Buffer.from(bytes.subarray(savedHeader, end)),
   };
 }
 
 /** The bytes for `tt_load`. */
 export function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer {
-  const bytes = Buffer.alloc(HEADER + state.length + 4);
+  const bytes = Buffer.alloc(savedFrame + state.length);
   bytes.writeUInt32LE(MAGIC, 0);
   bytes.writeUInt32LE(1, 4);
   bytes.writeUInt32LE(state.length, 8);
   bytes.writeUInt32LE(steps, 12);
   bytes.writeBigUInt64LE(BigInt(saturated), 16);
   bytes.write(program, 24, 'hex');
-  bytes.set(state, HEADER);
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER + state.length)), HEADER + state.length);
+  bytes.set(state, savedHeader);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, savedHeader + state.length)), savedHeader + state.length);
   return bytes;
 }

@@ -3,11 +3,9 @@ import { table } from '../format.js';
 import type { MemoryTable } from '../program/memory.js';
 import type { ProgramRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
+import { savedFrame } from './saved.js';
 import { stateMembers } from './state.js';
 import { banner } from './text.js';
-
-/** Bytes around a saved state: its header and CRC-32. */
-const SAVED_FRAME = 60;
 
 /** The itemised table of a region, as lines of a comment. */
 export function memoryLines({ items, ...totals }: MemoryTable, region: 'sram' | 'flash'): string {
@@ -29,7 +27,7 @@ function sizes(input: EmitInput): string {
     ['SCORES_OFFSET', record.logits?.offset ?? 0, 'in the arena: int64 per class'],
     ['ARENA_BYTES', record.arenaBytes, 'activations, gradients, masks, scratch'],
     ['STATE_BYTES', record.stateBytes, 'trainable state'],
-    ['SAVED_BYTES', record.stateBytes + SAVED_FRAME, 'of a saved state'],
+    ['SAVED_BYTES', record.stateBytes + savedFrame, 'of a saved state'],
     ['RESIDUAL_BITS', record.residualBits, 'per trained weight, in addition to its int8'],
     ['SEED', `UINT64_C(${record.seed})`, 'of stochastic rounding'],
   ];
