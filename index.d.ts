@@ -639,7 +639,7 @@ export type ProgramRecord = {
 	 */
 	name: string;
 	/**
-	 * What is trained, in its long form.
+	 * The update scheme, in its long form.
 	 */
 	scheme: string;
 	/**

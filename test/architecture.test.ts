@@ -7,7 +7,7 @@ import ts from 'typescript';
 const root = fileURLToPath(new URL('../ts', import.meta.url));
 
 /**
- * What each folder of `ts/` may import, beside itself; `.` is the modules that lie in `ts/` itself. An arrow that is missing here is one that the design
+ * The folders that each folder of `ts/` may import, beside itself; `.` is the modules that lie in `ts/` itself. An arrow that is missing here is one that the design
  * does not have: think before adding it.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {

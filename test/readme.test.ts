@@ -16,7 +16,7 @@ async function blocks(language: string): Promise<readonly string[]> {
   return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].filter(m => m[1] === language).map(m => m[2] ?? '');
 }
 
-/** What a reader has beside the commands: a model of their own, images, a photo. */
+/** A reader's files beside the commands: a model of their own, images, a photo. */
 async function readersFolder(folder: string): Promise<void> {
   await fs.copyFile(defaultModelPath, join(folder, 'mynet.tflite'));
   await smallSet(join(folder, 'images'));

@@ -27,7 +27,7 @@ export function plain(color: string, width = 8, height = 8): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Folders of plain images: so many of each path, each a little different. */
+/** Folders of plain images: a number per path, each image a little different. */
 export async function images(folder: string, counts: Readonly<Record<string, number>>): Promise<void> {
   let hue = 0;
   for (const [path, count] of Object.entries(counts)) {

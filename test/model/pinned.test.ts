@@ -26,7 +26,7 @@ async function planned(scheme: string, path?: string): Promise<Record<string, nu
   return Object.fromEntries([['SRAM', memory.sram.total], ...items]);
 }
 
-/** What every Program has. */
+/** The items of every Program. */
 const always = { counters: 16, protocol: 56, stack: 888 };
 
 test('planned bytes of the default model: the head', async t => {

@@ -18,7 +18,7 @@ import { exitCodes, print, printJson } from './outcome.js';
 interface Finding {
   readonly what: string;
   readonly found: boolean;
-  /** What was found, or why nothing was. */
+  /** The thing found, or why nothing was. */
   readonly detail: string;
   /** How to install it. */
   readonly help?: string;

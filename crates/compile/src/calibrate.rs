@@ -60,7 +60,7 @@ fn exponent(largest: f64) -> i32 {
     if largest > 1e-300 { ceil_log2(largest / 127.0) + 1 } else { DEFAULT_EXPONENT }
 }
 
-/// What the integer forward pass left behind, for the float backward pass.
+/// The values that an integer forward pass left behind, for the float backward pass.
 pub fn read_values(graph: &Graph, program: &Program, places: &BTreeMap<TensorId, Slot>, executor: &Executor) -> Values {
     let mut values = Values::default();
     for (&t, &slot) in places {

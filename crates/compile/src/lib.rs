@@ -4,7 +4,7 @@
 //! * [`calibrate`]: exponents of gradients, from a float64 backward pass over a few samples.
 //! * [`float`]: that backward pass.
 //!
-//! What runs Programs (`exec`) knows nothing of this crate: a Program that was read from a file needs no compiler.
+//! `exec`, which runs Programs, knows nothing of this crate: a Program that was read from a file needs no compiler.
 
 mod calibrate;
 mod compiler;

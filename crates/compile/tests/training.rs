@@ -106,7 +106,7 @@ fn cached_activations_of_one_scheme_fit_every_scheme_that_trains_nothing_before(
     }
 }
 
-/// What of the state a scheme has: of a layer or the head, its kind, its length.
+/// The state tensors of a scheme: their layer (none for the head), kind and length.
 fn trained_by(graph: &Graph, scheme: &Scheme, bits: u32) -> Vec<(Option<usize>, StateKind, usize)> {
     let features = graph.tensor(graph.head.as_ref().unwrap().features).shape.len();
     let mut all =

@@ -10,7 +10,7 @@ use tinytrain_spec::params::Struct;
 /// The longest line.
 const WIDTH: usize = 120;
 
-/// What stands before the structs: the contract of all kernels.
+/// The contract of all kernels, before the structs.
 const INTRODUCTION: &str = include_str!("header_introduction.h");
 /// Structs that are no parameters of a Program.
 const SHARED: &str = include_str!("header_shared.h");

@@ -51,11 +51,11 @@ pub struct Given {
 pub struct Case {
     /// The kernel, its parameters and operands.
     pub call: Call<Buffer>,
-    /// What the step gives.
+    /// The values that the step gives.
     pub given: Given,
-    /// What the kernel returns; 0 for none.
+    /// The kernel's return value; 0 for none.
     pub count: u32,
-    /// What it writes behind its last pointer, if it does.
+    /// The result that it writes through its last pointer, if it does.
     pub result: Option<HeadResult>,
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// What each crate may use of the workspace. `plan` and `spec` know nothing of the others.
+/// The crates of the workspace that each crate may use. `plan` and `spec` know nothing of the others.
 const MAY_USE: [(&str, &[&str]); 13] = [
     ("spec", &[]),
     ("plan", &[]),

@@ -13,7 +13,7 @@ use crate::ExecError;
 use crate::fast::{Fast, chosen_kernels, require};
 use crate::memory::{Memory, StepMemory};
 
-/// What one training step found.
+/// The outcome of one training step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StepResult {
     /// Class with the largest logit before the update.
@@ -24,9 +24,9 @@ pub struct StepResult {
     pub saturated: u64,
 }
 
-/// What a step is given besides its operands.
+/// The inputs of a step besides its operands.
 #[derive(Clone, Copy)]
-struct Given {
+struct StepInputs {
     label: Option<usize>,
     lr: Real31,
 }
@@ -158,7 +158,7 @@ impl Executor {
     /// Runs the forward pass of a program without a head.
     pub fn forward(&mut self, input: &[i8]) -> Result<(), ExecError> {
         self.load(input)?;
-        self.run(0, self.program.forward, Given { label: None, lr: Real31::ZERO });
+        self.run(0, self.program.forward, StepInputs { label: None, lr: Real31::ZERO });
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Executor {
     pub fn evaluate(&mut self, input: &[i8], label: usize) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load(input)?;
-        self.run(0, self.program.forward, Given { label: Some(label), lr: Real31::ZERO });
+        self.run(0, self.program.forward, StepInputs { label: Some(label), lr: Real31::ZERO });
         Ok(self.found(0))
     }
 
@@ -200,7 +200,7 @@ impl Executor {
         let program = self.program.clone();
         let live_in = live_in(&program, steps)?;
         self.load(input)?;
-        self.run(0, steps, Given { label: None, lr: Real31::ZERO });
+        self.run(0, steps, StepInputs { label: None, lr: Real31::ZERO });
         live_in.iter().for_each(|(_, s)| out.extend_from_slice(self.memory.read(*s)));
         Ok(())
     }
@@ -222,7 +222,7 @@ impl Executor {
     pub fn evaluate_kept(&mut self, steps: usize, kept: &[i8], label: usize) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_kept(steps, kept)?;
-        self.run(steps, self.program.forward, Given { label: Some(label), lr: Real31::ZERO });
+        self.run(steps, self.program.forward, StepInputs { label: Some(label), lr: Real31::ZERO });
         Ok(self.found(0))
     }
 
@@ -244,9 +244,9 @@ impl Executor {
 
     fn train_from(&mut self, first: usize, label: usize, lr: Real31) -> StepResult {
         let (forward, all) = (self.program.forward, self.program.steps.len());
-        let given = Given { label: Some(label), lr };
-        self.run(first, forward, given);
-        let saturated = if self.result.any { self.run(forward, all, given) } else { 0 };
+        let inputs = StepInputs { label: Some(label), lr };
+        self.run(first, forward, inputs);
+        let saturated = if self.result.any { self.run(forward, all, inputs) } else { 0 };
         self.step += 1;
         self.found(saturated)
     }
@@ -276,14 +276,14 @@ impl Executor {
     }
 
     /// Runs steps `from..to`; returns how many gradient elements saturated.
-    fn run(&mut self, from: usize, to: usize, given: Given) -> u64 {
+    fn run(&mut self, from: usize, to: usize, inputs: StepInputs) -> u64 {
         let program = self.program.clone();
         let mut total = 0;
         for i in from..to {
             let step = &program.steps[i];
             let memory = self.memory.step(&program.consts);
             let context = Context {
-                given,
+                inputs,
                 result: &mut self.result,
                 seed: program.seed,
                 step: self.step,
@@ -335,7 +335,7 @@ fn size(what: &'static str, found: usize, expected: usize) -> Result<(), ExecErr
 }
 
 struct Context<'a> {
-    given: Given,
+    inputs: StepInputs,
     result: &'a mut HeadResult,
     seed: u64,
     step: u32,
@@ -345,7 +345,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn update<'p>(&self, params: &'p UpdateParams) -> Update<'p> {
-        Update { params, lr: self.given.lr, k: self.result.k, seed: self.seed, step: self.step }
+        Update { params, lr: self.inputs.lr, k: self.result.k, seed: self.seed, step: self.step }
     }
 }
 
@@ -472,7 +472,7 @@ fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Co
         Call::SoftmaxScores(k) => *c.result = softmax::softmax(k.views(memory).logits, k.scale),
         Call::HeadError(k) => {
             let v = k.views(memory);
-            *c.result = match c.given.label {
+            *c.result = match c.inputs.label {
                 Some(label) => softmax::head_error(v.logits, k.scale, label, v.e),
                 None => softmax::softmax(v.logits, k.scale),
             };
@@ -483,7 +483,7 @@ fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Co
         }
         Call::HeadUpdate(k) => {
             let v = k.views(memory);
-            k!(head_update(&k.p, c.given.lr, k.weight_q, k.bias_q, c.result.k, v.x, v.e, v.w, v.bias));
+            k!(head_update(&k.p, c.inputs.lr, k.weight_q, k.bias_q, c.result.k, v.x, v.e, v.w, v.bias));
         }
         Call::GradScale(k) => {
             let v = k.views(memory);

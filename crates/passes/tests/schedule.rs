@@ -47,7 +47,7 @@ fn the_same_nodes_and_the_forward_pass_as_it_was() {
     }
 }
 
-/// What is known while the backward pass is being ordered, kept without counting: sets of nodes that have run.
+/// The state of ordering the backward pass, kept without counting: sets of nodes that have run.
 struct Replay<'a> {
     g: &'a Graph,
     done: BTreeSet<usize>,

@@ -47,7 +47,7 @@ pub enum FileError {
     Content {
         /// Where reading stopped.
         at: usize,
-        /// What was expected there.
+        /// The thing expected there.
         what: &'static str,
     },
     /// Well-formed, but not to be run.

@@ -53,7 +53,7 @@ pub type TensorNumber = u32;
 pub struct Step {
     /// For people: op and layer.
     pub label: String,
-    /// What runs, on what.
+    /// The kernel, its parameters and operands.
     pub call: Call<Operand>,
     /// The graph's tensors that are finished when it ends, with their place.
     pub finished: Vec<(TensorNumber, Slot)>,
@@ -250,7 +250,7 @@ pub struct Input {
 pub struct Program {
     /// The model's name.
     pub name: String,
-    /// What is trained, in the long form of `ir::Scheme`; empty for a program without a head.
+    /// The update scheme in the long form of `ir::Scheme`; empty for a program without a head.
     pub scheme: String,
     /// The sample it takes.
     pub input: Input,

@@ -14,7 +14,7 @@ use crate::{Init, Operand, Placed, Plan, Program, Region, Slot, State, StateKind
 pub struct ProgramRecord {
     /// The model's name.
     pub name: String,
-    /// What is trained, in its long form.
+    /// The update scheme, in its long form.
     pub scheme: String,
     /// SHA-256 over everything that decides its bits.
     pub hash: String,

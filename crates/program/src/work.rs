@@ -1,4 +1,4 @@
-//! What a step does, for a table of costs: a kernel's instructions are close to linear in four terms: one for the call, the elements it brings into
+//! The work of a step, for a table of costs: a kernel's instructions are close to linear in four terms: one for the call, the elements it brings into
 //! order first, the elements it yields, and the products it sums up. How much each takes depends on which of a kernel's loops run: a *kind* names them.
 
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub struct Work {
 
 /// Terms of a kernel's cost.
 pub const TERMS: usize = 4;
-/// The kind of what a training step does beside the steps of its Program: checks and counters.
+/// The kind of the work of a training step beside the steps of its Program: checks and counters.
 pub const REST: &str = "rest of a step";
 
 const SHAPES: &[&str] = &["window", "pointwise"];
@@ -32,7 +32,7 @@ const PIXEL_COUNTS: &[&str] = &["few pixels", "many pixels"];
 const BITS: &[&str] = &["0 bits", "2 bits", "4 bits", "8 bits"];
 const SHIFTS: &[&str] = &["plain", "shifted"];
 
-/// What tells the loops of a kernel apart, an entry per choice; its first value is the plainest.
+/// The choices that tell the loops of a kernel apart; the first value of each is the plainest.
 fn variants(kernel: Kernel) -> &'static [&'static [&'static str]] {
     match kernel {
         Kernel::Conv => &[SHAPES, PARTS, OUTPUTS],

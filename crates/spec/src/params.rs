@@ -1,4 +1,4 @@
-//! What each op needs to know, and exactly what it computes. The C side mirrors every struct here field by field, all `int32_t`.
+//! The parameters of each op, and exactly what it computes. The C side mirrors every struct here field by field, all `int32_t`.
 //!
 //! Conventions: `x` is an op's input, `y` its output, `g` a gradient coming from the output's side, `gx` the gradient an op yields for its input.
 //! A *mask* has one bit an element of `y` in row-major order (element `n` is bit `n & 7` of byte `n >> 3`; unused high bits of the last byte are 0),

@@ -6,7 +6,7 @@ use crate::core::{BoardFunctions, Core, Function};
 
 /// Where execution begins.
 const START: &str = "tt_start";
-/// What the linker adds between functions at most.
+/// The most that the linker adds between functions.
 const CODE_ALIGN: u32 = 8;
 
 /// Bytes of stack, and the calls that take them, outermost first.

@@ -16,7 +16,7 @@ pub enum TargetError {
     Invalid {
         /// The file, or the board's folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The rule it breaks.
         why: String,
     },
     /// A function that a firmware calls is in neither of the two tables.

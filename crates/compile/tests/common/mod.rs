@@ -103,7 +103,7 @@ pub fn head_weights(e: &Executor) -> Vec<f64> {
     bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]) as f64).collect()
 }
 
-/// What a traced step left behind, for the backward pass in float64.
+/// The values that a traced step left behind, for the backward pass in float64.
 pub fn values_of(graph: &Graph, trace: &BTreeMap<TensorId, Vec<i8>>, sample: &[i8]) -> Values {
     let mut v = Values::default();
     v.activations.insert(graph.input, sample.iter().map(|&x| x as f64).collect());

@@ -1,4 +1,4 @@
-//! What the tests share: a writer of small `.tflite` files over the generated schema, one of pickles, and the models of
+//! Shared by the tests: a writer of small `.tflite` files over the generated schema, one of pickles, and the models of
 //! ../shared.
 #![allow(dead_code)]
 

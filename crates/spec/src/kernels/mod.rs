@@ -90,7 +90,7 @@ macro_rules! scalar {
 }
 scalar!(i8: I8, u8: U8, i16: I16, u16: U16, i32: I32, u32: U32, i64: I64);
 
-/// What a kernel does with an operand, and which memory it lies in.
+/// The use that a kernel makes of an operand, and the memory it lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Read, in the arena.
@@ -126,7 +126,7 @@ impl Role {
 pub struct OperandSpec {
     /// Its name, in Rust as in C.
     pub name: &'static str,
-    /// What is done with it.
+    /// The use made of it.
     pub role: Role,
     /// The type of its elements.
     pub element: Element,
@@ -153,7 +153,7 @@ pub struct Length {
     pub exact: bool,
 }
 
-/// What a C function returns.
+/// The return value of a C function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Returns {
     /// Nothing.
@@ -177,7 +177,7 @@ pub struct KernelSpec {
     pub params: &'static [ParamSpec],
     /// Operands, in the order of C, behind the parameters.
     pub operands: &'static [OperandSpec],
-    /// What it returns.
+    /// Its return value.
     pub returns: Returns,
 }
 
@@ -381,7 +381,7 @@ macro_rules! kernels {
     };
 }
 
-/// What C functions of kernels begin with.
+/// The prefix of the C functions of kernels.
 const PREFIX: &str = "tt_";
 
 #[rustfmt::skip]
