@@ -6,7 +6,7 @@ use tinytrain_spec::kernels::{GivenValue, Kernel, KernelSpec, ParamKind, Returns
 
 /// `dispatch.h`, which `c/driver.c` includes: made anew whenever the driver is built.
 pub fn dispatch() -> String {
-    let mut text = format!("static const char *const names[] = {{\n");
+    let mut text = String::from("static const char *const names[] = {\n");
     for kernel in Kernel::ALL {
         let _ = writeln!(text, "    \"{}\",", kernel.spec().name);
     }
