@@ -1,7 +1,7 @@
 //! Model and scheme to Program.
 //!
 //! * [`Compiler`]: a model differentiated and calibrated once, from which the Programs of any number of schemes are made.
-//! * [`calibrate`]: exponents of gradients, from a float64 backward pass over a few samples.
+//! * [`calibrate()`]: exponents of gradients, from a float64 backward pass over a few samples.
 //! * [`float`]: that backward pass.
 //!
 //! `exec`, which runs Programs, knows nothing of this crate: a Program that was read from a file needs no compiler.

@@ -1,6 +1,6 @@
 //! The kernel table: every kernel of a Program, said once.
 //!
-//! A row ([`table`]) names a kernel, its C function, its parameters and its operands: for each operand its role, the type of its elements, its length
+//! A row (`table.rs`) names a kernel, its C function, its parameters and its operands: for each operand its role, the type of its elements, its length
 //! as a function of the parameters, whether it may be absent, whether it may stand on the output's bytes. Everything that has to know a kernel follows
 //! from its row:
 //!
