@@ -225,7 +225,6 @@ macro_rules! kernels {
             ) -> Result<Call<A>, E> {
                 let mut specs = self.spec().operands.iter();
                 let mut next = || specs.next().expect("a row has as many operands as its struct");
-                let _ = missing;
                 match self {$(
                     Self::$first $(| Self::$other)* => {
                         let call = $first {
