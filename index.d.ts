@@ -643,7 +643,7 @@ export type ProgramRecord = {
 	 */
 	scheme: string;
 	/**
-	 * SHA-256 over everything that decides its bits.
+	 * SHA-256 over its file.
 	 */
 	hash: string;
 	/**
@@ -1552,7 +1552,7 @@ export declare function searchOrigin(folder: string): Promise<{
 }>;
 /**
  * Throws `BUDGET_TOO_SMALL` if a limit is below what training only the head needs, before a single sample is read, since that depends only on the number
- * of classes. Also throws `OPTION_INVALID` and `BOARD_UNKNOWN`.
+ * of classes. Also throws `OPTION_INVALID`, `BOARD_UNKNOWN` and `BOARD_INVALID`.
  */
 export declare function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void>;
 /**

@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import type { SampleSet } from './data/dataset.js';
 import { openSource } from './data/open.js';
@@ -8,7 +8,7 @@ import { TinytrainError } from './errors.js';
 import { count, sha256 } from './json.js';
 import { factsOf, type InputFacts, inputOf } from './model/input.js';
 import { loadModel, type Model, type ModelOrigin } from './model/model.js';
-import { targets } from './program/compiler.js';
+import { boardPlace } from './program/compiler.js';
 import { programFile, readProgram } from './program/file.js';
 import type { MemoryLimits } from './program/memory.js';
 import type { Program } from './program/program.js';
@@ -87,8 +87,7 @@ export function originOf(made: Pick<Program, 'input'> & { readonly model: ModelO
 export function programOriginOf({ hash, scheme, residualBits, seed, limits }: Program): ProgramOrigin {
   const { target, ...bytes } = limits;
   if (target === undefined) return { hash, scheme, residualBits, seed, limits };
-  const place = targets().includes(target) ? target : resolve(target);
-  return { hash, scheme, residualBits, seed, limits: { ...bytes, target: place } };
+  return { hash, scheme, residualBits, seed, limits: { ...bytes, target: boardPlace(target) } };
 }
 
 /** Reads the Program of a folder. Throws the errors of `readProgram`. */

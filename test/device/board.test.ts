@@ -1,5 +1,5 @@
 import { promises as fs } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { compile, defaultImages, loadModel, TinytrainError, targets } from '#tinytrain';
@@ -7,6 +7,8 @@ import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { runFirmware } from '#tinytrain/device/run.js';
 import { standInOf } from '#tinytrain/device/stand-in.js';
 import { prepareBoard, tableFiles } from '#tinytrain/device/tables.js';
+import { boardPlace } from '#tinytrain/program/compiler.js';
+import { limitsPlanOf } from '#tinytrain/search/plan.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
 import { patient } from '../helpers/progress.js';
@@ -150,6 +152,16 @@ onArm('a board whose stack cannot be known is refused', async t => {
   const error = await t.throwsAsync(prepareBoard(folder), { instanceOf: TinytrainError });
   t.is(error.code, 'TABLES_FAILED');
   t.regex(error.message, /tt_call in board\/pointers\/board\.c calls through a pointer/);
+});
+
+test('a search knows its board in any working folder', async t => {
+  const folder = join(await temporary(t), 'mine');
+  await fs.cp(fileURLToPath(new URL('../../device/boards/stm32f746', import.meta.url)), folder, { recursive: true });
+  const placed = (target?: string) => limitsPlanOf({ budgets: [1], target }).target;
+  t.is(placed(relative('', folder)), resolve(folder));
+  t.is(placed('qemu-mps2-an500'), 'qemu-mps2-an500');
+  t.is(placed(), 'stm32f746');
+  t.is(t.throws(() => boardPlace('stm32'), { instanceOf: TinytrainError }).code, 'BOARD_UNKNOWN');
 });
 
 test('what is no board says why', async t => {

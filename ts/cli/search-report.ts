@@ -71,6 +71,6 @@ export function searchReport(model: Model, result: SearchResult, out: string, se
     `time     ${duration(seconds)}, ${thousands(result.evaluations)} candidates planned, ${thousands(result.trials.length)} training runs`,
     '',
     `wrote ${shown(out)}: scheme.json, search.json, program.ttp, contributions.svg`,
-    `next: npx tinytrain compile ${again(model, result)}--scheme ${shown(join(out, 'scheme.json'))} --target ${plan.target} --out firmware`,
+    `next: npx tinytrain compile ${again(model, result)}--scheme ${shown(join(out, 'scheme.json'))} --target ${shown(plan.target)} --out firmware`,
   ].join('\n');
 }

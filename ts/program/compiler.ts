@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import { defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
@@ -92,6 +93,15 @@ export class Compiler {
 /** Names of the supported boards. */
 export function targets(): readonly string[] {
   return call(() => native().targetNames());
+}
+
+/**
+ * A board's name as it holds in any working folder: a shipped one's as it is, a user's as the absolute path of its folder. Throws `BOARD_UNKNOWN`,
+ * `BOARD_INVALID`.
+ */
+export function boardPlace(target: string): string {
+  call(() => native().board(target));
+  return targets().includes(target) ? target : resolve(target);
 }
 
 /** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */

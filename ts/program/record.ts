@@ -274,7 +274,7 @@ name: string,
  */
 scheme: string, 
 /**
- * SHA-256 over everything that decides its bits.
+ * SHA-256 over its file.
  */
 hash: string, 
 /**

@@ -45,7 +45,7 @@ export async function limitsOf(compiler: Compiler, plan: LimitsPlan): Promise<Li
 
 /**
  * Throws `BUDGET_TOO_SMALL` if a limit is below what training only the head needs, before a single sample is read, since that depends only on the number
- * of classes. Also throws `OPTION_INVALID` and `BOARD_UNKNOWN`.
+ * of classes. Also throws `OPTION_INVALID`, `BOARD_UNKNOWN` and `BOARD_INVALID`.
  */
 export async function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void> {
   await limitsOf(await Compiler.create(model, { classes }), limitsPlanOf(options));

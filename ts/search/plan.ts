@@ -1,6 +1,7 @@
 import { allResidualBits, defaultRate, defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
 import { checkOption, checkRate, checkWhole } from '../options.js';
+import { boardPlace } from '../program/compiler.js';
 import { defaultTarget } from '../program/memory.js';
 import type { SearchSamples } from './heldout.js';
 import type { SearchOptions, SearchPlan } from './types.js';
@@ -24,14 +25,14 @@ function checkLimitsPlan({ budgets, maxInstructions: most }: LimitsPlan): void {
   if (most !== null) checkOption('maxInstructions', most, most > 0 && Number.isFinite(most), 'a number above 0');
 }
 
-/** The limits on the cost of a scheme, with defaults for omitted options. Throws `OPTION_INVALID`. */
+/** The limits on the cost of a scheme, with defaults for omitted options. Throws `OPTION_INVALID`, `BOARD_UNKNOWN`, `BOARD_INVALID`. */
 export function limitsPlanOf(options: SearchOptions): LimitsPlan {
   const plan = {
     budgets: [...new Set(options.budgets)].sort((a, b) => a - b),
     flash: options.flash ?? null,
     maxInstructions: options.maxInstructions ?? null,
     costs: options.costs ?? null,
-    target: options.target ?? defaultTarget,
+    target: boardPlace(options.target ?? defaultTarget),
   };
   checkLimitsPlan(plan);
   return plan;
@@ -47,7 +48,7 @@ function checkPlan(plan: SearchPlan): void {
   checkOption('residualBits', bits, allResidualBits.includes(bits), `one of ${allResidualBits.join(', ')}, or any`);
 }
 
-/** The plan of a search, with defaults for omitted options. Throws `OPTION_INVALID`. */
+/** The plan of a search, with defaults for omitted options. Throws the errors of `limitsPlanOf`. */
 export function searchPlanOf(model: Model, samples: SearchSamples, options: SearchOptions): SearchPlan {
   const macs = model.description.backbone?.macs ?? 1;
   const size = samples.train.size;

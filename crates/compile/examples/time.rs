@@ -133,7 +133,7 @@ impl Timed {
                 let steps = self.cached.executor.program().prefix;
                 self.cached.times(n, |executor, i| {
                     let i = i % samples.len();
-                    executor.train_step_kept(steps, &activations[i], samples[i].1, Real31::from_f64(RATE))
+                    executor.train_step_from_prefix(steps, &activations[i], samples[i].1, Real31::from_f64(RATE))
                 })?
             }
             ("evaluate", &[len, threads]) => {

@@ -55,8 +55,8 @@ fn a_step_allocates_nothing() {
                         executor.train_step(sample, *label, rate).unwrap();
                         executor.predict(sample).unwrap();
                         executor.evaluate(sample, *label).unwrap();
-                        executor.train_step_kept(prefix, &activations, *label, rate).unwrap();
-                        executor.evaluate_kept(prefix, &activations, *label).unwrap();
+                        executor.train_step_from_prefix(prefix, &activations, *label, rate).unwrap();
+                        executor.evaluate_from_prefix(prefix, &activations, *label).unwrap();
                     }
                 };
                 steps();

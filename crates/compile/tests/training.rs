@@ -74,7 +74,7 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
                 let mut activations = Vec::new();
                 let steps = cached.program().prefix;
                 cached.prefix(steps, p, &mut activations).unwrap();
-                assert_eq!(a, cached.train_step_kept(steps, &activations, *label, lr).unwrap());
+                assert_eq!(a, cached.train_step_from_prefix(steps, &activations, *label, lr).unwrap());
             }
             assert_eq!(plain.state(), poisoned.state(), "{scheme}");
             assert_eq!(plain.state(), cached.state(), "{scheme}");
@@ -97,7 +97,7 @@ fn cached_activations_of_one_scheme_fit_every_scheme_that_trains_nothing_before(
                     let mut activations = Vec::new();
                     source.prefix(steps, p, &mut activations).unwrap();
                     let lr = Real31::from_f64(0.003);
-                    let found = from_cache.train_step_kept(steps, &activations, *label, lr).unwrap();
+                    let found = from_cache.train_step_from_prefix(steps, &activations, *label, lr).unwrap();
                     assert_eq!(plain.train_step(p, *label, lr).unwrap(), found);
                 }
                 assert_eq!(plain.state(), from_cache.state(), "{scheme} from step {steps}");

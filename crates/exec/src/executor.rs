@@ -195,45 +195,51 @@ impl Executor {
         Ok(self.train_from(0, label, lr))
     }
 
-    /// Keeps what the first `steps` steps make of a sample: the tensors of that live_in, one after the other. At most `program.prefix` steps.
-    pub fn prefix(&mut self, steps: usize, input: &[i8], out: &mut Vec<i8>) -> Result<(), ExecError> {
+    /// Appends to `activations` what the first `steps` steps make of a sample: the tensors of their live-in set, one after the other. At most
+    /// `program.prefix` steps.
+    pub fn prefix(&mut self, steps: usize, input: &[i8], activations: &mut Vec<i8>) -> Result<(), ExecError> {
         let program = self.program.clone();
         let live_in = live_in(&program, steps)?;
         self.load(input)?;
         self.run(0, steps, StepInputs { label: None, lr: Real31::ZERO });
-        live_in.iter().for_each(|(_, s)| out.extend_from_slice(self.memory.read(*s)));
+        live_in.iter().for_each(|(_, s)| activations.extend_from_slice(self.memory.read(*s)));
         Ok(())
     }
 
-    /// [`Executor::train_step`] from what [`Executor::prefix`] kept, of this Program or of another scheme of the same model. Gives the same bits.
-    pub fn train_step_kept(
+    /// [`Executor::train_step`] from the activations of [`Executor::prefix`], of this Program or of another scheme of the same model. Gives the same bits.
+    pub fn train_step_from_prefix(
         &mut self,
         steps: usize,
-        kept: &[i8],
+        activations: &[i8],
         label: usize,
         lr: Real31,
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
-        self.load_kept(steps, kept)?;
+        self.load_activations(steps, activations)?;
         Ok(self.train_from(steps, label, lr))
     }
 
-    /// [`Executor::evaluate`] from what [`Executor::prefix`] kept. Gives the same bits.
-    pub fn evaluate_kept(&mut self, steps: usize, kept: &[i8], label: usize) -> Result<StepResult, ExecError> {
+    /// [`Executor::evaluate`] from the activations of [`Executor::prefix`]. Gives the same bits.
+    pub fn evaluate_from_prefix(
+        &mut self,
+        steps: usize,
+        activations: &[i8],
+        label: usize,
+    ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
-        self.load_kept(steps, kept)?;
+        self.load_activations(steps, activations)?;
         self.run(steps, self.program.forward, StepInputs { label: Some(label), lr: Real31::ZERO });
         Ok(self.found(0))
     }
 
-    fn load_kept(&mut self, steps: usize, kept: &[i8]) -> Result<(), ExecError> {
+    fn load_activations(&mut self, steps: usize, activations: &[i8]) -> Result<(), ExecError> {
         let program = self.program.clone();
         let live_in = live_in(&program, steps)?;
-        size("kept activations in bytes", kept.len(), live_in_bytes(live_in))?;
+        size("activations of a prefix in bytes", activations.len(), live_in_bytes(live_in))?;
         if self.poison {
             self.memory.arena().fill(POISON);
         }
-        let mut rest = kept;
+        let mut rest = activations;
         for (_, slot) in live_in {
             let (tensor, tail) = rest.split_at(slot.bytes as usize);
             self.memory.write(*slot).copy_from_slice(tensor);
@@ -325,7 +331,7 @@ fn live_in(program: &Program, steps: usize) -> Result<&LiveIn, ExecError> {
     })
 }
 
-/// Bytes of a live_in's tensors.
+/// Bytes of the tensors of a live-in set.
 pub fn live_in_bytes(live_in: &LiveIn) -> usize {
     live_in.iter().map(|(_, s)| s.bytes as usize).sum()
 }

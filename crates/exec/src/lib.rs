@@ -11,7 +11,6 @@ mod cache;
 mod error;
 mod executor;
 mod fast;
-
 mod memory;
 mod samples;
 mod schedule;

@@ -140,7 +140,7 @@ impl Trainer {
             let lr = self.options.schedule.rate(self.step);
             let cached = self.cache.as_ref().and_then(|c| Some((c.steps(), c.sample(index)?)));
             let result = match cached {
-                Some((steps, activations)) => self.executor.train_step_kept(steps, activations, label, lr)?,
+                Some((steps, activations)) => self.executor.train_step_from_prefix(steps, activations, label, lr)?,
                 None => {
                     self.samples.read(index, &mut sample)?;
                     self.options.augment.apply(&mut sample, shape, zero, self.options.seed, self.step);

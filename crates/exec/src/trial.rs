@@ -61,7 +61,7 @@ fn measure(mut executor: Executor, measured: &CachedSamples, control: &Control) 
         }
         let label = samples.label(i);
         let result = match cache.and_then(|c| Some((c.steps(), c.sample(i)?))) {
-            Some((steps, activations)) => executor.evaluate_kept(steps, activations, label)?,
+            Some((steps, activations)) => executor.evaluate_from_prefix(steps, activations, label)?,
             None => {
                 samples.read(i, &mut sample)?;
                 executor.evaluate(&sample, label)?

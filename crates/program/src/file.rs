@@ -65,12 +65,11 @@ impl FileError {
     }
 }
 
-/// Tells kernel tables apart: CRC-32 over names, parameters and operands. A Program of another table would be read wrongly.
+/// Tells kernel tables apart: the first word of the SHA-256 over names, parameters and operands. A Program of another table would be read wrongly.
 fn kernel_table() -> u32 {
     let text: String = Kernel::ALL.iter().map(|k| format!("{:?}", k.spec())).collect();
-    text.bytes().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
-    })
+    let hash = Sha256::digest(text);
+    u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
 impl Program {

@@ -16,7 +16,7 @@ pub struct ProgramRecord {
     pub name: String,
     /// The update scheme, in its long form.
     pub scheme: String,
-    /// SHA-256 over everything that decides its bits.
+    /// SHA-256 over its file.
     pub hash: String,
     /// The sample it takes.
     pub input: InputRecord,

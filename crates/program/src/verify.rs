@@ -291,9 +291,9 @@ impl Program {
         sorted.sort_unstable();
         ensure(sorted.windows(2).all(|w| w[0] != w[1]), || "two tensors of one name".into())?;
         let labels = self.steps.iter().map(|s| &s.label).chain(self.buffers.iter().map(|b| &b.label));
-        let printable = |text: &&String| text.contains("*/") || text.chars().any(char::is_control);
+        let unprintable = |text: &&String| text.contains("*/") || text.chars().any(char::is_control);
         let texts = labels.chain([&self.name, &self.scheme, &self.plan.heuristic]);
-        ensure(texts.clone().find(printable).is_none(), || "a label that cannot be printed".into())
+        ensure(texts.clone().find(unprintable).is_none(), || "a label that cannot be printed".into())
     }
 
     fn constant(&self, operand: Option<Operand>) -> Option<&Data> {
