@@ -80,7 +80,7 @@ tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint3
     if (status != TT_OK)
         return status;
     tt_head_result result;
-    tt_forward(tt);
+    tt_forward(tt, 0);
     tt_scores(tt, &result);
     *predicted = result.predicted;
     return TT_OK;
@@ -106,7 +106,7 @@ tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, ui
     if (status != TT_OK)
         return status;
     tt_head_result result;
-    tt_forward(tt);
+    tt_forward(tt, 1);
     tt_error(tt, label, &result);
     out->predicted = result.predicted;
     out->loss = result.loss;

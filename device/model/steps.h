@@ -7,8 +7,8 @@
 /* Not inlined: each part of the program has its own stack frame, and the plan counts them one by one. */
 #define TT_PART __attribute__((noinline))
 
-/* Computes the logits of the sample in the arena. */
-void tt_forward(tt_context *tt);
+/* Computes the logits of the sample in the arena; with `masks`, also the masks of the backward pass. */
+void tt_forward(tt_context *tt, int masks);
 /* Converts logits to probabilities. */
 void tt_scores(tt_context *tt, tt_head_result *result);
 /* Converts logits to probabilities, loss and error. */

@@ -19,6 +19,17 @@ test('only kernels that the program uses are there', async t => {
   t.false(files.has('kernels/tt_max_pool.c'));
 });
 
+test('a prediction writes no masks', async t => {
+  const { files } = await testFirmware(t, { scheme: 'bias:3' });
+  const [forward = '', backward = ''] = String(files.get('model/model.c')).split('void tt_scores(');
+  const written = [...forward.matchAll(/masks \? \(uint8_t \*\)\(a \+ \d+\) : NULL/g)];
+  t.true(written.length > 0);
+  t.false(backward.includes('masks ?'));
+  const api = String(files.get('model/api.c'));
+  t.regex(api, /tt_forward\(tt, 0\);\s*tt_scores\(/);
+  t.regex(api, /tt_forward\(tt, 1\);\s*tt_error\(/);
+});
+
 test('no double, no allocation, no printing in what is emitted', async t => {
   const { files } = await testFirmware(t, { scheme: 'full', target: 'qemu-mps2-an500' });
   for (const [path, content] of files) {

@@ -17,10 +17,18 @@ function entry<T>(list: readonly T[], index: number): T {
   return found;
 }
 
+/** Whether a step writes a mask: what the backward pass needs of a forward step beside its output. */
+export function makesMask(operand: OperandRecord): boolean {
+  return operand.place === 'arena' && operand.name === 'mask' && operand.written;
+}
+
+/** A prediction writes no masks: nobody reads them. */
 function pointer(record: ProgramRecord, operand: OperandRecord): string {
   switch (operand.place) {
-    case 'arena':
-      return arenaPointer(operand.offset, operand.element);
+    case 'arena': {
+      const place = arenaPointer(operand.offset, operand.element);
+      return makesMask(operand) ? `masks ? ${place} : NULL` : place;
+    }
     case 'state':
       return `s->${entry(record.states, operand.index).name}`;
     case 'constant':

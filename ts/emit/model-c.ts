@@ -1,7 +1,7 @@
 import { pixelTableCount } from '../data/input.js';
 import { TinytrainError } from '../errors.js';
 import type { ProgramRecord, StepRecord } from '../program/record.js';
-import { arenaPointer, callArguments, Parameters, stepCall } from './calls.js';
+import { arenaPointer, callArguments, makesMask, Parameters, stepCall } from './calls.js';
 import type { EmitInput } from './input.js';
 import { linkedTable } from './linked.js';
 import { banner, elements, wrap } from './text.js';
@@ -30,6 +30,8 @@ function locals({ record }: EmitInput, { from, to }: Part): string {
   if (part.some(({ operands }) => operands.some(({ place }) => place === 'state'))) {
     lines.push('    tt_state *const volatile s = &tt->state;');
   }
+  // A scheme that trains nothing but the head needs no mask.
+  if (from === 0 && !part.some(({ operands }) => operands.some(makesMask))) lines.push('    (void)masks;');
   return lines.join('\n');
 }
 
@@ -102,7 +104,7 @@ ${pixelTables(input, pixelTableCount(input.pixelTables))}
 
 ${parameters}
 
-TT_PART void tt_forward(tt_context *tt)
+TT_PART void tt_forward(tt_context *tt, int masks)
 {
 ${locals(input, forward)}
 
