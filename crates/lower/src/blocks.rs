@@ -154,12 +154,8 @@ impl<'a> Blocks<'a> {
     pub fn plan(self, forward: usize, logits: Option<usize>, options: &Options) -> Result<Program, LowerError> {
         let Self { graph, steps, blocks, block_of, .. } = self;
         let count = steps.len().max(1);
-        let buffer = |(id, b): (usize, &Block)| Buffer {
-            id,
-            start: b.start.min(count - 1) as u32,
-            end: b.end.min(count) as u32,
-            size: b.bytes as u32,
-            align: ALIGN,
+        let buffer = |(id, b): (usize, &Block)| {
+            Buffer::whole(id, b.start.min(count - 1) as u32, b.end.min(count) as u32, b.bytes as u32, ALIGN)
         };
         let buffers: Vec<Buffer> = blocks.iter().enumerate().map(buffer).collect();
         let rounds = tinytrain_plan::Options { improvement_rounds: options.improvement_rounds };
@@ -186,8 +182,8 @@ impl<'a> Blocks<'a> {
         let live_in = (0..=prefix).map(|n| live_in(n, &steps, first, &buffers, &plan.offsets)).collect();
         let placed = |((b, buffer), &offset): ((&Block, &Buffer), &u32)| Placed {
             label: b.label.clone(),
-            start: buffer.start,
-            end: buffer.end,
+            start: buffer.start(),
+            end: buffer.end(),
             size: buffer.size,
             offset,
         };
@@ -224,8 +220,8 @@ fn prefix(graph: &Graph, forward: &[Step]) -> usize {
 /// The tensors in buffers that live across the end of the first `n` steps: of several that shared a buffer, the one made last.
 fn live_in(n: usize, steps: &[Step], input: (u32, Slot), buffers: &[Buffer], offsets: &[u32]) -> LiveIn {
     let live = |offset: u32, at: u32| {
-        let across = |b: &Buffer| b.start <= at && (b.start as usize) < n.max(1) && b.end as usize > n;
-        buffers.iter().zip(offsets).any(|(b, &o)| o == offset && across(b) && at < b.end)
+        let across = |b: &Buffer| b.start() <= at && (b.start() as usize) < n.max(1) && b.end() as usize > n;
+        buffers.iter().zip(offsets).any(|(b, &o)| o == offset && across(b) && at < b.end())
     };
     let mut latest: BTreeMap<u32, (u32, Slot)> = BTreeMap::new();
     let made = steps[..n].iter().enumerate().flat_map(|(i, s)| s.finished.iter().map(move |f| (i as u32, *f)));

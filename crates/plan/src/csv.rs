@@ -36,18 +36,19 @@ fn read_record(columns: &[&str], record: &str, line: usize) -> Result<Buffer, Pl
         let reason = format!("{} fields under {} columns", fields.len(), columns.len());
         return Err(PlanError::Csv { line, reason });
     }
-    let mut buffer = Buffer { id: 0, start: 0, end: 0, size: 0, align: 1 };
+    let (mut id, mut start, mut end, mut size, mut align) = (0, 0, 0, 0, 1);
     for (&column, field) in columns.iter().zip(fields) {
         let read = match column {
-            "id" => field.parse().map(|id| buffer.id = id),
-            "lower" => field.parse().map(|step| buffer.start = step),
-            "upper" => field.parse().map(|step| buffer.end = step),
-            "size" => field.parse().map(|bytes| buffer.size = bytes),
-            "alignment" => field.parse().map(|bytes| buffer.align = bytes),
+            "id" => field.parse().map(|value| id = value),
+            "lower" => field.parse().map(|value| start = value),
+            "upper" => field.parse().map(|value| end = value),
+            "size" => field.parse().map(|value| size = value),
+            "alignment" => field.parse().map(|value| align = value),
             _ => Ok(()),
         };
         read.map_err(|e| PlanError::Csv { line, reason: format!("{column} \"{field}\": {e}") })?;
     }
+    let buffer = Buffer::whole(id, start, end, size, align);
     buffer.check()?;
     Ok(buffer)
 }

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// A buffer that is never live: its half-open lifetime contains no step.
+    /// A buffer that is never live: it has no window, or the half-open steps of one contain no step.
     #[error("buffer {id}: empty lifetime [{start}, {end})")]
     EmptyLifetime {
         /// Id of the buffer.
@@ -13,6 +13,30 @@ pub enum PlanError {
         start: u32,
         /// Step after the last of the lifetime.
         end: u32,
+    },
+    /// A window that does not start where the one before it ends.
+    #[error("buffer {id}: a window starts at step {start}, the one before it ends at step {ended}")]
+    WindowGap {
+        /// Id of the buffer.
+        id: usize,
+        /// Step after the last of the window before.
+        ended: u32,
+        /// First step of the window.
+        start: u32,
+    },
+    /// A window without a byte, or with bytes that the buffer does not have.
+    #[error("buffer {id}: live bytes [{lo}, {hi}) at step {start} are no part of its {size}")]
+    BadWindow {
+        /// Id of the buffer.
+        id: usize,
+        /// First step of the window.
+        start: u32,
+        /// First live byte.
+        lo: u32,
+        /// Byte after the last live one.
+        hi: u32,
+        /// Size of the buffer, in bytes.
+        size: u32,
     },
     /// An alignment that is not a power of two.
     #[error("buffer {id}: alignment {align} is not a power of two")]
@@ -79,6 +103,8 @@ impl PlanError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::EmptyLifetime { .. } => "PLAN_EMPTY_LIFETIME",
+            Self::WindowGap { .. } => "PLAN_WINDOW_GAP",
+            Self::BadWindow { .. } => "PLAN_BAD_WINDOW",
             Self::BadAlignment { .. } => "PLAN_BAD_ALIGNMENT",
             Self::TooLarge { .. } => "PLAN_TOO_LARGE",
             Self::OffsetCount { .. } => "PLAN_OFFSET_COUNT",

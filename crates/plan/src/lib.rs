@@ -21,7 +21,7 @@
 //! ```
 //! use tinytrain_plan::{Buffer, plan};
 //!
-//! let buffer = |id, start, end, size| Buffer { id, start, end, size, align: 4 };
+//! let buffer = |id, start, end, size| Buffer::whole(id, start, end, size, 4);
 //! // The first buffer is dead before the last is born, so they may share bytes.
 //! let plan = plan(&[buffer(0, 0, 2, 96), buffer(1, 1, 3, 32), buffer(2, 2, 4, 64)])?;
 //! assert_eq!(plan.total, 128);
@@ -40,6 +40,6 @@ mod validator;
 
 pub use csv::read_csv;
 pub use error::PlanError;
-pub use problem::{Buffer, lower_bound};
+pub use problem::{Buffer, Window, lower_bound};
 pub use solver::{Options, Plan, plan, plan_with};
 pub use validator::validate;

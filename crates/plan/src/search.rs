@@ -9,13 +9,12 @@
 //! The idea comes from minimalloc (Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated
 //! Machine Learning", ASPLOS 2023).
 
-use crate::timeline::Item;
+use crate::timeline::Timeline;
 
-/// Offsets in bytes with every item's end at most `target`, in the order of `items`, which is also the order in which
-/// equally low items are tried. `None` if there is no such plan, or if `work` is used up: it is decremented for each
+/// Offsets in grains, by item, with every item's end at most `target`. Equally low items are tried in the given order. `None` if there is no such plan, or if `work` is used up: it is decremented for each
 /// item placed on trial.
-pub(crate) fn search(items: &[Item], live: &[u64], target: u64, work: &mut u64) -> Option<Vec<u64>> {
-    let mut state = State::new(items, live, target);
+pub(crate) fn search(timeline: &Timeline, order: &[usize], target: i64, work: &mut u64) -> Option<Vec<i64>> {
+    let mut state = State::new(timeline, order, target);
     let mut path = vec![Node { untried: state.candidates((0, 0)), entered_by: None }];
     while let Some(node) = path.last_mut() {
         let Some(next) = state.take_best(&mut node.untried) else {
@@ -31,7 +30,7 @@ pub(crate) fn search(items: &[Item], live: &[u64], target: u64, work: &mut u64) 
             return Some(state.lowest);
         }
         if state.may_succeed() {
-            path.push(Node { untried: state.candidates((offset, next)), entered_by: Some(step) });
+            path.push(Node { untried: state.candidates((offset, state.rank[next])), entered_by: Some(step) });
         } else {
             state.undo(step);
         }
@@ -51,66 +50,73 @@ struct Node {
 struct Placed {
     item: usize,
     /// Items whose lowest offset it raised, with the previous value.
-    raised: Vec<(usize, u64)>,
+    raised: Vec<(usize, i64)>,
 }
 
 struct State<'a> {
-    items: &'a [Item],
-    target: u64,
+    timeline: &'a Timeline,
+    target: i64,
     /// Items that are not placed, in order.
     open: Vec<usize>,
+    /// The position of each item in the order.
+    rank: Vec<usize>,
     is_open: Vec<bool>,
     /// Offset of each placed item; the lowest possible offset of each open one.
-    lowest: Vec<u64>,
-    /// Bytes of the open items in each section.
-    left: Vec<u64>,
+    lowest: Vec<i64>,
+    /// Grains of the open items in each section.
+    left: Vec<i64>,
     /// For each section, the open item that was last found to start low enough there, or any item.
     witness: Vec<usize>,
 }
 
 impl<'a> State<'a> {
-    fn new(items: &'a [Item], live: &[u64], target: u64) -> Self {
+    fn new(timeline: &'a Timeline, order: &[usize], target: i64) -> Self {
+        let count = timeline.items.len();
+        let mut rank = vec![0; count];
+        order.iter().enumerate().for_each(|(at, &item)| rank[item] = at);
         Self {
-            items,
+            timeline,
             target,
-            open: (0..items.len()).collect(),
-            is_open: vec![true; items.len()],
-            lowest: vec![0; items.len()],
-            left: live.to_vec(),
-            witness: vec![0; live.len()],
+            open: order.to_vec(),
+            rank,
+            is_open: vec![true; count],
+            lowest: vec![0; count],
+            left: timeline.live.clone(),
+            witness: vec![0; timeline.live.len()],
         }
     }
 
-    /// Items that may come next, after the one placed last at `(offset, item)`.
-    fn candidates(&self, last: (u64, usize)) -> Vec<usize> {
-        let Some(highest) = self.target.checked_sub(self.left.iter().copied().max().unwrap_or(0)) else {
-            return Vec::new();
-        };
+    /// Items that may come next, after the one placed last at `(offset, rank)`.
+    fn candidates(&self, last: (i64, usize)) -> Vec<usize> {
+        let highest = self.target - self.left.iter().copied().max().unwrap_or(0);
         // At or above the lowest end of an open item, that item would fit underneath: another order covers this case.
-        let lowest_end = self.open.iter().map(|&i| self.lowest[i] + self.items[i].size).min().unwrap_or(0);
-        let key = |&i: &usize| (self.lowest[i], i);
-        let fits = |i: &usize| key(i) >= last && self.lowest[*i] < lowest_end && self.lowest[*i] <= highest;
+        let lowest_end = self.open.iter().map(|&i| self.lowest[i] + self.timeline.items[i].top).min().unwrap_or(0);
+        let fits = |i: &usize| self.key(*i) >= last && self.lowest[*i] < lowest_end && self.lowest[*i] <= highest;
         self.open.iter().copied().filter(fits).collect()
+    }
+
+    fn key(&self, item: usize) -> (i64, usize) {
+        (self.lowest[item], self.rank[item])
     }
 
     /// The lowest of the candidates; among equally low ones, the first in order.
     fn take_best(&self, untried: &mut Vec<usize>) -> Option<usize> {
-        let best = (0..untried.len()).min_by_key(|&at| (self.lowest[untried[at]], untried[at]))?;
+        let best = (0..untried.len()).min_by_key(|&at| self.key(untried[at]))?;
         Some(untried.swap_remove(best))
     }
 
     /// Places `item` at its lowest offset.
     fn place(&mut self, item: usize) -> Placed {
-        let placed = self.items[item];
-        let end = self.lowest[item] + placed.size;
+        let placed = &self.timeline.items[item];
         self.open.retain(|&other| other != item);
         self.is_open[item] = false;
-        self.left[placed.sections()].iter_mut().for_each(|bytes| *bytes -= placed.size);
+        self.left[placed.sections()].iter_mut().for_each(|grains| *grains -= placed.top);
         let mut raised = Vec::new();
-        for &other in &self.open {
-            if self.lowest[other] < end && self.items[other].meets(&placed) {
-                raised.push((other, self.lowest[other]));
-                self.lowest[other] = self.items[other].align_up(end);
+        for pair in self.timeline.pairs(item) {
+            let end = self.lowest[item] + pair.above;
+            if self.is_open[pair.other] && self.lowest[pair.other] < end {
+                raised.push((pair.other, self.lowest[pair.other]));
+                self.lowest[pair.other] = self.timeline.items[pair.other].align_up(end);
             }
         }
         Placed { item, raised }
@@ -120,10 +126,10 @@ impl<'a> State<'a> {
         for (other, lowest) in raised {
             self.lowest[other] = lowest;
         }
-        let placed = self.items[item];
-        self.left[placed.sections()].iter_mut().for_each(|bytes| *bytes += placed.size);
+        let placed = &self.timeline.items[item];
+        self.left[placed.sections()].iter_mut().for_each(|grains| *grains += placed.top);
         self.is_open[item] = true;
-        self.open.insert(self.open.partition_point(|&other| other < item), item);
+        self.open.insert(self.open.partition_point(|&other| self.rank[other] < self.rank[item]), item);
     }
 
     /// Whether every section with open items has one that can start low enough for all of them to fit.
@@ -132,9 +138,9 @@ impl<'a> State<'a> {
             if self.left[section] == 0 {
                 return true;
             }
-            let Some(highest) = self.target.checked_sub(self.left[section]) else { return false };
+            let highest = self.target - self.left[section];
             let low_enough = |&i: &usize| {
-                self.lowest[i] <= highest && self.is_open[i] && self.items[i].sections().contains(&section)
+                self.lowest[i] <= highest && self.is_open[i] && self.timeline.items[i].sections().contains(&section)
             };
             // The parent node's witness is nearly always still valid, which makes this check cheap.
             if low_enough(&self.witness[section]) {
@@ -155,32 +161,23 @@ mod tests {
     use crate::timeline::Timeline;
     use proptest::prelude::*;
 
-    fn height(items: &[Item], offsets: &[u64]) -> u64 {
-        items.iter().zip(offsets).map(|(item, offset)| offset + item.size).max().unwrap_or(0)
-    }
-
-    /// The best total of first fit over all orders of `items[done..]`: the optimum, by exhaustive search.
-    fn optimum(items: &mut [Item], done: usize) -> u64 {
-        if done == items.len() {
-            return height(items, &first_fit(items));
+    /// The best total of first fit over all orders of `order[done..]`: the optimum, by exhaustive search.
+    fn optimum(timeline: &Timeline, order: &mut [usize], done: usize) -> i64 {
+        if done == order.len() {
+            return timeline.height(&first_fit(timeline, order));
         }
-        let mut best = u64::MAX;
-        for i in done..items.len() {
-            items.swap(done, i);
-            best = best.min(optimum(items, done + 1));
-            items.swap(done, i);
+        let mut best = i64::MAX;
+        for i in done..order.len() {
+            order.swap(done, i);
+            best = best.min(optimum(timeline, order, done + 1));
+            order.swap(done, i);
         }
         best
     }
 
     fn problem() -> impl Strategy<Value = Vec<Buffer>> {
-        let buffer = (0..6u32, 1..5u32, 1..9u32, 0..3u32).prop_map(|(start, steps, size, log_align)| Buffer {
-            id: 0,
-            start,
-            end: start + steps,
-            size,
-            align: 1 << log_align,
-        });
+        let buffer = (0..6u32, 1..5u32, 1..9u32, 0..3u32)
+            .prop_map(|(start, steps, size, log_align)| Buffer::whole(0, start, start + steps, size, 1 << log_align));
         prop::collection::vec(buffer, 1..7)
     }
 
@@ -189,18 +186,19 @@ mod tests {
         #[test]
         fn finds_the_optimum_and_nothing_below(buffers in problem()) {
             let timeline = Timeline::new(&buffers);
-            let best = optimum(&mut timeline.items.clone(), 0);
-            let found = search(&timeline.items, &timeline.live, best, &mut u64::MAX.clone());
-            prop_assert_eq!(found.map(|offsets| height(&timeline.items, &offsets)), Some(best));
-            prop_assert_eq!(search(&timeline.items, &timeline.live, best - 1, &mut u64::MAX.clone()), None);
+            let mut order: Vec<usize> = (0..timeline.items.len()).collect();
+            let best = optimum(&timeline, &mut order, 0);
+            let found = search(&timeline, &order, best, &mut u64::MAX.clone());
+            prop_assert_eq!(found.map(|offsets| timeline.height(&offsets)), Some(best));
+            prop_assert_eq!(search(&timeline, &order, best - 1, &mut u64::MAX.clone()), None);
         }
     }
 
     #[test]
     fn gives_up_when_the_work_is_used_up() {
-        let buffer = |size| Buffer { id: 0, start: 0, end: 1, size, align: 1 };
+        let buffer = |size| Buffer::whole(0, 0, 1, size, 1);
         let timeline = Timeline::new(&[buffer(1), buffer(2), buffer(3)]);
-        let run = |mut work| (search(&timeline.items, &timeline.live, 6, &mut work), work);
+        let run = |mut work| (search(&timeline, &[0, 1, 2], 6, &mut work), work);
         assert_eq!(run(2), (None, 0));
         assert_eq!(run(3), (Some(vec![0, 1, 3]), 0));
     }

@@ -4,7 +4,7 @@ use crate::first_fit::first_fit;
 use crate::order::{Key, Order};
 use crate::problem::{Buffer, peak};
 use crate::search::search;
-use crate::timeline::{Item, Timeline};
+use crate::timeline::Timeline;
 use crate::validator::validate;
 use crate::{PlanError, lower_bound};
 
@@ -62,13 +62,14 @@ pub fn plan(buffers: &[Buffer]) -> Result<Plan, PlanError> {
     plan_with(buffers, &Options::default())
 }
 
-/// Finds an offset for each buffer, such that buffers that are live at the same step share no byte.
+/// Finds an offset for each buffer, such that no byte is live in two buffers at the same step.
 ///
 /// Deterministic: the same buffers and options yield the same plan on every machine. Every returned plan has passed
 /// [`validate`].
 ///
 /// # Errors
-/// An empty lifetime, an alignment that is not a power of two, or more bytes than a `u32` offset can address.
+/// A buffer with windows that are empty, leave a gap in time or exceed its size, an alignment that is not a power of two,
+/// or more bytes than a `u32` offset can address.
 pub fn plan_with(buffers: &[Buffer], options: &Options) -> Result<Plan, PlanError> {
     buffers.iter().try_for_each(Buffer::check)?;
     let live = peak(buffers);
@@ -87,27 +88,26 @@ pub fn plan_with(buffers: &[Buffer], options: &Options) -> Result<Plan, PlanErro
 /// The best plan so far.
 struct Best<'a> {
     timeline: &'a Timeline,
-    /// For each item, the position of its buffer in the input and its offset in bytes.
-    offsets: Vec<(usize, u64)>,
-    /// The highest end of an item, in bytes.
-    total: u64,
+    /// Offsets in grains, by item.
+    offsets: Vec<i64>,
+    /// The highest end of an item, in grains.
+    total: i64,
     heuristic: &'static str,
 }
 
 impl<'a> Best<'a> {
     fn new(timeline: &'a Timeline) -> Self {
-        Self { timeline, offsets: Vec::new(), total: u64::MAX, heuristic: FIRST_FIT[0].name }
+        Self { timeline, offsets: Vec::new(), total: i64::MAX, heuristic: FIRST_FIT[0].name }
     }
 
     fn is_optimal(&self) -> bool {
         self.total <= self.timeline.bound()
     }
 
-    fn offer(&mut self, items: &[Item], offsets: &[u64], heuristic: &'static str) {
-        let total = items.iter().zip(offsets).map(|(item, offset)| offset + item.size).max().unwrap_or(0);
+    fn offer(&mut self, offsets: Vec<i64>, heuristic: &'static str) {
+        let total = self.timeline.height(&offsets);
         if total < self.total {
-            self.offsets = items.iter().map(|item| item.index).zip(offsets.iter().copied()).collect();
-            (self.total, self.heuristic) = (total, heuristic);
+            (self.offsets, self.total, self.heuristic) = (offsets, total, heuristic);
         }
     }
 
@@ -116,15 +116,14 @@ impl<'a> Best<'a> {
             if self.is_optimal() {
                 return;
             }
-            let items = order.sorted(self.timeline);
-            self.offer(&items, &first_fit(&items), order.name);
+            self.offer(first_fit(self.timeline, &order.sorted(self.timeline)), order.name);
         }
     }
 
     /// Searches with one order after the other: all of them unchanged, then all slightly shuffled, each time with twice
     /// the work.
     fn improve(&mut self, mut work: u64) {
-        if self.timeline.items.len() > MOST_SEARCHED {
+        if self.timeline.items.len() > MOST_SEARCHED || !self.timeline.plain {
             return;
         }
         let mut budget = 2 * self.timeline.items.len() as u64;
@@ -132,11 +131,11 @@ impl<'a> Best<'a> {
         while !self.is_optimal() && work > 0 {
             for shuffled in [false, true] {
                 for order in SEARCH {
-                    let mut items = order.sorted(self.timeline);
+                    let mut sorted = order.sorted(self.timeline);
                     if shuffled {
-                        shuffle_near(&mut items, &mut random);
+                        shuffle_near(&mut sorted, &mut random);
                     }
-                    self.descend(&items, order.name, budget, &mut work);
+                    self.descend(&sorted, order.name, budget, &mut work);
                 }
             }
             budget = budget.saturating_mul(2);
@@ -146,15 +145,15 @@ impl<'a> Best<'a> {
     /// Lowers the total by bisection as far as one order allows. The bound itself is the first target and gets nearly
     /// all the work: it prunes best, so it is often easier to reach than the targets above it. For those, little more
     /// than one straight descent shows whether an order is any good.
-    fn descend(&mut self, items: &[Item], heuristic: &'static str, budget: u64, work: &mut u64) {
+    fn descend(&mut self, order: &[usize], heuristic: &'static str, budget: u64, work: &mut u64) {
         let bound = self.timeline.bound();
-        let straight = items.len() as u64 * 5 / 4;
+        let straight = order.len() as u64 * 5 / 4;
         let (mut target, mut grant, mut failed) = (bound, budget, bound);
         while !self.is_optimal() && *work > 0 {
             let granted = grant.min(*work);
             let mut left = granted;
-            match search(items, &self.timeline.live, target, &mut left) {
-                Some(offsets) => self.offer(items, &offsets, heuristic),
+            match search(self.timeline, order, target, &mut left) {
+                Some(offsets) => self.offer(offsets, heuristic),
                 None => failed = target,
             }
             *work -= granted - left;
@@ -170,12 +169,13 @@ impl<'a> Best<'a> {
     fn into_plan(self, buffers: &[Buffer]) -> Result<Plan, PlanError> {
         let mut offsets = vec![0; buffers.len()];
         let mut total = 0;
-        for (index, offset) in self.offsets {
-            // The end of the buffer rather than of the item: the bytes added to reach the grain are not part of the
+        for (item, offset) in self.timeline.items.iter().zip(self.offsets) {
+            let offset = offset as u64 * u64::from(self.timeline.grain);
+            // The last live byte rather than the last grain: the bytes added to reach the grain are not part of the
             // arena.
-            let end = offset + u64::from(buffers[index].size);
+            let end = offset + u64::from(buffers[item.index].top());
             total = total.max(u32::try_from(end).map_err(|_| PlanError::TooLarge { bytes: end })?);
-            offsets[index] = offset as u32;
+            offsets[item.index] = offset as u32;
         }
         Ok(Plan { offsets, total, lower_bound: lower_bound(buffers), heuristic: self.heuristic })
     }
@@ -183,11 +183,11 @@ impl<'a> Best<'a> {
 
 /// Swaps some items with ones shortly after them: a good order stays good, but another part of the tree is searched
 /// first.
-fn shuffle_near(items: &mut [Item], random: &mut Random) {
-    for i in 0..items.len() {
+fn shuffle_near(order: &mut [usize], random: &mut Random) {
+    for i in 0..order.len() {
         if random.below(3) == 0 {
-            let other = (i + 1 + random.below(12)).min(items.len() - 1);
-            items.swap(i, other);
+            let other = (i + 1 + random.below(12)).min(order.len() - 1);
+            order.swap(i, other);
         }
     }
 }

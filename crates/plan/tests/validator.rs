@@ -4,10 +4,16 @@ mod common;
 
 use common::problem;
 use proptest::prelude::*;
-use tinytrain_plan::{Buffer, PlanError, plan, validate};
+use tinytrain_plan::{Buffer, PlanError, Window, plan, validate};
 
 fn buffer(id: usize, start: u32, end: u32, size: u32, align: u32) -> Buffer {
-    Buffer { id, start, end, size, align }
+    Buffer::whole(id, start, end, size, align)
+}
+
+/// A buffer of 8 bytes, aligned to 1, with windows `(start, end, lo, hi)`.
+fn windowed(id: usize, windows: &[(u32, u32, u32, u32)]) -> Buffer {
+    let windows = windows.iter().map(|&(start, end, lo, hi)| Window { start, end, lo, hi }).collect();
+    Buffer { id, size: 8, align: 1, windows }
 }
 
 proptest! {
@@ -18,8 +24,8 @@ proptest! {
     ) {
         prop_assume!(!buffers.is_empty());
         let first = pair.0.index(buffers.len());
-        let a = buffers[first];
-        let meets = |b: &Buffer| a.size.min(b.size) > 0 && a.start < b.end && b.start < a.end;
+        let a = &buffers[first];
+        let meets = |b: &Buffer| a.size.min(b.size) > 0 && a.start() < b.end() && b.start() < a.end();
         let others: Vec<usize> = (0..buffers.len()).filter(|&i| i != first && meets(&buffers[i])).collect();
         prop_assume!(!others.is_empty());
         let moved = others[pair.1.index(others.len())];
@@ -78,4 +84,38 @@ fn the_rest_is_refused_with_its_reason() {
     // What no plan can serve is no valid plan either, and does not divide by zero.
     assert_eq!(validate(&[buffer(4, 0, 1, 8, 0)], &[0], 8), Err(PlanError::BadAlignment { id: 4, align: 0 }));
     assert_eq!(validate(&[buffer(4, 1, 1, 8, 1)], &[0], 8).unwrap_err().code(), "PLAN_EMPTY_LIFETIME");
+}
+
+#[test]
+fn only_live_bytes_are_denied_to_others() {
+    // The upper half of the one dies when the lower half of the other is born.
+    let buffers = [windowed(3, &[(0, 2, 0, 8), (2, 4, 0, 4)]), windowed(5, &[(2, 6, 4, 8)])];
+    assert_eq!(validate(&buffers, &[0, 0], 8), Ok(()));
+    assert_eq!(validate(&buffers, &[1, 0], 9), Err(PlanError::Overlap { first: 3, second: 5 }));
+    let early = [buffers[0].clone(), windowed(5, &[(1, 6, 4, 8)])];
+    assert_eq!(validate(&early, &[0, 0], 8), Err(PlanError::Overlap { first: 3, second: 5 }));
+    // The arena ends with the last live byte, not with the buffer.
+    let lower = [windowed(4, &[(0, 1, 0, 4), (1, 2, 1, 5)])];
+    assert_eq!(validate(&lower, &[0], 5), Ok(()));
+    assert_eq!(validate(&lower, &[0], 4), Err(PlanError::OutOfArena { id: 4, end: 5, total: 4 }));
+}
+
+#[test]
+fn windows_that_make_no_buffer_are_refused() {
+    let error = |windows: &[_]| {
+        let buffers = [windowed(4, windows)];
+        let error = validate(&buffers, &[0], 8).unwrap_err();
+        assert_eq!(plan(&buffers).unwrap_err(), error);
+        (error.code(), error.to_string())
+    };
+    let is = |code: &'static str, text: &str| (code, format!("buffer 4: {text}"));
+    assert_eq!(error(&[]), is("PLAN_EMPTY_LIFETIME", "empty lifetime [0, 0)"));
+    assert_eq!(error(&[(0, 2, 0, 8), (2, 2, 0, 8)]), is("PLAN_EMPTY_LIFETIME", "empty lifetime [2, 2)"));
+    let gap = is("PLAN_WINDOW_GAP", "a window starts at step 3, the one before it ends at step 2");
+    assert_eq!(error(&[(0, 2, 0, 8), (3, 4, 0, 8)]), gap);
+    let back = is("PLAN_WINDOW_GAP", "a window starts at step 1, the one before it ends at step 2");
+    assert_eq!(error(&[(0, 2, 0, 8), (1, 4, 0, 8)]), back);
+    let outside = is("PLAN_BAD_WINDOW", "live bytes [4, 9) at step 2 are no part of its 8");
+    assert_eq!(error(&[(0, 2, 0, 8), (2, 4, 4, 9)]), outside);
+    assert_eq!(error(&[(0, 2, 4, 4)]), is("PLAN_BAD_WINDOW", "live bytes [4, 4) at step 0 are no part of its 8"));
 }
