@@ -35,3 +35,8 @@ export function read(command, args, options = {}) {
 export function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
 }
+
+/** Runs a command without showing what it prints; whether it succeeded. */
+export function tried(command, args) {
+  return spawnSync(command, args, { stdio: 'ignore', cwd: root }).status === 0;
+}

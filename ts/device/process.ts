@@ -97,6 +97,12 @@ export class ProcessConnection implements Connection {
     return starved(this.#child.pid);
   }
 
+  /** Ends the process's stdin, and waits for the process to end by itself. */
+  async end(): Promise<void> {
+    this.#child.stdin.end();
+    await this.#ended;
+  }
+
   async close(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
     await this.#ended;

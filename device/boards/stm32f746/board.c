@@ -100,7 +100,9 @@ static void clocks(void)
     wait_for(&PWR_CSR1, OVERDRIVE_SWITCH, OVERDRIVE_SWITCH);
     wait_for(&RCC_CR, PLL_READY, PLL_READY);
 
-    FLASH_ACR = 7u | 1u << 8 | 1u << 9; /* 7 wait states, prefetch, ART accelerator */
+    /* Code and constants are read at 0x08000000, through the caches. Prefetch and the ART accelerator serve only flash's other address, 0x00200000,
+     * and stay off. */
+    FLASH_ACR = 7u; /* wait states */
     wait_for(&FLASH_ACR, 15u, 7u);
     RCC_CFGR = 5u << 10 | 4u << 13; /* APB1 at a quarter, APB2 at half */
     RCC_CFGR |= 2u;                 /* system clock from the PLL */
