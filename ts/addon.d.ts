@@ -103,8 +103,8 @@ export declare class Session {
   predict(sample: Int8Array): number
   /** Probabilities of the last prediction, in Q0.31. */
   scores(): Array<number>
-  /** One training step with a learning rate from [`learning_rate`]. */
-  trainStep(sample: Int8Array, label: number, rate: Rate): StepResult
+  /** One training step with learning rates from [`learning_rate`]. */
+  trainStep(sample: Int8Array, label: number, rates: Rates): StepResult
   /** The trainable state. */
   state(): Uint8Array
   /** Replaces the trainable state and the number of steps so far. */
@@ -125,6 +125,8 @@ export declare class Trainer {
   evaluate(samples: Dataset, threads: number, control: Control): Promise<EvaluationResult>
   /** The current state of the run. */
   checkpoint(): Checkpoint
+  /** Changes the highest rates for the steps to come. */
+  setRates(head: number, backbone: number): void
   /** Continues from a checkpoint. */
   restore(checkpoint: Checkpoint): void
   /** SHA-256 over all trainable state, in hexadecimal. */
@@ -224,6 +226,9 @@ export interface EvaluationResult {
   loss: number
 }
 
+/** Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads. */
+export declare function featurePower(program: Program, samples: Dataset, threads: number, control: Control): Promise<number>
+
 /** The result of a forward pass. */
 export interface ForwardData {
   /** The model's outputs. */
@@ -283,6 +288,14 @@ export interface Rate {
   exponent: number
 }
 
+/** The learning rates of a step. */
+export interface Rates {
+  /** That of the head. */
+  head: Rate
+  /** That of the backbone: of the weights and biases of convolutions. */
+  backbone: Rate
+}
+
 /** The graph after a pass. */
 export interface StageDump {
   /** Name of the pass. */
@@ -320,8 +333,10 @@ export interface TensorData {
 
 /** Options of a training run. */
 export interface TrainerOptions {
-  /** The highest learning rate. */
-  lr: number
+  /** The highest learning rate of the head. */
+  headRate: number
+  /** The highest learning rate of the backbone. */
+  backboneRate: number
   /** Number of steps of the entire run. */
   steps: number
   /** Seed for the order of samples and for augmentation. */
@@ -330,6 +345,8 @@ export interface TrainerOptions {
   flip: boolean
   /** Shifts by up to this number of pixels in each direction. */
   shift: number
+  /** Whether all classes are drawn equally often. */
+  balance: boolean
   /** Size limit of the activation cache, in bytes. */
   cacheBytes: number
   /** Number of threads that fill the cache. */
@@ -351,12 +368,20 @@ export declare function trial(program: Program, train: [Dataset, ActivationCache
 
 /** Options of a trial. */
 export interface TrialOptions {
-  /** The highest learning rate. */
-  lr: number
+  /** The highest learning rate of the head. */
+  headRate: number
+  /** The highest learning rate of the backbone. */
+  backboneRate: number
   /** Number of training steps, one sample each. */
   steps: number
-  /** Seed for the order of samples. */
+  /** Seed for the order of samples and for augmentation. */
   seed: number
+  /** Mirrors a sample horizontally with probability 1/2. */
+  flip: boolean
+  /** Shifts by up to this number of pixels in each direction. */
+  shift: number
+  /** Whether all classes are drawn equally often. */
+  balance: boolean
 }
 
 /** The result of a trial. */

@@ -13,7 +13,6 @@ export {
   type Counters,
   Device,
   type DeviceOptions,
-  type DeviceRate,
   type DeviceStep,
   encodeSaved,
   type Identity,
@@ -112,7 +111,15 @@ export type {
 } from './search/types.js';
 export { type Prediction, Predictor } from './train/predict.js';
 export { createRun, openRun, type RunFolder, type RunRecord } from './train/run.js';
-export { learningRate, type Rate, Session, type StepResult } from './train/session.js';
+export {
+  learningRate,
+  type PeakRates,
+  type Rate,
+  type Rates,
+  ratesOfStep,
+  Session,
+  type StepResult,
+} from './train/session.js';
 export { type TrainOptions, type TrainProgress, train } from './train/train.js';
 export type { Accuracy, Augmentation, CurvePoint, Saturation, TrainPlan, TrainResult } from './train/types.js';
 export { version } from './version.js';

@@ -14,9 +14,12 @@ export function checkWhole(name: string, value: number, least: number): void {
   checkOption(name, value, ok, `an integer of at least ${least}`);
 }
 
-/** Throws unless a device supports the learning rate. */
-export function checkRate(lr: number): void {
-  checkOption('lr', lr, lr > 0 && lr <= 1, 'a number above 0 and at most 1');
+/** The highest learning rate that is accepted. A head whose features are small needs rates above 1. */
+export const mostRate = 64;
+
+/** Throws unless a learning rate is accepted. */
+export function checkRate(name: string, rate: number): void {
+  checkOption(name, rate, rate > 0 && rate <= mostRate, `a number above 0 and at most ${mostRate}`);
 }
 
 /** Size limit of the activation cache in bytes: the requested one, or a quarter of the free memory. */

@@ -94,13 +94,14 @@ static int is_rate(tt_real31 rate)
     return rate.m >> 30 == 1 && rate.e >= -TT_RATE_EXPONENT && rate.e <= TT_RATE_EXPONENT;
 }
 
-tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *out)
+tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
+                        tt_step_result *out)
 {
-    if (!tt || !sample || !out)
+    if (!tt || !sample || !rates || !out)
         return TT_E_ARGUMENT;
     if (label >= TT_CLASSES)
         return TT_E_LABEL;
-    if (!is_rate(rate))
+    if (!is_rate(rates->head) || !is_rate(rates->backbone))
         return TT_E_RATE;
     tt_status status = take(tt, sample, format);
     if (status != TT_OK)
@@ -110,7 +111,7 @@ tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, ui
     tt_error(tt, label, &result);
     out->predicted = result.predicted;
     out->loss = result.loss;
-    out->saturated = result.any ? tt_backward(tt, rate, result.k) : 0;
+    out->saturated = result.any ? tt_backward(tt, rates, result.k) : 0;
     tt->counters.steps++;
     tt->counters.saturated += out->saturated;
     return TT_OK;

@@ -14,7 +14,7 @@ void tt_scores(tt_context *tt, tt_head_result *result);
 /* Converts logits to probabilities, loss and error. */
 void tt_error(tt_context *tt, uint32_t label, tt_head_result *result);
 /* Computes gradients and updates; returns the number of gradient elements that saturated. */
-uint32_t tt_backward(tt_context *tt, tt_real31 rate, int32_t k);
+uint32_t tt_backward(tt_context *tt, const tt_rates *rates, int32_t k);
 /* Resets the trainable state to its compiled values. */
 void tt_initial_state(tt_state *state);
 

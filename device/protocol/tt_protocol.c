@@ -10,7 +10,8 @@
 
 #define HEADER 16u
 #define CRC 4u
-#define LONGEST (TT_SAVED_BYTES > TT_INPUT_BYTES + 16u ? TT_SAVED_BYTES : TT_INPUT_BYTES + 16u)
+#define TRAIN_HEAD 24u /* of a training request: format, label, mantissa and exponent of the head's rate and of the backbone's */
+#define LONGEST (TT_SAVED_BYTES > TT_INPUT_BYTES + TRAIN_HEAD ? TT_SAVED_BYTES : TT_INPUT_BYTES + TRAIN_HEAD)
 
 /* For tools, and not in any memory of the board: see the table at the end of model.c. */
 #if defined(__arm__)
@@ -209,14 +210,14 @@ static void predict(tt_protocol *line, tt_context *tt)
 
 static void train(tt_protocol *line, tt_context *tt)
 {
-    uint8_t h[16]; /* format, label, mantissa and exponent of the rate */
+    uint8_t h[TRAIN_HEAD];
     if (!has_length(line, sizeof h + TT_INPUT_BYTES) || !take(line, h, sizeof h) || !take(line, tt_input(tt), TT_INPUT_BYTES) ||
         !intact(line, h, sizeof h, tt_input(tt), TT_INPUT_BYTES))
         return;
     tt_step_result found;
-    tt_real31 rate = {get32(h + 8), (int32_t)get32(h + 12)};
+    const tt_rates rates = {{get32(h + 8), (int32_t)get32(h + 12)}, {get32(h + 16), (int32_t)get32(h + 20)}};
     uint32_t from = tt_port_clock();
-    tt_status status = tt_train_step(tt, tt_input(tt), (tt_format)get32(h), get32(h + 4), rate, &found);
+    tt_status status = tt_train_step(tt, tt_input(tt), (tt_format)get32(h), get32(h + 4), &rates, &found);
     if (status != TT_OK) {
         refuse(line, status, 0);
         return;

@@ -4,7 +4,7 @@
 
 #include "model.h"
 
-#define TT_PROTOCOL_VERSION 1u
+#define TT_PROTOCOL_VERSION 2u
 
 /* This number of polls without a byte ends an incomplete frame. */
 #ifndef TT_IDLE_POLLS

@@ -19,11 +19,11 @@ function request(next: (below: number) => number, inputBytes: number, savedBytes
   const type = 1 + next(6);
   const lengths: Readonly<Record<number, number>> = {
     [requests.predict]: 4 + inputBytes,
-    [requests.train]: 16 + inputBytes,
+    [requests.train]: 24 + inputBytes,
     [requests.load]: savedBytes,
   };
   const payload = noise(next, lengths[type] ?? 0);
-  // A training step whose format and rate would be accepted has a label that there is not.
+  // A training step whose format and rates would be accepted has a label that there is not.
   if (type === requests.train) {
     payload.writeUInt32LE(0, 0);
     payload.writeUInt32LE(1000 + next(1e6), 4);

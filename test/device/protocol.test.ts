@@ -11,7 +11,8 @@ import { patient } from '../helpers/progress.js';
 import { badFrame, random } from './fire.js';
 
 const onHost = has('make', 'cc') ? test : test.skip;
-const rate = { mantissa: 1 << 30, exponent: -8 };
+/** Different rates, so that one in the place of the other shows. */
+const rates = { head: { mantissa: 1 << 30, exponent: -6 }, backbone: { mantissa: 3 << 29, exponent: -9 } };
 
 interface Bench extends TestFirmware {
   readonly line: ProcessConnection;
@@ -67,19 +68,19 @@ test('frames come through whatever stands between them', t => {
 onHost('wrong requests are refused, change nothing, and the next frame works', async t => {
   const { device, data, line } = await bench(t);
   const sample = data.train.sample(0);
-  await device.train(sample, 1, rate);
+  await device.train(sample, 1, rates);
   const before = await device.counters();
 
-  t.is(await status(t, device.train(sample, 10, rate)), 3);
-  t.is(await status(t, device.train(sample, 0, { mantissa: 5, exponent: 0 })), 4);
-  t.is(await status(t, device.train(sample, 0, { mantissa: 1 << 30, exponent: 5000 })), 4);
+  t.is(await status(t, device.train(sample, 10, rates)), 3);
+  t.is(await status(t, device.train(sample, 0, { ...rates, head: { mantissa: 5, exponent: 0 } })), 4);
+  t.is(await status(t, device.train(sample, 0, { ...rates, backbone: { mantissa: 1 << 30, exponent: 5000 } })), 4);
   t.is(
     await status(t, device.request(requests.predict, Buffer.concat([Buffer.from([9, 0, 0, 0]), Buffer.from(sample)]))),
     2,
   );
   t.is(await status(t, device.request(requests.predict, new Uint8Array(10))), 69);
   t.is(await status(t, device.request(200)), 68);
-  t.is(await status(t, device.raw(encode(requests.identify, 900, new Uint8Array(), 2), requests.identify, 900)), 67);
+  t.is(await status(t, device.raw(encode(requests.identify, 900, new Uint8Array(), 3), requests.identify, 900)), 67);
   const spoiled = encode(requests.predict, 901, new Uint8Array(4 + sample.length));
   spoiled.writeUInt8(1, 100);
   t.is(await status(t, device.raw(spoiled, requests.predict, 901)), 66);
@@ -118,7 +119,7 @@ onHost('wrong requests are refused, change nothing, and the next frame works', a
 onHost('a state is restored whole or not at all', async t => {
   const { device, data } = await bench(t);
   const first = await device.save();
-  await device.train(data.train.sample(0), 1, rate);
+  await device.train(data.train.sample(0), 1, rates);
   const second = await device.save();
   t.notDeepEqual(first.state, second.state);
 
@@ -151,8 +152,8 @@ onHost('10,000 random and spoiled frames change nothing', async t => {
   const session = new Session(program);
   const step = async (index: number) => {
     const [sample, label] = [data.train.sample(index), data.train.labels[index] ?? 0];
-    const { loss, predicted, checksum } = await device.train(sample, label, rate);
-    const host = session.trainStep(sample, label, rate);
+    const { loss, predicted, checksum } = await device.train(sample, label, rates);
+    const host = session.trainStep(sample, label, rates);
     t.deepEqual(
       { loss, predicted, checksum },
       { loss: host.loss, predicted: host.predicted, checksum: crc32(session.state()) },

@@ -32,7 +32,7 @@ inQemu('training with every number of residual bits, at seeds other than 0, is t
   ] as const) {
     const { program } = await anotherFirmware(folder, { scheme, residualBits, seed, target });
     const name = `${residualBits} residual bits, seed ${seed}`;
-    const result = await runFirmware(folder, { steps: 4, predictions: 1, onProgress });
+    const result = await runFirmware(folder, { steps: 4, predictions: 1, lr: 0.003, lrHead: 0.02, onProgress });
     t.is(result.program, program.hash, name);
     t.true(result.equal, `${name}: ${JSON.stringify(result.difference)}`);
     t.is(result.checksum, result.hostChecksum, name);

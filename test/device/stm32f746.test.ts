@@ -6,14 +6,13 @@ import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import type { SampleSet } from '#tinytrain';
+import { ratesOfStep, type SampleSet } from '#tinytrain';
 import { Device } from '#tinytrain/device/device.js';
 import { encode, requests } from '#tinytrain/device/frames.js';
 import { ProcessConnection } from '#tinytrain/device/process.js';
 import { startQemu } from '#tinytrain/device/qemu.js';
 import { standInOf } from '#tinytrain/device/stand-in.js';
 import { build } from '#tinytrain/device/toolchain.js';
-import { native } from '#tinytrain/native.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
 import { patient } from '../helpers/progress.js';
@@ -48,8 +47,8 @@ const STEPS = 2;
 async function exercise(device: Device, data: SampleSet, fed: () => void) {
   const steps = [];
   for (let step = 0; step < STEPS; step++) {
-    const rate = native().learningRate(0.01, STEPS, step);
-    steps.push(await device.train(data.train.sample(step), data.train.labels[step] ?? 0, rate));
+    const rates = ratesOfStep({ head: 0.01, backbone: 0.01 }, STEPS, step);
+    steps.push(await device.train(data.train.sample(step), data.train.labels[step] ?? 0, rates));
     fed();
   }
   const pixels = Uint8Array.from(data.test.sample(1), q => q + 128);

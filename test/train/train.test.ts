@@ -122,7 +122,14 @@ test('several programs train at once', async t => {
 
 test('wrong options are refused', async t => {
   const { model, data, program } = await prepared(t);
-  for (const options of [{ steps: 0 }, { steps: 1.5 }, { lr: 0 }, { lr: Number.NaN }, { augment: { shift: -1 } }]) {
+  for (const options of [
+    { steps: 0 },
+    { steps: 1.5 },
+    { lr: 0 },
+    { lr: Number.NaN },
+    { lrHead: 65 },
+    { augment: { shift: -1 } },
+  ]) {
     const error = await t.throwsAsync(train(program, data, options), { instanceOf: TinytrainError });
     t.is(error.code, 'OPTION_INVALID');
   }

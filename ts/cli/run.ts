@@ -14,6 +14,7 @@ interface Arguments {
   steps?: number;
   predictions?: number;
   lr?: number;
+  lrHead?: number;
   port?: string;
   baud?: number;
   line: 'semihosting' | 'uart' | 'host';
@@ -109,6 +110,13 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
           requiresArg: true,
           coerce: positive('lr'),
           defaultDescription: String(defaultRate),
+        },
+        'lr-head': {
+          describe: 'peak learning rate of the head',
+          type: 'string',
+          requiresArg: true,
+          coerce: positive('lr-head'),
+          defaultDescription: 'that of --lr',
         },
         port: {
           describe: 'serial port of a board, such as /dev/ttyACM0',

@@ -19,6 +19,7 @@ interface Arguments extends ProgramArguments {
   epochs?: number;
   steps?: number;
   lr?: number;
+  lrHead?: number;
   augment?: Augmentation;
   out?: string;
   resume?: string;
@@ -47,13 +48,13 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
   const run = await createRun(args.out ?? newFolder('train'));
   const opened = await openProgram(args, signal, line);
   const augment = { flip: args.augment?.flip ?? false, shift: args.augment?.shift ?? 0 };
-  const { seed, epochs, steps, lr } = args;
+  const { seed, epochs, steps, lr, lrHead } = args;
   return {
     model: modelText(opened.model),
     data: opened.data,
     program: opened.program,
     run,
-    plan: { seed, augment, ...(steps && { steps }), ...(lr && { lr }), epochs },
+    plan: { seed, augment, ...(steps && { steps }), ...(lr && { lr }), ...(lrHead && { lrHead }), epochs },
   };
 }
 
@@ -167,6 +168,13 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
           coerce: positive('lr'),
           defaultDescription: String(defaultRate),
         },
+        'lr-head': {
+          describe: 'peak learning rate of the head',
+          type: 'string',
+          requiresArg: true,
+          coerce: positive('lr-head'),
+          defaultDescription: 'that of --lr',
+        },
         augment: {
           describe: 'flip, shift:PIXELS or both',
           type: 'string',
@@ -200,6 +208,7 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         'epochs',
         'steps',
         'lr',
+        'lr-head',
         'augment',
         'out',
       ])

@@ -8,7 +8,9 @@ import { aborted, TinytrainError } from '../errors.js';
 import { native } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
+import { ratesOfStep } from '../train/session.js';
 import type { Connection } from './connection.js';
+import { rateBytes } from './device.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
 import { instructionsOf, startQemu } from './qemu.js';
 import { standInOf } from './stand-in.js';
@@ -84,13 +86,13 @@ async function exchange(
   const count = Math.min(calibrationSteps, samples.size);
   const found: ReturnType<typeof between>[] = [];
   for (let step = 0; step < count; step++) {
-    const { mantissa, exponent } = native().learningRate(defaultRate, count, step);
-    const head = Buffer.alloc(12);
+    const rates = ratesOfStep({ head: defaultRate, backbone: defaultRate }, count, step);
+    const head = Buffer.alloc(4);
     head.writeUInt32LE(samples.labels[step] ?? 0, 0);
-    head.writeUInt32LE(mantissa, 4);
-    head.writeInt32LE(exponent, 8);
     const sample = samples.sample(step);
-    await connection.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
+    await connection.write(
+      Buffer.concat([head, rateBytes(rates), Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]),
+    );
     found.push(between(await answers.read(4 * (steps + 5), signal), steps, emulator));
   }
   return found;

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { savedFrame, savedHeader } from '../emit/saved.js';
 import { aborted, TinytrainError } from '../errors.js';
+import type { Rates } from '../train/session.js';
 import type { Connection } from './connection.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
 import { lookEveryMs, Patience } from './patience.js';
@@ -57,14 +58,18 @@ export interface SavedState {
   readonly state: Buffer;
 }
 
-/** A learning rate in fixed point. */
-export interface DeviceRate {
-  readonly mantissa: number;
-  readonly exponent: number;
-}
-
 /** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises. */
 export type SampleFormat = 'int8' | 'rgb888';
+
+/** Learning rates as a device takes them: mantissa and exponent of the head's, then of the backbone's. */
+export function rateBytes({ head, backbone }: Rates): Buffer {
+  const bytes = Buffer.alloc(16);
+  [head, backbone].forEach(({ mantissa, exponent }, i) => {
+    bytes.writeUInt32LE(mantissa, 8 * i);
+    bytes.writeInt32LE(exponent, 8 * i + 4);
+  });
+  return bytes;
+}
 
 /** The meaning of the status in an error reply. */
 const refusals: Readonly<Record<number, string>> = {
@@ -175,15 +180,13 @@ export class Device {
   async train(
     sample: Int8Array | Uint8Array,
     label: number,
-    rate: DeviceRate,
+    rates: Rates,
     format: SampleFormat = 'int8',
   ): Promise<DeviceStep> {
-    const head = Buffer.alloc(16);
+    const head = Buffer.alloc(8);
     head.writeUInt32LE(formats[format], 0);
     head.writeUInt32LE(label, 4);
-    head.writeUInt32LE(rate.mantissa, 8);
-    head.writeInt32LE(rate.exponent, 12);
-    const p = await this.request(requests.train, Buffer.concat([head, bytesOf(sample)]));
+    const p = await this.request(requests.train, Buffer.concat([head, rateBytes(rates), bytesOf(sample)]));
     return {
       loss: p.readInt32LE(0),
       predicted: p.readUInt32LE(4),

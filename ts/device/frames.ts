@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 
 /** The protocol's version. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** Requests; a reply has the same number + 0x80. */
 export const requests = {

@@ -9,6 +9,7 @@ import { call, native, type Session } from '../native.js';
 import { reopenProgram, reopenSource } from '../origin.js';
 import { type CostTable, calibrated, costTable, instructionsOfStep } from '../program/costs.js';
 import type { Program } from '../program/program.js';
+import { ratesOfStep } from '../train/session.js';
 import { calibrationSteps, measureSteps } from './calibrate.js';
 import type { Connection } from './connection.js';
 import { Device, type Identity } from './device.js';
@@ -44,6 +45,8 @@ export interface RunFirmwareOptions {
   readonly predictions?: number | undefined;
   /** The peak learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
+  /** The peak learning rate of the head; `lr` by default. */
+  readonly lrHead?: number | undefined;
   /** The serial port of a board to which this firmware was flashed; QEMU if omitted. */
   readonly port?: string | undefined;
   /** Bits per second of that port. */
@@ -118,13 +121,15 @@ function compare(where: string, device: unknown, host: unknown): RunDifference |
 
 /** Trains on both sides until the first difference. */
 async function trainBoth({ device, session, data, options }: Bench, steps: number): Promise<RunDifference | undefined> {
+  const backbone = options.lr ?? defaultRate;
+  const peak = { head: options.lrHead ?? backbone, backbone };
   for (let step = 0; step < steps; step++) {
     const index = step % data.train.size;
     const sample = data.train.sample(index);
     const label = data.train.labels[index] ?? 0;
-    const rate = native().learningRate(options.lr ?? defaultRate, steps, step);
-    const { loss, predicted, saturated, checksum } = await device.train(sample, label, rate);
-    const host = call(() => session.trainStep(sample, label, rate));
+    const rates = ratesOfStep(peak, steps, step);
+    const { loss, predicted, saturated, checksum } = await device.train(sample, label, rates);
+    const host = call(() => session.trainStep(sample, label, rates));
     const wanted = {
       loss: host.loss,
       predicted: host.predicted,

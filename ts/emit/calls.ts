@@ -97,7 +97,7 @@ export class Parameters {
 }
 
 /** The C expression of each value that changes from step to step, by its name in the kernel table. */
-const given: Readonly<Record<string, string>> = { lr: 'rate', k: 'k', label: '(int32_t)label' };
+const given: Readonly<Record<string, string>> = { lr: 'rates->head', k: 'k', label: '(int32_t)label' };
 
 /** A parameter as an argument, `name` being that of the constant it became. */
 function argument(param: ParamRecord, name: string | undefined): string {

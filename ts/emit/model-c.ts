@@ -66,9 +66,9 @@ function backward(input: EmitInput, parameters: Parameters): string {
   const part = { from: record.forward, to: record.steps.length, counted: true };
   const updates = record.steps.some(({ params }) => params.some(({ kind }) => kind === 'update'));
   const update = updates
-    ? '    tt_update u;\n    u.lr = rate;\n    u.k = k;\n    u.step = tt->counters.steps;\n    u.seed = TT_SEED;\n'
+    ? '    tt_update u;\n    u.lr = rates->backbone;\n    u.k = k;\n    u.step = tt->counters.steps;\n    u.seed = TT_SEED;\n'
     : '';
-  return `TT_PART uint32_t tt_backward(tt_context *tt, tt_real31 rate, int32_t k)
+  return `TT_PART uint32_t tt_backward(tt_context *tt, const tt_rates *rates, int32_t k)
 {
 ${locals(input, part)}
     uint32_t saturated = 0;

@@ -90,9 +90,15 @@ typedef struct {
     uint32_t saturated; /* number of gradient elements that saturated at a bound of int8 */
 } tt_step_result;
 
-/* Trains on one sample and its class, in place. \`rate\` is the learning rate, which has no built-in schedule: start at about 0.0016 and
- * decrease it. With any status but TT_OK the state is unchanged. */
-tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, tt_real31 rate, tt_step_result *result);
+/* The learning rates of a step: that of the head, and that of the weights and biases of convolutions. */
+typedef struct {
+    tt_real31 head, backbone;
+} tt_rates;
+
+/* Trains on one sample and its class, in place. Rates have no built-in schedule: start with those that \`tinytrain train\` found for the host's
+ * run and decrease them. With any status but TT_OK the state is unchanged. */
+tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
+                        tt_step_result *result);
 
 /* A learning rate from millionths: 1600 is 0.0016. */
 tt_real31 tt_rate_from_millionths(uint32_t millionths);

@@ -34,7 +34,8 @@ static tt_context network;
 
 tt_init(&network);
 tt_predict(&network, sample, TT_RGB888, &predicted);
-tt_train_step(&network, sample, TT_RGB888, label, tt_rate_from_millionths(1600), &found);
+tt_rates rates = {tt_rate_from_millionths(1600), tt_rate_from_millionths(1600)};
+tt_train_step(&network, sample, TT_RGB888, label, &rates, &found);
 \`\`\`
 
 ## Memory

@@ -41,7 +41,7 @@ export function limitsPlanOf(options: SearchOptions): LimitsPlan {
 function checkPlan(plan: SearchPlan): void {
   checkWhole('seed', plan.seed, 0);
   for (const name of ['seeds', 'trialSteps', 'proofSteps'] as const) checkWhole(name, plan[name], 1);
-  checkRate(plan.lr);
+  checkRate('lr', plan.lr);
   checkOption('heldBack', plan.heldBack, plan.heldBack > 0 && plan.heldBack < 1, 'a share between 0 and 1');
   const bits = plan.residualBits;
   if (bits === 'any') return;

@@ -232,7 +232,15 @@ export class Trials {
         program,
         [learned.handle, level?.learned],
         [measured.handle, level?.measured],
-        { lr: this.#settings.lr, steps, seed },
+        {
+          headRate: this.#settings.lr,
+          backboneRate: this.#settings.lr,
+          steps,
+          seed,
+          flip: false,
+          shift: 0,
+          balance: false,
+        },
         control,
       ),
     );

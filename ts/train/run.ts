@@ -35,7 +35,7 @@ export interface RunRecord {
   readonly plan: TrainPlan;
 }
 
-const FORMAT = 2;
+const FORMAT = 3;
 const BROKEN = 'RUN_BROKEN';
 const files = { record: 'run.json', state: 'state.json', result: 'result.json' };
 
@@ -65,7 +65,7 @@ function differences(a: RunRecord, b: RunRecord): string[] {
     ['input', r => r.origin.input],
     ['samples', r => r.origin.data.hash],
     ['program', r => r.program.hash],
-    ['plan', ({ plan }) => [plan.steps, plan.lr, plan.seed, plan.augment.flip, plan.augment.shift]],
+    ['plan', ({ plan }) => [plan.steps, plan.lr, plan.lrHead, plan.seed, plan.augment.flip, plan.augment.shift]],
   ];
   return facts.filter(([, of]) => JSON.stringify(of(a)) !== JSON.stringify(of(b))).map(([name]) => name);
 }

@@ -7,6 +7,20 @@ export interface Rate {
   readonly exponent: number;
 }
 
+/** The learning rates of a step. */
+export interface Rates {
+  /** That of the head. */
+  readonly head: Rate;
+  /** That of the backbone: of the weights and biases of convolutions. */
+  readonly backbone: Rate;
+}
+
+/** The highest learning rates of a run, reached after a tenth of its steps. */
+export interface PeakRates {
+  readonly head: number;
+  readonly backbone: number;
+}
+
 /** The result of one training step. */
 export interface StepResult {
   /** The class with the largest score, before the update. */
@@ -20,6 +34,11 @@ export interface StepResult {
 /** The learning rate of a step of a run: linear warm-up over a tenth of the steps, then cosine decay to zero. */
 export function learningRate(peak: number, steps: number, step: number): Rate {
   return native().learningRate(peak, steps, step);
+}
+
+/** The learning rates of a step of a run with these peaks. */
+export function ratesOfStep(peak: PeakRates, steps: number, step: number): Rates {
+  return { head: learningRate(peak.head, steps, step), backbone: learningRate(peak.backbone, steps, step) };
 }
 
 /** A Program in its own memory, run one sample at a time on the calling thread: what a device does, step by step. */
@@ -42,8 +61,8 @@ export class Session {
   }
 
   /** One training step: forward, loss, backward, update in place. */
-  trainStep(sample: Int8Array, label: number, rate: Rate): StepResult {
-    return call(() => this.#handle.trainStep(sample, label, rate));
+  trainStep(sample: Int8Array, label: number, rates: Rates): StepResult {
+    return call(() => this.#handle.trainStep(sample, label, rates));
   }
 
   /** The trainable state. */

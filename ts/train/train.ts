@@ -27,6 +27,8 @@ export interface TrainOptions {
   readonly epochs?: number | undefined;
   /** The peak learning rate; 0.0016 by default. */
   readonly lr?: number | undefined;
+  /** The peak learning rate of the head; `lr` by default. */
+  readonly lrHead?: number | undefined;
   /** Seed for the order of samples and for augmentation; that of the Program by default. */
   readonly seed?: number | undefined;
   readonly augment?: Augmentation | undefined;
@@ -55,11 +57,14 @@ const nothing: Required<TrainingResult> = { steps: 0, loss: 0, correct: 0 };
 export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
   const steps = options.steps ?? Math.round((options.epochs ?? 2) * data.train.size);
   const lr = options.lr ?? defaultRate;
+  const lrHead = options.lrHead ?? lr;
   const shift = options.augment?.shift ?? 0;
   checkWhole('steps', steps, 1);
-  checkRate(lr);
+  checkRate('lr', lr);
+  checkRate('lrHead', lrHead);
   checkOption('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'an integer number of pixels');
-  return { steps, lr, seed: options.seed ?? program.seed, augment: { flip: options.augment?.flip ?? false, shift } };
+  const augment = { flip: options.augment?.flip ?? false, shift };
+  return { steps, lr, lrHead, seed: options.seed ?? program.seed, augment };
 }
 
 interface Run {
@@ -167,7 +172,17 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
   const plan = planOf(program, data, options);
   const threads = options.threads ?? availableParallelism();
   const cacheBytes = cacheBytesOf(options.cacheBytes);
-  const settings = { ...plan.augment, lr: plan.lr, steps: plan.steps, seed: plan.seed, cacheBytes, threads };
+  const { steps, seed, augment } = plan;
+  const settings = {
+    ...augment,
+    headRate: plan.lrHead,
+    backboneRate: plan.lr,
+    steps,
+    seed,
+    balance: false,
+    cacheBytes,
+    threads,
+  };
   const trainer = call(() => new (native().Trainer)(program.handle, data.train.handle, settings));
   const run: Run = { program, data, plan, options, trainer, threads };
 
@@ -198,8 +213,8 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
     },
     scheme: program.scheme,
     residualBits: program.residualBits,
-    seed: plan.seed,
-    lr: plan.lr,
+    seed,
+    rates: { head: plan.lrHead, backbone: plan.lr },
     accuracy: { before: state.before.accuracy, after: after.accuracy, samples: data.test.size },
     loss: { before: state.before.loss, after: after.loss },
     curve: state.curve,

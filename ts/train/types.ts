@@ -1,7 +1,9 @@
 import * as v from 'valibot';
 import { count, sha256 } from '../json.js';
 import type { Checkpoint, TrainingResult } from '../native.js';
+import { mostRate } from '../options.js';
 import { type MemoryTable, memoryTable } from '../program/memory.js';
+import type { PeakRates } from './session.js';
 
 /** Augmentation of training samples; it depends only on seed and step. */
 export interface Augmentation {
@@ -15,8 +17,10 @@ export interface Augmentation {
 export interface TrainPlan {
   /** Number of training steps, one sample each. */
   readonly steps: number;
-  /** The peak learning rate: reached after a tenth of the steps, followed by cosine decay to zero. */
+  /** The peak learning rate of the backbone: reached after a tenth of the steps, followed by cosine decay to zero. */
   readonly lr: number;
+  /** The peak learning rate of the head. */
+  readonly lrHead: number;
   /** Seed for the order of samples and for augmentation. */
   readonly seed: number;
   readonly augment: { readonly flip: boolean; readonly shift: number };
@@ -65,7 +69,8 @@ export interface TrainResult {
   readonly scheme: string;
   readonly residualBits: number;
   readonly seed: number;
-  readonly lr: number;
+  /** The peak learning rates. */
+  readonly rates: PeakRates;
   readonly accuracy: Accuracy;
   readonly loss: { readonly before: number; readonly after: number };
   readonly curve: readonly CurvePoint[];
@@ -105,10 +110,14 @@ const seconds = v.pipe(real, v.minValue(0));
 const strings = v.array(v.string());
 const curve = v.array(v.object({ step: count, loss: real, accuracy: share }));
 
+const rate = v.pipe(real, v.gtValue(0), v.maxValue(mostRate));
+const rates = v.object({ head: rate, backbone: rate });
+
 /** Schema of a plan that was read from a file. */
 export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   steps: v.pipe(count, v.minValue(1)),
-  lr: v.pipe(real, v.gtValue(0), v.maxValue(1)),
+  lr: rate,
+  lrHead: rate,
   seed: count,
   augment: v.object({ flip: v.boolean(), shift: count }),
 });
@@ -130,7 +139,7 @@ export const resultSchema: v.GenericSchema<unknown, TrainResult> = v.object({
   scheme: v.string(),
   residualBits: count,
   seed: count,
-  lr: real,
+  rates,
   accuracy: v.object({ before: share, after: share, samples: count }),
   loss: v.object({ before: real, after: real }),
   curve,

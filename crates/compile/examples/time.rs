@@ -20,11 +20,10 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tinytrain_compile::{CALIBRATION_SAMPLES, Compiler, forward_program};
-use tinytrain_exec::{Control, ExecError, Executor, Kernels, SampleSource, checksum, chosen_kernels, evaluate};
+use tinytrain_exec::{Control, ExecError, Executor, Kernels, Rates, SampleSource, checksum, chosen_kernels, evaluate};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_lower::Options;
 use tinytrain_program::Program;
-use tinytrain_spec::arith::Real31;
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::random::mix;
 
@@ -124,7 +123,7 @@ impl Timed {
                 let samples = &self.samples;
                 self.plain.times(n, |executor, i| {
                     let (sample, label) = &samples[i % samples.len()];
-                    executor.train_step(sample, *label, Real31::from_f64(RATE))
+                    executor.train_step(sample, *label, Rates::both(RATE))
                 })?
             }
             ("cached", &[n]) => {
@@ -133,7 +132,7 @@ impl Timed {
                 let steps = self.cached.executor.program().prefix;
                 self.cached.times(n, |executor, i| {
                     let i = i % samples.len();
-                    executor.train_step_from_prefix(steps, &activations[i], samples[i].1, Real31::from_f64(RATE))
+                    executor.train_step_from_prefix(steps, &activations[i], samples[i].1, Rates::both(RATE))
                 })?
             }
             ("evaluate", &[len, threads]) => {
@@ -162,7 +161,7 @@ impl Timed {
         for (sample, label) in self.samples.iter().cycle().take(n) {
             match program.classes {
                 0 => executor.forward(sample)?,
-                _ => executor.train_step(sample, *label, Real31::from_f64(RATE)).map(|_| ())?,
+                _ => executor.train_step(sample, *label, Rates::both(RATE)).map(|_| ())?,
             }
         }
         let steps = program.steps.iter().zip(program.record().steps).zip(executor.take_profile());

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use common::{network, samples};
 use tinytrain_compile::Compiler;
-use tinytrain_exec::Executor;
+use tinytrain_exec::{Executor, Rates};
 use tinytrain_ir::Scheme;
 use tinytrain_kernels::simd::Kernels;
-use tinytrain_spec::arith::Real31;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -50,7 +49,7 @@ fn a_step_allocates_nothing() {
                 let prefix = program.prefix;
                 executor.prefix(prefix, &data[0].0, &mut activations).unwrap();
                 let mut steps = || {
-                    let rate = Real31::from_f64(0.01);
+                    let rate = Rates::both(0.01);
                     for (sample, label) in &data {
                         executor.train_step(sample, *label, rate).unwrap();
                         executor.predict(sample).unwrap();

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use common::{head_weights, network, samples, values_of};
 use tinytrain_compile::float::backward;
 use tinytrain_compile::{Compiler, forward_program, forward_tensors};
-use tinytrain_exec::Executor;
+use tinytrain_exec::{Executor, Rates};
 use tinytrain_ir::{Graph, Kind, Op, Scheme, TensorId, Wrt};
 use tinytrain_passes::differentiate;
-use tinytrain_spec::arith::Real31;
 
 const CLASSES: usize = 5;
 
@@ -24,7 +23,7 @@ fn largest(c: &Compiler, data: &[(Vec<i8>, usize)]) -> BTreeMap<Wrt, f64> {
     for (sample, label) in data {
         e.trace();
         // A rate of 0 leaves head and weights as they are.
-        e.train_step(sample, *label, Real31::ZERO).unwrap();
+        e.train_step(sample, *label, Rates::ZERO).unwrap();
         let trace: BTreeMap<_, _> = e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect();
         let mut values = values_of(graph, &trace, sample);
         values.head = head_weights(&e);

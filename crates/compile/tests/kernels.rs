@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use common::{network, samples};
 use tinytrain_compile::Compiler;
-use tinytrain_exec::{Executor, checksum};
+use tinytrain_exec::{Executor, Rates, checksum};
 use tinytrain_import::{ImportOptions, import};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;
-use tinytrain_spec::arith::Real31;
 
 const CLASSES: usize = 10;
 
@@ -24,7 +23,7 @@ fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kerne
     let data = samples(graph, 7, CLASSES, 99);
     for step in 0..steps {
         let (sample, label) = &data[step % data.len()];
-        let result = executor.train_step(sample, *label, Real31::from_f64(0.01)).unwrap();
+        let result = executor.train_step(sample, *label, Rates::both(0.01)).unwrap();
         found.push_str(&format!("{result:?};"));
     }
     checksum(executor.state()) + &found

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use common::{network_with_logistic, samples};
 use sha2::{Digest, Sha256};
 use tinytrain_compile::Compiler;
-use tinytrain_exec::{Executor, checksum};
+use tinytrain_exec::{Executor, Rates, checksum};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;
 use tinytrain_program::{Data, FileError, Init, Operand, Program, Region, Slot};
-use tinytrain_spec::arith::Real31;
 use tinytrain_spec::kernels::{Call, Kernel};
 use tinytrain_spec::random::mix;
 
@@ -48,7 +47,7 @@ fn sealed(mut file: Vec<u8>) -> Vec<u8> {
 fn trained(program: Program, g: &Graph, kernels: Kernels) -> String {
     let mut e = Executor::with_kernels(Arc::new(program), kernels).unwrap();
     for (sample, label) in samples(g, 3, CLASSES, 9) {
-        e.train_step(&sample, label, Real31::from_f64(0.02)).unwrap();
+        e.train_step(&sample, label, Rates::both(0.02)).unwrap();
     }
     checksum(e.state())
 }

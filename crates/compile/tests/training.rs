@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use common::{head_weights, network, samples, values_of};
 use tinytrain_compile::Compiler;
-use tinytrain_exec::{Augment, Control, Executor, SampleSource, Samples, Schedule, TrainOptions, Trainer};
+use tinytrain_exec::{
+    Augment, Control, Executor, Order, Rates, SampleSource, Samples, Schedule, TrainOptions, Trainer,
+};
 use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
 use tinytrain_program::{Data, State, StateKind};
 use tinytrain_spec::arith::Real31;
@@ -36,7 +38,7 @@ fn a_pruned_backward_pass_gives_the_bits_of_the_full_one() {
         let tensors = |scheme: &str| -> BTreeMap<TensorId, Vec<i8>> {
             let mut e = executor(&c, scheme, 4);
             e.trace();
-            e.train_step(&sample, label, Real31::from_f64(0.01)).unwrap();
+            e.train_step(&sample, label, Rates::both(0.01)).unwrap();
             e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect()
         };
         let full = tensors("full");
@@ -68,13 +70,13 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
             poisoned.poison(true);
             let mut cached = plain.clone();
             for (p, label) in &data {
-                let lr = Real31::from_f64(0.003);
-                let a = plain.train_step(p, *label, lr).unwrap();
-                assert_eq!(a, poisoned.train_step(p, *label, lr).unwrap());
+                let rates = Rates { head: Real31::from_f64(0.005), backbone: Real31::from_f64(0.003) };
+                let a = plain.train_step(p, *label, rates).unwrap();
+                assert_eq!(a, poisoned.train_step(p, *label, rates).unwrap());
                 let mut activations = Vec::new();
                 let steps = cached.program().prefix;
                 cached.prefix(steps, p, &mut activations).unwrap();
-                assert_eq!(a, cached.train_step_from_prefix(steps, &activations, *label, lr).unwrap());
+                assert_eq!(a, cached.train_step_from_prefix(steps, &activations, *label, rates).unwrap());
             }
             assert_eq!(plain.state(), poisoned.state(), "{scheme}");
             assert_eq!(plain.state(), cached.state(), "{scheme}");
@@ -96,9 +98,9 @@ fn cached_activations_of_one_scheme_fit_every_scheme_that_trains_nothing_before(
                 for (p, label) in &data {
                     let mut activations = Vec::new();
                     source.prefix(steps, p, &mut activations).unwrap();
-                    let lr = Real31::from_f64(0.003);
-                    let found = from_cache.train_step_from_prefix(steps, &activations, *label, lr).unwrap();
-                    assert_eq!(plain.train_step(p, *label, lr).unwrap(), found);
+                    let rates = Rates { head: Real31::from_f64(0.005), backbone: Real31::from_f64(0.003) };
+                    let found = from_cache.train_step_from_prefix(steps, &activations, *label, rates).unwrap();
+                    assert_eq!(plain.train_step(p, *label, rates).unwrap(), found);
                 }
                 assert_eq!(plain.state(), from_cache.state(), "{scheme} from step {steps}");
             }
@@ -150,11 +152,11 @@ fn state_moves_where_the_scheme_says_and_nowhere_else() {
         let mut e = executor(&c, text, bits);
         let before = e.state().to_vec();
         for (p, label) in samples(&g, 5, CLASSES, 8) {
-            e.train_step(&p, label, Real31::ZERO).unwrap();
+            e.train_step(&p, label, Rates::ZERO).unwrap();
         }
         assert_eq!(before, e.state(), "{text}, {bits} bits: a rate of 0 moves nothing");
         for (p, label) in samples(&g, 30, CLASSES, 9) {
-            e.train_step(&p, label, Real31::from_f64(0.3)).unwrap();
+            e.train_step(&p, label, Rates::both(0.3)).unwrap();
         }
         let mut found: Vec<_> = e.program().states.iter().map(|s| (s.layer, s.kind, s.slot.bytes as usize)).collect();
         let mut wanted = trained_by(c.graph(), &scheme, bits);
@@ -226,7 +228,7 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
             let head = head_weights(&e);
             let weights = current_weights(&e, graph);
             e.trace();
-            e.train_step(&sample, label, Real31::ZERO).unwrap();
+            e.train_step(&sample, label, Rates::ZERO).unwrap();
             let trace: BTreeMap<_, _> = e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect();
             let mut values = values_of(graph, &trace, &sample);
             (values.head, values.weights) = (head, weights);
@@ -270,7 +272,7 @@ fn learning_lowers_the_loss() {
         let before = loss(&mut e);
         for _ in 0..15 {
             for (p, label) in &data {
-                e.train_step(p, *label, Real31::from_f64(0.002)).unwrap();
+                e.train_step(p, *label, Rates::both(0.002)).unwrap();
             }
         }
         let after = loss(&mut e);
@@ -292,7 +294,8 @@ fn threads_interruption_and_the_cache_change_no_bit() {
     let source: Arc<dyn SampleSource> =
         Arc::new(Samples::new(all.iter().flat_map(|p| p.0.clone()).collect(), labels, bytes).unwrap());
     let options = |threads, cache_bytes| TrainOptions {
-        schedule: Schedule { peak: 0.003, steps: 100 },
+        schedule: Schedule { head: 0.01, backbone: 0.003, steps: 100 },
+        order: Order::AsTheyAre,
         seed: 3,
         augment: Augment::default(),
         cache_bytes,
@@ -327,7 +330,7 @@ fn sizes_and_labels_are_checked() {
     let (g, c) = compiler(1);
     let mut e = executor(&c, "head", 4);
     let (p, _) = samples(&g, 1, CLASSES, 1).remove(0);
-    assert_eq!(e.train_step(&p[1..], 0, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
-    assert_eq!(e.train_step(&p, CLASSES, Real31::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
+    assert_eq!(e.train_step(&p[1..], 0, Rates::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
+    assert_eq!(e.train_step(&p, CLASSES, Rates::ZERO).unwrap_err().code(), "SIZE_MISMATCH");
     assert_eq!(e.restore(&[0], 0).unwrap_err().code(), "SIZE_MISMATCH");
 }

@@ -43,7 +43,7 @@ fn case(index: usize, spec: &KernelSpec) -> String {
                 arguments.push(format!("s[{at}]"));
                 1
             }
-            ParamKind::Real | ParamKind::Given(GivenValue::LearningRate) => {
+            ParamKind::Real | ParamKind::Given(GivenValue::HeadRate) => {
                 arguments.push(format!("real(s + {at})"));
                 2
             }

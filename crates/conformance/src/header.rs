@@ -72,7 +72,7 @@ fn param(p: &ParamSpec) -> String {
         ParamKind::Struct(s) => format!("const {} *{name}", s.c),
         ParamKind::Update(_) => format!("const tt_update *{name}"),
         ParamKind::Int | ParamKind::Given(GivenValue::ErrorShift | GivenValue::Label) => format!("int32_t {name}"),
-        ParamKind::Real | ParamKind::Given(GivenValue::LearningRate) => format!("tt_real31 {name}"),
+        ParamKind::Real | ParamKind::Given(GivenValue::HeadRate) => format!("tt_real31 {name}"),
         ParamKind::LogitScale => format!("const tt_logit_scale *{name}"),
     }
 }

@@ -4,7 +4,7 @@ typedef struct {
     int32_t e;
 } tt_real31;
 
-/* What an update needs: the compiled parameters, and of this step the rate, the shift of the head's error and the
+/* What an update needs: the compiled parameters, and of this step the rate of the backbone, the shift of the head's error and the
  * generator's inputs. */
 typedef struct {
     tt_update_params params;

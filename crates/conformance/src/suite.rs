@@ -132,7 +132,7 @@ impl Case {
                     words.extend(lr);
                     words.extend([k as u32, step, seed as u32, (seed >> 32) as u32]);
                 }
-                ParamKind::Given(GivenValue::LearningRate) => words.extend(lr),
+                ParamKind::Given(GivenValue::HeadRate) => words.extend(lr),
                 ParamKind::Given(GivenValue::ErrorShift) => words.push(k as u32),
                 ParamKind::Given(GivenValue::Label) => words.push(label as u32),
                 _ => {}
@@ -658,7 +658,7 @@ fn head(r: &mut Random, i: u32) -> Vec<Case> {
     reference::head_update(&p, lr, qw, qb, k, &x, &e, &mut w_after, &mut bias_after);
     let call = HeadUpdate {
         p,
-        lr: LearningRate,
+        lr: HeadRate,
         k: ErrorShift,
         weight_q: qw,
         bias_q: qb,

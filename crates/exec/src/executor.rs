@@ -4,7 +4,6 @@ use std::time::Instant;
 use tinytrain_kernels::simd::{self, Kernels, Layer, Unit};
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
 use tinytrain_program::{LiveIn, Operand, Program, Region, Slot, TensorNumber};
-use tinytrain_spec::arith::Real31;
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::params::UpdateParams;
 use tinytrain_spec::softmax::{self, HeadResult};
@@ -12,6 +11,7 @@ use tinytrain_spec::softmax::{self, HeadResult};
 use crate::ExecError;
 use crate::fast::{Fast, chosen_kernels, require};
 use crate::memory::{Memory, StepMemory};
+use crate::schedule::Rates;
 
 /// The outcome of one training step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct StepResult {
 #[derive(Clone, Copy)]
 struct StepInputs {
     label: Option<usize>,
-    lr: Real31,
+    rates: Rates,
 }
 
 /// A Program in memory of its own.
@@ -158,7 +158,7 @@ impl Executor {
     /// Runs the forward pass of a program without a head.
     pub fn forward(&mut self, input: &[i8]) -> Result<(), ExecError> {
         self.load(input)?;
-        self.run(0, self.program.forward, StepInputs { label: None, lr: Real31::ZERO });
+        self.run(0, self.program.forward, StepInputs { label: None, rates: Rates::ZERO });
         Ok(())
     }
 
@@ -184,15 +184,15 @@ impl Executor {
     pub fn evaluate(&mut self, input: &[i8], label: usize) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load(input)?;
-        self.run(0, self.program.forward, StepInputs { label: Some(label), lr: Real31::ZERO });
+        self.run(0, self.program.forward, StepInputs { label: Some(label), rates: Rates::ZERO });
         Ok(self.found(0))
     }
 
     /// One training step: forward, loss, backward, update in place.
-    pub fn train_step(&mut self, input: &[i8], label: usize, lr: Real31) -> Result<StepResult, ExecError> {
+    pub fn train_step(&mut self, input: &[i8], label: usize, rates: Rates) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load(input)?;
-        Ok(self.train_from(0, label, lr))
+        Ok(self.train_from(0, label, rates))
     }
 
     /// Appends to `activations` what the first `steps` steps make of a sample: the tensors of their live-in set, one after the other. At most
@@ -201,7 +201,7 @@ impl Executor {
         let program = self.program.clone();
         let live_in = live_in(&program, steps)?;
         self.load(input)?;
-        self.run(0, steps, StepInputs { label: None, lr: Real31::ZERO });
+        self.run(0, steps, StepInputs { label: None, rates: Rates::ZERO });
         live_in.iter().for_each(|(_, s)| activations.extend_from_slice(self.memory.read(*s)));
         Ok(())
     }
@@ -212,11 +212,11 @@ impl Executor {
         steps: usize,
         activations: &[i8],
         label: usize,
-        lr: Real31,
+        rates: Rates,
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_activations(steps, activations)?;
-        Ok(self.train_from(steps, label, lr))
+        Ok(self.train_from(steps, label, rates))
     }
 
     /// [`Executor::evaluate`] from the activations of [`Executor::prefix`]. Gives the same bits.
@@ -228,7 +228,7 @@ impl Executor {
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_activations(steps, activations)?;
-        self.run(steps, self.program.forward, StepInputs { label: Some(label), lr: Real31::ZERO });
+        self.run(steps, self.program.forward, StepInputs { label: Some(label), rates: Rates::ZERO });
         Ok(self.found(0))
     }
 
@@ -248,9 +248,9 @@ impl Executor {
         Ok(())
     }
 
-    fn train_from(&mut self, first: usize, label: usize, lr: Real31) -> StepResult {
+    fn train_from(&mut self, first: usize, label: usize, rates: Rates) -> StepResult {
         let (forward, all) = (self.program.forward, self.program.steps.len());
-        let inputs = StepInputs { label: Some(label), lr };
+        let inputs = StepInputs { label: Some(label), rates };
         self.run(first, forward, inputs);
         let saturated = if self.result.any { self.run(forward, all, inputs) } else { 0 };
         self.step += 1;
@@ -351,7 +351,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn update<'p>(&self, params: &'p UpdateParams) -> Update<'p> {
-        Update { params, lr: self.inputs.lr, k: self.result.k, seed: self.seed, step: self.step }
+        Update { params, lr: self.inputs.rates.backbone, k: self.result.k, seed: self.seed, step: self.step }
     }
 }
 
@@ -489,7 +489,7 @@ fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Co
         }
         Call::HeadUpdate(k) => {
             let v = k.views(memory);
-            k!(head_update(&k.p, c.inputs.lr, k.weight_q, k.bias_q, c.result.k, v.x, v.e, v.w, v.bias));
+            k!(head_update(&k.p, c.inputs.rates.head, k.weight_q, k.bias_q, c.result.k, v.x, v.e, v.w, v.bias));
         }
         Call::GradScale(k) => {
             let v = k.views(memory);

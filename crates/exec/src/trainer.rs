@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 use tinytrain_program::Program;
 
-use crate::{ActivationCache, Augment, ExecError, Executor, SampleSource, Schedule, permutation};
+use crate::{ActivationCache, Augment, ExecError, Executor, Order, SampleSource, Schedule, epoch_order};
 
 /// Progress of a long run, readable from any thread.
 #[derive(Default)]
@@ -41,8 +41,10 @@ impl Control {
 /// Parameters of a training run.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainOptions {
-    /// Learning rate and number of steps of the whole run.
+    /// Learning rates and number of steps of the whole run.
     pub schedule: Schedule,
+    /// Order of the samples.
+    pub order: Order,
     /// Seed of the order of samples and of augmentation.
     pub seed: u64,
     /// Augmentation.
@@ -123,6 +125,11 @@ impl Trainer {
         Ok(())
     }
 
+    /// Changes the peak rates for the steps to come.
+    pub fn set_rates(&mut self, head: f64, backbone: f64) {
+        self.options.schedule = Schedule { head, backbone, ..self.options.schedule };
+    }
+
     /// Trains for up to `steps` further steps, at most to the end of the schedule. If the run is stopped, the steps done so far remain in effect and
     /// the report counts them.
     pub fn run(&mut self, steps: u64, control: &Control) -> Result<RunReport, ExecError> {
@@ -137,14 +144,14 @@ impl Trainer {
         while self.step < end && !control.stopped() {
             let index = self.index_of(self.step);
             let label = self.samples.label(index);
-            let lr = self.options.schedule.rate(self.step);
+            let rates = self.options.schedule.rates(self.step);
             let cached = self.cache.as_ref().and_then(|c| Some((c.steps(), c.sample(index)?)));
             let result = match cached {
-                Some((steps, activations)) => self.executor.train_step_from_prefix(steps, activations, label, lr)?,
+                Some((steps, activations)) => self.executor.train_step_from_prefix(steps, activations, label, rates)?,
                 None => {
                     self.samples.read(index, &mut sample)?;
                     self.options.augment.apply(&mut sample, shape, zero, self.options.seed, self.step);
-                    self.executor.train_step(&sample, label, lr)?
+                    self.executor.train_step(&sample, label, rates)?
                 }
             };
             self.step += 1;
@@ -156,12 +163,12 @@ impl Trainer {
         Ok(report)
     }
 
-    /// The sample of a step: epochs are seeded permutations.
+    /// The sample of a step.
     fn index_of(&mut self, step: u64) -> usize {
         let n = self.samples.len() as u64;
         let epoch = (step / n) as u32;
         if self.epoch.as_ref().is_none_or(|(e, _)| *e != epoch) {
-            self.epoch = Some((epoch, permutation(self.options.seed, epoch, n as usize)));
+            self.epoch = Some((epoch, epoch_order(self.options.order, self.options.seed, epoch, &*self.samples)));
         }
         self.epoch.as_ref().map_or(0, |(_, order)| order[(step % n) as usize] as usize)
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tinytrain_program::Program;
 
 use crate::{
-    ActivationCache, Augment, Control, ExecError, Executor, SampleSource, Schedule, TrainOptions, Trainer, checksum,
+    ActivationCache, Augment, Control, ExecError, Executor, Order, SampleSource, Schedule, TrainOptions, Trainer,
+    checksum,
 };
 
 /// Samples, with an activation cache if there is one.
@@ -15,6 +16,19 @@ pub struct CachedSamples {
     pub samples: Arc<dyn SampleSource>,
     /// Their activation cache. Not used for a Program that it does not fit; does not affect results.
     pub cache: Option<Arc<ActivationCache>>,
+}
+
+/// What determines a trial besides Program and samples.
+#[derive(Clone, Copy, Debug)]
+pub struct TrialOptions {
+    /// Learning rates and number of steps.
+    pub schedule: Schedule,
+    /// Order of the samples.
+    pub order: Order,
+    /// Augmentation.
+    pub augment: Augment,
+    /// Seed of the order of samples and of augmentation.
+    pub seed: u64,
 }
 
 /// The result of a trial.
@@ -34,17 +48,18 @@ pub fn trial(
     program: Arc<Program>,
     train: &CachedSamples,
     measured: &CachedSamples,
-    schedule: Schedule,
-    seed: u64,
+    options: TrialOptions,
     control: &Control,
 ) -> Result<TrialResult, ExecError> {
-    let options = TrainOptions { schedule, seed, augment: Augment::default(), cache_bytes: 0, threads: 1 };
+    let TrialOptions { schedule, order, augment, seed } = options;
+    let options = TrainOptions { schedule, order, seed, augment, cache_bytes: 0, threads: 1 };
     let mut trainer = Trainer::new(program, train.samples.clone(), options)?;
-    if let Some(cache) = train.cache.as_ref().filter(|c| c.fits(trainer.executor())) {
+    if let Some(cache) = train.cache.as_ref().filter(|c| augment.is_off() && c.fits(trainer.executor())) {
         trainer.use_cache(cache.clone())?;
     }
-    let done = trainer.run(schedule.steps, control)?.steps;
-    if done < schedule.steps {
+    let steps = schedule.steps;
+    let done = trainer.run(steps, control)?.steps;
+    if done < steps {
         return Err(ExecError::Aborted(done));
     }
     measure(trainer.executor().clone(), measured, control)

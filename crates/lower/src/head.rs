@@ -44,7 +44,7 @@ impl Lowering<'_> {
         let (p, o) = (self.head_params()?, self.head_operands()?);
         let call = HeadUpdate {
             p,
-            lr: LearningRate,
+            lr: HeadRate,
             k: ErrorShift,
             weight_q: Real31::from_f64(scale * exp2i(HEAD_FRACTION_BITS)),
             bias_q: Real31::from_f64(exp2i(HEAD_FRACTION_BITS) / scale),

@@ -20,7 +20,7 @@ mod trainer;
 pub use model::{KernelSelection, Model, input_tables, kernels, supported_operators};
 pub use program::{Compiler, Program, Session, learning_rate};
 pub use samples::{Dataset, SampleStore};
-pub use search::{ActivationCache, candidate_costs, frozen_steps, trial};
+pub use search::{ActivationCache, candidate_costs, feature_power, frozen_steps, trial};
 pub use target::{board, board_in, built_in_costs, check_costs, core_table, stand_in, target_names, work_kinds};
 pub use task::Control;
 pub use trainer::Trainer;

@@ -244,11 +244,12 @@ impl Session {
         Ok(self.lock()?.scores().iter().map(|&s| s as f64).collect())
     }
 
-    /// One training step with a learning rate from [`learning_rate`].
+    /// One training step with learning rates from [`learning_rate`].
     #[napi]
-    pub fn train_step(&self, sample: Int8Array, label: u32, rate: Rate) -> Result<StepResult> {
-        let lr = Real31 { m: rate.mantissa, e: rate.exponent };
-        let result = self.lock()?.train_step(&sample, label as usize, lr).map_err(Failure::from)?;
+    pub fn train_step(&self, sample: Int8Array, label: u32, rates: Rates) -> Result<StepResult> {
+        let real = |rate: Rate| Real31 { m: rate.mantissa, e: rate.exponent };
+        let rates = tinytrain_exec::Rates { head: real(rates.head), backbone: real(rates.backbone) };
+        let result = self.lock()?.train_step(&sample, label as usize, rates).map_err(Failure::from)?;
         Ok(StepResult { predicted: result.predicted, loss: result.loss, saturated: result.saturated as f64 })
     }
 
@@ -313,9 +314,18 @@ pub struct Rate {
     pub exponent: i32,
 }
 
+/// The learning rates of a step.
+#[napi(object)]
+pub struct Rates {
+    /// That of the head.
+    pub head: Rate,
+    /// That of the backbone: of the weights and biases of convolutions.
+    pub backbone: Rate,
+}
+
 /// The learning rate of step `step` in a run of `steps` steps.
 #[napi]
 pub fn learning_rate(peak: f64, steps: f64, step: f64) -> Rate {
-    let rate = Schedule { peak, steps: steps as u64 }.rate(step as u64);
+    let rate = Schedule { head: peak, backbone: peak, steps: steps as u64 }.rates(step as u64).head;
     Rate { mantissa: rate.m, exponent: rate.e }
 }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
-use tinytrain_exec::{CachedSamples, ExecError, Executor, Schedule};
+use tinytrain_exec::{Augment, CachedSamples, ExecError, Executor, Schedule};
 
 use crate::error::Failure;
 use crate::samples::Dataset;
 use crate::target::named;
 use crate::task::on_thread;
+use crate::trainer::order;
 use crate::{Compiler, Control, Program};
 
 /// The activations of samples after the first, frozen steps of a Program. Can be used by every Program of the same model that trains nothing in these
@@ -58,15 +59,37 @@ pub fn frozen_steps(program: &Program) -> u32 {
     program.inner.prefix as u32
 }
 
+/// Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn feature_power<'e>(
+    env: &'e Env,
+    program: &Program,
+    samples: &Dataset,
+    threads: u32,
+    control: &Control,
+) -> Result<Object<'e>> {
+    let (program, control) = (program.inner.clone(), control.inner.clone());
+    let samples = samples.fitting(program.input.slot.bytes as usize)?;
+    on_thread(env, move || Ok(tinytrain_exec::feature_power(program, &samples, threads as usize, &control)?))
+}
+
 /// Options of a trial.
 #[napi(object)]
 pub struct TrialOptions {
-    /// The highest learning rate.
-    pub lr: f64,
+    /// The highest learning rate of the head.
+    pub head_rate: f64,
+    /// The highest learning rate of the backbone.
+    pub backbone_rate: f64,
     /// Number of training steps, one sample each.
     pub steps: f64,
-    /// Seed for the order of samples.
+    /// Seed for the order of samples and for augmentation.
     pub seed: f64,
+    /// Mirrors a sample horizontally with probability 1/2.
+    pub flip: bool,
+    /// Shifts by up to this number of pixels in each direction.
+    pub shift: u32,
+    /// Whether all classes are drawn equally often.
+    pub balance: bool,
 }
 
 /// The result of a trial.
@@ -96,9 +119,15 @@ pub fn trial<'e>(
     };
     let (train, measured) = (cached(train)?, cached(measured)?);
     let (program, control) = (program.inner.clone(), control.inner.clone());
-    let schedule = Schedule { peak: options.lr, steps: options.steps as u64 };
+    let schedule = Schedule { head: options.head_rate, backbone: options.backbone_rate, steps: options.steps as u64 };
+    let options = tinytrain_exec::TrialOptions {
+        schedule,
+        order: order(options.balance),
+        augment: Augment { flip: options.flip, shift: options.shift as usize },
+        seed: options.seed as u64,
+    };
     on_thread(env, move || {
-        let result = tinytrain_exec::trial(program, &train, &measured, schedule, options.seed as u64, &control)?;
+        let result = tinytrain_exec::trial(program, &train, &measured, options, &control)?;
         Ok(TrialResult { correct: result.correct as u32, loss: result.loss as f64, checksum: result.checksum })
     })
 }

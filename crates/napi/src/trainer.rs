@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use napi::bindgen_prelude::{Float64Array, Object, Uint8Array, Uint32Array};
 use napi::{Env, Result};
 use napi_derive::napi;
-use tinytrain_exec::{Augment, Schedule};
+use tinytrain_exec::{Augment, Order, Schedule};
 
 use crate::error::Failure;
 use crate::program::lock;
@@ -14,8 +14,10 @@ use crate::{Control, Program};
 /// Options of a training run.
 #[napi(object)]
 pub struct TrainerOptions {
-    /// The highest learning rate.
-    pub lr: f64,
+    /// The highest learning rate of the head.
+    pub head_rate: f64,
+    /// The highest learning rate of the backbone.
+    pub backbone_rate: f64,
     /// Number of steps of the entire run.
     pub steps: f64,
     /// Seed for the order of samples and for augmentation.
@@ -24,10 +26,17 @@ pub struct TrainerOptions {
     pub flip: bool,
     /// Shifts by up to this number of pixels in each direction.
     pub shift: u32,
+    /// Whether all classes are drawn equally often.
+    pub balance: bool,
     /// Size limit of the activation cache, in bytes.
     pub cache_bytes: f64,
     /// Number of threads that fill the cache.
     pub threads: u32,
+}
+
+/// The order of samples, balanced or not.
+pub fn order(balance: bool) -> Order {
+    if balance { Order::Balanced } else { Order::AsTheyAre }
 }
 
 /// The result of a part of a training run.
@@ -77,7 +86,12 @@ impl Trainer {
     pub fn new(program: &Program, samples: &Dataset, options: TrainerOptions) -> Result<Self> {
         let length = program.inner.input.slot.bytes as usize;
         let options = tinytrain_exec::TrainOptions {
-            schedule: Schedule { peak: options.lr, steps: options.steps as u64 },
+            schedule: Schedule {
+                head: options.head_rate,
+                backbone: options.backbone_rate,
+                steps: options.steps as u64,
+            },
+            order: order(options.balance),
             seed: options.seed as u64,
             augment: Augment { flip: options.flip, shift: options.shift as usize },
             cache_bytes: options.cache_bytes as usize,
@@ -129,6 +143,13 @@ impl Trainer {
             steps: trainer.steps() as f64,
             saturated: saturated.into(),
         })
+    }
+
+    /// Changes the highest rates for the steps to come.
+    #[napi]
+    pub fn set_rates(&self, head: f64, backbone: f64) -> Result<()> {
+        lock(&self.inner)?.set_rates(head, backbone);
+        Ok(())
     }
 
     /// Continues from a checkpoint.

@@ -20,7 +20,7 @@ mod param;
 mod table;
 
 pub(crate) use param::struct_param;
-pub use param::{ErrorShift, GivenValue, Label, LearningRate, Param, ParamKind, ParamSpec, ParamValue};
+pub use param::{ErrorShift, GivenValue, HeadRate, Label, Param, ParamKind, ParamSpec, ParamValue};
 pub use table::*;
 
 /// The type of an operand's elements.

@@ -24,8 +24,8 @@ pub enum ParamKind {
 /// A value that each step gives anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenValue {
-    /// The learning rate, a `tt_real31`.
-    LearningRate,
+    /// The learning rate of the head, a `tt_real31`. That of the backbone is part of a `tt_update`.
+    HeadRate,
     /// The shift of the head's error, an `int32_t`.
     ErrorShift,
     /// The class of the sample, an `int32_t`.
@@ -161,8 +161,8 @@ macro_rules! given_param {
     )*};
 }
 given_param!(
-    /// The learning rate of a step.
-    LearningRate,
+    /// The learning rate of the head in a step.
+    HeadRate,
     /// The shift of the head's error in a step.
     ErrorShift,
     /// The class of a step's sample.

@@ -167,7 +167,7 @@ kernels! {
         gx: write i8 = p.features,
     }
     /// Update of the head: see `HeadParams`. `weight_q` is `s_x 2^13`, `bias_q` is `2^13 / s_x`; `w` and `bias` in place.
-    HeadUpdate "tt_head_update" as kernel (p: HeadParams, lr: LearningRate, k: ErrorShift, weight_q: Real31, bias_q: Real31) -> nothing {
+    HeadUpdate "tt_head_update" as kernel (p: HeadParams, lr: HeadRate, k: ErrorShift, weight_q: Real31, bias_q: Real31) -> nothing {
         x: read i8 = p.features,
         e: read i16 = p.classes,
         w: train i16 = i64::from(p.classes) * i64::from(p.features),
