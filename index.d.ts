@@ -207,147 +207,124 @@ export declare class TinytrainError extends Error {
 	readonly details: ErrorDetails;
 	constructor(code: string, message: string, details?: ErrorDetails, cause?: unknown);
 }
-/** The properties of a model's input that determine its tables. */
-export interface InputFacts {
+/** A learning rate in fixed point, as used by host and device: `mantissa * 2^(exponent - 31)`. */
+export interface Rate {
+	readonly mantissa: number;
+	readonly exponent: number;
+}
+/** The learning rates of a step. */
+export interface Rates {
+	/** That of the head. */
+	readonly head: Rate;
+	/** That of the backbone: of the weights and biases of convolutions. */
+	readonly backbone: Rate;
+}
+/** The highest learning rates of a run, reached after a tenth of its steps. */
+export interface PeakRates {
+	readonly head: number;
+	readonly backbone: number;
+}
+/** The learning rate of a step of a run: linear warm-up over a tenth of the steps, then cosine decay to zero. */
+export declare function learningRate(peak: number, steps: number, step: number): Rate;
+/** The learning rates of a step of a run with these peaks. */
+export declare function ratesOfStep(peak: PeakRates, steps: number, step: number): Rates;
+/** The identification of a device. */
+export interface Identity {
+	/** SHA-256 of its Program. */
+	readonly program: string;
 	/** Rows, columns, channels. */
 	readonly shape: readonly [
 		number,
 		number,
 		number
 	];
-	/** `real = (q - zero) * scale` */
-	readonly scale: number;
-	readonly zero: number;
-	/** `real = (pixel - mean) / std`, one entry or one per channel. */
-	readonly mean: readonly number[];
-	readonly std: readonly number[];
+	readonly classes: number;
+	readonly inputBytes: number;
+	readonly stateBytes: number;
+	readonly savedBytes: number;
+	readonly arenaBytes: number;
+	/** Bytes reserved; 0 if unknown. */
+	readonly stackBytes: number;
+	/** Ticks of its clock per second. */
+	readonly clockHz: number;
+	readonly longestPayload: number;
+	readonly board: string;
 }
-/** The model's input. */
-export interface ModelInput extends InputFormat, Omit<InputFacts, "shape"> {
+/** The result of a training step on the device. */
+export interface DeviceStep {
+	/** Q15.16 */
+	readonly loss: number;
+	readonly predicted: number;
+	readonly saturated: number;
+	readonly steps: number;
+	/** CRC-32 of the trainable state after the step. */
+	readonly checksum: number;
 }
-/** The identity of a model. */
-export interface ModelOrigin {
-	readonly name: string;
-	/** The file it was read from, absolute. */
-	readonly path: string;
-	/** SHA-256 of the file, in hexadecimal. */
-	readonly hash: string;
-	/** Its format, such as `tflite`. */
-	readonly format: string;
+/** Counters of a device. */
+export interface Counters {
+	readonly steps: number;
+	readonly saturated: number;
+	/** Ticks of the last inference and the last training step. */
+	readonly inferenceTicks: number;
+	readonly trainTicks: number;
+	/** Bytes of stack used so far; 0 if unknown. */
+	readonly stackPainted: number;
+	/** Number of rejected frames. */
+	readonly refused: number;
+	readonly checksum: number;
 }
-/** One operation of a model. */
-export interface LayerInfo {
-	/** Position in order of execution. */
-	readonly index: number;
-	/** Its kind, such as `conv` or `add`. */
-	readonly op: string;
-	/** Number of the convolution as used in schemes; absent for other operations. */
-	readonly conv?: number;
-	/** Index of the operator in the model's file, if it comes from one. */
-	readonly source?: number;
-	/** Whether it is a depthwise convolution. */
-	readonly depthwise?: boolean;
-	/** Rows and columns of a window. */
-	readonly kernel?: readonly [
-		number,
-		number
-	];
-	/** Vertical and horizontal stride of a window. */
-	readonly stride?: readonly [
-		number,
-		number
-	];
-	/** Rows, columns and channels of each input and of the output. */
-	readonly inputs: readonly (readonly [
-		number,
-		number,
-		number
-	])[];
-	readonly output: readonly [
-		number,
-		number,
-		number
-	];
-	/** Multiply-accumulates. */
-	readonly macs: number;
-	/** int8 weights. */
-	readonly weights: number;
-	/** int32 biases. */
-	readonly biases: number;
+/** The content of a saved state. */
+export interface SavedState {
+	readonly steps: number;
+	readonly saturated: number;
+	readonly program: string;
+	readonly state: Buffer;
 }
-/** Totals over a model. */
-export interface ModelTotals {
-	readonly convolutions: number;
-	readonly macs: number;
-	readonly weights: number;
-	readonly biases: number;
+/** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises. */
+export type SampleFormat = "int8" | "rgb888";
+/** Options for communicating with a device. */
+export interface DeviceOptions {
+	/**
+	 * How long a device may be silent before it has answered: 60 s by default. Any part of a reply restarts the time; time in which an emulator could not
+	 * run does not count.
+	 */
+	readonly timeoutMs?: number | undefined;
+	readonly signal?: AbortSignal | undefined;
 }
-/** The content of a model's file. */
-export interface ModelDescription {
-	readonly name: string;
-	readonly format: string;
-	readonly input: InputFacts & {
-		/** Whether mean and std were guessed from the input's quantisation, since a file does not contain them. */
-		readonly guessed: boolean;
-	};
-	readonly layers: readonly LayerInfo[];
-	readonly totals: ModelTotals;
-	/** Totals without the classifier, which a head replaces: the convolutions that schemes number. Null for a model that cannot have a head. */
-	readonly backbone: ModelTotals | null;
-	/** Why the model cannot have a head; null if it can. */
-	readonly headless: string | null;
+/** A device that implements the protocol. Only one request at a time. */
+export declare class Device {
+	#private;
+	/** Error replies that answer no request, caused by garbage on the serial port. */
+	readonly strays: TinytrainError[];
+	constructor(connection: Connection, { timeoutMs, signal }?: DeviceOptions);
+	/** Identifies the device. */
+	identify(): Promise<Identity>;
+	/** Predicts the class of a sample, and the probability of every class in Q0.31. */
+	predict(sample: Int8Array | Uint8Array, format?: SampleFormat): Promise<{
+		readonly predicted: number;
+		readonly scores: readonly number[];
+	}>;
+	/** Trains on one sample. */
+	train(sample: Int8Array | Uint8Array, label: number, rates: Rates, format?: SampleFormat): Promise<DeviceStep>;
+	/** Reads the trained state. */
+	save(): Promise<SavedState>;
+	/** Restores a trained state, completely or not at all. */
+	load(saved: SavedState): Promise<void>;
+	/** Counters, and the stack used so far. */
+	counters(): Promise<Counters>;
+	/** Resets to the initial state. */
+	reset(): Promise<void>;
+	/** Sends a request of any kind and waits for its reply. */
+	request(type: number, payload?: Uint8Array): Promise<Buffer>;
+	/** Sends raw bytes and waits for the reply to request `type` with number `sequence`. */
+	raw(bytes: Uint8Array, type: number, sequence: number): Promise<Buffer>;
+	/** Closes the connection. */
+	close(): Promise<void>;
 }
-/** The result of a forward pass. */
-export interface ForwardResult {
-	/** The model's outputs. */
-	readonly outputs: Int8Array[];
-	/** Every tensor by its index in the file, if requested; empty otherwise. */
-	readonly tensors: Map<number, Int8Array>;
-}
-/** Options for opening a model. */
-export interface ModelOptions {
-	/** Rows and columns of the input, for a model whose file does not fix them (`.pkl`). */
-	readonly input?: {
-		readonly height: number;
-		readonly width: number;
-	} | undefined;
-	/** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; guessed from the quantisation if omitted. */
-	readonly normalisation?: {
-		readonly mean: readonly number[];
-		readonly std: readonly number[];
-	} | undefined;
-}
-/** The model that is used if none is given. */
-export declare const defaultModelPath: string;
-/** An int8 model. */
-export declare class Model {
-	/** The file from which it was read. */
-	readonly path: string;
-	/** SHA-256 of the file, in hexadecimal. */
-	readonly hash: string;
-	readonly description: ModelDescription;
-	readonly input: ModelInput;
-	/** The identity of this model. */
-	get origin(): ModelOrigin;
-	/** Runs the unchanged model, including its classifier, on one input. */
-	forward(input: Int8Array, options?: {
-		readonly tensors?: boolean;
-	}): Promise<ForwardResult>;
-	/** The graph as text, one operation per line. */
-	dump(): string;
-}
-/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. */
-export declare function loadModel(path?: string, options?: ModelOptions): Promise<Model>;
-/**
- * The kernels in use (`chosen`: the fastest, or those named by the environment variable `TINYTRAIN_KERNELS`) and all that this processor can
- * run (`available`). All give the same bits. Throws `KERNELS_UNAVAILABLE` if the variable names others.
- */
-export declare function kernels(): {
-	readonly chosen: string;
-	readonly available: readonly string[];
-};
-/** The operators that models may contain, named as in their file format. */
-export declare function supportedOperators(): readonly string[];
+/** Parses the bytes written by `tt_save`. */
+export declare function parseSaved(bytes: Buffer): SavedState;
+/** The bytes for `tt_load`. */
+export declare function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer;
 /** The board for which a Program's memory is reported if none is given. */
 export declare const defaultTarget = "stm32f746";
 /** One item of the memory table. */
@@ -750,176 +727,6 @@ export type ProgramRecord = {
 	 */
 	prefix: PrefixRecord;
 };
-/** A compiled Program: the steps that both host and device execute, at fixed places in memory. */
-export declare class Program {
-	#private;
-	readonly model: ModelOrigin;
-	readonly input: ModelInput;
-	readonly classes: readonly string[];
-	readonly limits: MemoryLimits;
-	/** Seed of the head's initial weights, of calibration and of stochastic rounding. */
-	readonly seed: number;
-	readonly residualBits: number;
-	/** The scheme in canonical form. */
-	readonly scheme: string;
-	/** SHA-256 over everything that determines its results. */
-	readonly hash: string;
-	/** Steps, tensors and their places as a plain record. */
-	readonly record: ProgramRecord;
-	/** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
-	get memory(): MemoryTable;
-	/** Its memory on a board, item by item. Throws `BOARD_UNKNOWN` for an unknown board. */
-	memoryOn(target: string): MemoryTable;
-	/** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for a constant that does not exist. */
-	constant(index: number): Uint8Array;
-	/** The initial trainable state. */
-	initialState(): Uint8Array;
-	/** The content of the Program file, `program.ttp`: everything except the names of classes and the normalisation of the input. */
-	toBytes(): Uint8Array;
-}
-/** A learning rate in fixed point, as used by host and device: `mantissa * 2^(exponent - 31)`. */
-export interface Rate {
-	readonly mantissa: number;
-	readonly exponent: number;
-}
-/** The learning rates of a step. */
-export interface Rates {
-	/** That of the head. */
-	readonly head: Rate;
-	/** That of the backbone: of the weights and biases of convolutions. */
-	readonly backbone: Rate;
-}
-/** The highest learning rates of a run, reached after a tenth of its steps. */
-export interface PeakRates {
-	readonly head: number;
-	readonly backbone: number;
-}
-/** The result of one training step. */
-export interface StepResult {
-	/** The class with the largest score, before the update. */
-	readonly predicted: number;
-	/** Loss before the update, times 2^16. */
-	readonly loss: number;
-	/** Number of gradient elements that saturated. */
-	readonly saturated: number;
-}
-/** The learning rate of a step of a run: linear warm-up over a tenth of the steps, then cosine decay to zero. */
-export declare function learningRate(peak: number, steps: number, step: number): Rate;
-/** The learning rates of a step of a run with these peaks. */
-export declare function ratesOfStep(peak: PeakRates, steps: number, step: number): Rates;
-/** A Program in its own memory, run one sample at a time on the calling thread: what a device does, step by step. */
-export declare class Session {
-	#private;
-	/** A Program in its initial state. */
-	constructor(program: Program);
-	/** The class of a sample. */
-	predict(sample: Int8Array): number;
-	/** The probability of each class for the last sample, times 2^31. */
-	scores(): readonly number[];
-	/** One training step: forward, loss, backward, update in place. */
-	trainStep(sample: Int8Array, label: number, rates: Rates): StepResult;
-	/** The trainable state. */
-	state(): Uint8Array;
-	/** Replaces the trainable state and the number of steps so far. */
-	restore(state: Uint8Array, steps: number): void;
-}
-/** The identification of a device. */
-export interface Identity {
-	/** SHA-256 of its Program. */
-	readonly program: string;
-	/** Rows, columns, channels. */
-	readonly shape: readonly [
-		number,
-		number,
-		number
-	];
-	readonly classes: number;
-	readonly inputBytes: number;
-	readonly stateBytes: number;
-	readonly savedBytes: number;
-	readonly arenaBytes: number;
-	/** Bytes reserved; 0 if unknown. */
-	readonly stackBytes: number;
-	/** Ticks of its clock per second. */
-	readonly clockHz: number;
-	readonly longestPayload: number;
-	readonly board: string;
-}
-/** The result of a training step on the device. */
-export interface DeviceStep {
-	/** Q15.16 */
-	readonly loss: number;
-	readonly predicted: number;
-	readonly saturated: number;
-	readonly steps: number;
-	/** CRC-32 of the trainable state after the step. */
-	readonly checksum: number;
-}
-/** Counters of a device. */
-export interface Counters {
-	readonly steps: number;
-	readonly saturated: number;
-	/** Ticks of the last inference and the last training step. */
-	readonly inferenceTicks: number;
-	readonly trainTicks: number;
-	/** Bytes of stack used so far; 0 if unknown. */
-	readonly stackPainted: number;
-	/** Number of rejected frames. */
-	readonly refused: number;
-	readonly checksum: number;
-}
-/** The content of a saved state. */
-export interface SavedState {
-	readonly steps: number;
-	readonly saturated: number;
-	readonly program: string;
-	readonly state: Buffer;
-}
-/** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises. */
-export type SampleFormat = "int8" | "rgb888";
-/** Options for communicating with a device. */
-export interface DeviceOptions {
-	/**
-	 * How long a device may be silent before it has answered: 60 s by default. Any part of a reply restarts the time; time in which an emulator could not
-	 * run does not count.
-	 */
-	readonly timeoutMs?: number | undefined;
-	readonly signal?: AbortSignal | undefined;
-}
-/** A device that implements the protocol. Only one request at a time. */
-export declare class Device {
-	#private;
-	/** Error replies that answer no request, caused by garbage on the serial port. */
-	readonly strays: TinytrainError[];
-	constructor(connection: Connection, { timeoutMs, signal }?: DeviceOptions);
-	/** Identifies the device. */
-	identify(): Promise<Identity>;
-	/** Predicts the class of a sample, and the probability of every class in Q0.31. */
-	predict(sample: Int8Array | Uint8Array, format?: SampleFormat): Promise<{
-		readonly predicted: number;
-		readonly scores: readonly number[];
-	}>;
-	/** Trains on one sample. */
-	train(sample: Int8Array | Uint8Array, label: number, rates: Rates, format?: SampleFormat): Promise<DeviceStep>;
-	/** Reads the trained state. */
-	save(): Promise<SavedState>;
-	/** Restores a trained state, completely or not at all. */
-	load(saved: SavedState): Promise<void>;
-	/** Counters, and the stack used so far. */
-	counters(): Promise<Counters>;
-	/** Resets to the initial state. */
-	reset(): Promise<void>;
-	/** Sends a request of any kind and waits for its reply. */
-	request(type: number, payload?: Uint8Array): Promise<Buffer>;
-	/** Sends raw bytes and waits for the reply to request `type` with number `sequence`. */
-	raw(bytes: Uint8Array, type: number, sequence: number): Promise<Buffer>;
-	/** Closes the connection. */
-	close(): Promise<void>;
-}
-/** Parses the bytes written by `tt_save`. */
-export declare function parseSaved(bytes: Buffer): SavedState;
-/** The bytes for `tt_load`. */
-export declare function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer;
 interface AddressRange {
 	readonly origin: number;
 	/** Bytes. */
@@ -981,6 +788,174 @@ interface EmitInput {
 	readonly kernelFlags: string;
 	/** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */
 	readonly marks?: boolean | undefined;
+}
+/** The properties of a model's input that determine its tables. */
+export interface InputFacts {
+	/** Rows, columns, channels. */
+	readonly shape: readonly [
+		number,
+		number,
+		number
+	];
+	/** `real = (q - zero) * scale` */
+	readonly scale: number;
+	readonly zero: number;
+	/** `real = (pixel - mean) / std`, one entry or one per channel. */
+	readonly mean: readonly number[];
+	readonly std: readonly number[];
+}
+/** The model's input. */
+export interface ModelInput extends InputFormat, Omit<InputFacts, "shape"> {
+}
+/** The identity of a model. */
+export interface ModelOrigin {
+	readonly name: string;
+	/** The file it was read from, absolute. */
+	readonly path: string;
+	/** SHA-256 of the file, in hexadecimal. */
+	readonly hash: string;
+	/** Its format, such as `tflite`. */
+	readonly format: string;
+}
+/** One operation of a model. */
+export interface LayerInfo {
+	/** Position in order of execution. */
+	readonly index: number;
+	/** Its kind, such as `conv` or `add`. */
+	readonly op: string;
+	/** Number of the convolution as used in schemes; absent for other operations. */
+	readonly conv?: number;
+	/** Index of the operator in the model's file, if it comes from one. */
+	readonly source?: number;
+	/** Whether it is a depthwise convolution. */
+	readonly depthwise?: boolean;
+	/** Rows and columns of a window. */
+	readonly kernel?: readonly [
+		number,
+		number
+	];
+	/** Vertical and horizontal stride of a window. */
+	readonly stride?: readonly [
+		number,
+		number
+	];
+	/** Rows, columns and channels of each input and of the output. */
+	readonly inputs: readonly (readonly [
+		number,
+		number,
+		number
+	])[];
+	readonly output: readonly [
+		number,
+		number,
+		number
+	];
+	/** Multiply-accumulates. */
+	readonly macs: number;
+	/** int8 weights. */
+	readonly weights: number;
+	/** int32 biases. */
+	readonly biases: number;
+}
+/** Totals over a model. */
+export interface ModelTotals {
+	readonly convolutions: number;
+	readonly macs: number;
+	readonly weights: number;
+	readonly biases: number;
+}
+/** The content of a model's file. */
+export interface ModelDescription {
+	readonly name: string;
+	readonly format: string;
+	readonly input: InputFacts & {
+		/** Whether mean and std were guessed from the input's quantisation, since a file does not contain them. */
+		readonly guessed: boolean;
+	};
+	readonly layers: readonly LayerInfo[];
+	readonly totals: ModelTotals;
+	/** Totals without the classifier, which a head replaces: the convolutions that schemes number. Null for a model that cannot have a head. */
+	readonly backbone: ModelTotals | null;
+	/** Why the model cannot have a head; null if it can. */
+	readonly headless: string | null;
+}
+/** The result of a forward pass. */
+export interface ForwardResult {
+	/** The model's outputs. */
+	readonly outputs: Int8Array[];
+	/** Every tensor by its index in the file, if requested; empty otherwise. */
+	readonly tensors: Map<number, Int8Array>;
+}
+/** Options for opening a model. */
+export interface ModelOptions {
+	/** Rows and columns of the input, for a model whose file does not fix them (`.pkl`). */
+	readonly input?: {
+		readonly height: number;
+		readonly width: number;
+	} | undefined;
+	/** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; guessed from the quantisation if omitted. */
+	readonly normalisation?: {
+		readonly mean: readonly number[];
+		readonly std: readonly number[];
+	} | undefined;
+}
+/** The model that is used if none is given. */
+export declare const defaultModelPath: string;
+/** An int8 model. */
+export declare class Model {
+	/** The file from which it was read. */
+	readonly path: string;
+	/** SHA-256 of the file, in hexadecimal. */
+	readonly hash: string;
+	readonly description: ModelDescription;
+	readonly input: ModelInput;
+	/** The identity of this model. */
+	get origin(): ModelOrigin;
+	/** Runs the unchanged model, including its classifier, on one input. */
+	forward(input: Int8Array, options?: {
+		readonly tensors?: boolean;
+	}): Promise<ForwardResult>;
+	/** The graph as text, one operation per line. */
+	dump(): string;
+}
+/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. */
+export declare function loadModel(path?: string, options?: ModelOptions): Promise<Model>;
+/**
+ * The kernels in use (`chosen`: the fastest, or those named by the environment variable `TINYTRAIN_KERNELS`) and all that this processor can
+ * run (`available`). All give the same bits. Throws `KERNELS_UNAVAILABLE` if the variable names others.
+ */
+export declare function kernels(): {
+	readonly chosen: string;
+	readonly available: readonly string[];
+};
+/** The operators that models may contain, named as in their file format. */
+export declare function supportedOperators(): readonly string[];
+/** A compiled Program: the steps that both host and device execute, at fixed places in memory. */
+export declare class Program {
+	#private;
+	readonly model: ModelOrigin;
+	readonly input: ModelInput;
+	readonly classes: readonly string[];
+	readonly limits: MemoryLimits;
+	/** Seed of the head's initial weights, of calibration and of stochastic rounding. */
+	readonly seed: number;
+	readonly residualBits: number;
+	/** The scheme in canonical form. */
+	readonly scheme: string;
+	/** SHA-256 over everything that determines its results. */
+	readonly hash: string;
+	/** Steps, tensors and their places as a plain record. */
+	readonly record: ProgramRecord;
+	/** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
+	get memory(): MemoryTable;
+	/** Its memory on a board, item by item. Throws `BOARD_UNKNOWN` for an unknown board. */
+	memoryOn(target: string): MemoryTable;
+	/** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for a constant that does not exist. */
+	constant(index: number): Uint8Array;
+	/** The initial trainable state. */
+	initialState(): Uint8Array;
+	/** The content of the Program file, `program.ttp`: everything except the names of classes and the normalisation of the input. */
+	toBytes(): Uint8Array;
 }
 /** The identity of a data set. */
 export interface SamplesOrigin {
@@ -1666,6 +1641,31 @@ export declare class Predictor {
 	predict(images: readonly ImageSource[], options?: WorkOptions): Promise<Prediction[]>;
 	/** Classifies all samples of a data set. Throws `SIZE_MISMATCH` for samples of another input, `ABORTED`. */
 	predictAll(data: Dataset, options?: WorkOptions): Promise<Prediction[]>;
+}
+/** The result of one training step. */
+export interface StepResult {
+	/** The class with the largest score, before the update. */
+	readonly predicted: number;
+	/** Loss before the update, times 2^16. */
+	readonly loss: number;
+	/** Number of gradient elements that saturated. */
+	readonly saturated: number;
+}
+/** A Program in its own memory, run one sample at a time on the calling thread: what a device does, step by step. */
+export declare class Session {
+	#private;
+	/** A Program in its initial state. */
+	constructor(program: Program);
+	/** The class of a sample. */
+	predict(sample: Int8Array): number;
+	/** The probability of each class for the last sample, times 2^31. */
+	scores(): readonly number[];
+	/** One training step: forward, loss, backward, update in place. */
+	trainStep(sample: Int8Array, label: number, rates: Rates): StepResult;
+	/** The trainable state. */
+	state(): Uint8Array;
+	/** Replaces the trainable state and the number of steps so far. */
+	restore(state: Uint8Array, steps: number): void;
 }
 /** Progress of a run. */
 export interface TrainProgress {

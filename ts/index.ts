@@ -82,6 +82,7 @@ export type {
   StepRecord,
 } from './program/record.js';
 export { type SchemeRecord, schemeText } from './program/scheme.js';
+export { learningRate, type PeakRates, type Rate, type Rates, ratesOfStep } from './rates.js';
 export { contributionFigure } from './report/contributions.js';
 export { learningCurve } from './report/curve.js';
 export { memoryMap, memoryTable } from './report/memory.js';
@@ -111,15 +112,7 @@ export type {
 } from './search/types.js';
 export { type Prediction, Predictor } from './train/predict.js';
 export { createRun, openRun, type RunFolder, type RunRecord } from './train/run.js';
-export {
-  learningRate,
-  type PeakRates,
-  type Rate,
-  type Rates,
-  ratesOfStep,
-  Session,
-  type StepResult,
-} from './train/session.js';
+export { Session, type StepResult } from './train/session.js';
 export { type TrainOptions, type TrainProgress, train } from './train/train.js';
 export type { Accuracy, Augmentation, CurvePoint, Saturation, TrainPlan, TrainResult } from './train/types.js';
 export { version } from './version.js';

@@ -8,7 +8,7 @@ import { aborted, TinytrainError } from '../errors.js';
 import { native } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
-import { ratesOfStep } from '../train/session.js';
+import { ratesOfStep } from '../rates.js';
 import type { Connection } from './connection.js';
 import { rateBytes } from './device.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';

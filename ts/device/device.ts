@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { savedFrame, savedHeader } from '../emit/saved.js';
 import { aborted, TinytrainError } from '../errors.js';
-import type { Rates } from '../train/session.js';
+import type { Rates } from '../rates.js';
 import type { Connection } from './connection.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
 import { lookEveryMs, Patience } from './patience.js';

@@ -9,7 +9,7 @@ import { call, native, type Session } from '../native.js';
 import { reopenProgram, reopenSource } from '../origin.js';
 import { type CostTable, calibrated, costTable, instructionsOfStep } from '../program/costs.js';
 import type { Program } from '../program/program.js';
-import { ratesOfStep } from '../train/session.js';
+import { ratesOfStep } from '../rates.js';
 import { calibrationSteps, measureSteps } from './calibrate.js';
 import type { Connection } from './connection.js';
 import { Device, type Identity } from './device.js';

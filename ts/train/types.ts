@@ -3,7 +3,7 @@ import { count, sha256 } from '../json.js';
 import type { Checkpoint, TrainingResult } from '../native.js';
 import { mostRate } from '../options.js';
 import { type MemoryTable, memoryTable } from '../program/memory.js';
-import type { PeakRates } from './session.js';
+import type { PeakRates } from '../rates.js';
 
 /** Augmentation of training samples; it depends only on seed and step. */
 export interface Augmentation {
