@@ -1480,14 +1480,55 @@ export interface Augmentation {
 	/** Shifts by up to this number of pixels in each direction; pixels moved in are the zero point. */
 	readonly shift?: number | undefined;
 }
+type Keep = "best" | "last";
+interface TriedRates extends PeakRates {
+	/** Steps of the run. */
+	readonly steps: number;
+	/** Mean loss on the held-back samples, natural logarithm. */
+	readonly loss: number;
+	/** Share of the held-back samples that were classified correctly. */
+	readonly accuracy: number;
+}
+interface FoundRates extends PeakRates {
+	/** `given` by the user, from the `rule` for the size of the features, or the best of a `race`. */
+	readonly how: "given" | "rule" | "race";
+	/** The reason, in words. */
+	readonly why: string;
+	/** What was tried, in order. */
+	readonly tried: readonly TriedRates[];
+	/** Number of training samples held back during the race; the run itself trains on all. */
+	readonly heldBack: number;
+	readonly seconds: number;
+}
+interface Setback {
+	/** The step at which it was seen. */
+	readonly step: number;
+	/** The step from which the run went on, with a quarter of the rates. */
+	readonly from: number;
+	readonly why: string;
+}
+interface Warning {
+	readonly code: "COLLAPSED" | "NOT_LEARNED" | "IMBALANCE" | "SATURATED";
+	readonly message: string;
+}
+interface ClassAccuracy {
+	readonly class: string;
+	readonly samples: number;
+	/** A share of 1; 0 without samples. */
+	readonly accuracy: number;
+}
 /** Everything that determines a training run besides Program and data: the same plan gives the same bits. */
 export interface TrainPlan {
 	/** Number of training steps, one sample each. */
 	readonly steps: number;
-	/** The peak learning rate of the backbone: reached after a tenth of the steps, followed by cosine decay to zero. */
-	readonly lr: number;
-	/** The peak learning rate of the head. */
-	readonly lrHead: number;
+	/** The peak learning rate of the backbone, reached after a tenth of the steps and followed by cosine decay to zero; `auto` finds it. */
+	readonly lr: number | "auto";
+	/** The peak learning rate of the head; `auto` finds it. */
+	readonly lrHead: number | "auto";
+	/** Whether all classes are drawn equally often. */
+	readonly balance: boolean;
+	/** Which state a run ends with: the last one, or an earlier one if the run has lost what it had learned. */
+	readonly keep: Keep;
 	/** Seed for the order of samples and for augmentation. */
 	readonly seed: number;
 	readonly augment: {
@@ -1509,6 +1550,8 @@ export interface Accuracy {
 	readonly after: number;
 	/** Number of these samples. */
 	readonly samples: number;
+	/** After training, by class. */
+	readonly byClass: readonly ClassAccuracy[];
 }
 /** Number of saturations at the bounds of int8 in the backward pass. */
 export interface Saturation {
@@ -1539,8 +1582,13 @@ export interface TrainResult {
 	readonly residualBits: number;
 	readonly seed: number;
 	/** The peak learning rates. */
-	readonly rates: PeakRates;
+	readonly rates: FoundRates;
 	readonly accuracy: Accuracy;
+	/** After training: how often test samples of each class (rows) were taken for each class (columns). */
+	readonly confusion: readonly (readonly number[])[];
+	readonly warnings: readonly Warning[];
+	/** Collapses that were undone. */
+	readonly setbacks: readonly Setback[];
 	readonly loss: {
 		readonly before: number;
 		readonly after: number;
@@ -1548,6 +1596,8 @@ export interface TrainResult {
 	readonly curve: readonly CurvePoint[];
 	readonly saturation: Saturation;
 	readonly steps: number;
+	/** The step whose state was kept. */
+	readonly kept: number;
 	/** Time of the training steps only. */
 	readonly seconds: number;
 	/** SHA-256 over all trainable state. */
@@ -1669,8 +1719,8 @@ export declare class Session {
 }
 /** Progress of a run. */
 export interface TrainProgress {
-	readonly phase: "before" | "prefix" | "training" | "after";
-	/** Samples or steps done, of `total`. */
+	readonly phase: "before" | "rates" | "prefix" | "training" | "after";
+	/** Samples, runs or steps done, of `total`. */
 	readonly done: number;
 	readonly total: number;
 	/** Mean loss of the last part, once there is one. */
@@ -1680,12 +1730,16 @@ export interface TrainProgress {
 export interface TrainOptions {
 	/** Number of training steps, one sample each; or: */
 	readonly steps?: number | undefined;
-	/** number of passes over the training samples; 2 by default. */
+	/** number of passes over the training samples; 2 by default, but at least 1,000 steps. */
 	readonly epochs?: number | undefined;
-	/** The peak learning rate; 0.0016 by default. */
-	readonly lr?: number | undefined;
+	/** The peak learning rate; `auto`, the default, finds it (docs/training.md). */
+	readonly lr?: number | "auto" | undefined;
 	/** The peak learning rate of the head; `lr` by default. */
-	readonly lrHead?: number | undefined;
+	readonly lrHead?: number | "auto" | undefined;
+	/** Draws all classes equally often, however many samples each has. */
+	readonly balance?: boolean | undefined;
+	/** `best`, the default, ends with an earlier state if the run has lost what it had learned; `last` always with the last one. */
+	readonly keep?: Keep | undefined;
 	/** Seed for the order of samples and for augmentation; that of the Program by default. */
 	readonly seed?: number | undefined;
 	readonly augment?: Augmentation | undefined;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { heldBack } from '#tinytrain/data/heldback.js';
 import { Random } from '#tinytrain/random.js';
 import {
   candidateOf,
@@ -15,7 +16,6 @@ import {
 } from '#tinytrain/search/candidate.js';
 import { Channel } from '#tinytrain/search/channel.js';
 import { Contribution } from '#tinytrain/search/evolution.js';
-import { heldBack } from '#tinytrain/search/heldout.js';
 import { winner } from '#tinytrain/search/proof.js';
 import { publishedSchemes } from '#tinytrain/search/published.js';
 import { estimate, pooledVariance, shrunk, spearman } from '#tinytrain/search/statistics.js';

@@ -32,9 +32,8 @@ test('the same run twice gives the same bits, for any number of threads, with an
   const { data, program } = await prepared(t);
   const one = await train(program, data, { steps: 40, seed: 3, threads: 1, cacheBytes: 0 });
   const two = await train(program, data, { steps: 40, seed: 3, threads: 5 });
-  const { seconds: _, ...first } = one;
-  const { seconds: __, ...second } = two;
-  t.deepEqual(second, first);
+  const timeless = ({ rates, ...rest }: typeof one) => ({ ...rest, seconds: 0, rates: { ...rates, seconds: 0 } });
+  t.deepEqual(timeless(two), timeless(one));
   t.not((await train(program, data, { steps: 40, seed: 4 })).checksum, one.checksum);
 });
 

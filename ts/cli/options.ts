@@ -1,4 +1,5 @@
 import { TinytrainError } from '../errors.js';
+import { mostRate } from '../options.js';
 import type { Augmentation } from '../train/types.js';
 
 function wrong(option: string, text: string, expected: string): TinytrainError {
@@ -47,6 +48,17 @@ export function inputSize(text: string): { height: number; width: number } {
   const width = Number(found?.[2] ?? found?.[1]);
   if (!found || height < 1 || width < 1) throw wrong('input', String(text), 'rows x columns, such as 128x128');
   return { height, width };
+}
+
+/** A learning rate, or `auto`. */
+export function rate(option: string): (text: string) => number | 'auto' {
+  return text => {
+    const value = Number(text);
+    if (text === 'auto') return text;
+    if (!(value > 0 && value <= mostRate))
+      throw wrong(option, String(text), `auto, or a number above 0 and at most ${mostRate}`);
+    return value;
+  };
 }
 
 /** An integer in a range. */

@@ -1,25 +1,26 @@
 import type { Argv, CommandModule } from 'yargs';
 import type { SampleSet } from '../data/dataset.js';
-import { defaultRate } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
-import { duration, percent, thousands } from '../format.js';
+import { duration, percent, table, thousands } from '../format.js';
 import { factsOf } from '../model/input.js';
 import type { Program } from '../program/program.js';
 import { learningCurve } from '../report/curve.js';
 import { memoryMap, memoryTable } from '../report/memory.js';
 import { createRun, openRun, type RunFolder } from '../train/run.js';
 import { type TrainProgress, train as trainProgram } from '../train/train.js';
-import type { Augmentation, TrainPlan, TrainResult } from '../train/types.js';
+import type { Augmentation, FoundRates, Keep, TrainPlan, TrainResult } from '../train/types.js';
 import { modelText, openProgram, type ProgramArguments, programOptions, readOptions } from './inputs.js';
-import { augmentation, commonOptions, positive, whole } from './options.js';
+import { augmentation, commonOptions, positive, rate, whole } from './options.js';
 import { type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments extends ProgramArguments {
   epochs?: number;
   steps?: number;
-  lr?: number;
-  lrHead?: number;
+  lr?: number | 'auto';
+  lrHead?: number | 'auto';
+  balance: boolean;
+  keep: Keep;
   augment?: Augmentation;
   out?: string;
   resume?: string;
@@ -39,6 +40,7 @@ interface Prepared {
 
 const phases: Readonly<Record<TrainProgress['phase'], string>> = {
   before: 'accuracy',
+  rates: 'rates',
   prefix: 'frozen layers',
   training: 'training',
   after: 'accuracy',
@@ -48,13 +50,22 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
   const run = await createRun(args.out ?? newFolder('train'));
   const opened = await openProgram(args, signal, line);
   const augment = { flip: args.augment?.flip ?? false, shift: args.augment?.shift ?? 0 };
-  const { seed, epochs, steps, lr, lrHead } = args;
+  const { seed, epochs, steps, lr, lrHead, balance, keep } = args;
   return {
     model: modelText(opened.model),
     data: opened.data,
     program: opened.program,
     run,
-    plan: { seed, augment, ...(steps && { steps }), ...(lr && { lr }), ...(lrHead && { lrHead }), epochs },
+    plan: {
+      seed,
+      augment,
+      balance,
+      keep,
+      ...(steps && { steps }),
+      ...(lr && { lr }),
+      ...(lrHead && { lrHead }),
+      epochs,
+    },
   };
 }
 
@@ -76,6 +87,35 @@ function head({ model, data, program, run }: Prepared): string {
   ].join('\n');
 }
 
+/** A rate in three digits. */
+function digits(rate: number): string {
+  return String(Number(rate.toPrecision(3)));
+}
+
+/** The rates of a run: what they are, where they come from, and what was tried. */
+function ratesText({ head, backbone, how, why, tried, seconds }: FoundRates): string[] {
+  const words = {
+    given: 'as given',
+    rule: `by the rule for the size of the features: ${why}`,
+    race: `${why}; all neighbours did worse; ${tried.length} runs in ${duration(seconds)}`,
+  };
+  const line = `rates       head ${digits(head)}, backbone ${digits(backbone)}, ${words[how]}`;
+  if (tried.length === 0) return [line];
+  const rows = tried.map(t => [digits(t.head), digits(t.backbone), t.steps, t.loss.toFixed(3), percent(t.accuracy)]);
+  return [line, table([['head', 'backbone', 'steps', 'loss', 'held back'], ...rows], '            ')];
+}
+
+/** Accuracy by class, and what a class is mostly mistaken for. */
+function classTable({ accuracy, confusion, data }: TrainResult): string {
+  const rows = accuracy.byClass.map((own, label) => {
+    const wrong = (confusion[label] ?? []).map((count, other) => ({ count: other === label ? 0 : count, other }));
+    const most = wrong.reduce((a, b) => (b.count > a.count ? b : a), { count: 0, other: 0 });
+    const mistaken = most.count === 0 ? '' : `${most.count} taken for ${data.classes[most.other]}`;
+    return [own.class, own.samples, own.samples === 0 ? '-' : percent(own.accuracy), mistaken];
+  });
+  return table(rows);
+}
+
 function report({ program, data }: Prepared, result: TrainResult, args: Arguments): string {
   const { accuracy, saturation, steps, seconds } = result;
   const skipped = data.skipped.map(({ path }) => `  ${path}`);
@@ -89,9 +129,15 @@ function report({ program, data }: Prepared, result: TrainResult, args: Argument
     '',
     ...(skipped.length > 0 ? ['skipped, cannot be decoded', ...skipped, ''] : []),
     `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.samples)} images not used for training`,
+    ...ratesText(result.rates),
+    '',
+    classTable(result),
+    '',
     `steps       ${thousands(steps)} in ${duration(seconds)} (${(steps / seconds).toFixed(1)} per second)`,
     `saturated   ${thousands(saturation.total)} gradient elements`,
+    ...(result.kept < steps ? [`kept        the state of step ${thousands(result.kept)}`] : []),
     `checksum    ${result.checksum}`,
+    ...result.warnings.map(({ message }) => `warning     ${message}`),
   ].join('\n');
 }
 
@@ -153,7 +199,7 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
           type: 'string',
           requiresArg: true,
           coerce: positive('epochs'),
-          defaultDescription: '2',
+          defaultDescription: '2, and at least 1,000 steps',
         },
         steps: {
           describe: 'training steps, one image each',
@@ -162,18 +208,30 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
           coerce: whole('steps', 1, 2 ** 32 - 1),
         },
         lr: {
-          describe: 'peak learning rate',
+          describe: 'peak learning rate, or auto: find it on images held back from training',
           type: 'string',
           requiresArg: true,
-          coerce: positive('lr'),
-          defaultDescription: String(defaultRate),
+          coerce: rate('lr'),
+          defaultDescription: 'auto',
         },
         'lr-head': {
-          describe: 'peak learning rate of the head',
+          describe: 'peak learning rate of the head, or auto',
           type: 'string',
           requiresArg: true,
-          coerce: positive('lr-head'),
+          coerce: rate('lr-head'),
           defaultDescription: 'that of --lr',
+        },
+        balance: {
+          describe: 'draw all classes equally often, however many images each has',
+          type: 'boolean',
+          default: false,
+        },
+        keep: {
+          describe:
+            'best: end with an earlier state if the run has lost what it had learned; last: always with the last',
+          choices: ['best', 'last'] as const,
+          default: 'best' as const,
+          requiresArg: true,
         },
         augment: {
           describe: 'flip, shift:PIXELS or both',

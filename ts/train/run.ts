@@ -4,6 +4,7 @@ import type { SampleSet } from '../data/dataset.js';
 import type { ReadOptions } from '../data/source.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { checkWritable, makeFolder, readIfThere } from '../files.js';
+import type { Checkpoint } from '../native.js';
 import {
   type Origin,
   originOf,
@@ -22,6 +23,7 @@ import {
   planSchema,
   type RunState,
   resultSchema,
+  type StoredCheckpoint,
   type StoredState,
   stateSchema,
   type TrainPlan,
@@ -35,7 +37,7 @@ export interface RunRecord {
   readonly plan: TrainPlan;
 }
 
-const FORMAT = 3;
+const FORMAT = 4;
 const BROKEN = 'RUN_BROKEN';
 const files = { record: 'run.json', state: 'state.json', result: 'result.json' };
 
@@ -58,6 +60,14 @@ const resultKind: RecordKind<TrainResult> = {
   schema: resultSchema,
 };
 
+function closed({ state, steps, saturated }: Checkpoint): StoredCheckpoint {
+  return { state: Buffer.from(state).toString('base64'), steps, saturated: Array.from(saturated) };
+}
+
+function opened({ state, steps, saturated }: StoredCheckpoint): Checkpoint {
+  return { state: Buffer.from(state, 'base64'), steps, saturated: Float64Array.from(saturated) };
+}
+
 /** The properties in which two runs differ. */
 function differences(a: RunRecord, b: RunRecord): string[] {
   const facts: [string, (r: RunRecord) => unknown][] = [
@@ -65,7 +75,19 @@ function differences(a: RunRecord, b: RunRecord): string[] {
     ['input', r => r.origin.input],
     ['samples', r => r.origin.data.hash],
     ['program', r => r.program.hash],
-    ['plan', ({ plan }) => [plan.steps, plan.lr, plan.lrHead, plan.seed, plan.augment.flip, plan.augment.shift]],
+    [
+      'plan',
+      ({ plan }) => [
+        plan.steps,
+        plan.lr,
+        plan.lrHead,
+        plan.seed,
+        plan.balance,
+        plan.keep,
+        plan.augment.flip,
+        plan.augment.shift,
+      ],
+    ],
   ];
   return facts.filter(([, of]) => JSON.stringify(of(a)) !== JSON.stringify(of(b))).map(([name]) => name);
 }
@@ -160,25 +182,29 @@ export class RunFolder {
     const path = this.#file(files.state);
     const found = await readRecord(path, stateKind);
     if (!found) return undefined;
-    const { run, checkpoint, ...rest } = found.content;
+    const { run, checkpoint, best, ...rest } = found.content;
     if (run !== (await this.#stored()).sha256) {
       throw new TinytrainError(BROKEN, `${path}: not the state of the run in ${files.record}`, {
         path,
       });
     }
-    const { state, steps, saturated } = checkpoint;
     return {
       ...rest,
-      checkpoint: { state: Buffer.from(state, 'base64'), steps, saturated: Float64Array.from(saturated) },
+      checkpoint: opened(checkpoint),
+      best: best && { loss: best.loss, checkpoint: opened(best.checkpoint) },
     };
   }
 
   /** @internal */
-  async save({ checkpoint, ...rest }: RunState): Promise<void> {
-    const { state, steps, saturated } = checkpoint;
-    const stored = { state: Buffer.from(state).toString('base64'), steps, saturated: Array.from(saturated) };
+  async save({ checkpoint, best, ...rest }: RunState): Promise<void> {
     const { sha256 } = await this.#stored();
-    await writeRecord(this.#file(files.state), stateKind, { run: sha256, checkpoint: stored, ...rest });
+    const kept = best && { loss: best.loss, checkpoint: closed(best.checkpoint) };
+    await writeRecord(this.#file(files.state), stateKind, {
+      run: sha256,
+      checkpoint: closed(checkpoint),
+      best: kept,
+      ...rest,
+    });
   }
 
   /** @internal */

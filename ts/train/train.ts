@@ -1,18 +1,33 @@
 import { availableParallelism } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
-import { defaultRate } from '../defaults.js';
 import { aborted } from '../errors.js';
+import { percent } from '../format.js';
 import { factsOf } from '../model/input.js';
 import { type Checkpoint, call, native, type Trainer, type TrainingResult, wait, watched } from '../native.js';
 import { cacheBytesOf, checkOption, checkRate, checkWhole } from '../options.js';
+import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
+import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
+import { findRates } from './race.js';
 import type { RunFolder } from './run.js';
-import type { Augmentation, CurvePoint, RunState, Saturation, TrainPlan, TrainResult } from './types.js';
+import type {
+  Augmentation,
+  CurvePoint,
+  FoundRates,
+  Keep,
+  RunState,
+  Saturation,
+  Setback,
+  TrainPlan,
+  TrainResult,
+  Warning,
+} from './types.js';
+import { collapse, hasLost, MOST_SETBACKS, recentLoss, scaleAfter } from './watch.js';
 
 /** Progress of a run. */
 export interface TrainProgress {
-  readonly phase: 'before' | 'prefix' | 'training' | 'after';
-  /** Samples or steps done, of `total`. */
+  readonly phase: 'before' | 'rates' | 'prefix' | 'training' | 'after';
+  /** Samples, runs or steps done, of `total`. */
   readonly done: number;
   readonly total: number;
   /** Mean loss of the last part, once there is one. */
@@ -23,12 +38,16 @@ export interface TrainProgress {
 export interface TrainOptions {
   /** Number of training steps, one sample each; or: */
   readonly steps?: number | undefined;
-  /** number of passes over the training samples; 2 by default. */
+  /** number of passes over the training samples; 2 by default, but at least 1,000 steps. */
   readonly epochs?: number | undefined;
-  /** The peak learning rate; 0.0016 by default. */
-  readonly lr?: number | undefined;
+  /** The peak learning rate; `auto`, the default, finds it (docs/training.md). */
+  readonly lr?: number | 'auto' | undefined;
   /** The peak learning rate of the head; `lr` by default. */
-  readonly lrHead?: number | undefined;
+  readonly lrHead?: number | 'auto' | undefined;
+  /** Draws all classes equally often, however many samples each has. */
+  readonly balance?: boolean | undefined;
+  /** `best`, the default, ends with an earlier state if the run has lost what it had learned; `last` always with the last one. */
+  readonly keep?: Keep | undefined;
   /** Seed for the order of samples and for augmentation; that of the Program by default. */
   readonly seed?: number | undefined;
   readonly augment?: Augmentation | undefined;
@@ -48,23 +67,34 @@ export interface TrainOptions {
 /** Converts a loss with 16 fraction bits to a number. */
 const LOSS_UNIT = 65536;
 const POINTS = 50;
+/** Passes over the training samples by default, and the fewest steps of a run of which nothing was said. */
+const EPOCHS = 2;
+const LEAST_STEPS = 1000;
 /** Training is divided into pieces of about this number of seconds, after each of which there may be a checkpoint. */
 const PIECE_SECONDS = 2;
 const CHECKPOINT_SECONDS = 10;
+/** A share of saturated gradients above this is a reason to doubt the rates. */
+const MOST_SATURATED = 0.001;
 const nothing: Required<TrainingResult> = { steps: 0, loss: 0, correct: 0 };
+
+/** Steps of a run: passes over the training samples, and without any said, not fewer than it takes to learn from few samples. */
+function stepsOf({ train }: SampleSet, epochs: number | undefined): number {
+  return epochs === undefined ? Math.max(EPOCHS * train.size, LEAST_STEPS) : Math.round(epochs * train.size);
+}
 
 /** The plan of a run, with defaults for omitted options. Throws `OPTION_INVALID`. */
 export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
-  const steps = options.steps ?? Math.round((options.epochs ?? 2) * data.train.size);
-  const lr = options.lr ?? defaultRate;
+  const steps = options.steps ?? stepsOf(data, options.epochs);
+  const lr = options.lr ?? 'auto';
   const lrHead = options.lrHead ?? lr;
   const shift = options.augment?.shift ?? 0;
   checkWhole('steps', steps, 1);
-  checkRate('lr', lr);
-  checkRate('lrHead', lrHead);
+  if (lr !== 'auto') checkRate('lr', lr);
+  if (lrHead !== 'auto') checkRate('lrHead', lrHead);
   checkOption('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'an integer number of pixels');
   const augment = { flip: options.augment?.flip ?? false, shift };
-  return { steps, lr, lrHead, seed: options.seed ?? program.seed, augment };
+  const { balance = false, keep = 'best', seed = program.seed } = options;
+  return { steps, lr, lrHead, balance, keep, seed, augment };
 }
 
 interface Run {
@@ -74,16 +104,26 @@ interface Run {
   readonly options: TrainOptions;
   readonly trainer: Trainer;
   readonly threads: number;
+  /** The state from which training starts. */
+  readonly start: Checkpoint;
+  /** Number of training samples of each class. */
+  readonly counts: readonly number[];
 }
 
-async function evaluate(run: Run, phase: 'before' | 'after'): Promise<{ accuracy: number; loss: number }> {
+interface Evaluated {
+  readonly accuracy: number;
+  readonly loss: number;
+  readonly predicted: Uint32Array;
+}
+
+async function evaluate(run: Run, phase: 'before' | 'after'): Promise<Evaluated> {
   const { data, options, trainer, threads } = run;
   const total = data.test.size;
   const found = await watched(control => trainer.evaluate(data.test.handle, threads, control), {
     signal: options.signal,
     onProgress: options.onProgress && (({ done }) => options.onProgress?.({ phase, done, total })),
   });
-  return { accuracy: found.correct / total, loss: found.loss / LOSS_UNIT / total };
+  return { accuracy: found.correct / total, loss: found.loss / LOSS_UNIT / total, predicted: found.predicted };
 }
 
 function pointOf(step: number, { steps, loss, correct }: Required<TrainingResult>): CurvePoint {
@@ -145,7 +185,8 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
     const began = performance.now();
     state = await piece(run, state, Math.min(size, end - done));
     const reached = state.checkpoint.steps;
-    if (reached === end) state = { ...state, curve: [...state.curve, pointOf(end, state.open)], open: nothing };
+    if (reached === end)
+      state = judged(run, { ...state, curve: [...state.curve, pointOf(end, state.open)], open: nothing });
     if (options.signal?.aborted) {
       await options.run?.save(state);
       throw aborted(`training, after ${reached} of ${plan.steps} steps,`);
@@ -160,6 +201,67 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
   return state;
 }
 
+/** Looks at a run at a point of its curve: remembers the best state, and goes back to it with lower rates if the run has collapsed. */
+function judged(run: Run, state: RunState): RunState {
+  const { plan, trainer, counts } = run;
+  const loss = recentLoss(state.curve);
+  const high = plan.lr === 'auto' || plan.lrHead === 'auto';
+  const why = collapse(state, lossOfGuessing(plan, counts), plan.steps, high);
+  if (why !== undefined && state.setbacks.length < MOST_SETBACKS) {
+    const from = state.best?.checkpoint ?? run.start;
+    const setbacks = [...state.setbacks, { step: state.checkpoint.steps, from: from.steps, why }];
+    call(() => trainer.restore(from));
+    applyRates(run, state.rates, setbacks);
+    return { ...state, setbacks, checkpoint: from, curve: state.curve.filter(({ step }) => step <= from.steps) };
+  }
+  if (loss === undefined || (state.best && state.best.loss <= loss)) return state;
+  return { ...state, best: { checkpoint: state.checkpoint, loss } };
+}
+
+function lossOfGuessing({ balance }: TrainPlan, counts: readonly number[]): number {
+  return priorLoss(balance ? counts.map(count => Math.min(1, count)) : counts);
+}
+
+function applyRates({ trainer }: Run, { head, backbone }: FoundRates, setbacks: readonly Setback[]): void {
+  const scale = scaleAfter(setbacks);
+  call(() => trainer.setRates(head * scale, backbone * scale));
+}
+
+/** The end of a run: the last state, or the best one if the last has lost what had been learned. */
+function chosen({ plan, trainer, counts }: Run, state: RunState): RunState {
+  const { best } = state;
+  if (plan.keep === 'last' || state.kept !== null || !best || !hasLost(state, lossOfGuessing(plan, counts)))
+    return state;
+  const { steps } = state.checkpoint;
+  const checkpoint = { ...best.checkpoint, steps };
+  call(() => trainer.restore(checkpoint));
+  return { ...state, checkpoint, kept: best.checkpoint.steps };
+}
+
+function warningsOf(run: Run, state: RunState, loss: number, saturation: Saturation): Warning[] {
+  const { plan, data, counts, program } = run;
+  const warnings = [...imbalance(counts, data.classes, plan.balance)];
+  for (const { step, from, why } of state.setbacks) {
+    const message = `collapsed at step ${step} (${why}): went on from step ${from} with a quarter of the rates`;
+    warnings.push({ code: 'COLLAPSED', message });
+  }
+  if (state.kept !== null) {
+    const message = `the end of the run had lost what was learned: the state of step ${state.kept} was kept`;
+    warnings.push({ code: 'COLLAPSED', message });
+  }
+  if (loss >= priorLoss(countsOf(data.test, data.classes.length))) {
+    const message =
+      'the loss on the test images is not below that of guessing: nothing was learned that holds for them';
+    warnings.push({ code: 'NOT_LEARNED', message });
+  }
+  const share = saturation.total / Math.max(1, plan.steps * gradientsOf(program));
+  if (share > MOST_SATURATED) {
+    const message = `${percent(share)} of all gradients saturated: lower rates (--lr) may learn more`;
+    warnings.push({ code: 'SATURATED', message });
+  }
+  return warnings;
+}
+
 function saturationOf(program: Program, { saturated }: Checkpoint): Saturation {
   const steps = program.record.steps
     .map(({ label }, i) => ({ label, count: saturated[i] ?? 0 }))
@@ -167,35 +269,56 @@ function saturationOf(program: Program, { saturated }: Checkpoint): Saturation {
   return { total: steps.reduce((sum, { count }) => sum + count, 0), steps };
 }
 
+/** Number of gradient elements that a step computes. */
+function gradientsOf(program: Program): number {
+  const { steps } = program.record;
+  return workOf(program).reduce((sum, { terms }, i) => sum + (steps[i]?.saturates ? terms[2] : 0), 0);
+}
+
 /** Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. */
 export async function train(program: Program, data: SampleSet, options: TrainOptions = {}): Promise<TrainResult> {
   const plan = planOf(program, data, options);
   const threads = options.threads ?? availableParallelism();
   const cacheBytes = cacheBytesOf(options.cacheBytes);
-  const { steps, seed, augment } = plan;
-  const settings = {
-    ...augment,
-    headRate: plan.lrHead,
-    backboneRate: plan.lr,
-    steps,
-    seed,
-    balance: false,
-    cacheBytes,
-    threads,
-  };
+  const { steps, seed, augment, balance } = plan;
+  const settings = { ...augment, headRate: 0, backboneRate: 0, steps, seed, balance, cacheBytes, threads };
   const trainer = call(() => new (native().Trainer)(program.handle, data.train.handle, settings));
-  const run: Run = { program, data, plan, options, trainer, threads };
+  const counts = countsOf(data.train, data.classes.length);
+  const start = call(() => trainer.checkpoint());
+  const run: Run = { program, data, plan, options, trainer, threads, counts, start };
 
   await options.run?.begin(program, data, plan);
   const saved = await options.run?.load();
   if (saved) call(() => trainer.restore(saved.checkpoint));
   const fresh = async (): Promise<RunState> => {
-    const before = await evaluate(run, 'before');
-    return { checkpoint: call(() => trainer.checkpoint()), before, curve: [], open: nothing, seconds: 0 };
+    const { accuracy, loss } = await evaluate(run, 'before');
+    const rates = await findRates(program, data, {
+      plan,
+      threads,
+      signal: options.signal,
+      onProgress: options.onProgress && ((done, total) => options.onProgress?.({ phase: 'rates', done, total })),
+    });
+    const before = { accuracy, loss };
+    return {
+      checkpoint: start,
+      rates,
+      setbacks: [],
+      best: null,
+      kept: null,
+      before,
+      curve: [],
+      open: nothing,
+      seconds: 0,
+    };
   };
-  const state = await trainOn(run, saved ?? (await fresh()));
+  const first = saved ?? (await fresh());
+  applyRates(run, first.rates, first.setbacks);
+  if (!saved) await options.run?.save(first);
+  const state = chosen(run, await trainOn(run, first));
   await options.run?.save(state);
   const after = await evaluate(run, 'after');
+  const confusion = confusionOf(data.test, after.predicted, data.classes.length);
+  const saturation = saturationOf(program, state.checkpoint);
   const { model } = program;
   const result: TrainResult = {
     model: {
@@ -214,12 +337,21 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
     scheme: program.scheme,
     residualBits: program.residualBits,
     seed,
-    rates: { head: plan.lrHead, backbone: plan.lr },
-    accuracy: { before: state.before.accuracy, after: after.accuracy, samples: data.test.size },
+    rates: state.rates,
+    accuracy: {
+      before: state.before.accuracy,
+      after: after.accuracy,
+      samples: data.test.size,
+      byClass: accuracyByClass(confusion, data.classes),
+    },
+    confusion,
+    warnings: warningsOf(run, state, after.loss, saturation),
+    setbacks: state.setbacks,
     loss: { before: state.before.loss, after: after.loss },
     curve: state.curve,
-    saturation: saturationOf(program, state.checkpoint),
+    saturation,
     steps: state.checkpoint.steps,
+    kept: state.kept ?? state.checkpoint.steps,
     seconds: state.seconds,
     checksum: await wait(async () => trainer.checksum()),
     program: program.hash,

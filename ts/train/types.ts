@@ -13,14 +13,67 @@ export interface Augmentation {
   readonly shift?: number | undefined;
 }
 
+/** The state that a run keeps. */
+export type Keep = 'best' | 'last';
+
+/** Rates that were tried in a race, and what they gave on held-back samples. */
+export interface TriedRates extends PeakRates {
+  /** Steps of the run. */
+  readonly steps: number;
+  /** Mean loss on the held-back samples, natural logarithm. */
+  readonly loss: number;
+  /** Share of the held-back samples that were classified correctly. */
+  readonly accuracy: number;
+}
+
+/** The peak learning rates of a run, and where they come from. */
+export interface FoundRates extends PeakRates {
+  /** `given` by the user, from the `rule` for the size of the features, or the best of a `race`. */
+  readonly how: 'given' | 'rule' | 'race';
+  /** The reason, in words. */
+  readonly why: string;
+  /** What was tried, in order. */
+  readonly tried: readonly TriedRates[];
+  /** Number of training samples held back during the race; the run itself trains on all. */
+  readonly heldBack: number;
+  readonly seconds: number;
+}
+
+/** A collapse of a run that was undone. */
+export interface Setback {
+  /** The step at which it was seen. */
+  readonly step: number;
+  /** The step from which the run went on, with a quarter of the rates. */
+  readonly from: number;
+  readonly why: string;
+}
+
+/** Something the user should know of a result. */
+export interface Warning {
+  readonly code: 'COLLAPSED' | 'NOT_LEARNED' | 'IMBALANCE' | 'SATURATED';
+  readonly message: string;
+}
+
+/** The accuracy on the samples of one class. */
+export interface ClassAccuracy {
+  readonly class: string;
+  readonly samples: number;
+  /** A share of 1; 0 without samples. */
+  readonly accuracy: number;
+}
+
 /** Everything that determines a training run besides Program and data: the same plan gives the same bits. */
 export interface TrainPlan {
   /** Number of training steps, one sample each. */
   readonly steps: number;
-  /** The peak learning rate of the backbone: reached after a tenth of the steps, followed by cosine decay to zero. */
-  readonly lr: number;
-  /** The peak learning rate of the head. */
-  readonly lrHead: number;
+  /** The peak learning rate of the backbone, reached after a tenth of the steps and followed by cosine decay to zero; `auto` finds it. */
+  readonly lr: number | 'auto';
+  /** The peak learning rate of the head; `auto` finds it. */
+  readonly lrHead: number | 'auto';
+  /** Whether all classes are drawn equally often. */
+  readonly balance: boolean;
+  /** Which state a run ends with: the last one, or an earlier one if the run has lost what it had learned. */
+  readonly keep: Keep;
   /** Seed for the order of samples and for augmentation. */
   readonly seed: number;
   readonly augment: { readonly flip: boolean; readonly shift: number };
@@ -41,6 +94,8 @@ export interface Accuracy {
   readonly after: number;
   /** Number of these samples. */
   readonly samples: number;
+  /** After training, by class. */
+  readonly byClass: readonly ClassAccuracy[];
 }
 
 /** Number of saturations at the bounds of int8 in the backward pass. */
@@ -70,12 +125,19 @@ export interface TrainResult {
   readonly residualBits: number;
   readonly seed: number;
   /** The peak learning rates. */
-  readonly rates: PeakRates;
+  readonly rates: FoundRates;
   readonly accuracy: Accuracy;
+  /** After training: how often test samples of each class (rows) were taken for each class (columns). */
+  readonly confusion: readonly (readonly number[])[];
+  readonly warnings: readonly Warning[];
+  /** Collapses that were undone. */
+  readonly setbacks: readonly Setback[];
   readonly loss: { readonly before: number; readonly after: number };
   readonly curve: readonly CurvePoint[];
   readonly saturation: Saturation;
   readonly steps: number;
+  /** The step whose state was kept. */
+  readonly kept: number;
   /** Time of the training steps only. */
   readonly seconds: number;
   /** SHA-256 over all trainable state. */
@@ -88,6 +150,12 @@ export interface TrainResult {
 /** The progress of a training run. */
 export interface RunState {
   readonly checkpoint: Checkpoint;
+  readonly rates: FoundRates;
+  readonly setbacks: readonly Setback[];
+  /** The state with the lowest recent loss so far, at a point of the curve. */
+  readonly best: BestState | null;
+  /** The step of the checkpoint's state, where a run has ended with an earlier one than its last. */
+  readonly kept: number | null;
   /** Accuracy and loss before the first step. */
   readonly before: { readonly accuracy: number; readonly loss: number };
   readonly curve: readonly CurvePoint[];
@@ -96,12 +164,26 @@ export interface RunState {
   readonly seconds: number;
 }
 
+/** A state to go back to. */
+export interface BestState {
+  readonly checkpoint: Checkpoint;
+  /** Mean loss of the steps before it. */
+  readonly loss: number;
+}
+
+/** A checkpoint as stored in a file: the trainable state in base64, steps done, saturated elements by step of the Program. */
+export interface StoredCheckpoint {
+  readonly state: string;
+  readonly steps: number;
+  readonly saturated: readonly number[];
+}
+
 /** A state as stored in a file. */
-export interface StoredState extends Omit<RunState, 'checkpoint'> {
+export interface StoredState extends Omit<RunState, 'checkpoint' | 'best'> {
   /** SHA-256 of the record of the run to which the state belongs. */
   readonly run: string;
-  /** The trainable state in base64, steps done, saturated elements by step of the Program. */
-  readonly checkpoint: { readonly state: string; readonly steps: number; readonly saturated: readonly number[] };
+  readonly checkpoint: StoredCheckpoint;
+  readonly best: { readonly checkpoint: StoredCheckpoint; readonly loss: number } | null;
 }
 
 const real = v.pipe(v.number(), v.finite());
@@ -111,13 +193,26 @@ const strings = v.array(v.string());
 const curve = v.array(v.object({ step: count, loss: real, accuracy: share }));
 
 const rate = v.pipe(real, v.gtValue(0), v.maxValue(mostRate));
-const rates = v.object({ head: rate, backbone: rate });
+const asked = v.union([rate, v.literal('auto')]);
+const rates = v.object({
+  head: v.pipe(real, v.gtValue(0)),
+  backbone: v.pipe(real, v.gtValue(0)),
+  how: v.picklist(['given', 'rule', 'race']),
+  why: v.string(),
+  tried: v.array(v.object({ head: real, backbone: real, steps: count, loss: real, accuracy: share })),
+  heldBack: count,
+  seconds,
+});
+const setbacks = v.array(v.object({ step: count, from: count, why: v.string() }));
+const checkpoint = v.object({ state: v.pipe(v.string(), v.base64()), steps: count, saturated: v.array(count) });
 
 /** Schema of a plan that was read from a file. */
 export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   steps: v.pipe(count, v.minValue(1)),
-  lr: rate,
-  lrHead: rate,
+  lr: asked,
+  lrHead: asked,
+  balance: v.boolean(),
+  keep: v.picklist(['best', 'last']),
   seed: count,
   augment: v.object({ flip: v.boolean(), shift: count }),
 });
@@ -125,7 +220,11 @@ export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
 /** Schema of a state that was read from a file. */
 export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
   run: sha256,
-  checkpoint: v.object({ state: v.pipe(v.string(), v.base64()), steps: count, saturated: v.array(count) }),
+  checkpoint,
+  rates,
+  setbacks,
+  best: v.nullable(v.object({ checkpoint, loss: real })),
+  kept: v.nullable(count),
   before: v.object({ accuracy: share, loss: real }),
   curve,
   open: v.object({ steps: count, loss: real, correct: count }),
@@ -140,11 +239,22 @@ export const resultSchema: v.GenericSchema<unknown, TrainResult> = v.object({
   residualBits: count,
   seed: count,
   rates,
-  accuracy: v.object({ before: share, after: share, samples: count }),
+  accuracy: v.object({
+    before: share,
+    after: share,
+    samples: count,
+    byClass: v.array(v.object({ class: v.string(), samples: count, accuracy: share })),
+  }),
+  confusion: v.array(v.array(count)),
+  warnings: v.array(
+    v.object({ code: v.picklist(['COLLAPSED', 'NOT_LEARNED', 'IMBALANCE', 'SATURATED']), message: v.string() }),
+  ),
+  setbacks,
   loss: v.object({ before: real, after: real }),
   curve,
   saturation: v.object({ total: count, steps: v.array(v.object({ label: v.string(), count })) }),
   steps: count,
+  kept: count,
   seconds,
   checksum: sha256,
   program: sha256,
