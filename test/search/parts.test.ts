@@ -19,6 +19,7 @@ import { Contribution } from '#tinytrain/search/evolution.js';
 import { winner } from '#tinytrain/search/proof.js';
 import { publishedSchemes } from '#tinytrain/search/published.js';
 import { estimate, pooledVariance, shrunk, spearman } from '#tinytrain/search/statistics.js';
+import type { Estimate } from '#tinytrain/search/types.js';
 
 test('estimates', t => {
   t.deepEqual(estimate([]), { mean: 0, standardError: null, seeds: 0 });
@@ -162,6 +163,18 @@ test('the winner: by accuracy, then loss, then bytes; with as many seeds as the 
   t.is(winner([one('a', 0.6, 1), one('b', 0.6, 2)])?.name, 'a');
   t.is(winner([one('a', 0.6, 1, 2, 9), one('b', 0.6, 1, 2, 8)])?.name, 'b');
   t.is(winner([one('a', 0.9, 1, 1), one('b', 0.6, 2)])?.name, 'b');
+  const collapsed = estimate([0.94, 0.92, 0.64]);
+  const steady = estimate([0.83, 0.84, 0.82]);
+  const measured = (name: string, validation: Estimate) => ({
+    ...one(name, 0, 1),
+    accuracy: { validation, test: null },
+  });
+  t.true(collapsed.mean > steady.mean - 0.01);
+  t.is(
+    winner([measured('a', collapsed), measured('b', steady)])?.name,
+    'b',
+    'a scheme that collapses with a seed does not win',
+  );
 });
 
 test('a channel hands over everything in order, then its error', async t => {

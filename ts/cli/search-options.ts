@@ -1,7 +1,7 @@
-import { allResidualBits, defaultRate, defaultResidualBits } from '../defaults.js';
+import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import type { Criterion } from '../search/types.js';
 import { type ProgramArguments, programOptions } from './inputs.js';
-import { budgets, bytes, commonOptions, instructions, positive, time, whole } from './options.js';
+import { budgets, bytes, commonOptions, instructions, rate, time, whole } from './options.js';
 
 /** The arguments of `search`. */
 export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residual-bits'> {
@@ -11,7 +11,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   seeds?: number;
   'trial-steps'?: number;
   'proof-steps'?: number;
-  lr?: number;
+  lr?: number | 'auto';
   'cache-memory'?: number;
   time?: number;
   'max-instructions'?: number;
@@ -83,8 +83,8 @@ export const searchOptions = {
     describe: 'peak learning rate',
     type: 'string',
     requiresArg: true,
-    coerce: positive('lr'),
-    defaultDescription: String(defaultRate),
+    coerce: rate('lr'),
+    defaultDescription: 'auto: by the size of the features',
   },
   time: {
     describe: 'time limit, e.g. 10m; lists anything skipped',

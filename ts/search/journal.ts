@@ -47,7 +47,7 @@ const plan: v.GenericSchema<unknown, SearchPlan> = v.object({
   trialSteps: count,
   proofSteps: count,
   heldBack: positive,
-  lr: positive,
+  lr: v.union([positive, v.literal('auto')]),
 });
 
 const headKind: RecordKind<Head> = {

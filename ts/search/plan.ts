@@ -1,4 +1,4 @@
-import { allResidualBits, defaultRate, defaultResidualBits } from '../defaults.js';
+import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
 import { checkOption, checkRate, checkWhole } from '../options.js';
 import { boardPlace } from '../program/compiler.js';
@@ -41,7 +41,7 @@ export function limitsPlanOf(options: SearchOptions): LimitsPlan {
 function checkPlan(plan: SearchPlan): void {
   checkWhole('seed', plan.seed, 0);
   for (const name of ['seeds', 'trialSteps', 'proofSteps'] as const) checkWhole(name, plan[name], 1);
-  checkRate('lr', plan.lr);
+  if (plan.lr !== 'auto') checkRate('lr', plan.lr);
   checkOption('heldBack', plan.heldBack, plan.heldBack > 0 && plan.heldBack < 1, 'a share between 0 and 1');
   const bits = plan.residualBits;
   if (bits === 'any') return;
@@ -62,7 +62,7 @@ export function searchPlanOf(model: Model, samples: SearchSamples, options: Sear
     trialSteps: options.trialSteps ?? Math.min(Math.max(size, LEAST_STEPS), affordable(ANALYSIS_MACS, LEAST_STEPS)),
     proofSteps: options.proofSteps ?? Math.min(2 * size, affordable(PROOF_MACS, LEAST_PROOF)),
     heldBack: options.heldBack ?? defaultHeldBack,
-    lr: options.lr ?? defaultRate,
+    lr: options.lr ?? 'auto',
   };
   checkPlan(plan);
   return plan;

@@ -119,14 +119,22 @@ export function estimates(records: readonly TrialRecord[]): { accuracy: Estimate
   };
 }
 
-/** The best on held-back samples: by accuracy, then by loss, then by bytes. Schemes with fewer seeds than others are ignored. */
+/**
+ * What can be relied on of an accuracy: its mean less the spread of single runs. A scheme that collapses with any seed has a spread that no other scheme's
+ * mean has to fear.
+ */
+export function reliable({ mean, standardError, seeds }: Estimate): number {
+  return mean - (standardError ?? 0) * Math.sqrt(seeds);
+}
+
+/** The best on held-back samples: by reliable accuracy, then by loss, then by bytes. Schemes with fewer seeds than others are ignored. */
 export function winner(proved: readonly Proved[]): Proved | undefined {
   const seeds = Math.max(0, ...proved.map(({ accuracy }) => accuracy.validation.seeds));
   return proved
     .filter(({ accuracy }) => seeds > 0 && accuracy.validation.seeds === seeds)
     .sort(
       (a, b) =>
-        b.accuracy.validation.mean - a.accuracy.validation.mean ||
+        reliable(b.accuracy.validation) - reliable(a.accuracy.validation) ||
         a.loss.validation.mean - b.loss.validation.mean ||
         a.sram - b.sram,
     )[0];

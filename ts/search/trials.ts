@@ -4,6 +4,7 @@ import { aborted, TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import { type ActivationCache, type Control, native, type ProgramHandle, wait } from '../native.js';
 import { Compiler } from '../program/compiler.js';
+import { ruledRate } from '../program/rule.js';
 import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
@@ -17,7 +18,8 @@ const TRIAL_ROUNDS = 0;
 
 /** The inputs of training runs. */
 export interface TrialSettings {
-  readonly lr: number;
+  /** The peak rate of head and backbone; `auto` is the rule for the size of the features. */
+  readonly lr: number | 'auto';
   readonly threads: number;
   readonly cacheBytes: number;
   readonly signal: AbortSignal | undefined;
@@ -55,6 +57,7 @@ export class Trials {
   readonly #journal: Journal;
   readonly #compilers = new Map<string, Promise<Compiler>>();
   readonly #asked = new Map<string, TrialRecord>();
+  #rate: Promise<number> | undefined;
   /** Training steps so far, the seconds of the completed rounds of runs, and the start of the current round. */
   readonly #timed = { steps: 0, seconds: 0, began: Number.NaN };
   /** Number of runs for which there was no time. */
@@ -100,6 +103,16 @@ export class Trials {
     const made = Compiler.create(this.#model, data, { seed, threads: this.#settings.threads });
     this.#compilers.set(name, made);
     return made;
+  }
+
+  /** The peak learning rate of all runs: one for head and backbone. By the rule it depends on the model and on the samples for training alone. */
+  rate(): Promise<number> {
+    const { lr, threads } = this.#settings;
+    this.#rate ??= (async () => {
+      if (lr !== 'auto') return lr;
+      return ruledRate(await (await this.compiler(0, 'validation')).compile(), this.#samples.train, threads);
+    })();
+    return this.#rate;
   }
 
   /** Number of tables of pixel values in flash, a property of the model. */
@@ -226,6 +239,7 @@ export class Trials {
     const { learned, measured } = this.#sets(key.on);
     const level = levels.find(({ depth }) => depth <= frozen);
     const { steps, seed } = key;
+    const rate = await this.rate();
     const began = performance.now();
     const found = await wait(() =>
       native().trial(
@@ -233,8 +247,8 @@ export class Trials {
         [learned.handle, level?.learned],
         [measured.handle, level?.measured],
         {
-          headRate: this.#settings.lr,
-          backboneRate: this.#settings.lr,
+          headRate: rate,
+          backboneRate: rate,
           steps,
           seed,
           flip: false,

@@ -34,8 +34,8 @@ export interface SearchOptions {
   readonly proofSteps?: number | undefined;
   /** Share of the training samples that is held back, unless the data has a validation split; a fifth by default. */
   readonly heldBack?: number | undefined;
-  /** The peak learning rate; 0.0016 by default. */
-  readonly lr?: number | undefined;
+  /** The peak learning rate of every training run; `auto`, the default, is the rule for the size of the features (docs/training.md). */
+  readonly lr?: number | 'auto' | undefined;
   /** Number of training runs at a time; one per core by default. Does not affect results. */
   readonly threads?: number | undefined;
   /** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
@@ -207,7 +207,7 @@ export interface SearchPlan {
   readonly trialSteps: number;
   readonly proofSteps: number;
   readonly heldBack: number;
-  readonly lr: number;
+  readonly lr: number | 'auto';
 }
 
 /** Events of a search. */

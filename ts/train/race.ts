@@ -4,15 +4,13 @@ import { aborted, TinytrainError } from '../errors.js';
 import { type ActivationCache, type Control, native, wait } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
+import { evenly, ruledRate } from '../program/rule.js';
 import type { PeakRates } from '../rates.js';
+import { countsOf, priorLoss } from './classes.js';
 import type { FoundRates, TrainPlan, TriedRates } from './types.js';
 
 /** Converts a loss with 16 fraction bits to a number. */
 const LOSS_UNIT = 65536;
-/** Samples with which the features are measured. */
-const POWER_SAMPLES = 64;
-/** The rate in the unit of the features that suits most models: a step of the head then moves the logits of its sample by twice their error. */
-const RULE = 2;
 /** From a rate to the next one that is tried. */
 const STRIDE = 4;
 /** The share of the training samples that is held back for the race, and the most of them that are measured. */
@@ -35,10 +33,17 @@ const BOTH_RATES: readonly Round[] = [
   { share: 0.3, runs: 3 },
   { share: 0.3, runs: 2 },
 ];
-/** The first round looks for at most this many times as many runs as expected. */
+/** The first round makes at most this many times as many runs as expected. */
 const MOST_TRIED = 1.5;
+/**
+ * A backbone learns only once its head has: short runs favour rates that are too low for the whole. In runs shorter than `LEAST_SHARE` of the whole, a rate
+ * of a quarter of the rule's has to beat it by this factor in loss, one of a sixteenth by its square.
+ */
+const HANDICAP = 1.5;
 /** Runs shorter than this share of the whole favour a head that is too fast for the whole: they do not decide on it where more than the head is trained. */
 const LEAST_SHARE = 0.5;
+/** Races in which no loss is below this share of the loss of the class priors have told nothing. */
+const LEARNED = 0.97;
 /** With fewer steps a run tells nothing of the whole one. */
 const LEAST_STEPS = 50;
 
@@ -47,7 +52,7 @@ const LEAST_STEPS = 50;
  * about three seconds. A step of a Program takes the time of some products before it multiplies anything.
  */
 const SHARE = 0.15;
-const LEAST_WORK = 50e9;
+const LEAST_WORK = 45e9;
 const STEP_WORK = 55e3;
 
 /** What a race needs besides Program and data. */
@@ -65,11 +70,6 @@ interface Place {
 }
 
 const nameOf = ({ head, backbone }: Place) => `${head},${backbone}`;
-
-function evenly(set: Dataset, count: number): Dataset {
-  if (count >= set.size) return set;
-  return set.subset(Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count)));
-}
 
 /** The work of a part of a Program's steps, in products. */
 function workIn(steps: readonly Work[]): number {
@@ -93,13 +93,6 @@ function effortOf(program: Program, cached: boolean): Effort {
   };
 }
 
-/** Mean of `1 + |f|^2` over some training samples: the inverse of the unit of rates. */
-async function powerOf(program: Program, data: SampleSet, { threads }: RaceOptions): Promise<number> {
-  const some = evenly(data.train, POWER_SAMPLES);
-  const control = new (native().Control)();
-  return wait(() => native().featurePower(program.handle, some.handle, threads, control));
-}
-
 /** Samples to race on. */
 interface Track {
   readonly train: Dataset;
@@ -108,9 +101,7 @@ interface Track {
 
 /** Why there is no race; or the samples of one. */
 async function trackOf(data: SampleSet, seed: number): Promise<Track | string> {
-  const counts = data.classes.map(() => 0);
-  for (const label of data.train.labels) counts[label] = (counts[label] ?? 0) + 1;
-  const least = Math.min(...counts);
+  const least = Math.min(...countsOf(data.train, data.classes.length));
   if (least < LEAST_PER_CLASS) return `${least} images in a class are too few to hold some back`;
   if (data.validation && data.validation.size > 0) {
     return { train: data.train, held: evenly(data.validation, MOST_HELD_BACK) };
@@ -222,9 +213,19 @@ class Race {
     return { head, backbone, steps, loss: found.loss / LOSS_UNIT / held.size, accuracy: found.correct / held.size };
   }
 
-  /** The best of some places after `steps` steps; of equal ones the first. */
+  /** Places after `steps` steps, the best first; of equal ones the first. */
   ranked(places: readonly Place[], steps: number): Place[] {
-    return [...places].sort((a, b) => this.loss(a, steps) - this.loss(b, steps));
+    const short = steps < LEAST_SHARE * this.#options.plan.steps;
+    const score = (place: Place) => {
+      const below = Math.max(0, -place.backbone) / Math.log2(STRIDE);
+      return this.loss(place, steps) * (short ? HANDICAP ** below : 1);
+    };
+    return [...places].sort((a, b) => score(a) - score(b));
+  }
+
+  /** Training steps so far. */
+  get steps(): number {
+    return this.tried.reduce((sum, { steps }) => sum + steps, 0);
   }
 }
 
@@ -248,13 +249,15 @@ interface Course {
   readonly ways: readonly Place[];
   readonly rounds: readonly Round[];
   readonly lengths: readonly number[];
+  /** The steps that all runs may take together. */
+  readonly most: number;
 }
 
 /**
  * First round: from the best place so far to all its neighbours, until it is better than each of them (or too many have been tried). So no edge of a grid
  * can be the best. Then the best go on with more steps; where the last round is the whole run, the winner's nearer neighbours are tried too.
  */
-async function pursue(race: Race, { ways, rounds, lengths }: Course, whole: number): Promise<Place> {
+async function pursue(race: Race, { ways, rounds, lengths, most: mostSteps }: Course, whole: number): Promise<Place> {
   const stride = Math.log2(STRIDE);
   const [first = 1] = lengths;
   const most = Math.ceil((rounds[0]?.runs ?? 1) * MOST_TRIED);
@@ -277,6 +280,7 @@ async function pursue(race: Race, { ways, rounds, lengths }: Course, whole: numb
   const [winner = best] = left;
   if ((lengths.at(-1) ?? 0) < whole) return winner;
   const near = [winner, ...neighbours(winner, ways, stride / 2)];
+  if (race.steps + ways.length * whole > mostSteps) return winner;
   await race.run(near, whole);
   return race.ranked(near, whole)[0] ?? winner;
 }
@@ -293,15 +297,14 @@ function lengthsOf(rounds: readonly Round[], work: number, effort: Effort, held:
 function courseOf(
   plan: TrainPlan,
   trained: boolean,
+  most: number,
   lengths: (rounds: readonly Round[]) => number[],
 ): Course | undefined {
   const ways = directions(plan, trained);
   const both = ways.length > 2;
-  const course = (chosen: readonly Place[], rounds: readonly Round[]) => ({
-    ways: chosen,
-    rounds,
-    lengths: lengths(rounds),
-  });
+  const course = (chosen: readonly Place[], rounds: readonly Round[]) => {
+    return { ways: chosen, rounds, lengths: lengths(rounds), most };
+  };
   const whole = course(ways, both ? BOTH_RATES : ONE_RATE);
   const [first = 0] = whole.lengths;
   if (first >= Math.min(plan.steps, LEAST_STEPS) && (!trained || first >= LEAST_SHARE * plan.steps)) return whole;
@@ -324,7 +327,7 @@ export async function findRates(program: Program, data: SampleSet, options: Race
   if (plan.lr !== 'auto' && plan.lrHead !== 'auto') {
     return { head: plan.lrHead, backbone: plan.lr, how: 'given', why: 'given', tried: [], heldBack: 0, seconds: 0 };
   }
-  const rule = RULE / (await powerOf(program, data, options));
+  const rule = await ruledRate(program, data.train, options.threads);
   const ratesOf = (place: Place): PeakRates => ({
     head: plan.lrHead === 'auto' ? rule * 2 ** place.head : plan.lrHead,
     backbone: plan.lr === 'auto' ? rule * 2 ** place.backbone : plan.lr,
@@ -345,12 +348,22 @@ export async function findRates(program: Program, data: SampleSet, options: Race
   const train = evenly(track.train, most);
   const { held } = track;
   const left = work - (train.size + held.size) * effort.frozen;
-  const course = courseOf(plan, trained, rounds => lengthsOf(rounds, left, effort, held.size, plan.steps));
+  const course = courseOf(plan, trained, left / effort.step, rounds =>
+    lengthsOf(rounds, left, effort, held.size, plan.steps),
+  );
   if (!course) return ruled('a race of three seconds would be too short for this model');
   const expected = course.rounds.reduce((sum, { runs }) => sum + runs, 0);
   const race = new Race(program, { train, held }, ratesOf, expected, options);
   if (cached) await race.cache();
   const winner = await pursue(race, course, plan.steps);
+  const least = Math.min(...race.tried.map(({ loss }) => loss));
+  if (least > LEARNED * priorLoss(countsOf(held, data.classes.length))) {
+    return {
+      ...ruled('the short runs of the race learned nothing at any rate'),
+      tried: race.tried,
+      heldBack: held.size,
+    };
+  }
   return {
     ...ratesOf(winner),
     how: 'race',

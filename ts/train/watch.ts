@@ -6,6 +6,9 @@ const WINDOW = 200;
 const GRACE = 0.15;
 /** The loss of a run that learns is below this share of the loss of the class priors. */
 const LEARNED = 0.97;
+/** From this part of a run on, a loss above this share of the loss of the class priors is that of a run that never began to learn. */
+const LATE = 0.5;
+const STUCK = 0.99;
 /** A loss above this multiple of the loss of the class priors is that of a run that diverges. */
 const DIVERGED = 1.5;
 /** A loss that has grown by this share of the loss of the class priors is that of a run that has lost something. */
@@ -38,7 +41,7 @@ export function collapse(state: RunState, prior: number, total: number, high: bo
   if (loss > DIVERGED * prior) return 'the loss is far above that of guessing';
   const lowest = state.best?.loss ?? Number.POSITIVE_INFINITY;
   if (loss > LEARNED * prior && loss - lowest > MUCH * prior) return 'what had been learned is lost';
-  if (high && step >= 2 * GRACE * total && loss > LEARNED * prior) return 'nothing has been learned';
+  if (high && step >= LATE * total && loss > STUCK * prior) return 'nothing has been learned';
   return undefined;
 }
 
