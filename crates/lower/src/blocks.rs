@@ -158,7 +158,7 @@ impl<'a> Blocks<'a> {
             Buffer::whole(id, b.start.min(count - 1) as u32, b.end.min(count) as u32, b.bytes as u32, ALIGN)
         };
         let buffers: Vec<Buffer> = blocks.iter().enumerate().map(buffer).collect();
-        let rounds = tinytrain_plan::Options { improvement_rounds: options.improvement_rounds };
+        let rounds = tinytrain_plan::Options { improvement_rounds: options.improvement_rounds, ..Default::default() };
         let plan = tinytrain_plan::plan_with(&buffers, &rounds)?;
         let at = |b: usize| Slot { region: Region::Arena, offset: plan.offsets[b], bytes: blocks[b].bytes as u32 };
         let of = |t: TensorId| at(block_of[&t]);

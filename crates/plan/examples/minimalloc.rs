@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let capacity: u32 = capacity.parse()?;
         let buffers = read_csv(&std::fs::read_to_string(&path)?)?;
         let begin = Instant::now();
-        let plan = plan_with(&buffers, &Options { improvement_rounds })?;
+        let plan = plan_with(&buffers, &Options { improvement_rounds, enough: capacity })?;
         let ms = begin.elapsed().as_secs_f64() * 1000.0;
         let over = (f64::from(plan.total) / f64::from(capacity) - 1.0) * 100.0;
         let count = buffers.len();

@@ -5,18 +5,24 @@
 //! and the arena is small. Sizes, offsets and alignments are in bytes; time is counted in steps, and a lifetime is
 //! half-open, `[start, end)`. The crate knows nothing about networks; the caller decides what a buffer stands for.
 //!
+//! Not all bytes of a buffer need to be live all the time: its [`Window`]s say which are live when, and another buffer
+//! may use the rest. A tensor that is consumed row by row makes room for the one that is made of it, an operation in
+//! place is two windows that interlock. Of two buffers that are live at the same time, one lies below the other at all
+//! steps that they share, so a pair comes down to two distances: the least offset of the one above the other, and the
+//! other way round. The solver sees only these, and a buffer without windows is nothing special to it.
+//!
 //! The problem is NP-hard, and plans are needed both once (a build may take seconds) and thousands of times (a search
 //! over training schemes has milliseconds for each). The work is therefore done in three parts; the first two stop as
 //! soon as the plan reaches the lower bound:
 //!
 //! 1. *First fit* in a few orders (`first_fit`): each buffer goes to the lowest gap that is large enough. This takes
 //!    microseconds and is optimal for most training graphs.
-//! 2. *Depth-first search* below a target (`search`): fills memory from the bottom up and abandons a branch as soon as
-//!    the items left to place at some step can no longer stay below the target. It follows the same kind of order, and
-//!    bisection moves the target. The caller decides how much of this is done ([`Options`]); it is counted in units of
-//!    work rather than in seconds, so a plan is the same on every machine.
-//! 3. *Validation* ([`validate`]), always: a check of all pairs that shares no code with the solver. A wrong plan is
-//!    an error here rather than a corrupted tensor on a device.
+//! 2. *Depth-first search* below a target (`search`): builds plans from the bottom up and abandons a branch as soon as
+//!    the items left to place at some step can no longer stay below the target. It is run in many orders and with
+//!    different focus, and bisection moves the target. The caller decides how much of this is done ([`Options`]); it is
+//!    counted in units of work rather than in seconds, so a plan is the same on every machine.
+//! 3. *Validation* ([`validate`]), always: a sweep over rectangles of time and bytes that shares no code with the
+//!    solver. A wrong plan is an error here rather than a corrupted tensor on a device.
 //!
 //! ```
 //! use tinytrain_plan::{Buffer, plan};

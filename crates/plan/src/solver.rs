@@ -1,9 +1,9 @@
 //! Finds a plan: first fit in a few orders, then search below ever lower targets.
 
 use crate::first_fit::first_fit;
-use crate::order::{Key, Order};
+use crate::order::{Key, Order, Random, blended};
 use crate::problem::{Buffer, peak};
-use crate::search::search;
+use crate::search::{Focus, Outcome, Search};
 use crate::timeline::Timeline;
 use crate::validator::validate;
 use crate::{PlanError, lower_bound};
@@ -25,15 +25,17 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Work of the search that follows first fit: one round tries as many placements as there are buffers, and
-    /// takes about half a millisecond for 300 buffers. The search stops early at the lower bound. There is none with 0
+    /// takes about half a millisecond for 200 buffers. The search stops early at the lower bound. There is none with 0
     /// rounds, nor with more than 2000 buffers, because its memory grows with the square of their number.
     pub improvement_rounds: u32,
+    /// A plan of at most so many bytes is good enough: none better is looked for.
+    pub enough: u32,
 }
 
 impl Default for Options {
     /// 8 rounds: for 300 buffers about 5 ms if the bound is not reached, and well under 1 ms if it is.
     fn default() -> Self {
-        Self { improvement_rounds: 8 }
+        Self { improvement_rounds: 8, enough: 0 }
     }
 }
 
@@ -53,6 +55,8 @@ const SEARCH: &[Order] = &[
     Order { name: "search by sections, size", keys: &[Key::Sections, Key::Size] },
     Order { name: "search by lifetime", keys: &[Key::Steps, Key::Area] },
 ];
+
+const FOCI: &[Focus] = &[Focus::Load, Focus::Failures, Focus::Lowest, Focus::LastFailure];
 
 /// Most buffers for which the search runs: each node of its path may list all of them.
 const MOST_SEARCHED: usize = 2000;
@@ -77,7 +81,7 @@ pub fn plan_with(buffers: &[Buffer], options: &Options) -> Result<Plan, PlanErro
         return Err(PlanError::TooLarge { bytes: live });
     }
     let timeline = Timeline::new(buffers);
-    let mut best = Best::new(&timeline);
+    let mut best = Best::new(&timeline, i64::from(options.enough / timeline.grain));
     best.try_first_fit();
     best.improve(u64::from(options.improvement_rounds) * timeline.items.len() as u64);
     let plan = best.into_plan(buffers)?;
@@ -88,6 +92,8 @@ pub fn plan_with(buffers: &[Buffer], options: &Options) -> Result<Plan, PlanErro
 /// The best plan so far.
 struct Best<'a> {
     timeline: &'a Timeline,
+    /// A plan of so many grains needs no improvement.
+    goal: i64,
     /// Offsets in grains, by item.
     offsets: Vec<i64>,
     /// The highest end of an item, in grains.
@@ -96,12 +102,13 @@ struct Best<'a> {
 }
 
 impl<'a> Best<'a> {
-    fn new(timeline: &'a Timeline) -> Self {
-        Self { timeline, offsets: Vec::new(), total: i64::MAX, heuristic: FIRST_FIT[0].name }
+    fn new(timeline: &'a Timeline, enough: i64) -> Self {
+        let goal = timeline.bound().max(enough);
+        Self { timeline, goal, offsets: Vec::new(), total: i64::MAX, heuristic: FIRST_FIT[0].name }
     }
 
     fn is_optimal(&self) -> bool {
-        self.total <= self.timeline.bound()
+        self.total <= self.goal
     }
 
     fn offer(&mut self, offsets: Vec<i64>, heuristic: &'static str) {
@@ -120,49 +127,71 @@ impl<'a> Best<'a> {
         }
     }
 
-    /// Searches with one order after the other: all of them unchanged, then all slightly shuffled, each time with twice
-    /// the work.
+    /// Searches in passes, each with twice the work of the one before it: half of the work is for one fixed order after
+    /// the other, half for many short searches in random orders. Which order solves a hard problem cannot be foreseen,
+    /// and one that does is often quick.
     fn improve(&mut self, mut work: u64) {
-        if self.timeline.items.len() > MOST_SEARCHED || !self.timeline.plain {
+        let count = self.timeline.items.len() as u64;
+        if count > MOST_SEARCHED as u64 {
             return;
         }
-        let mut budget = 2 * self.timeline.items.len() as u64;
         let mut random = Random(0);
-        while !self.is_optimal() && work > 0 {
-            for shuffled in [false, true] {
+        let mut search = Search::new(self.timeline);
+        let mut restarts = 0;
+        let mut pass = 0;
+        while work > 0 && !self.is_optimal() {
+            let budget = (2 * count) << pass.min(40);
+            pass += 1;
+            for focus in FOCI {
                 for order in SEARCH {
-                    let mut sorted = order.sorted(self.timeline);
-                    if shuffled {
-                        shuffle_near(&mut sorted, &mut random);
-                    }
-                    self.descend(&sorted, order.name, budget, &mut work);
+                    let sorted = order.sorted(self.timeline);
+                    self.descend(&mut search, (&sorted, *focus, order.name), budget, &mut work);
                 }
             }
-            budget = budget.saturating_mul(2);
+            let mut left = budget * (FOCI.len() * SEARCH.len()) as u64;
+            while left > 0 && work > 0 && !self.is_optimal() {
+                restarts += 1;
+                let budget = (4 * count * luby(restarts)).min(left);
+                let before = work;
+                let focus = FOCI[restarts as usize % FOCI.len()];
+                let order = blended(self.timeline, &mut random);
+                self.descend(&mut search, (&order, focus, "search in a random order"), budget, &mut work);
+                left = left.saturating_sub(before - work);
+            }
         }
     }
 
-    /// Lowers the total by bisection as far as one order allows. The bound itself is the first target and gets nearly
+    /// Lowers the total by bisection as far as one order allows. The goal itself is the first target and gets nearly
     /// all the work: it prunes best, so it is often easier to reach than the targets above it. For those, little more
-    /// than one straight descent shows whether an order is any good.
-    fn descend(&mut self, order: &[usize], heuristic: &'static str, budget: u64, work: &mut u64) {
-        let bound = self.timeline.bound();
+    /// than one straight descent shows whether an order is any good. A goal that is impossible is raised.
+    fn descend(
+        &mut self,
+        search: &mut Search,
+        (order, focus, heuristic): (&[usize], Focus, &'static str),
+        budget: u64,
+        work: &mut u64,
+    ) {
         let straight = order.len() as u64 * 5 / 4;
-        let (mut target, mut grant, mut failed) = (bound, budget, bound);
+        let (mut target, mut grant, mut failed) = (self.goal, budget, self.goal);
         while !self.is_optimal() && *work > 0 {
             let granted = grant.min(*work);
             let mut left = granted;
-            match search(self.timeline, order, target, &mut left) {
-                Some(offsets) => self.offer(offsets, heuristic),
-                None => failed = target,
+            match search.run(order, focus, target, &mut left) {
+                Outcome::Found(offsets) => self.offer(offsets, heuristic),
+                Outcome::Impossible => {
+                    self.goal = target + 1;
+                    failed = target;
+                }
+                Outcome::Spent => failed = target,
             }
-            *work -= granted - left;
+            // Even a search that ends at once has cost something.
+            *work -= (granted - left).max(1);
             // The last eighth of the gap is left to the next order.
-            if self.total.saturating_sub(failed) <= 1 + (self.total - bound) / 8 {
+            if self.total.saturating_sub(failed) <= 1 + (self.total - self.goal) / 8 {
                 return;
             }
             target = failed.midpoint(self.total);
-            grant = straight + budget / 32;
+            grant = straight + budget / 8;
         }
     }
 
@@ -181,26 +210,9 @@ impl<'a> Best<'a> {
     }
 }
 
-/// Swaps some items with ones shortly after them: a good order stays good, but another part of the tree is searched
-/// first.
-fn shuffle_near(order: &mut [usize], random: &mut Random) {
-    for i in 0..order.len() {
-        if random.below(3) == 0 {
-            let other = (i + 1 + random.below(12)).min(order.len() - 1);
-            order.swap(i, other);
-        }
-    }
-}
-
-/// SplitMix64: a plan must not depend on anything but its input.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((bits ^ (bits >> 31)) % limit as u64) as usize
-    }
+/// The sequence 1, 1, 2, 1, 1, 2, 4, 1, ... from index 1 on: nearly as good as the best sequence of budgets for a search
+/// whose time is not known (Luby, Sinclair and Zuckerman, "Optimal speedup of Las Vegas algorithms", 1993).
+fn luby(index: u64) -> u64 {
+    let next = (index + 1).next_power_of_two();
+    if index + 1 == next { next / 2 } else { luby(index + 1 - next / 2) }
 }

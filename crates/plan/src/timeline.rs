@@ -61,11 +61,20 @@ pub(crate) struct Timeline {
     pub live: Vec<i64>,
     /// Bytes of a grain: the smallest alignment, so that all offsets are multiples of it.
     pub grain: u32,
-    /// Whether all bytes of every item are live throughout.
-    pub plain: bool,
     pairs: Vec<Pair>,
     /// The pairs of an item begin here and end with those of the next.
     pairs_from: Vec<usize>,
+    members: Vec<Member>,
+    /// The members of a section begin here and end with those of the next.
+    members_from: Vec<usize>,
+}
+
+/// An item that is live in a section.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub item: usize,
+    /// First grain that is live there.
+    pub lo: i64,
 }
 
 impl Timeline {
@@ -99,10 +108,32 @@ impl Timeline {
         for w in items.iter().flat_map(|item| &item.windows) {
             live[w.first..w.last].iter_mut().for_each(|grains| *grains += w.hi - w.lo);
         }
-        let plain = items.iter().all(|item| item.windows.len() == 1 && item.windows[0].lo == 0);
-        let mut timeline = Self { items, live, grain, plain, pairs: Vec::new(), pairs_from: vec![0] };
+        let mut timeline = Self {
+            items,
+            live,
+            grain,
+            pairs: Vec::new(),
+            pairs_from: vec![0],
+            members: Vec::new(),
+            members_from: vec![0],
+        };
         timeline.measure(buffers);
+        timeline.call_members();
         timeline
+    }
+
+    /// Finds the members of each section, in the order of the items.
+    fn call_members(&mut self) {
+        let mut members = vec![Vec::new(); self.live.len()];
+        for (item, i) in self.items.iter().enumerate() {
+            for w in &i.windows {
+                members[w.first..w.last].iter_mut().for_each(|list| list.push(Member { item, lo: w.lo }));
+            }
+        }
+        for list in members {
+            self.members.extend(list);
+            self.members_from.push(self.members.len());
+        }
     }
 
     /// Finds the pairs of each item.
@@ -124,6 +155,16 @@ impl Timeline {
     /// The items that are live at the same time as `item`.
     pub fn pairs(&self, item: usize) -> &[Pair] {
         &self.pairs[self.pairs_from[item]..self.pairs_from[item + 1]]
+    }
+
+    /// The numbers of the members of a section.
+    pub fn members(&self, section: usize) -> Range<usize> {
+        self.members_from[section]..self.members_from[section + 1]
+    }
+
+    /// A member of some section by its number.
+    pub fn member(&self, at: usize) -> Member {
+        self.members[at]
     }
 
     /// The smallest arena, in grains, that the solver can reach.

@@ -36,7 +36,7 @@ proptest! {
 
     #[test]
     fn search_never_makes_it_worse(buffers in problem(0..6u32)) {
-        let total = |improvement_rounds| plan_with(&buffers, &Options { improvement_rounds }).unwrap().total;
+        let total = |improvement_rounds| plan_with(&buffers, &Options { improvement_rounds, ..Options::default() }).unwrap().total;
         // Up to the smallest alignment may be lost at the very top.
         let grain = buffers.iter().filter(|b| b.size > 0).map(|b| b.align).min().unwrap_or(1);
         prop_assert!(total(32) < total(0) + grain);
@@ -70,13 +70,14 @@ fn hard(copies: u32) -> Vec<Buffer> {
 
 #[test]
 fn search_finds_what_first_fit_does_not() {
-    let total = |improvement_rounds| plan_with(&hard(20), &Options { improvement_rounds }).unwrap().total;
+    let total =
+        |improvement_rounds| plan_with(&hard(20), &Options { improvement_rounds, ..Options::default() }).unwrap().total;
     assert_eq!((total(0), total(8)), (12, 11));
 }
 
 #[test]
 fn very_many_buffers_are_planned_without_search() {
-    let plan = plan_with(&hard(401), &Options { improvement_rounds: u32::MAX }).unwrap();
+    let plan = plan_with(&hard(401), &Options { improvement_rounds: u32::MAX, ..Options::default() }).unwrap();
     assert_eq!((plan.total, plan.lower_bound), (12, 11));
 }
 
