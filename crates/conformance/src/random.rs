@@ -62,11 +62,6 @@ impl Random {
             .collect()
     }
 
-    /// Weights in `-127..=127`.
-    pub fn weights(&mut self, n: usize) -> Vec<i8> {
-        self.bytes(n).into_iter().map(|w| w.max(-127)).collect()
-    }
-
     /// A subset of `0..n`: none, all, or some, ascending.
     pub fn channels(&mut self, n: i32) -> Vec<u16> {
         match self.int(0, 4) {

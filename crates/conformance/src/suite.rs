@@ -272,8 +272,8 @@ impl Layer {
             in_h, in_w, in_c, out_h, out_w, out_c, kh, kw, stride_h, stride_w, pad_top, pad_left,
             x_zero, y_zero, lo, hi, trained: t,
         };
-        let frozen = r.weights((each * (all - t)) as usize);
-        let trained = r.weights((each * t) as usize);
+        let frozen = r.bytes((each * (all - t)) as usize);
+        let trained = r.bytes((each * t) as usize);
         Self { p, depthwise, frozen, trained, channels }
     }
 
@@ -403,6 +403,8 @@ impl Layer {
             let limit = 127 << bits;
             let w = if r.one_in(5) { r.of(&[-limit, limit]) } else { r.int(-limit, limit) };
             let (high, low) = arith::apply_weight(0, 0, w, bits);
+            // A model may bring -128, which no update leaves.
+            let (high, low) = if r.one_in(9) { (-128, 0) } else { (high, low) };
             q[i] = high;
             arith::residual_set(&mut lo, i, bits, low);
         }

@@ -7,7 +7,7 @@
 //!   eight times its size, however often it refers to the same bytes (module `budget`);
 //! - the model is int8 throughout, its batch is 1, its shapes are fixed, each tensor is yielded once and before it is
 //!   read, and each operator's declared output shape is the one that its parameters imply;
-//! - scales are finite and positive, zero points fit int8, weights lie in -127..127, and no accumulator can overflow
+//! - scales are finite and positive, zero points fit int8, and no accumulator can overflow
 //!   int32 (the accumulators are checked by [`GraphBuilder`](tinytrain_ir::GraphBuilder), which contains all scale
 //!   arithmetic);
 //! - a pickle is data: the interpreter accepts four names and never calls anything.

@@ -365,7 +365,7 @@ fn convolutions_outside_the_arithmetic_are_rejected() {
     assert_rejected(&n, "MODEL_UNSUPPORTED", "operator 0 (CONV_2D, tensors 0 -> 3): channel 1");
     let mut n = base();
     n.model.buffers.as_mut().unwrap()[1].data.as_mut().unwrap()[5] = 0x80;
-    assert_rejected(&n, "MODEL_UNSUPPORTED", "-128");
+    assert_eq!(open(&n).unwrap().graph.layers[0].weights[5], -128);
     let mut n = base();
     n.model.buffers.as_mut().unwrap()[2].data = Some([0xff, 0xff, 0xff, 0x7f].repeat(4));
     assert_rejected(&n, "MODEL_UNSUPPORTED", "beyond 32 bits");

@@ -89,7 +89,7 @@ void tt_depthwise_weight_step(const tt_conv_params *p, const tt_update *u, const
             }
         }
         tt_rate rate = tt_rate_new(u->lr, tt_qas_real(qas[o]), u->params.exponent, u->k, bits);
-        for (int32_t tap = 0; tap < taps; tap++)
+        for (int32_t tap = 0; rate.p != 0 && tap < taps; tap++)
             tt_weight_update(rate, bits, key, sums[tap], q, lo, (uint32_t)(tap * p->trained + j));
     }
 }

@@ -70,7 +70,8 @@ typedef struct {
  * `random::draw(key, index)` with the flat index of the weight in its trained array and `key = random::key(seed,
  * step, tensor)`. Bias: `acc = sum over pixels of g[..][o]`, `Rate::new(lr * q, qas[o], exponent, k, 8)` with the
  * layer's `q = 1 / s_x^2` (`Real31`), rounded to nearest, `arith::apply_bias`. A channel whose `qas` is 0 is
- * skipped, weights and bias: its bias may be too large for [`crate::arith::apply_bias`] to leave it alone. */
+ * skipped, weights and bias (and the weights of one whose `Rate` comes to 0): its bias may be too large for
+ * [`crate::arith::apply_bias`] to leave it alone. */
 typedef struct {
     int32_t exponent; /* Exponent of the gradient tensor `g`. */
     int32_t bits; /* Residual bits: 0, 2, 4 or 8. */

@@ -9,8 +9,8 @@
 //! a wrong length, or a parameter that the compiler would have rejected, leads to a panic (never to an out-of-bounds
 //! access) or, where no index reveals it, to a wrong result.
 //!
-//! **Ranges.** Any int8 is a valid activation or gradient, zero points and bounds lie in `-128..=127`, weights
-//! in `-127..=127`. The compiler has checked that no int32 accumulator overflows for any input, so terms may be added
+//! **Ranges.** Any int8 is a valid activation, gradient or weight (an update leaves weights in `-127..=127`), zero points
+//! and bounds lie in `-128..=127`. The compiler has checked that no int32 accumulator overflows for any input, so terms may be added
 //! in any order and intermediate sums may wrap: this is what allows plain loops to be vectorised.
 //!
 //! **Masks.** One bit per element of the output, `ceil(n / 8)` bytes. A kernel that is given a mask to write writes all

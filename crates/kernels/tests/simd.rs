@@ -86,7 +86,7 @@ impl Case {
         let (frozen, trained) = (s.weights(each * (set - channels.len())), s.weights(each * channels.len()));
         let n = out_c as usize;
         // The largest sum of one channel for any input; the bias fills the rest of int32.
-        let worst = (if depthwise { kh * kw } else { kh * kw * in_c }) as i64 * 127 * 255;
+        let worst = (if depthwise { kh * kw } else { kh * kw * in_c }) as i64 * 128 * 255;
         let room = i32::MAX as i64 - worst;
         let base: Vec<i32> = (0..n)
             .map(|_| {
@@ -193,6 +193,8 @@ fn convolutions(depthwise: bool, cases: u64) {
             let mut lo = vec![0; residual_bytes(case.trained.len(), bits as u32)];
             for i in 0..case.trained.len() {
                 let (high, low) = apply_weight(0, 0, s.within(-127 << bits, 127 << bits) as i32, bits as u32);
+                // A model may bring -128, which no update leaves.
+                let (high, low) = if s.within(0, 8) == 0 { (-128, 0) } else { (high, low) };
                 case.trained[i] = high;
                 residual_set(&mut lo, i, bits as u32, low);
             }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tinytrain_ir::{Graph, IrError, Kind, LayerId, Node, Op, Shape, TensorId, Wrt};
 use tinytrain_spec::params::PoolParams;
 
-/// Most products in one sum of a trained convolution: with any int8 input, weights up to +-127 and a bias below 2^23, the accumulator fits int32.
-const MAX_TAPS: i32 = 66_000;
+/// Most products in one sum of a trained convolution: with any int8 input, weights down to -128 and a bias below 2^23, the accumulator fits int32.
+const MAX_TAPS: i32 = 65_500;
 
 pub fn run(graph: &Graph) -> Result<Graph, IrError> {
     let mut d = Differentiator { g: graph.clone(), contributions: BTreeMap::new(), nodes: Vec::new() };

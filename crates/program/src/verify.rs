@@ -4,7 +4,7 @@
 use tinytrain_spec::kernels::{Call, Kernel, OperandSpec, ParamKind, Returns, Role, Scalar};
 use tinytrain_spec::params::ConvParams;
 
-use crate::{Data, Init, Operand, Program, Region, Slot, StateKind, Step};
+use crate::{Data, Init, Operand, Program, Region, Slot, Step};
 
 /// The largest region of RAM in bytes: 1 GiB.
 const LARGEST_REGION: u32 = 1 << 30;
@@ -259,15 +259,9 @@ impl Program {
         if missing { Err("no scratch".into()) } else { Ok(()) }
     }
 
-    /// Checks the values of constants and of the initial state where a kernel counts on them: channels in order, multipliers and shifts in range, no
-    /// weight of -128; and that names and labels can stand in C. Sums that leave int32 are not looked for: they wrap, on host and device alike.
+    /// Checks the values of constants and of the initial state where a kernel counts on them: channels in order, multipliers and shifts in range; and that names and labels can stand in C. Sums that leave int32 are not looked for: they wrap, on host and device alike.
     pub fn verify_content(&self) -> Result<(), VerifyError> {
         self.verify_names()?;
-        for s in &self.states {
-            if let (StateKind::Weights, Init::Bytes(init)) = (s.kind, &s.init) {
-                ensure(init.iter().all(|&w| w as i8 != i8::MIN), || format!("{}: a weight of -128", s.name))?;
-            }
-        }
         for (i, step) in self.steps.iter().enumerate() {
             self.verify_values(&step.call).map_err(|what| VerifyError::Step {
                 step: i,
@@ -313,10 +307,6 @@ impl Program {
         if good { Ok(()) } else { Err("channels out of order or range") }
     }
 
-    fn verify_weights(&self, frozen: Option<Operand>) -> Result<(), &'static str> {
-        if self.values::<i8>(frozen).contains(&i8::MIN) { Err("a weight of -128") } else { Ok(()) }
-    }
-
     fn verify_values(&self, call: &Call<Operand>) -> Result<(), &'static str> {
         let depthwise = call.kernel().depthwise();
         let scales = |m: Option<Operand>, shift: Option<Operand>| {
@@ -327,12 +317,10 @@ impl Program {
         match call {
             Call::Conv(c) | Call::Depthwise(c) => {
                 self.verify_channels(c.channels, c.p.selectable(depthwise))?;
-                scales(Some(c.m), c.shift)?;
-                self.verify_weights(c.frozen)
+                scales(Some(c.m), c.shift)
             }
             Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => {
-                self.verify_channels(c.channels, c.p.selectable(depthwise))?;
-                self.verify_weights(c.frozen)
+                self.verify_channels(c.channels, c.p.selectable(depthwise))
             }
             Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => {
                 self.verify_channels(c.channels, c.p.selectable(depthwise))

@@ -338,7 +338,7 @@ params! {
     /// Bias: `acc = sum over pixels of g[..][o]`, `Rate::new(lr * q, qas[o], exponent, k, 8)` with the layer's `q = 1 / s_x^2` (`Real31`), rounded to nearest,
     /// `arith::apply_bias`.
     ///
-    /// A channel whose `qas` is 0 is skipped, weights and bias: its bias may be too large for [`crate::arith::apply_bias`] to leave it alone.
+    /// A channel whose `qas` is 0 is skipped, weights and bias (and the weights of one whose `Rate` comes to 0): its bias may be too large for [`crate::arith::apply_bias`] to leave it alone.
     UpdateParams "tt_update_params" as Update {
         /// Exponent of the gradient tensor `g`.
         exponent,

@@ -127,9 +127,6 @@ impl Model {
         let (dims, weights) = params.get("weight")?.int8(&mut self.budget)?;
         let kernel = conv.get("kernel_size")?.pair()?;
         let depthwise = self.check_shape(conv, x, &dims, kernel)?;
-        if weights.contains(&-128) {
-            return unsupported("the weights contain -128; int8 weights are symmetric, -127 to 127");
-        }
         self.budget.take_channels(dims[0])?;
         let pad = kernel.map(|k| (k - 1) / 2);
         let spec = ConvSpec {

@@ -338,11 +338,6 @@ impl<'a> Lowering<'a> {
         }
         self.budget.take(data.len())?;
         self.budget.take_channels(dims[axis])?;
-        if data.contains(&0x80) {
-            return unsupported(format!(
-                "its weights, tensor {t}, contain -128; int8 weights are symmetric, -127 to 127"
-            ));
-        }
         let scales = channel_scales(t, tensor, dims[axis], axis)?;
         Ok(Weights { dims, data, scales })
     }

@@ -47,6 +47,9 @@ fn step<const BITS: u32>(
         let qas = qas[list.next().map_or(i, |&channel| channel as usize)];
         if qas != 0 {
             let rate = Rate::new(u.lr, Qas(qas).real(), u.params.exponent, u.k, BITS);
+            if rate.p == 0 {
+                continue;
+            }
             step_run::<BITS>(rate, key, i * run, acc, q, lo);
         }
     }

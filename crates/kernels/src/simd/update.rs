@@ -14,10 +14,13 @@ pub struct Rates<'a> {
 }
 
 impl<'a> Rates<'a> {
-    /// Computes the rates; a channel whose `qas` is 0 has none.
+    /// Computes the rates; a channel whose `qas` is 0, or whose rate comes to 0, has none.
     pub fn new(u: &Update, qas: &[u32], rates: &'a mut Vec<Option<Rate>>) -> Self {
         let bits = u.params.bits as u32;
-        let rate = |&qas: &u32| (qas != 0).then(|| Rate::new(u.lr, Qas(qas).real(), u.params.exponent, u.k, bits));
+        let rate = |&qas: &u32| {
+            let rate = (qas != 0).then(|| Rate::new(u.lr, Qas(qas).real(), u.params.exponent, u.k, bits));
+            rate.filter(|r| r.p != 0)
+        };
         rates.clear();
         rates.extend(qas.iter().map(rate));
         Self { rates, bits, key: random::key(u.seed, u.step, u.params.tensor as u32) }

@@ -64,7 +64,7 @@ impl Source {
     }
 
     pub fn weights(&mut self, n: usize) -> Vec<i8> {
-        self.int8s(n, -127)
+        self.int8s(n, -128)
     }
 
     pub fn bytes(&mut self, n: usize) -> Vec<u8> {
