@@ -1,7 +1,14 @@
 import type { Argv, CommandModule } from 'yargs';
 import { TinytrainError } from '../errors.js';
 import { table, thousands } from '../format.js';
-import { type LayerInfo, loadModel, type Model, type ModelTotals, supportedOperators } from '../model/model.js';
+import {
+  type LayerInfo,
+  leftOutOf,
+  loadModel,
+  type Model,
+  type ModelTotals,
+  supportedOperators,
+} from '../model/model.js';
 import { Compiler } from '../program/compiler.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
 import { print, printJson } from './outcome.js';
@@ -42,10 +49,12 @@ function sums({ convolutions, macs, weights, biases }: ModelTotals): string {
 
 function printModel({ path, description }: Model): void {
   const { name, format, input, layers, totals, backbone, headless } = description;
+  const leftOut = leftOutOf(description);
   print(
     `model    ${name} (${format}, ${path})`,
     `input    ${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; pixels: real = (pixel - ${input.mean}) / ${input.std}${input.guessed ? ' (guessed from the quantisation; --mean and --std override it)' : ''}`,
     `total    ${sums(totals)}`,
+    ...(leftOut === undefined ? [] : [`left out ${leftOut}`]),
     `backbone ${backbone ? sums(backbone) : `none, since the model cannot have a head: ${headless}`}`,
     '',
     table([['index', 'conv', 'op', 'window', 'shape', 'MACs', 'weights'], ...layers.map(row)]),

@@ -66,6 +66,8 @@ export interface ModelDescription {
   readonly backbone: ModelTotals | null;
   /** Why the model cannot have a head; null if it can. */
   readonly headless: string | null;
+  /** Operators of the file behind the features that are not supported: they are left out, since a head replaces them. */
+  readonly leftOut: readonly { readonly index: number; readonly name: string }[];
 }
 
 /** The result of a forward pass. */
@@ -82,6 +84,13 @@ export interface ModelOptions {
   readonly input?: { readonly height: number; readonly width: number } | undefined;
   /** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; guessed from the quantisation if omitted. */
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
+}
+
+/** The operators that were left out, for people to read; undefined if there are none. */
+export function leftOutOf({ leftOut }: ModelDescription): string | undefined {
+  if (leftOut.length === 0) return undefined;
+  const names = leftOut.map(({ index, name }) => `${index} (${name})`).join(', ');
+  return `operator${leftOut.length > 1 ? 's' : ''} ${names} behind the features: not supported, and not needed, since a head takes their place`;
 }
 
 /** The model that is used if none is given. */

@@ -79,6 +79,33 @@ fn gradient(
             };
             g().iter().zip(&values.activations[&inputs[1]]).map(|(g, &x)| g * slope(x)).collect()
         }
+        Op::MulGrad(p, ratio) => {
+            let (other, zero) = (&values.activations[&inputs[2]], f64::from(p.b_zero));
+            let by = |i: usize| (other[i % other.len()] - zero) * ratio;
+            g().iter().zip(mask()).enumerate().map(|(i, (g, &on))| if on { g * by(i) } else { 0.0 }).collect()
+        }
+        Op::MulSum(p, ratio) => {
+            let (other, zero) = (&values.activations[&inputs[2]], f64::from(p.a_zero));
+            let mut sums = vec![0.0; shape.len()];
+            let n = sums.len();
+            for (i, (g, _)) in g().iter().zip(mask()).enumerate().filter(|(_, (_, on))| **on) {
+                sums[i % n] += g * (other[i] - zero) * ratio;
+            }
+            sums
+        }
+        Op::MoveGrad(m) => {
+            let g = g();
+            let mut out = vec![0.0; shape.len()];
+            for b in &m.boxes {
+                for (i, j, k) in
+                    (0..b.size.h).flat_map(|i| (0..b.size.w).flat_map(move |j| (0..b.size.c).map(move |k| (i, j, k))))
+                {
+                    out[b.to.first + i * b.to.row + j * b.to.column + k] =
+                        g[b.from.first + i * b.from.row + j * b.from.column + k];
+                }
+            }
+            out
+        }
         Op::AveragePoolGrad(p) => {
             let (g, mask) = (g(), mask());
             scatter(p, |window, to| {

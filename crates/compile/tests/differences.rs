@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Source, network_with_logistic, samples};
+use common::{Source, network_with_functions, samples};
 use tinytrain_compile::float::{Values, backward};
 use tinytrain_ir::{Graph, Op, TensorId};
 use tinytrain_passes::differentiate;
@@ -54,6 +54,25 @@ impl Net<'_> {
                     };
                     // The table has the bounds of int8 already; near them its slopes are next to nothing.
                     (x(0).iter().map(value).collect(), i32::MIN, i32::MAX)
+                }
+                Op::Mul(p, r) => {
+                    let (a, b) = (x(0), x(1));
+                    let of = |(i, a): (usize, &f64)| {
+                        (a - p.a_zero as f64) * (b[i % b.len()] - p.b_zero as f64) * r + p.y_zero as f64
+                    };
+                    (a.iter().enumerate().map(of).collect(), p.lo, p.hi)
+                }
+                Op::Move(m) => {
+                    let (from, zero) = (x(0), self.graph.tensor(node.outputs[0]).quant().unwrap().zero);
+                    let mut y = vec![f64::from(zero); self.graph.tensor(node.outputs[0]).shape.len()];
+                    for b in &m.boxes {
+                        for i in 0..b.size.len() {
+                            let [h, w, c] = [i / b.size.c / b.size.w, i / b.size.c % b.size.w, i % b.size.c];
+                            y[b.to.first + h * b.to.row + w * b.to.column + c] =
+                                from[b.from.first + h * b.from.row + w * b.from.column + c];
+                        }
+                    }
+                    (y, -128, 127)
                 }
                 Op::Mean(p, r) => {
                     let c = p.c as usize;
@@ -165,7 +184,7 @@ fn pool(p: &PoolParams, x: &[f64], max: bool) -> Vec<f64> {
 fn unrounded_gradients_agree_with_finite_differences() {
     let mut checked = 0;
     for seed in 1..=3 {
-        let imported = network_with_logistic(seed);
+        let imported = network_with_functions(seed);
         let stages = differentiate(&imported, CLASSES, seed).unwrap();
         let graph = &stages.last().unwrap().graph;
         let (sample, label) = samples(&imported, 1, CLASSES, seed).remove(0);

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{network_with_logistic, samples};
+use common::{network_with_functions, samples};
 use sha2::{Digest, Sha256};
 use tinytrain_compile::Compiler;
 use tinytrain_exec::{Executor, Rates, checksum};
@@ -19,7 +19,7 @@ const SCHEMES: [(&str, u32); 4] =
     [("head", 4), ("full", 2), ("bias:3,2:1/2,4:1/4", 0), ("bias:2,0:1/3,1:1/2,3:1/4", 8)];
 
 fn compiler(seed: u64) -> (Graph, Compiler) {
-    let g = network_with_logistic(seed);
+    let g = network_with_functions(seed);
     let c = Compiler::new(&g, CLASSES, seed, &samples(&g, 6, CLASSES, seed), 2).unwrap();
     (g, c)
 }

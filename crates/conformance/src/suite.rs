@@ -208,6 +208,7 @@ pub fn suite() -> Vec<Case> {
         cases.push(mean(&mut r));
         cases.push(softmax_int8(&mut r));
         cases.extend(lookup(&mut r));
+        cases.extend(mul(&mut r));
         cases.push(copy_box(&mut r));
         cases.push(fill(&mut r));
         cases.extend(head(&mut r, i));
@@ -578,6 +579,33 @@ fn lookup(r: &mut Random) -> [Case; 2] {
     let count = reference::lookup_grad(&p, &x, &slope, &mut gx);
     let call = LookupGrad { p, g: input(&g), x: input(&x), slope: input(&slope), gx: output(&gx) };
     [forward, Case::new(Call::LookupGrad(call)).count(count)]
+}
+
+fn mul(r: &mut Random) -> [Case; 3] {
+    let (c, rows) = (r.int(1, 70), r.of(&[1, 1, 2, 9, 25]));
+    let (lo, hi) = bounds(r);
+    let s = if r.one_in(4) { r.of(&[-40, 0, 1, 31, 32, 62, 63, 90]) } else { r.int(20, 44) };
+    let left = if r.one_in(4) { r.int(1, 31) } else { 0 };
+    let m = (r.bits() as i32 & i32::MAX) >> r.int(0, 12);
+    let p = MulParams { n: c * rows, c, a_zero: zero(r), b_zero: zero(r), y_zero: zero(r), m, left, lo, hi, s };
+    let (n, c) = (p.n as usize, c as usize);
+    let (a, b, g) = (r.bytes(n), r.bytes(c), r.bytes(n));
+    let (mut y, mut mask) = (vec![0; n], vec![0; n.div_ceil(8)]);
+    let masked = r.one_in(2);
+    reference::mul(&p, &a, &b, &mut y, masked.then_some(&mut mask));
+    let forward = Mul { p, a: input(&a), b: input(&b), y: output(&y), mask: masked.then(|| output(&mask)) };
+    let given = masked.then_some(&mask[..]);
+    let mut ga = g.clone();
+    let to_a = reference::mul_grad(&p, given, &b, &mut ga);
+    let grad = MulGrad { p, g: input(&g), mask: given.map(input), b: input(&b), gx: output(&ga) };
+    let mut gb = vec![0; c];
+    let to_b = reference::mul_sum(&p, &g, given, &a, &mut gb);
+    let sum = MulSum { p, g: input(&g), mask: given.map(input), a: input(&a), gx: output(&gb) };
+    [
+        Case::new(Call::Mul(forward)),
+        Case::new(Call::MulGrad(grad)).count(to_a),
+        Case::new(Call::MulSum(sum)).count(to_b),
+    ]
 }
 
 fn copy_box(r: &mut Random) -> Case {

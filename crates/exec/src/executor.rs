@@ -466,6 +466,22 @@ fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Co
             }
             return k!(lookup_grad(&k.p, v.x, v.slope, v.gx));
         }
+        Call::Mul(k) => {
+            let v = k.views(memory);
+            let a = v.a.unwrap_or_else(|| copied(v.y, &mut c.copies[0]));
+            k!(mul(&k.p, a, v.b, v.y, v.mask));
+        }
+        Call::MulGrad(k) => {
+            let v = k.views(memory);
+            if let Some(g) = v.g {
+                v.gx.copy_from_slice(g);
+            }
+            return k!(mul_grad(&k.p, v.mask, v.b, v.gx));
+        }
+        Call::MulSum(k) => {
+            let v = k.views(memory);
+            return k!(mul_sum(&k.p, v.g, v.mask, v.a, v.gx));
+        }
         Call::CopyBox(k) => {
             let v = k.views(memory);
             return reference::copy_box(&k.p, v.src, v.dst);

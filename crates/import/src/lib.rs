@@ -5,7 +5,7 @@
 //! planner, kernels, firmware) may assert the following properties, which are checked here and not again:
 //! - every offset, length and shape product of the file lies inside the file, and the data copied out of it stays below
 //!   eight times its size, however often it refers to the same bytes (module `budget`);
-//! - the model is int8 throughout, its batch is 1, its shapes are fixed, each tensor is yielded once and before it is
+//! - the model is int8 throughout (or uint8, which is int8 with other zero points), its batch is 1, its shapes are fixed, each tensor is yielded once and before it is
 //!   read, and each operator's declared output shape is the one that its parameters imply;
 //! - scales are finite and positive, zero points fit int8, and no accumulator can overflow
 //!   int32 (the accumulators are checked by [`GraphBuilder`](tinytrain_ir::GraphBuilder), which contains all scale
@@ -55,6 +55,8 @@ pub struct Imported {
     pub format: &'static str,
     /// How to feed it.
     pub input: Input,
+    /// Operators of a `.tflite` behind the features that are not supported and were left out: a head replaces them.
+    pub left_out: Vec<Operator>,
     /// The file's names for activations of the graph; a `.pkl` names modules instead (`blocks[3].depthwise`).
     pub tensors: Vec<FileTensor>,
 }
@@ -77,6 +79,8 @@ pub struct FileTensor {
 pub fn import(path: &str, bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     if tflite::is(bytes) {
         tflite::import(path, bytes, options)
+    } else if let Some((what, help)) = foreign(path, bytes) {
+        Err(ImportError::Format { file: path.into(), what: format!("{what}{help}") })
     } else if pkl::is(bytes) {
         pkl::import(path, bytes, options)
     } else {
@@ -89,12 +93,56 @@ pub fn supported_ops() -> &'static [&'static str] {
     tflite::SUPPORTED
 }
 
+/// The lines of TensorFlow that export a model quantised to int8.
+const FROM_KERAS: &str = "\n  export it with TensorFlow:\
+    \n  converter = tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(\"model.keras\"))\
+    \n  converter.optimizations = [tf.lite.Optimize.DEFAULT]\
+    \n  converter.representative_dataset = lambda: ([x[None]] for x in samples)  # some hundred float32 samples\
+    \n  converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]\
+    \n  converter.inference_input_type = converter.inference_output_type = tf.int8\
+    \n  open(\"model.tflite\", \"wb\").write(converter.convert())";
+
+/// The lines that lead from PyTorch or ONNX to a model quantised to int8.
+const FROM_ONNX: &str = "\n  export it through ONNX:\
+    \n  torch.onnx.export(model.eval(), torch.zeros(1, 3, 96, 96), \"model.onnx\")  # from PyTorch; the shape of your input\
+    \n  onnx2tf -i model.onnx -oiqt -o tflite  # then use tflite/model_full_integer_quant.tflite";
+
+/// Whether some of the first bytes are these.
+fn begins_within(bytes: &[u8], n: usize, what: &[u8]) -> bool {
+    bytes.windows(what.len()).take(n).any(|w| w == what)
+}
+
+/// A model of another framework: what it is, and the lines that export it.
+fn foreign(path: &str, bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    let extension = path.rsplit_once('.').map_or(String::new(), |(_, e)| e.to_ascii_lowercase());
+    let zip = pkl::is(bytes);
+    // ONNX is a protobuf without a mark of its own: the version of its format, then the producer's name.
+    let onnx = matches!(bytes, [0x08, 1..=20, 0x12 | 0x3a | 0x42, ..])
+        && (extension == "onnx" || begins_within(bytes, 256, b"onnx"));
+    match () {
+        _ if zip && (extension == "keras" || begins_within(bytes, 4096, b"model.weights.h5")) => {
+            Some(("a Keras model (.keras)", FROM_KERAS))
+        }
+        _ if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => Some(("a Keras model in HDF5 (.h5)", FROM_KERAS)),
+        _ if zip && matches!(&extension[..], "pt" | "pth" | "ckpt") => Some(("a PyTorch model", FROM_ONNX)),
+        _ if matches!((&extension[..], bytes), ("pt" | "pth" | "ckpt", [0x80, 2..=5, ..])) => {
+            Some(("an old PyTorch model", FROM_ONNX))
+        }
+        _ if onnx => Some(("an .onnx model", FROM_ONNX)),
+        _ if begins_within(bytes, 4096, b"unsigned char") || begins_within(bytes, 4096, b"uint8_t") => Some((
+            "C source of an array, as xxd writes it",
+            "\n  give the .tflite that it was made from, or turn it back:\
+             \n  grep -o '0x[0-9a-fA-F]*' model.cc | xxd -r -p > model.tflite",
+        )),
+        _ => None,
+    }
+}
+
 /// Describes a file that is not a model, judging by its first bytes.
 fn tell_format(bytes: &[u8]) -> String {
     let seen = match bytes {
         [] => "the file is empty".into(),
         [0x80, 2..=5, ..] => "a bare pickle; a .pkl model is a zip around one (torch.save writes it)".into(),
-        [0x08, ..] if bytes.windows(4).take(256).any(|w| w == b"onnx") => "this looks like an .onnx file".into(),
         [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', ..] => "a Git LFS pointer; fetch the file itself".into(),
         _ => format!("its first bytes are {:02x?}", &bytes[..bytes.len().min(8)]),
     };

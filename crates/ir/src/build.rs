@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tinytrain_spec::arith::{BIAS_LIMIT, DEAD_SCALE, Requant, exp2i, round_half_up};
+use tinytrain_spec::arith::{BIAS_LIMIT, DEAD_SCALE, Requant, round_half_up};
 use tinytrain_spec::params::*;
-use tinytrain_spec::softmax::{LogitScale, U_MAX, exp2_neg};
+use tinytrain_spec::softmax::LogitScale;
 
-use crate::{Graph, IrError, Kind, Layer, LayerId, Lookup, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training};
+use crate::{Graph, IrError, Kind, Layer, LayerId, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training};
 
 /// The window over rows and columns of a convolution or a pooling op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,16 @@ impl GraphBuilder {
     /// Records that the nodes added from now on come from operator `op` of the file and yield this tensor of it.
     pub fn origin(&mut self, op: usize, tensor: Option<usize>) {
         self.origin = Origin { op: Some(op), tensor };
+    }
+
+    /// The tensor of the file that the next node yields; the one recorded before.
+    pub fn yields(&mut self, tensor: Option<usize>) -> Option<usize> {
+        std::mem::replace(&mut self.origin.tensor, tensor)
+    }
+
+    /// Number of convolutions so far.
+    pub fn convolutions(&self) -> usize {
+        self.graph.layers.len()
     }
 
     /// The input tensor.
@@ -243,6 +253,36 @@ impl GraphBuilder {
         self.push(Op::Add(params, ratios), vec![a, b], shape, y)
     }
 
+    /// `a b`, `b` having the shape of `a` or one value for each of its channels.
+    pub fn mul(&mut self, a: TensorId, b: TensorId, y: Quant, bounds: (i32, i32)) -> Result<TensorId, IrError> {
+        self.check_quant(y)?;
+        let (shape, other) = (self.shape(a), self.shape(b));
+        if other != shape && other != Shape::new(1, 1, shape.c) {
+            return Err(self.unsupported(format!(
+                "MUL of {shape} and {other}: only equal shapes, or one value a channel, are supported"
+            )));
+        }
+        if shape.len() / other.len() > 1 << 16 {
+            return Err(self.unsupported(format!("MUL over {} pixels", shape.pixels())));
+        }
+        let (qa, qb) = (self.quant(a), self.quant(b));
+        let ratio = qa.scale * qb.scale / y.scale;
+        let r = Requant::from_scale(ratio).ok_or_else(|| self.unsupported(format!("MUL with the scale {ratio}")))?;
+        let params = MulParams {
+            n: shape.len() as i32,
+            c: other.len() as i32,
+            a_zero: qa.zero,
+            b_zero: qb.zero,
+            y_zero: y.zero,
+            m: r.m,
+            left: i32::from(r.shift),
+            lo: bounds.0,
+            hi: bounds.1,
+            s: 0,
+        };
+        self.push(Op::Mul(params, ratio), vec![a, b], shape, y)
+    }
+
     /// Average pooling (`max` false) or maximum pooling; the output has the input's quantisation.
     pub fn pool(&mut self, x: TensorId, w: PoolSpec, max: bool, bounds: (i32, i32)) -> Result<TensorId, IrError> {
         let xs = self.shape(x);
@@ -352,35 +392,6 @@ impl GraphBuilder {
         self.push(Op::Reshape, vec![x], shape, q)
     }
 
-    /// LOGISTIC: `1 / (1 + e^-x)`. Computed with the integer exponential of the head, so that every machine makes the same tables.
-    pub fn logistic(&mut self, x: TensorId, y: Quant) -> Result<TensorId, IrError> {
-        self.check_quant(y)?;
-        let (xs, xq) = (self.shape(x), self.quant(x));
-        // exp2_neg takes Q6.26 and yields Q1.31.
-        let power = |v: f64| {
-            let u = round_half_up(v * std::f64::consts::LOG2_E * 67_108_864.0).min(f64::from(U_MAX));
-            f64::from(exp2_neg(u as u32)) / 2_147_483_648.0
-        };
-        let value = |x: f64| {
-            let e = power(x.abs());
-            if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
-        };
-        let at = |i: usize| f64::from(i as i32 - 128 - xq.zero) * xq.scale;
-        let unit = exp2i(Lookup::SLOPE_BITS) * xq.scale / y.scale;
-        if unit / 4.0 >= f64::from(i32::MAX) {
-            return Err(self.unsupported(format!("LOGISTIC from scale {} into {}", xq.scale, y.scale)));
-        }
-        let table = std::array::from_fn(|i| {
-            let v = round_half_up(value(at(i)) / y.scale) + f64::from(y.zero);
-            v.clamp(-128.0, 127.0) as i8
-        });
-        let slope = std::array::from_fn(|i| {
-            let v = value(at(i));
-            round_half_up(v * (1.0 - v) * unit) as i32
-        });
-        self.push(Op::Lookup(Arc::new(Lookup { name: "LOGISTIC", table, slope })), vec![x], xs, y)
-    }
-
     /// SOFTMAX over the channels of each pixel; `y` must follow LiteRT's int8 convention (scale 1/256, zero point -128).
     pub fn softmax(&mut self, x: TensorId, beta: f64, y: Quant) -> Result<TensorId, IrError> {
         let (xs, xq) = (self.shape(x), self.quant(x));
@@ -413,7 +424,13 @@ impl GraphBuilder {
         Ok(self.graph)
     }
 
-    fn push(&mut self, op: Op, inputs: Vec<TensorId>, shape: Shape, quant: Quant) -> Result<TensorId, IrError> {
+    pub(crate) fn push(
+        &mut self,
+        op: Op,
+        inputs: Vec<TensorId>,
+        shape: Shape,
+        quant: Quant,
+    ) -> Result<TensorId, IrError> {
         self.check_shape(shape)?;
         let name = format!("{} {}", op.name(), self.graph.nodes.len());
         let y = self.graph.push_tensor(name, shape, Kind::Activation(quant));
@@ -431,7 +448,7 @@ impl GraphBuilder {
         }
     }
 
-    fn check_quant(&self, q: Quant) -> Result<(), IrError> {
+    pub(crate) fn check_quant(&self, q: Quant) -> Result<(), IrError> {
         if q.scale.is_finite() && q.scale > 0.0 && (-128..=127).contains(&q.zero) {
             Ok(())
         } else {
@@ -439,7 +456,7 @@ impl GraphBuilder {
         }
     }
 
-    fn unsupported(&self, what: String) -> IrError {
+    pub(crate) fn unsupported(&self, what: String) -> IrError {
         let place = match self.origin.op {
             Some(op) => format!("operator {op}"),
             None => "input".into(),

@@ -204,6 +204,52 @@ pub struct Head {
     pub seed: u64,
 }
 
+/// A box of elements that is copied, each row, column and channel at its stride.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MovedBox {
+    /// Rows, columns, channels of the box.
+    pub size: Shape,
+    /// Where it is read.
+    pub from: Steps,
+    /// Where it is written.
+    pub to: Steps,
+}
+
+/// Places of a box's elements: element `(i, j, k)` lies at `first + i * row + j * column + k`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The first element.
+    pub first: usize,
+    /// From a row to the next.
+    pub row: usize,
+    /// From a column to the next.
+    pub column: usize,
+}
+
+/// Elements of a tensor at other places of another: slices, transpositions, enlargement. What no box writes is the zero point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movement {
+    /// The operator's name in the model's format, for people.
+    pub name: &'static str,
+    /// What is copied; no two boxes write the same element.
+    pub boxes: Vec<MovedBox>,
+    /// Whether several boxes read the same element. Then each box reads every element once.
+    pub repeats: bool,
+}
+
+impl Movement {
+    /// The movement of gradients against one of the boxes, or all of them.
+    pub fn reversed(&self, boxes: &[MovedBox]) -> Self {
+        let turned = boxes.iter().map(|b| MovedBox { size: b.size, from: b.to, to: b.from });
+        Self { name: self.name, boxes: turned.collect(), repeats: false }
+    }
+
+    /// Elements that are written.
+    pub fn written(&self) -> usize {
+        self.boxes.iter().map(|b| b.size.len()).sum()
+    }
+}
+
 /// A function of int8 values by its tables, both indexed by the value + 128.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lookup {
@@ -246,7 +292,10 @@ pub enum Op {
     Concat(usize),
     /// `[x] -> [y]`, the same bytes.
     Reshape,
-    /// `[x] -> [y]`, only as the last op.
+    /// `[a, b] -> [y, mask?]`; the ratio is `s_a s_b / s_y`. `b` has the shape of `a`, or one value a channel of it.
+    Mul(MulParams, f64),
+    /// `[x] -> [y]`: elements at other places.
+    Move(Arc<Movement>),
     /// `[x] -> [y]`, last op only.
     Softmax(SoftmaxParams),
     /// `[x] -> [y]`, each value for itself.
@@ -294,6 +343,12 @@ pub enum Op {
     },
     /// `[g, x] -> [gx]`
     LookupGrad(Arc<Lookup>),
+    /// `[g, mask, b] -> [ga]` of a product.
+    MulGrad(MulParams, f64),
+    /// `[g, mask, a] -> [gb]` of a product.
+    MulSum(MulParams, f64),
+    /// `[g] -> [gx]`: elements back at their places; 0 elsewhere.
+    MoveGrad(Arc<Movement>),
     /// `[g] -> [gx]`, the same bytes.
     GradReshape,
 }
@@ -311,6 +366,8 @@ impl Op {
             Self::Pad { .. } => "pad",
             Self::Concat(_) => "concat",
             Self::Reshape => "reshape",
+            Self::Mul(..) => "mul",
+            Self::Move(_) => "move",
             Self::Softmax(_) => "softmax",
             Self::Lookup(_) => "lookup",
             Self::Head => "head",
@@ -330,6 +387,9 @@ impl Op {
             Self::MaxPoolGrad(_) => "max_pool_grad",
             Self::GradCrop { .. } => "grad_crop",
             Self::LookupGrad(_) => "lookup_grad",
+            Self::MulGrad(..) => "mul_grad",
+            Self::MulSum(..) => "mul_sum",
+            Self::MoveGrad(_) => "move_grad",
             Self::GradReshape => "grad_reshape",
         }
     }
@@ -347,6 +407,8 @@ impl Op {
                 | Self::Pad { .. }
                 | Self::Concat(_)
                 | Self::Reshape
+                | Self::Mul(..)
+                | Self::Move(_)
                 | Self::Softmax(_)
                 | Self::Lookup(_)
                 | Self::Head

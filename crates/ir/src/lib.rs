@@ -10,13 +10,17 @@
 mod build;
 mod dump;
 mod error;
+mod functions;
 mod graph;
+mod movement;
 mod scheme;
 mod verify;
 
 pub use build::{ConvSpec, GraphBuilder, PoolSpec};
 pub use error::IrError;
+pub use functions::Function;
 pub use graph::{
-    Graph, Head, Kind, Layer, LayerId, Lookup, Node, Op, Origin, Quant, Shape, Tensor, TensorId, Training, Wrt,
+    Graph, Head, Kind, Layer, LayerId, Lookup, MovedBox, Movement, Node, Op, Origin, Quant, Shape, Steps, Tensor,
+    TensorId, Training, Wrt,
 };
 pub use scheme::{Scheme, Share};

@@ -54,8 +54,10 @@ fn signature(op: &Op) -> Signature {
     let forward = |inputs| Signature { masked: true, ..plain(inputs, &[Activation]) };
     match op {
         Op::Conv(_) | Op::AveragePool(_) | Op::MaxPool(_) | Op::Mean(..) | Op::Requantize(..) => forward(&[Activation]),
-        Op::Add(..) => forward(&[Activation, Activation]),
-        Op::Pad { .. } | Op::Reshape | Op::Softmax(_) | Op::Lookup(_) => plain(&[Activation], &[Activation]),
+        Op::Add(..) | Op::Mul(..) => forward(&[Activation, Activation]),
+        Op::Pad { .. } | Op::Reshape | Op::Softmax(_) | Op::Lookup(_) | Op::Move(_) => {
+            plain(&[Activation], &[Activation])
+        }
         Op::Concat(_) => Signature { variadic: true, ..plain(&[Activation], &[Activation]) },
         Op::Head => plain(&[Activation], &[Error]),
         Op::HeadInputGrad => plain(&[Error], &[Gradient]),
@@ -71,7 +73,8 @@ fn signature(op: &Op) -> Signature {
         Op::GradSum => plain(&[Gradient, Gradient], &[Gradient]),
         Op::LookupGrad(_) => plain(&[Gradient, Activation], &[Gradient]),
         Op::MaxPoolGrad(_) => plain(&[Gradient, Mask, Activation], &[Gradient]),
-        Op::GradCrop { .. } | Op::GradReshape => plain(&[Gradient], &[Gradient]),
+        Op::MulGrad(..) | Op::MulSum(..) => plain(&[Gradient, Mask, Activation], &[Gradient]),
+        Op::GradCrop { .. } | Op::GradReshape | Op::MoveGrad(_) => plain(&[Gradient], &[Gradient]),
     }
 }
 
@@ -193,6 +196,21 @@ impl Graph {
                 equal(y(), Shape::new(1, 1, x(0).c))
             }
             Op::Pad { top, left } => inside(x(0), [*top, *left, 0], y()),
+            Op::Mul(p, _) => {
+                equal(x(0), y())?;
+                require(x(0).len() == p.n as usize && x(1).len() == p.c as usize, "multiplies other shapes")
+            }
+            Op::MulGrad(p, _) => {
+                equal(x(0), x(1))?;
+                equal(x(0), y())?;
+                require(x(0).len() == p.n as usize && x(2).len() == p.c as usize, "multiplies other shapes")
+            }
+            Op::MulSum(p, _) => {
+                equal(x(0), x(1))?;
+                equal(x(0), x(2))?;
+                require(x(0).len() == p.n as usize && y().len() == p.c as usize, "multiplies other shapes")
+            }
+            Op::Move(m) | Op::MoveGrad(m) => m.check(x(0), y()),
             Op::Concat(axis) => self.check_concat(node, *axis),
             Op::Reshape | Op::GradReshape => require(x(0).len() == y().len(), "changes the number of elements"),
             Op::Head => {

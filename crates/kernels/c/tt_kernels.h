@@ -158,6 +158,26 @@ typedef struct {
     int32_t s; /* Gradient only: right shift; negative shifts to the left. */
 } tt_lookup_params;
 
+/* Product of two tensors: `y[i] = clamp(requantise((a[i] - a_zero) * (b[i % c] - b_zero), m, left) + y_zero, lo,
+ * hi)`; `m` and `left` represent `s_a s_b / s_y`. With `c = n` both have the same shape; with fewer, `b` is a vector
+ * that multiplies every run of `c` elements of `a`: a weight for each channel (squeeze and excitation). Gradients,
+ * `d = g` where the mask is set and 0 elsewhere, `m` and `s` standing for `s_a s_b / s_y` and the shift from the
+ * exponent of `g`: with respect to `a`, `ga[i] = sat8(round_shift(d[i] * (b[i % c] - b_zero) * m, s))`; with respect
+ * to `b`, `gb[j] = sat8(round_shift(m * sum over i = j mod c of d[i] * (a[i] - a_zero), s))`. The sum has at most
+ * 2^16 terms, so that it fits int32. */
+typedef struct {
+    int32_t n; /* Elements of `a`. */
+    int32_t c; /* Elements of `b`; divides `n`. */
+    int32_t a_zero; /* Zero point of `a`. */
+    int32_t b_zero; /* Zero point of `b`. */
+    int32_t y_zero; /* Forward only: zero point of the output. */
+    int32_t m; /* Multiplier: of the requantisation, or of a gradient. */
+    int32_t left; /* Forward only: left shift of the product before the multiplication. */
+    int32_t lo; /* Forward only: lower bound of the output. */
+    int32_t hi; /* Forward only: upper bound of the output. */
+    int32_t s; /* Gradient only: right shift; negative shifts to the left. */
+} tt_mul_params;
+
 /* Copies a box of bytes: `dst[dst_offset + i * dst_row + j * dst_col + l] = src[src_offset + i * src_row + j *
  * src_col + l]` for `i < h`, `j < w`, `l < c`. PAD and CONCATENATION are made of it (PAD fills its output first),
  * and so are their gradients, for which the copied value is `sat8(round(v * 2^-shift))` (forward: `shift` 0). */
@@ -325,6 +345,15 @@ void tt_lookup(const tt_lookup_params *p, const int8_t *x, const int8_t *table, 
 /* Input gradient of a function of single values: see `LookupParams`. `x` is the function's input. In place (gx ==
  * g). */
 uint32_t tt_lookup_grad(const tt_lookup_params *p, const int8_t *g, const int8_t *x, const int32_t *slope, int8_t *gx);
+
+/* Product of two tensors: see `MulParams`. May be NULL: `mask`. In place (y == a). */
+void tt_mul(const tt_mul_params *p, const int8_t *a, const int8_t *b, int8_t *y, uint8_t *mask);
+
+/* Gradient of a product with respect to `a`: see `MulParams`. May be NULL: `mask`. In place (gx == g). */
+uint32_t tt_mul_grad(const tt_mul_params *p, const int8_t *g, const uint8_t *mask, const int8_t *b, int8_t *gx);
+
+/* Gradient of a product with respect to `b`: see `MulParams`. May be NULL: `mask`. */
+uint32_t tt_mul_sum(const tt_mul_params *p, const int8_t *g, const uint8_t *mask, const int8_t *a, int8_t *gx);
 
 /* Copies a box of bytes, forward or as a gradient: see `CopyParams`. Returns 0 for shift 0. */
 uint32_t tt_copy_box(const tt_copy_params *p, const int8_t *src, int8_t *dst);

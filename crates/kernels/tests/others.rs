@@ -315,6 +315,40 @@ proptest! {
 }
 
 #[test]
+fn a_product_and_its_gradients() {
+    for (seed, (c, rows)) in [(1, 1), (1, 9), (5, 1), (64, 4), (70, 3), (200, 1)].into_iter().enumerate() {
+        let mut s = Source::new(seed as u64);
+        let n = (c * rows) as usize;
+        let (a, b, g) = (s.activations(n), s.activations(c as usize), s.activations(n));
+        let r = Requant::from_scale(0.004).unwrap();
+        let left = i32::from(r.shift);
+        let p = MulParams { n: n as i32, c, a_zero: -9, b_zero: 20, y_zero: 3, m: r.m, left, lo: -90, hi: 100, s: 39 };
+        let over = |v: i8, zero: i32| i64::from(v) - i64::from(zero);
+        let product = |i: usize| over(a[i], p.a_zero) * over(b[i % c as usize], p.b_zero);
+        let (y, mask) = outputs(n, |y, mask| reference::mul(&p, &a, &b, y, mask));
+        assert_eq!((y, mask.clone()), clamped((0..n).map(|i| r.apply(product(i) as i32) + 3), p.lo, p.hi));
+        for mask in [None, Some(mask)] {
+            let passed = |i: usize| i64::from(g[i]) * i64::from(kept(&mask, i));
+            let given = mask.as_deref();
+            let wanted = saturated((0..n).map(|i| {
+                let d = passed(i) * over(b[i % c as usize], p.b_zero);
+                round_shift(d * i64::from(p.m), p.s)
+            }));
+            let mut ga = g.clone();
+            let count = reference::mul_grad(&p, given, &b, &mut ga);
+            assert_eq!((ga, count), wanted);
+            let wanted = saturated((0..c as usize).map(|j| {
+                let sum: i64 = (j..n).step_by(c as usize).map(|i| passed(i) * over(a[i], p.a_zero)).sum();
+                round_shift(sum * i64::from(p.m), p.s)
+            }));
+            let mut gb = vec![99; c as usize];
+            let count = reference::mul_sum(&p, &g, given, &a, &mut gb);
+            assert_eq!((gb, count), wanted);
+        }
+    }
+}
+
+#[test]
 fn a_function_by_its_table() {
     for n in [1, 7, 64, 300] {
         // Every value of int8, and products beyond its bounds.

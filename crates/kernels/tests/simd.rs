@@ -347,6 +347,24 @@ fn single_elements() {
         same("lookup_grad", &|| looked_up(&|buf| reference::lookup_grad(&p, &b, &slope, buf)), &|u| {
             looked_up(&|buf| simd::lookup_grad(u, &p, &b, &slope, buf))
         });
+        let c = [n, 1][s.within(0, 1) as usize];
+        let (a_zero, b_zero, y_zero) = (s.zero(), s.zero(), s.zero());
+        let back = s.within(20, 44) as i32;
+        let p = MulParams { n: n as i32, c: c as i32, a_zero, b_zero, y_zero, m, left, lo, hi, s: back };
+        let (vector, mask) = (&b[..c], s.mask(n));
+        same("mul", &|| out(&|y, mask| reference::mul(&p, &a, vector, y, mask)), &|u| {
+            out(&|y, mask| simd::mul(u, &p, &a, vector, y, mask))
+        });
+        same("mul_grad", &|| looked_up(&|buf| reference::mul_grad(&p, mask.as_deref(), vector, buf)), &|u| {
+            looked_up(&|buf| simd::mul_grad(u, &p, mask.as_deref(), vector, buf))
+        });
+        let summed = |of: &dyn Fn(&mut [i8]) -> u32| {
+            let mut gx = vec![0; c];
+            (of(&mut gx), gx)
+        };
+        same("mul_sum", &|| summed(&|gx| reference::mul_sum(&p, &b, mask.as_deref(), &a, gx)), &|u| {
+            summed(&|gx| simd::mul_sum(u, &p, &b, mask.as_deref(), &a, gx))
+        });
         grad_scale(s);
         pools(s);
         head(s);

@@ -1,5 +1,6 @@
 use tinytrain_ir::{Graph, Kind, LayerId, Op, TensorId};
 use tinytrain_program::{Data, Program};
+use tinytrain_spec::arith::Real31;
 use tinytrain_spec::kernels::*;
 use tinytrain_spec::params::*;
 
@@ -109,6 +110,23 @@ impl Lowering<'_> {
                 let gx = self.blocks.in_place(n, &[x(0)], y());
                 self.blocks.step(n, Call::LookupGrad(LookupGrad { p, g: read(0), x: read(1), slope, gx }));
             }
+            Op::Mul(p, _) => {
+                let out = self.blocks.in_place(n, &[x(0)], y());
+                let mask = self.mask_of(n);
+                self.blocks.step(n, Call::Mul(Mul { p, a: read(0), b: read(1), y: out, mask }));
+            }
+            Op::MulGrad(p, ratio) => {
+                let p = self.product_grad(p, ratio, x(0), y())?;
+                let gx = self.blocks.in_place(n, &[x(0)], y());
+                self.blocks.step(n, Call::MulGrad(MulGrad { p, g: read(0), mask: Some(read(1)), b: read(2), gx }));
+            }
+            Op::MulSum(p, ratio) => {
+                let p = self.product_grad(p, ratio, x(0), y())?;
+                let gx = self.blocks.define(y());
+                self.blocks.step(n, Call::MulSum(MulSum { p, g: read(0), mask: Some(read(1)), a: read(2), gx }));
+            }
+            Op::Move(ref m) => self.moved(n, m, 0),
+            Op::MoveGrad(ref m) => self.moved(n, m, self.exponent_shift(x(0), y())?),
             Op::Pad { top, left } => self.pad(n, top, left),
             Op::Concat(axis) => self.concat(n, axis),
             Op::GradCrop { at } => self.crop(n, at)?,
@@ -143,6 +161,12 @@ impl Lowering<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The parameters of a product's gradient.
+    fn product_grad(&self, p: MulParams, ratio: f64, g: TensorId, gx: TensorId) -> Result<MulParams, LowerError> {
+        let r = Real31::from_f64(ratio);
+        Ok(MulParams { m: r.m as i32, s: 31 - r.e + self.exponent_shift(g, gx)?, ..p })
     }
 
     /// Input, output and mask of a node that works in no place but its own.

@@ -1,6 +1,6 @@
 //! Ops that only move bytes: PAD, CONCATENATION and their gradients.
 
-use tinytrain_ir::Shape;
+use tinytrain_ir::{Movement, Shape};
 use tinytrain_spec::kernels::*;
 use tinytrain_spec::params::{CopyParams, FillParams};
 
@@ -48,6 +48,32 @@ impl Lowering<'_> {
             let p = copy(from, (from, [0; 3]), (to, at), 0);
             self.blocks.step(n, Call::CopyBox(CopyBox { p, src: Tensor(x), dst }));
             at[axis] += [from.h, from.w, from.c][axis];
+        }
+    }
+
+    /// Copies boxes to their places; what none of them writes is the zero point, or 0 in a gradient.
+    pub fn moved(&mut self, n: usize, movement: &Movement, shift: i32) {
+        let (x, y) = (self.graph.nodes[n].inputs[0], self.graph.nodes[n].outputs[0]);
+        let to = self.graph.tensor(y);
+        let (len, value) = (to.shape.len(), to.quant().map_or(0, |q| q.zero));
+        let dst = self.blocks.define(y);
+        if movement.written() < len {
+            self.blocks.step(n, Call::Fill(Fill { p: FillParams { n: len as i32, value }, dst }));
+        }
+        for moved in &movement.boxes {
+            let p = CopyParams {
+                h: moved.size.h as i32,
+                w: moved.size.w as i32,
+                c: moved.size.c as i32,
+                src_offset: moved.from.first as i32,
+                src_row: moved.from.row as i32,
+                src_col: moved.from.column as i32,
+                dst_offset: moved.to.first as i32,
+                dst_row: moved.to.row as i32,
+                dst_col: moved.to.column as i32,
+                shift,
+            };
+            self.blocks.step(n, Call::CopyBox(CopyBox { p, src: Tensor(x), dst }));
         }
     }
 

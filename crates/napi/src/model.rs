@@ -237,6 +237,7 @@ fn describe(imported: &Imported) -> Value {
         "totals": totals(&graph.layers),
         "backbone": backbone,
         "headless": headless,
+        "leftOut": imported.left_out.iter().map(|o| json!({ "index": o.index, "name": o.name })).collect::<Vec<_>>(),
     })
 }
 

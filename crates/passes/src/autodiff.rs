@@ -1,6 +1,7 @@
 //! Reverse-mode differentiation with respect to integer values.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tinytrain_ir::{Graph, IrError, Kind, LayerId, Node, Op, Shape, TensorId, Wrt};
 use tinytrain_spec::params::PoolParams;
@@ -58,6 +59,19 @@ impl Differentiator {
                 let mask = self.mask(n);
                 self.contribute(Op::GradScale { ratio: *ratio, repeat: 1 }, &[g, mask], x);
             }
+            Op::Mul(p, ratio) => {
+                let mask = self.mask(n);
+                let other = node.inputs[1];
+                self.contribute(Op::MulSum(*p, *ratio), &[g, mask, x], other);
+                self.contribute(Op::MulGrad(*p, *ratio), &[g, mask, other], x);
+            }
+            Op::Move(m) if m.repeats => {
+                // Every box reads all of the input: as many contributions, in the order of the boxes.
+                for moved in &m.boxes {
+                    self.contribute(Op::MoveGrad(Arc::new(m.reversed(std::slice::from_ref(moved)))), &[g], x);
+                }
+            }
+            Op::Move(m) => self.contribute(Op::MoveGrad(Arc::new(m.reversed(&m.boxes))), &[g], x),
             Op::Lookup(l) => self.contribute(Op::LookupGrad(l.clone()), &[g, x], x),
             Op::Pad { top, left } => self.contribute(Op::GradCrop { at: [*top, *left, 0] }, &[g], x),
             Op::Concat(axis) => self.concat(*axis, g, &node.inputs),

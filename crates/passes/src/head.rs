@@ -1,5 +1,7 @@
 //! Replaces the classifier by a trainable head.
 
+use std::collections::BTreeSet;
+
 use tinytrain_ir::{Graph, Head, IrError, Kind, Node, Op, Origin, Shape, TensorId};
 use tinytrain_spec::arith::Requant;
 use tinytrain_spec::params::MeanParams;
@@ -44,7 +46,7 @@ pub fn backbone(graph: &Graph) -> Result<usize, IrError> {
 /// Number of convolutions to which the nodes of a graph refer. Layers are numbered in order of execution and the classifier comes last, so dropped
 /// layers are at the end.
 fn layers_of(g: &Graph) -> Result<usize, IrError> {
-    let remaining: std::collections::BTreeSet<_> = g.nodes.iter().filter_map(|n| n.op.layer()).collect();
+    let remaining: BTreeSet<_> = g.nodes.iter().filter_map(|n| n.op.layer()).collect();
     if remaining.iter().enumerate().any(|(i, l)| i != l.index()) {
         return Err(unsupported("convolutions that do not feed the classifier".into()));
     }
@@ -55,13 +57,45 @@ fn unsupported(what: String) -> IrError {
     IrError::Unsupported { place: "classifier".into(), what }
 }
 
-/// The tensor on which the head is placed. Ignoring SOFTMAX, RESHAPE and pooling at the end, the last convolution is a classifier if it is 1x1 and
-/// either reads a single pixel or is followed by SOFTMAX; the head then takes its input. Otherwise there is no classifier and the head takes the
-/// model's output.
+/// The tensors that a tensor is computed from, itself included.
+fn sources(graph: &Graph, t: TensorId) -> BTreeSet<TensorId> {
+    let mut found = BTreeSet::from([t]);
+    for node in graph.nodes.iter().rev() {
+        if node.outputs.iter().any(|t| found.contains(t)) {
+            found.extend(&node.inputs);
+        }
+    }
+    found
+}
+
+/// The last tensor on which all outputs depend: the output itself, if there is one; of several, where their paths part. An output from which another
+/// is computed (features beside the scores) does not count.
+fn common(graph: &Graph) -> Result<TensorId, IrError> {
+    let inner: BTreeSet<TensorId> =
+        graph.outputs.iter().flat_map(|&o| sources(graph, o).into_iter().filter(move |&t| t != o)).collect();
+    // Tensors still wanted after a node, from the last node backwards. Where there is one, everything behind depends on it.
+    let mut wanted: BTreeSet<TensorId> = graph.outputs.iter().copied().filter(|o| !inner.contains(o)).collect();
+    if let (1, Some(&output)) = (wanted.len(), wanted.first()) {
+        return Ok(output);
+    }
+    for node in graph.nodes.iter().rev() {
+        if !node.outputs.iter().any(|t| wanted.contains(t)) {
+            continue;
+        }
+        if let (1, Some(&t)) = (wanted.len(), wanted.first()) {
+            return Ok(t);
+        }
+        node.outputs.iter().for_each(|t| _ = wanted.remove(t));
+        wanted.extend(&node.inputs);
+    }
+    Err(unsupported(format!("a model with {} outputs that have no features in common", graph.outputs.len())))
+}
+
+/// The tensor on which the head is placed. Ignoring SOFTMAX, LOGISTIC, RESHAPE and pooling at the end, the last convolution is a classifier if it is
+/// 1x1 and either reads a single pixel or is followed by SOFTMAX; the head then takes its input. Otherwise there is no classifier and the head takes
+/// the model's output. Of several outputs, the end is the last tensor on which all depend.
 fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
-    let [output] = graph.outputs[..] else {
-        return Err(unsupported(format!("a model with {} outputs; one is supported", graph.outputs.len())));
-    };
+    let output = common(graph)?;
     let producers = graph.producers();
     let (mut t, mut softmax, mut plain) = (output, false, output);
     while let Some(n) = producers[t.index()] {
@@ -71,6 +105,7 @@ fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
                 softmax = true;
                 plain = node.inputs[0];
             }
+            Op::Lookup(l) if l.name == "LOGISTIC" => {}
             Op::Reshape | Op::Mean(..) | Op::AveragePool(_) => {}
             Op::Conv(l) => {
                 let geo = &graph.layer(*l).geo;

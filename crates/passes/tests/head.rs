@@ -111,10 +111,26 @@ fn two_to_a_thousand_classes() {
 }
 
 #[test]
-fn a_model_of_two_outputs_is_refused() {
-    let mut g = network();
+fn of_several_outputs_the_head_takes_what_they_have_in_common() {
+    // An output on the way to another does not count.
+    let before = network();
+    let mut g = before.clone();
     g.outputs.push(g.nodes[0].outputs[0]);
-    assert!(refused(&g, CLASSES).to_string().contains("2 outputs"));
+    assert_eq!(texts(&headed(&g), &headed(&g).nodes), texts(&headed(&before), &headed(&before).nodes));
+    // Two branches part behind `a`.
+    let mut b = builder(Shape::new(4, 4, 2));
+    let x = b.input();
+    let a = pointwise(&mut b, x, 6, quant(1));
+    let (left, right) = (pointwise(&mut b, a, 3, quant(2)), pointwise(&mut b, a, 4, quant(3)));
+    let g = headed(&b.finish(vec![left, right]).unwrap());
+    assert_eq!(names(&g), ["conv", "mean", "head"]);
+    assert_eq!(g.layers.len(), 1);
+    // Two networks on the same input.
+    let mut b = builder(Shape::new(4, 4, 2));
+    let x = b.input();
+    let (left, right) = (pointwise(&mut b, x, 3, quant(2)), pointwise(&mut b, x, 4, quant(3)));
+    let apart = b.finish(vec![left, right]).unwrap();
+    assert!(refused(&apart, CLASSES).to_string().contains("no features in common"));
 }
 
 #[test]

@@ -43,7 +43,9 @@ fn variants(kernel: Kernel) -> &'static [&'static [&'static str]] {
         Kernel::DepthwiseWeightStep => &[BITS],
         Kernel::GradScale => &[FACTORS, MASKS],
         Kernel::CopyBox => &[SHIFTS],
-        Kernel::Add | Kernel::Requantize | Kernel::AveragePool | Kernel::MaxPool | Kernel::Mean => &[MASKS],
+        Kernel::Add | Kernel::Requantize | Kernel::AveragePool | Kernel::MaxPool | Kernel::Mean | Kernel::Mul => {
+            &[MASKS]
+        }
         _ => &[],
     }
 }
@@ -108,6 +110,9 @@ impl Step {
             Call::Softmax(c) => (vec![], [0, c.p.rows * c.p.n, 0]),
             Call::Lookup(c) => (vec![], [0, c.p.n, 0]),
             Call::LookupGrad(c) => (vec![], [0, c.p.n, 0]),
+            Call::Mul(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
+            Call::MulGrad(c) => (vec![], [0, c.p.n, 0]),
+            Call::MulSum(c) => (vec![], [c.p.n, c.p.c, 0]),
             Call::CopyBox(c) => {
                 let p = &c.p;
                 (vec![SHIFTS[usize::from(p.shift != 0)]], [p.h * p.w, p.h * p.w * p.c, 0])

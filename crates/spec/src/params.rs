@@ -279,6 +279,38 @@ params! {
 }
 
 params! {
+    /// Product of two tensors: `y[i] = clamp(requantise((a[i] - a_zero) * (b[i % c] - b_zero), m, left) + y_zero, lo, hi)`; `m` and `left` represent
+    /// `s_a s_b / s_y`. With `c = n` both have the same shape; with fewer, `b` is a vector that multiplies every run of `c` elements of `a`: a weight
+    /// for each channel (squeeze and excitation).
+    ///
+    /// Gradients, `d = g` where the mask is set and 0 elsewhere, `m` and `s` standing for `s_a s_b / s_y` and the shift from the exponent of `g`: with
+    /// respect to `a`, `ga[i] = sat8(round_shift(d[i] * (b[i % c] - b_zero) * m, s))`; with respect to `b`,
+    /// `gb[j] = sat8(round_shift(m * sum over i = j mod c of d[i] * (a[i] - a_zero), s))`. The sum has at most 2^16 terms, so that it fits int32.
+    MulParams "tt_mul_params" as Struct {
+        /// Elements of `a`.
+        n,
+        /// Elements of `b`; divides `n`.
+        c,
+        /// Zero point of `a`.
+        a_zero,
+        /// Zero point of `b`.
+        b_zero,
+        /// Forward only: zero point of the output.
+        y_zero,
+        /// Multiplier: of the requantisation, or of a gradient.
+        m,
+        /// Forward only: left shift of the product before the multiplication.
+        left,
+        /// Forward only: lower bound of the output.
+        lo,
+        /// Forward only: upper bound of the output.
+        hi,
+        /// Gradient only: right shift; negative shifts to the left.
+        s,
+    }
+}
+
+params! {
     /// The trainable head, forward: `L[c] = bias[c] + sum over f of (x[f] - x_zero) * w[c][f]` in int64 (`w` int16 Q2.13, `bias` int32 at scale `s_x 2^-13`), then
     /// `softmax::softmax`, or `softmax::head_error` when a label is given. The logit array (int64 a class, scratch) holds the probabilities in Q0.31 afterwards.
     ///

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tinytrain_compile::float::Values;
 use tinytrain_exec::Executor;
-use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, Kind, PoolSpec, Quant, Shape, TensorId};
+use tinytrain_ir::{ConvSpec, Function, Graph, GraphBuilder, Kind, PoolSpec, Quant, Shape, TensorId};
 use tinytrain_spec::random::mix;
 
 /// A seeded source of test values.
@@ -56,12 +56,31 @@ pub fn network(seed: u64) -> Graph {
     build(seed, false)
 }
 
-/// The same with LOGISTIC in its middle, which makes the gradients before it small: for what depends on no size of theirs.
-pub fn network_with_logistic(seed: u64) -> Graph {
+/// The same with the rarer ops in its middle (LOGISTIC, products, movements), which make the gradients before it small: for what depends on no size of theirs.
+pub fn network_with_functions(seed: u64) -> Graph {
     build(seed, true)
 }
 
-fn build(seed: u64, logistic: bool) -> Graph {
+/// Squeeze and excitation, a product of two maps, and movements that end where they began.
+fn excited(b: &mut GraphBuilder, s: &mut Source, x: TensorId) -> TensorId {
+    let unit = Quant { scale: 1.0 / 256.0, zero: -128 };
+    let x = b.logistic(x, unit).unwrap();
+    let small = b.mean(x, Quant { scale: 1.0 / 300.0, zero: -110 }).unwrap();
+    let window = PoolSpec::same(b.shape(small), [1, 1], [1, 1]);
+    let q = s.quant();
+    let gate = conv(b, s, small, false, 8, window, q);
+    let gate = b.function(gate, Function::HardSwish, Quant { scale: 0.03, zero: -40 }, (-128, 127)).unwrap();
+    let y = b.mul(x, gate, Quant { scale: 0.01, zero: -5 }, (-120, 127)).unwrap();
+    let y = b.mul(y, x, Quant { scale: 0.008, zero: 4 }, (-128, 127)).unwrap();
+    let shape = b.shape(y);
+    let wide = b.enlarge(y, "RESIZE_NEAREST_NEIGHBOR", [2, 2]).unwrap();
+    let turned = b.transposed(wide, [1, 0, 2]).unwrap();
+    let channels_first = b.transposed(turned, [2, 1, 0]).unwrap();
+    let back = b.transposed(channels_first, [1, 2, 0]).unwrap();
+    b.slice(back, "STRIDED_SLICE", [1, 0, 0], shape, [2, 2]).unwrap()
+}
+
+fn build(seed: u64, functions: bool) -> Graph {
     let s = &mut Source(seed * 1000);
     let (h, w) = (s.range(9, 12) as usize, s.range(9, 12) as usize);
     let mut b = GraphBuilder::new("random", Shape::new(h, w, 3), Quant { scale: 1.0 / 127.5, zero: 0 }, None).unwrap();
@@ -80,7 +99,7 @@ fn build(seed: u64, logistic: bool) -> Graph {
     let sum = b.add(a, p, q, (-128, 127)).unwrap();
     let q = s.quant();
     let r = b.requantize(sum, q, (-100, 110)).unwrap();
-    let r = if logistic { b.logistic(r, Quant { scale: 1.0 / 256.0, zero: -128 }).unwrap() } else { r };
+    let r = if functions { excited(&mut b, s, r) } else { r };
     let window = PoolSpec::same(b.shape(r), [3, 3], [2, 2]);
     let m = b.pool(r, window, true, (-128, 127)).unwrap();
     let window = PoolSpec::same(b.shape(r), [2, 3], [2, 2]);

@@ -1,10 +1,13 @@
 //! Translates the operators, one after the other, into calls of the graph builder.
 
+mod batch;
+mod constants;
+mod conv;
 mod layout;
+mod pointwise;
+mod shape;
 
-use std::sync::Arc;
-
-use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, PoolSpec, Quant, Shape, TensorId};
+use tinytrain_ir::{Function, Graph, GraphBuilder, PoolSpec, Quant, Shape, TensorId};
 
 use super::file::{File, Op, Tensor, dtype};
 use super::names;
@@ -14,30 +17,50 @@ use crate::error::{Fault, malformed, unsupported};
 
 /// Operators that [`Lowering::operator`] supports, sorted.
 pub(crate) const SUPPORTED: &[&str] = &[
+    "ABS",
     "ADD",
     "AVERAGE_POOL_2D",
+    "BATCH_TO_SPACE_ND",
     "CONCATENATION",
     "CONV_2D",
     "DEPTHWISE_CONV_2D",
     "DEQUANTIZE",
+    "ELU",
+    "EXP",
+    "EXPAND_DIMS",
     "FULLY_CONNECTED",
+    "HARD_SWISH",
+    "LEAKY_RELU",
     "LOGISTIC",
+    "MAXIMUM",
     "MAX_POOL_2D",
     "MEAN",
+    "MINIMUM",
+    "MUL",
+    "NEG",
+    "PACK",
     "PAD",
+    "PADV2",
+    "PRELU",
     "QUANTIZE",
+    "REDUCE_MAX",
     "RELU",
     "RELU6",
     "RELU_N1_TO_1",
     "RESHAPE",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "SHAPE",
+    "SLICE",
     "SOFTMAX",
+    "SPACE_TO_BATCH_ND",
+    "SPLIT",
+    "SPLIT_V",
+    "SQUEEZE",
+    "STRIDED_SLICE",
+    "SUB",
+    "TANH",
     "TRANSPOSE",
 ];
-
-/// Whether an operator's kind is supported.
-pub(super) fn is_supported(op: &Op<'_>) -> bool {
-    names::operator(op.code).is_some_and(|name| SUPPORTED.contains(&name))
-}
 
 /// No real model has a larger window or stride.
 const MAX_STEP: i32 = 1 << 14;
@@ -56,10 +79,18 @@ mod fused {
 impl File<'_> {
     /// Shape and quantisation of an int8 activation.
     pub(super) fn activation(&self, t: usize) -> Result<(Shape, Quant), Fault> {
+        self.activation_of(t, 1)
+    }
+
+    /// The same for a tensor of `batch` images: the shape is that of one.
+    fn activation_of(&self, t: usize, batch: usize) -> Result<(Shape, Quant), Fault> {
         let tensor = &self.tensors[t];
-        if tensor.dtype != dtype::INT8 {
-            return Err(self.wrong_type(t));
-        }
+        // uint8 is int8 with another zero point: q - 128 stands for the same real.
+        let offset = match tensor.dtype {
+            dtype::INT8 => 0,
+            dtype::UINT8 => 128,
+            _ => return Err(self.wrong_type(t)),
+        };
         let (Some(scales), zeros) = (tensor.scales, tensor.zeros) else {
             return unsupported(format!("tensor {t} has no quantisation"));
         };
@@ -67,17 +98,16 @@ impl File<'_> {
             return unsupported(format!("activation {t} has {} scales; one is supported", scales.len()));
         };
         let zero = zeros.and_then(|z| z.first()).unwrap_or(0);
-        let Ok(zero) = i8::try_from(zero) else {
-            return malformed(format!("tensor {t} has the zero point {zero}, outside int8"));
+        let Ok(zero) = i8::try_from(zero.saturating_sub(offset)) else {
+            return malformed(format!("tensor {t} has the zero point {zero}, outside its type"));
         };
-        Ok((shape(t, tensor)?, Quant { scale: scale as f64, zero: zero as i32 }))
+        Ok((shape(t, tensor, batch)?, Quant { scale: scale as f64, zero: zero as i32 }))
     }
 
     /// The error for a tensor that cannot be an activation.
     pub(super) fn wrong_type(&self, t: usize) -> Fault {
         let what = match self.tensors[t].dtype {
             dtype::FLOAT32 => "the model computes in float32",
-            dtype::UINT8 => "the model's activations are uint8, an older quantisation",
             _ => {
                 return Fault::Unsupported(format!(
                     "tensor {t} is {}; only models that are quantised to int8 throughout are supported",
@@ -93,7 +123,7 @@ impl File<'_> {
 }
 
 /// HWC of `[1, H, W, C]`, `[1, W, C]` (one row) or `[1, C]` (one pixel).
-fn shape(t: usize, tensor: &Tensor<'_>) -> Result<Shape, Fault> {
+fn shape(t: usize, tensor: &Tensor<'_>, images: usize) -> Result<Shape, Fault> {
     if tensor.dynamic || tensor.dims.iter().any(|&d| d < 0) {
         return unsupported(format!("tensor {t} has a dynamic shape; only shapes fixed in the file are supported"));
     }
@@ -103,14 +133,15 @@ fn shape(t: usize, tensor: &Tensor<'_>) -> Result<Shape, Fault> {
         _ => return unsupported(format!("tensor {t} has the shape {dims:?}")),
     }
     match dims[..] {
-        [batch, ..] if batch != 1 && (2..=4).contains(&dims.len()) => {
+        [batch, ..] if batch != images && (2..=4).contains(&dims.len()) => {
             unsupported(format!("tensor {t} has the batch size {batch}; 1 is supported"))
         }
         [_, h, w, c] => Ok(Shape::new(h, w, c)),
         [_, w, c] => Ok(Shape::new(1, w, c)),
         [_, c] => Ok(Shape::new(1, 1, c)),
+        [c] => Ok(Shape::new(1, 1, c)),
         _ => unsupported(format!(
-            "tensor {t} has {} dimensions; 2 to 4 are supported, the first of which is the batch",
+            "tensor {t} has {} dimensions; 1 to 4 are supported, the first of which is the batch",
             dims.len()
         )),
     }
@@ -120,15 +151,36 @@ fn shape(t: usize, tensor: &Tensor<'_>) -> Result<Shape, Fault> {
 #[derive(Clone)]
 struct Value {
     id: TensorId,
+    layout: Layout,
+}
+
+/// How the bytes of a value lie in the graph, compared with the file.
+#[derive(Clone)]
+enum Layout {
+    /// As in the file.
+    Plain,
     /// The file orders the dimensions differently from the graph, as after a TRANSPOSE to NCHW: for each of the
-    /// file's dimensions its axis in the natural order (batch, rows, columns, channels). Only MEAN and TRANSPOSE read
-    /// such a value; the graph never moves the bytes.
-    order: Option<Vec<usize>>,
+    /// file's dimensions its axis in the natural order (batch, rows, columns, channels). MEAN, TRANSPOSE and
+    /// FULLY_CONNECTED read such a value as it is; for others the bytes are moved.
+    Ordered(Vec<usize>),
+    /// A vector that a FULLY_CONNECTED alone reads: element `n` of the file is element `places[n]` of the graph.
+    Shuffled(Vec<usize>),
+    /// Images of a batch, one below the other.
+    Batch(batch::Batch),
 }
 
 impl From<TensorId> for Value {
     fn from(id: TensorId) -> Self {
-        Self { id, order: None }
+        Self { id, layout: Layout::Plain }
+    }
+}
+
+impl Value {
+    fn batch(&self) -> Option<batch::Batch> {
+        match self.layout {
+            Layout::Batch(batch) => Some(batch),
+            _ => None,
+        }
     }
 }
 
@@ -139,6 +191,8 @@ pub(super) struct Lowering<'a> {
     budget: Budget,
     /// Each of the file's tensors in terms of the graph.
     values: Vec<Option<Value>>,
+    /// Each of the file's integer tensors that follows from shapes and constants.
+    known: Vec<Option<Vec<i64>>>,
     /// The number of operators that read each tensor.
     readers: Vec<usize>,
 }
@@ -161,38 +215,71 @@ impl<'a> Lowering<'a> {
         for &t in file.ops.iter().flat_map(|op| op.inputs.iter().flatten()) {
             readers[t] += 1;
         }
-        Self { file, builder, budget, values, readers }
+        Self { file, builder, budget, values, known: vec![None; file.tensors.len()], readers }
     }
 
-    pub(super) fn finish(self) -> Result<Graph, Fault> {
-        if self.file.outputs.is_empty() {
+    /// The graph with these of the file's tensors as its outputs.
+    pub(super) fn finish(mut self, outputs: &[usize]) -> Result<Graph, Fault> {
+        if outputs.is_empty() {
             return malformed("the model has no output");
         }
-        let outputs = self.file.outputs.iter().map(|&t| self.plain(t)).collect::<Result<_, _>>()?;
+        let outputs = outputs.iter().map(|&t| self.plain(t)).collect::<Result<_, _>>()?;
         Ok(self.builder.finish(outputs)?)
+    }
+
+    /// Whether a tensor of the file has a value in the graph.
+    pub(super) fn has(&self, t: usize) -> bool {
+        self.values[t].is_some()
+    }
+
+    /// Number of convolutions so far.
+    pub(super) fn convolutions(&self) -> usize {
+        self.builder.convolutions()
     }
 
     pub(super) fn operator(&mut self, index: usize) -> Result<(), Fault> {
         let op = &self.file.ops[index];
         let name = names::operator(op.code).ok_or(Fault::Operator)?;
+        if !SUPPORTED.contains(&name) {
+            return Err(Fault::Operator);
+        }
+        for &y in &op.outputs {
+            if self.has(y) || self.file.tensors[y].data.is_some() || self.file.inputs.contains(&y) {
+                return malformed(format!("it writes tensor {y}, which already has a value"));
+            }
+        }
+        if matches!(name, "SPLIT" | "SPLIT_V") {
+            return self.split(name, index, op);
+        }
         let [y] = op.outputs[..] else {
             return malformed(format!("it has {} outputs", op.outputs.len()));
         };
-        if self.values[y].is_some() || self.file.tensors[y].data.is_some() || self.file.inputs.contains(&y) {
-            return malformed(format!("it writes tensor {y}, which already has a value"));
+        if matches!(self.file.tensors[y].dtype, dtype::INT32 | dtype::INT64) {
+            self.known[y] = Some(self.folded(name, op)?);
+            return Ok(());
         }
+        let batched = op.inputs.iter().flatten().any(|&t| self.values[t].as_ref().is_some_and(|v| v.batch().is_some()));
         let result = match name {
+            _ if batched => self.batched(name, index, op, y)?,
+            "SPACE_TO_BATCH_ND" => self.space_to_batch(index, op, y)?,
             "DEQUANTIZE" => self.leave(op, y)?.into(),
-            "QUANTIZE" if self.file.tensors[y].dtype == dtype::UINT8 => self.leave(op, y)?.into(),
-            "TRANSPOSE" | "MEAN" => self.reorder(name, index, op, y)?,
+            "QUANTIZE" if self.leaves(op, y) => self.leave(op, y)?.into(),
+            "TRANSPOSE" | "MEAN" | "RESHAPE" => self.reorder(name, index, op, y)?,
             _ => self.compute(name, index, op, y)?.into(),
         };
         self.values[y] = Some(result);
         Ok(())
     }
 
+    /// Whether a QUANTIZE leads from int8 to uint8 at the end of a model.
+    fn leaves(&self, op: &Op<'_>, y: usize) -> bool {
+        let from = op.inputs.first().copied().flatten();
+        let types = (from.map(|t| self.file.tensors[t].dtype), self.file.tensors[y].dtype);
+        types == (Some(dtype::INT8), dtype::UINT8) && self.file.outputs.contains(&y)
+    }
+
     /// DEQUANTIZE, or QUANTIZE to uint8, after the last int8 tensor: the graph's output is that tensor.
-    fn leave(&mut self, op: &Op<'_>, y: usize) -> Result<TensorId, Fault> {
+    fn leave(&mut self, op: &'a Op<'a>, y: usize) -> Result<TensorId, Fault> {
         let x = self.input(op, 0)?;
         if self.readers[y] > 0 || !self.file.outputs.contains(&y) {
             return unsupported("a conversion from int8 is supported only at the end of a model");
@@ -202,14 +289,24 @@ impl<'a> Lowering<'a> {
 
     fn site(&mut self, index: usize, op: &'a Op<'a>, y: usize) -> Result<Site<'a>, Fault> {
         let (shape, quant) = self.file.activation(y)?;
-        self.builder.origin(index, Some(y));
-        Ok(Site { index, op, y, shape, quant })
+        let site = Site { index, op, y, shape, quant };
+        self.builder.origin(index, self.source(y));
+        Ok(site)
+    }
+
+    /// The file's tensor as the source of one in the graph, if its bytes are the same.
+    fn source(&self, y: usize) -> Option<usize> {
+        (self.file.tensors[y].dtype == dtype::INT8).then_some(y)
     }
 
     /// Operators that accept an input with its dimensions in another order.
     fn reorder(&mut self, name: &str, index: usize, op: &'a Op<'a>, y: usize) -> Result<Value, Fault> {
         let site = self.site(index, op, y)?;
-        if name == "MEAN" { self.mean(&site) } else { self.transpose(&site) }
+        match name {
+            "MEAN" => self.mean(&site),
+            "RESHAPE" => self.reshape(&site),
+            _ => self.transpose(&site),
+        }
     }
 
     fn compute(&mut self, name: &str, index: usize, op: &'a Op<'a>, y: usize) -> Result<TensorId, Fault> {
@@ -219,20 +316,29 @@ impl<'a> Lowering<'a> {
             "CONV_2D" => self.conv(&site)?,
             "DEPTHWISE_CONV_2D" => self.depthwise(&site)?,
             "FULLY_CONNECTED" => self.fully_connected(&site)?,
-            "ADD" => self.add(&site)?,
+            "ADD" | "SUB" | "MUL" => self.arithmetic(name, &site)?,
+            "MAXIMUM" | "MINIMUM" => self.extreme(name == "MAXIMUM", &site)?,
             "AVERAGE_POOL_2D" => self.pool(&site, false)?,
             "MAX_POOL_2D" => self.pool(&site, true)?,
-            "PAD" => self.pad(&site)?,
-            "RESHAPE" => self.reshape(&site)?,
+            "REDUCE_MAX" => self.reduce_max(&site)?,
+            "PAD" | "PADV2" => self.pad(&site)?,
+            "SQUEEZE" | "EXPAND_DIMS" => self.same_bytes(&site)?,
+            "SLICE" | "STRIDED_SLICE" => self.slice(name, &site)?,
+            "RESIZE_NEAREST_NEIGHBOR" => self.resize(&site)?,
             "CONCATENATION" => self.concat(&site)?,
             "RELU" => self.clamp(&site, fused::RELU)?,
             "RELU6" => self.clamp(&site, fused::RELU6)?,
             "RELU_N1_TO_1" => self.clamp(&site, fused::RELU_N1_TO_1)?,
             "QUANTIZE" => self.clamp(&site, fused::NONE)?,
-            "LOGISTIC" => {
-                let x = self.input(site.op, 0)?;
-                self.builder.logistic(x, site.quant)?
-            }
+            "ABS" => self.function(&site, Function::Abs)?,
+            "ELU" => self.function(&site, Function::Elu)?,
+            "EXP" => self.function(&site, Function::Exp)?,
+            "HARD_SWISH" => self.function(&site, Function::HardSwish)?,
+            "LEAKY_RELU" => self.leaky_relu(&site)?,
+            "LOGISTIC" => self.function(&site, Function::Logistic)?,
+            "NEG" => self.function(&site, Function::Linear { factor: -1.0, term: 0.0 })?,
+            "PRELU" => self.prelu(&site)?,
+            "TANH" => self.function(&site, Function::Tanh)?,
             "SOFTMAX" => self.softmax(&site)?,
             _ => return Err(Fault::Operator),
         };
@@ -244,12 +350,21 @@ impl<'a> Lowering<'a> {
 
     // ---- operands ----
 
-    /// A value whose bytes are in the file's order.
-    fn plain(&self, t: usize) -> Result<TensorId, Fault> {
-        match self.value(t)? {
-            Value { id, order: None } => Ok(id),
-            _ => unsupported(format!(
-                "tensor {t} is transposed; only MEAN over rows and columns may read a transposed tensor"
+    /// A value whose bytes are in the file's order; they are moved there if they are not.
+    fn plain(&mut self, t: usize) -> Result<TensorId, Fault> {
+        let value = self.value(t)?;
+        match value.layout {
+            Layout::Plain => Ok(value.id),
+            Layout::Ordered(order) => {
+                let before = self.builder.yields(self.source(t));
+                let id = self.moved_to_order(value.id, &order, self.file.activation(t)?.0)?;
+                self.builder.yields(before);
+                self.values[t] = Some(id.into());
+                Ok(id)
+            }
+            Layout::Shuffled(_) => unsupported(format!("tensor {t} is transposed")),
+            Layout::Batch(_) => unsupported(format!(
+                "tensor {t} is a batch; between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND only convolutions are supported"
             )),
         }
     }
@@ -259,19 +374,19 @@ impl<'a> Lowering<'a> {
             return Ok(v.clone());
         }
         let tensor = &self.file.tensors[t];
-        if tensor.data.is_some() {
+        if tensor.data.is_some() || self.known[t].is_some() {
             return unsupported(format!("tensor {t} is a constant where an activation is expected"));
         }
         if tensor.variable {
             return unsupported(format!("tensor {t} is a variable; models with state are not supported"));
         }
-        if tensor.dtype != dtype::INT8 {
+        if !matches!(tensor.dtype, dtype::INT8 | dtype::UINT8) {
             return Err(self.file.wrong_type(t));
         }
         malformed(format!("tensor {t} is read before any operator writes it"))
     }
 
-    fn input(&self, op: &Op<'_>, n: usize) -> Result<TensorId, Fault> {
+    fn input(&mut self, op: &Op<'_>, n: usize) -> Result<TensorId, Fault> {
         match op.inputs.get(n) {
             Some(&Some(t)) => self.plain(t),
             _ => malformed(format!("its input {n} is missing")),
@@ -284,80 +399,6 @@ impl<'a> Lowering<'a> {
             Some(&Some(t)) => Ok((self.value(t)?, &self.file.tensors[t].dims)),
             _ => malformed("its input 0 is missing"),
         }
-    }
-
-    /// A constant's description and content; `None` if the optional input is omitted.
-    fn constant(&self, op: &Op<'_>, n: usize, what: &str) -> Result<Option<Constant<'a>>, Fault> {
-        let Some(&Some(t)) = op.inputs.get(n) else { return Ok(None) };
-        let tensor = &self.file.tensors[t];
-        if tensor.sparse {
-            return unsupported(format!("its {what}, tensor {t}, are sparse; only dense ones are supported"));
-        }
-        match tensor.data {
-            Some(data) => Ok(Some((t, tensor, data))),
-            None => unsupported(format!("its {what}, tensor {t}, are not constant; they must be in the file")),
-        }
-    }
-
-    /// A small constant of int32 or int64: axes, paddings, a shape.
-    fn integers(&self, op: &Op<'_>, n: usize, what: &str) -> Result<Option<(Vec<i64>, &'a Tensor<'a>)>, Fault> {
-        let Some((t, tensor, data)) = self.constant(op, n, what)? else { return Ok(None) };
-        if data.len() > 256 {
-            return malformed(format!("its {what}, tensor {t}, take {} bytes", data.len()));
-        }
-        let values = match tensor.dtype {
-            dtype::INT32 => words(data).map(|v| v as i64).collect(),
-            dtype::INT64 => {
-                data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap_or_default())).collect()
-            }
-            other => return unsupported(format!("its {what}, tensor {t}, are {}", names::dtype(other))),
-        };
-        Ok(Some((values, tensor)))
-    }
-
-    /// Weights of a convolution: dimensions, content and one scale per output channel; output channels lie along
-    /// `axis`.
-    fn weights(&mut self, op: &Op<'_>, rank: usize, axis: usize) -> Result<Weights<'a>, Fault> {
-        let Some((t, tensor, data)) = self.constant(op, 1, "weights")? else {
-            return malformed("it has no weights");
-        };
-        if tensor.dtype != dtype::INT8 {
-            return unsupported(format!(
-                "its weights, tensor {t}, are {}; int8 is supported",
-                names::dtype(tensor.dtype)
-            ));
-        }
-        let dims = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>().unwrap_or_default();
-        let len = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        if dims.len() != rank || len != Some(data.len()) || data.is_empty() {
-            return malformed(format!(
-                "its weights, tensor {t}, have the shape {:?} and {} bytes",
-                tensor.dims,
-                data.len()
-            ));
-        }
-        self.budget.take(data.len())?;
-        self.budget.take_channels(dims[axis])?;
-        let scales = channel_scales(t, tensor, dims[axis], axis)?;
-        Ok(Weights { dims, data, scales })
-    }
-
-    fn bias(&mut self, op: &Op<'_>, channels: usize) -> Result<Arc<[i32]>, Fault> {
-        // `quantized_dimension` is meaningless for a single dimension, and some files (person_detect) contain garbage
-        // there.
-        let Some((t, tensor, data)) = self.constant(op, 2, "biases")? else {
-            return Ok(vec![0; channels].into());
-        };
-        if tensor.dtype != dtype::INT32 {
-            return unsupported(format!(
-                "its biases, tensor {t}, are {}; int32 is supported",
-                names::dtype(tensor.dtype)
-            ));
-        }
-        if channels.checked_mul(4) != Some(data.len()) {
-            return malformed(format!("its biases, tensor {t}, take {} bytes for {channels} channels", data.len()));
-        }
-        Ok(words(data).collect())
     }
 
     /// Checks that the output has the input's quantisation, as LiteRT's kernels require.
@@ -375,89 +416,6 @@ impl<'a> Lowering<'a> {
 
     // ---- operators ----
 
-    fn conv(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let Some(OptionsRef::Conv(o)) = site.op.options else { return missing_options() };
-        let x = self.input(site.op, 0)?;
-        no_dilation(o.dilation_h()?, o.dilation_w()?)?;
-        let weights = self.weights(site.op, 4, 0)?;
-        let (xs, in_c) = (self.builder.shape(x), weights.dims[3]);
-        if in_c != xs.c {
-            return match in_c > 0 && xs.c.is_multiple_of(in_c) {
-                true => unsupported(format!("a grouped convolution ({} groups) is not supported", xs.c / in_c)),
-                false => malformed(format!("its weights are for {in_c} input channels, but its input has {}", xs.c)),
-            };
-        }
-        let kernel = [weights.dims[1], weights.dims[2]];
-        let window = window(xs, o.padding()?, kernel, [o.stride_h()?, o.stride_w()?])?;
-        self.finish_conv(site, x, weights, 0, window, o.activation()?)
-    }
-
-    fn depthwise(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let Some(OptionsRef::DepthwiseConv(o)) = site.op.options else { return missing_options() };
-        let x = self.input(site.op, 0)?;
-        no_dilation(o.dilation_h()?, o.dilation_w()?)?;
-        let weights = self.weights(site.op, 4, 3)?;
-        let xs = self.builder.shape(x);
-        let [one, kh, kw, out_c] = weights.dims[..] else { return missing_options() };
-        let stated = o.multiplier()?;
-        let fits = one == 1 && out_c.is_multiple_of(xs.c) && (stated == 0 || stated as usize == out_c / xs.c);
-        if !fits {
-            return malformed(format!(
-                "its weights have the shape {:?} for {} input channels, multiplier {stated}",
-                weights.dims, xs.c
-            ));
-        }
-        let window = window(xs, o.padding()?, [kh, kw], [o.stride_h()?, o.stride_w()?])?;
-        self.finish_conv(site, x, weights, 3, window, o.activation()?)
-    }
-
-    fn finish_conv(
-        &mut self,
-        site: &Site<'a>,
-        x: TensorId,
-        weights: Weights<'a>,
-        axis: usize,
-        window: PoolSpec,
-        activation: i8,
-    ) -> Result<TensorId, Fault> {
-        let spec = ConvSpec {
-            window,
-            depthwise: axis == 3,
-            weights: weights.data.iter().map(|&b| b as i8).collect(),
-            bias: self.bias(site.op, weights.dims[axis])?,
-            w_scales: weights.scales,
-            y: site.quant,
-            bounds: bounds(activation, site.quant)?,
-        };
-        Ok(self.builder.conv(x, spec)?)
-    }
-
-    /// FULLY_CONNECTED as a 1x1 convolution: on a map of one pixel, or on every pixel if the file keeps the dimensions.
-    fn fully_connected(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let Some(OptionsRef::FullyConnected(o)) = site.op.options else { return missing_options() };
-        if o.weights_format()? != 0 {
-            return unsupported("its weights are shuffled; only the plain order is supported");
-        }
-        let mut x = self.input(site.op, 0)?;
-        let weights = self.weights(site.op, 2, 0)?;
-        let xs = self.builder.shape(x);
-        let [out, features] = weights.dims[..] else { return missing_options() };
-        let keeps = o.keep_num_dims()? && xs.c == features;
-        if !keeps && xs.len() != features {
-            return unsupported(format!("its weights are for {features} features, but its input has {xs}"));
-        }
-        if !keeps && xs.pixels() > 1 {
-            x = self.helper_reshape(site, x, Shape::new(1, 1, features))?;
-        }
-        let window = PoolSpec::valid(self.builder.shape(x), [1, 1], [1, 1]);
-        let pixels = self.builder.shape(x);
-        // The file may declare another shape for the result (with dimensions of 1 elsewhere): a reshape then follows
-        // as the last node.
-        self.claim(site, Shape::new(pixels.h, pixels.w, out), true);
-        let y = self.finish_conv(site, x, weights, 0, window, o.activation()?)?;
-        self.shaped(site, y, site.shape, Some(site.y))
-    }
-
     /// Adds a helper node before the operator's own: it yields no tensor of the file.
     fn helper_reshape(&mut self, site: &Site<'_>, x: TensorId, shape: Shape) -> Result<TensorId, Fault> {
         self.builder.origin(site.index, None);
@@ -466,7 +424,8 @@ impl<'a> Lowering<'a> {
 
     /// The next node yields the file's tensor if it has its shape and its order of bytes; otherwise it is a helper.
     fn claim(&mut self, site: &Site<'_>, shape: Shape, in_order: bool) {
-        self.builder.origin(site.index, (in_order && shape == site.shape).then_some(site.y));
+        let source = self.source(site.y).filter(|_| in_order && shape == site.shape);
+        self.builder.origin(site.index, source);
     }
 
     /// `y` in this shape, through a reshape if it has another.
@@ -478,15 +437,6 @@ impl<'a> Lowering<'a> {
         Ok(self.builder.reshape(y, shape)?)
     }
 
-    fn add(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let activation = match site.op.options {
-            Some(OptionsRef::Add(o)) => o.activation()?,
-            _ => fused::NONE,
-        };
-        let (a, b) = (self.input(site.op, 0)?, self.input(site.op, 1)?);
-        Ok(self.builder.add(a, b, site.quant, bounds(activation, site.quant)?)?)
-    }
-
     fn pool(&mut self, site: &Site<'a>, max: bool) -> Result<TensorId, Fault> {
         let Some(OptionsRef::Pool(o)) = site.op.options else { return missing_options() };
         let x = self.input(site.op, 0)?;
@@ -495,107 +445,10 @@ impl<'a> Lowering<'a> {
         let window = window(self.builder.shape(x), o.padding()?, kernel, [o.stride_h()?, o.stride_w()?])?;
         Ok(self.builder.pool(x, window, max, bounds(o.activation()?, site.quant)?)?)
     }
-
-    fn pad(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let x = self.input(site.op, 0)?;
-        self.keeps_quant(x, site)?;
-        let Some((pads, tensor)) = self.integers(site.op, 1, "paddings")? else {
-            return malformed("it has no paddings");
-        };
-        let Some(&Some(t)) = site.op.inputs.first() else { return malformed("it has no input") };
-        let rank = self.file.tensors[t].dims.len();
-        if tensor.dims != [rank as i32, 2]
-            || pads.len() != 2 * rank
-            || pads.iter().any(|&p| p < 0 || p > MAX_STEP as i64)
-        {
-            return malformed(format!("its paddings are {pads:?} for {rank} dimensions"));
-        }
-        let of = |axis: usize| [pads[2 * axis] as usize, pads[2 * axis + 1] as usize];
-        let [top, bottom] = if rank == 4 { of(1) } else { [0, 0] };
-        let [left, right] = if rank >= 3 { of(rank - 2) } else { [0, 0] };
-        if of(0) != [0, 0] || of(rank - 1) != [0, 0] {
-            return unsupported("PAD of the batch or of the channels is not supported; rows and columns are");
-        }
-        Ok(self.builder.pad(x, [top, bottom, left, right])?)
-    }
-
-    fn reshape(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let x = self.input(site.op, 0)?;
-        self.keeps_quant(x, site)?;
-        // The shape of the output decides; the requested shape only has to agree with it.
-        let asked = match (self.integers(site.op, 1, "dimensions")?, site.op.options) {
-            (Some((shape, _)), _) => Some(shape),
-            (None, Some(OptionsRef::Reshape(o))) => match o.new_shape()? {
-                Some(shape) if shape.len() <= 8 => Some(shape.iter().map(i64::from).collect()),
-                _ => None,
-            },
-            (None, _) => None,
-        };
-        let declared = &self.file.tensors[site.y].dims;
-        let agrees =
-            |s: &Vec<i64>| s.len() == declared.len() && s.iter().zip(declared).all(|(&a, &d)| a == d as i64 || a == -1);
-        match asked {
-            Some(s) if !agrees(&s) => {
-                malformed(format!("it requests the shape {s:?}, but its output has {declared:?}"))
-            }
-            _ => Ok(self.builder.reshape(x, site.shape)?),
-        }
-    }
-
-    fn concat(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let Some(OptionsRef::Concatenation(o)) = site.op.options else { return missing_options() };
-        if o.activation()? != fused::NONE {
-            return unsupported("CONCATENATION with a fused activation is not supported");
-        }
-        let rank = self.file.tensors[site.y].dims.len();
-        let same_rank = |t: &Option<usize>| t.is_some_and(|t| self.file.tensors[t].dims.len() == rank);
-        if !site.op.inputs.iter().all(same_rank) {
-            return malformed("its inputs and its output differ in their number of dimensions");
-        }
-        let axis = o.axis()? as i64;
-        let axis = if axis < 0 { axis + rank as i64 } else { axis };
-        // Dimensions are counted from the batch; with fewer than four, the leading ones of HWC are 1.
-        let axis = match usize::try_from(axis) {
-            Ok(0) => return unsupported("CONCATENATION along the batch is not supported"),
-            Ok(a) if a < rank => a,
-            _ => return malformed(format!("its axis is {axis} for {rank} dimensions")),
-        };
-        let xs = (0..site.op.inputs.len()).map(|n| self.input(site.op, n)).collect::<Result<Vec<_>, _>>()?;
-        for &x in &xs {
-            self.keeps_quant(x, site)?;
-        }
-        Ok(self.builder.concat(&xs, axis + 3 - rank)?)
-    }
-
-    /// The RELU family, and QUANTIZE from int8 to int8.
-    fn clamp(&mut self, site: &Site<'a>, activation: i8) -> Result<TensorId, Fault> {
-        let x = self.input(site.op, 0)?;
-        Ok(self.builder.requantize(x, site.quant, bounds(activation, site.quant)?)?)
-    }
-
-    fn softmax(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let beta = match site.op.options {
-            Some(OptionsRef::Softmax(o)) => o.beta()? as f64,
-            _ => return missing_options(),
-        };
-        let x = self.input(site.op, 0)?;
-        let leaves = |op: &Op<'_>| op.outputs.iter().all(|&t| self.file.tensors[t].dtype != dtype::INT8);
-        if !self.file.ops[site.index + 1..].iter().all(leaves) {
-            return unsupported("SOFTMAX is supported as the last operator only");
-        }
-        Ok(self.builder.softmax(x, beta, site.quant)?)
-    }
 }
 
 /// A constant: the tensor's index, description and content.
 type Constant<'a> = (usize, &'a Tensor<'a>, &'a [u8]);
-
-/// Weights as stored in the file.
-struct Weights<'a> {
-    dims: Vec<usize>,
-    data: &'a [u8],
-    scales: Vec<f64>,
-}
 
 fn missing_options<T>() -> Result<T, Fault> {
     malformed("its options are missing or belong to another operator")
@@ -603,33 +456,6 @@ fn missing_options<T>() -> Result<T, Fault> {
 
 fn words(data: &[u8]) -> impl Iterator<Item = i32> {
     data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-}
-
-/// One scale per channel, from a single one or one for each; the zero points must be 0.
-fn channel_scales(t: usize, tensor: &Tensor<'_>, channels: usize, axis: usize) -> Result<Vec<f64>, Fault> {
-    let Some(scales) = tensor.scales else {
-        return unsupported(format!("its weights, tensor {t}, have no quantisation"));
-    };
-    // Compares scale by scale rather than lengths: a vector that is aliased a thousand times is never read beyond the
-    // channels.
-    if scales.len() != 1 && scales.len() != channels || tensor.zeros.is_some_and(|z| z.len() > scales.len()) {
-        return malformed(format!("its weights, tensor {t}, have {} scales for {channels} channels", scales.len()));
-    }
-    if scales.len() > 1 && tensor.axis != axis as i32 {
-        return unsupported(format!(
-            "its weights, tensor {t}, have scales along dimension {}; only {axis} is supported",
-            tensor.axis
-        ));
-    }
-    if tensor.zeros.is_some_and(|z| z.iter().any(|z| z != 0)) {
-        return unsupported(format!("its weights, tensor {t}, have a zero point other than 0"));
-    }
-    let first = scales.first().unwrap_or(0.0) as f64;
-    Ok(if scales.len() == 1 { vec![first; channels] } else { scales.iter().map(f64::from).collect() })
-}
-
-fn no_dilation(h: i32, w: i32) -> Result<(), Fault> {
-    if (h, w) == (1, 1) { Ok(()) } else { unsupported(format!("a dilation of {h}x{w} is not supported")) }
 }
 
 fn step(n: i32, what: &str) -> Result<usize, Fault> {

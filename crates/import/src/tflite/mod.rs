@@ -1,5 +1,6 @@
 //! `.tflite`: builds a graph from the file's verified tables.
 
+mod cut;
 mod file;
 mod lower;
 mod names;
@@ -9,7 +10,7 @@ mod schema;
 
 use tinytrain_ir::{GraphBuilder, Shape};
 
-use self::file::{File, dtype};
+use self::file::{File, Op, dtype};
 use self::lower::Lowering;
 pub(crate) use self::lower::SUPPORTED;
 use crate::budget::Budget;
@@ -32,29 +33,23 @@ pub(crate) fn import(path: &str, bytes: &[u8], options: &ImportOptions) -> Resul
     let builder =
         GraphBuilder::new(crate::stem(path), shape, quant, Some(entry.tensor)).map_err(|e| whole(e.into()))?;
 
-    // An unknown operator is more important to the user than an error in an earlier one.
-    if let Some(index) = (0..file.ops.len()).find(|&i| !lower::is_supported(&file.ops[i])) {
-        return Err(Fault::Operator.at(path, Some(file.describe(index))));
-    }
-    let mut lowering = Lowering::new(&file, builder, budget, entry.tensor);
-    for index in (0..file.ops.len()).filter(|&i| entry.dropped != Some(i)) {
-        lowering.operator(index).map_err(|fault| fault.at(path, Some(file.describe(index))))?;
-    }
-    let graph = lowering.finish().map_err(whole)?;
+    let lowering = Lowering::new(&file, builder, budget, entry.tensor);
+    let (graph, left_out) = cut::lowered(path, &file, lowering, &entry)?;
     let tensors = graph.tensors.iter().enumerate().filter_map(|(id, t)| {
         let source = t.source?;
         let name = printable(file.tensors[source].name);
         Some(FileTensor { tensor: tinytrain_ir::TensorId(id as u32), source: Some(source), name })
     });
-    Ok(Imported { tensors: tensors.collect(), graph, format: "tflite", input })
+    Ok(Imported { tensors: tensors.collect(), graph, format: "tflite", input, left_out })
 }
 
 /// The beginning of the graph.
 struct Entry {
-    /// The int8 input tensor.
+    /// The first activation, in the order of the graph.
     tensor: usize,
-    /// The QUANTIZE before it, if the file's input is not int8.
-    dropped: Option<usize>,
+    /// Operators before it: a QUANTIZE, if the file's input is not int8, and a TRANSPOSE of its dimensions from NCHW. The
+    /// sample is given as they would yield it.
+    dropped: Vec<usize>,
 }
 
 fn entry(file: &File<'_>) -> Result<Entry, Fault> {
@@ -64,17 +59,42 @@ fn entry(file: &File<'_>) -> Result<Entry, Fault> {
     if file.tensors[input].data.is_some() {
         return malformed(format!("the model's input, tensor {input}, is a constant"));
     }
-    if file.tensors[input].dtype == dtype::INT8 {
-        return Ok(Entry { tensor: input, dropped: None });
+    let mut entry = Entry { tensor: input, dropped: Vec::new() };
+    let only_reader = |t: usize| {
+        let mut readers = file.ops.iter().enumerate().filter(|(_, op)| op.inputs.contains(&Some(t)));
+        let first = readers.next().filter(|_| !file.outputs.contains(&t));
+        first.filter(|_| readers.next().is_none()).map(|(index, op)| (index, names::operator(op.code), op))
+    };
+    if let Some((index, Some("QUANTIZE"), op)) = only_reader(input) {
+        let [tensor] = op.outputs[..] else {
+            return malformed("the QUANTIZE at the model's input does not have one output");
+        };
+        // From int8 to int8 it is an operator like others.
+        if file.tensors[input].dtype != dtype::INT8 {
+            (entry.tensor, entry.dropped) = (tensor, vec![index]);
+        }
     }
-    let mut readers = file.ops.iter().enumerate().filter(|(_, op)| op.inputs.contains(&Some(input)));
-    match (readers.next(), readers.next()) {
-        (Some((index, op)), None) if names::operator(op.code) == Some("QUANTIZE") => match op.outputs[..] {
-            [tensor] => Ok(Entry { tensor, dropped: Some(index) }),
-            _ => malformed("the QUANTIZE at the model's input does not have one output"),
-        },
-        _ => Err(file.wrong_type(input)),
+    if !matches!(file.tensors[entry.tensor].dtype, dtype::INT8 | dtype::UINT8) {
+        return Err(file.wrong_type(entry.tensor));
     }
+    if let Some((index, Some("TRANSPOSE"), op)) = only_reader(entry.tensor)
+        && let [tensor] = op.outputs[..]
+        && file.tensors[tensor].data.is_none()
+        && file.activation(tensor)?.1 == file.activation(entry.tensor)?.1
+        && turns_channels_last(file, op, &file.tensors[entry.tensor].dims, &file.tensors[tensor].dims)
+    {
+        entry.tensor = tensor;
+        entry.dropped.push(index);
+    }
+    Ok(entry)
+}
+
+/// Whether a TRANSPOSE turns NCHW into NHWC.
+fn turns_channels_last(file: &File<'_>, op: &Op<'_>, from: &[i32], to: &[i32]) -> bool {
+    let order: Vec<u8> = [0u8, 2, 3, 1].iter().flat_map(|&axis| [axis, 0, 0, 0]).collect();
+    let permutation = op.inputs.get(1).copied().flatten().and_then(|t| file.tensors[t].data);
+    let &[n, c, h, w] = from else { return false };
+    permutation == Some(&order[..]) && to == [n, h, w, c]
 }
 
 fn check_size(path: &str, shape: Shape, options: &ImportOptions) -> Result<(), ImportError> {

@@ -54,7 +54,33 @@ pub mod op {
     pub const MEAN: i32 = 40;
     pub const PADV2: i32 = 60;
     pub const TRANSPOSE_CONV: i32 = 67;
+    pub const MUL: i32 = 18;
+    pub const TANH: i32 = 28;
+    pub const BATCH_TO_SPACE_ND: i32 = 37;
+    pub const SPACE_TO_BATCH_ND: i32 = 38;
+    pub const SUB: i32 = 41;
+    pub const SQUEEZE: i32 = 43;
+    pub const STRIDED_SLICE: i32 = 45;
+    pub const EXP: i32 = 47;
+    pub const SPLIT: i32 = 49;
+    pub const PRELU: i32 = 54;
+    pub const MAXIMUM: i32 = 55;
+    pub const ARG_MAX: i32 = 56;
+    pub const MINIMUM: i32 = 57;
+    pub const NEG: i32 = 59;
+    pub const SLICE: i32 = 65;
+    pub const EXPAND_DIMS: i32 = 70;
+    pub const SHAPE: i32 = 77;
+    pub const REDUCE_MAX: i32 = 82;
+    pub const PACK: i32 = 83;
+    pub const RESIZE_NEAREST_NEIGHBOR: i32 = 97;
+    pub const LEAKY_RELU: i32 = 98;
+    pub const ABS: i32 = 101;
+    pub const SPLIT_V: i32 = 102;
+    pub const COS: i32 = 108;
+    pub const ELU: i32 = 111;
     pub const QUANTIZE: i32 = 114;
+    pub const HARD_SWISH: i32 = 117;
 }
 
 pub const SAME: i8 = 0;
@@ -129,6 +155,17 @@ impl Net {
         let n: i32 = dims.iter().product();
         let data = (0..n).map(|i| (i % 100 + 1) as u8).collect();
         self.push(dims, INT8, Some(data), Some(quantisation(scales, &vec![0; scales.len()], axis)))
+    }
+
+    /// A constant of these int8 values.
+    pub fn int8(&mut self, dims: &[i32], values: &[i8], scale: f32, zero: i64) -> i32 {
+        let data = values.iter().map(|&v| v as u8).collect();
+        self.push(dims, INT8, Some(data), Some(quantisation(&[scale], &[zero], 0)))
+    }
+
+    /// A constant of these uint8 values.
+    pub fn uint8(&mut self, dims: &[i32], values: Vec<u8>, scale: f32, zero: i64) -> i32 {
+        self.push(dims, UINT8, Some(values), Some(quantisation(&[scale], &[zero], 0)))
     }
 
     pub fn bias(&mut self, values: &[i32]) -> i32 {

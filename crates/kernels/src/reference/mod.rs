@@ -12,6 +12,7 @@ mod geometry;
 mod grad;
 mod head;
 mod mask;
+mod mul;
 mod panels;
 mod pool;
 mod update;
@@ -23,6 +24,7 @@ pub use elementwise::{add, copy_box, fill, lookup, lookup_grad, requantize, soft
 pub(crate) use geometry::Axis;
 pub use grad::{grad_repeat, grad_scale, sum};
 pub use head::{head_input_grad, head_logits, head_update};
+pub use mul::{mul, mul_grad, mul_sum};
 pub use pool::{average_pool, average_pool_grad, max_pool, max_pool_grad, mean};
 pub(crate) use update::{bias_apply, step_weights};
 pub use update::{bias_grad, bias_step};

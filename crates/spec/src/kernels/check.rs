@@ -153,6 +153,13 @@ impl<A> Call<A> {
             Self::Lookup(Lookup { p, .. }) | Self::LookupGrad(LookupGrad { p, .. }) => {
                 all(&[(volume(&[p.n]), "a size"), (shift(p.s), "a shift")])
             }
+            Self::Mul(Mul { p, .. }) | Self::MulGrad(MulGrad { p, .. }) | Self::MulSum(MulSum { p, .. }) => {
+                requantise(&[p.n], &[p.a_zero, p.b_zero, p.y_zero], [p.lo, p.hi], p.m, p.left)?;
+                all(&[
+                    (p.c >= 1 && p.n.checked_rem(p.c) == Some(0) && p.n / p.c <= 1 << 16, "the number of channels"),
+                    (shift(p.s), "a shift"),
+                ])
+            }
             Self::CopyBox(c) => {
                 let p = &c.p;
                 let places = [p.src_offset, p.src_row, p.src_col, p.dst_offset, p.dst_row, p.dst_col];
@@ -185,8 +192,8 @@ impl<A> Call<A> {
 }
 
 use super::{
-    AveragePool, AveragePoolGrad, HeadError, HeadInputGrad, HeadLogits, Lookup, LookupGrad, MaxPool, MaxPoolGrad,
-    SoftmaxScores,
+    AveragePool, AveragePoolGrad, HeadError, HeadInputGrad, HeadLogits, Lookup, LookupGrad, MaxPool, MaxPoolGrad, Mul,
+    MulGrad, MulSum, SoftmaxScores,
 };
 
 impl Kernel {

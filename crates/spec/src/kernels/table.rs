@@ -135,6 +135,27 @@ kernels! {
         slope: constant i32 = 256,
         gx: write i8 = p.n,
     }
+    /// Product of two tensors: see `MulParams`.
+    Mul "tt_mul" as k (p: MulParams) -> nothing {
+        a: read i8 [in_place y] = p.n,
+        b: read i8 = p.c,
+        y: write i8 = p.n,
+        mask: write u8 [optional] = mask(p.n.into()),
+    }
+    /// Gradient of a product with respect to `a`: see `MulParams`.
+    MulGrad "tt_mul_grad" as k (p: MulParams) -> saturated {
+        g: read i8 [in_place gx] = p.n,
+        mask: read u8 [optional] = mask(p.n.into()),
+        b: read i8 = p.c,
+        gx: write i8 = p.n,
+    }
+    /// Gradient of a product with respect to `b`: see `MulParams`.
+    MulSum "tt_mul_sum" as k (p: MulParams) -> saturated {
+        g: read i8 = p.n,
+        mask: read u8 [optional] = mask(p.n.into()),
+        a: read i8 = p.n,
+        gx: write i8 = p.c,
+    }
     /// Copies a box of bytes, forward or as a gradient: see `CopyParams`. Returns 0 for shift 0.
     CopyBox "tt_copy_box" as k (p: CopyParams) -> saturated {
         src: read i8 [at_least] = p.reach(p.src_offset, p.src_row, p.src_col),

@@ -1,9 +1,10 @@
 //! Operators that depend on the order of dimensions: TRANSPOSE and MEAN. The graph is always HWC; models converted from
-//! PyTorch transpose to NCHW for their mean. No bytes are moved for that: the value records the file's order.
+//! PyTorch transpose to NCHW for their mean. No bytes are moved for that: the value records the file's order. They are
+//! moved where another operator reads the value.
 
 use tinytrain_ir::{PoolSpec, Shape, TensorId};
 
-use super::{Lowering, Site, Value};
+use super::{Layout, Lowering, Site, Value};
 use crate::error::{Fault, malformed, unsupported};
 
 /// The natural order: batch, rows, columns, channels.
@@ -15,7 +16,7 @@ impl<'a> Lowering<'a> {
         let (x, dims) = self.ordered_input(site.op)?;
         let Some((axes, _)) = self.integers(site.op, 1, "axes")? else { return malformed("it has no axes") };
         let rank = dims.len();
-        let order = x.order.clone().unwrap_or_else(|| natural(rank));
+        let order = ordered(&x, rank)?;
         let reduced = |k: usize| axes.iter().any(|&a| a == k as i64 || a == k as i64 - rank as i64);
         if axes.iter().any(|&a| a < -(rank as i64) || a >= rank as i64) {
             return malformed(format!("its axes are {axes:?} for {rank} dimensions"));
@@ -92,9 +93,9 @@ impl<'a> Lowering<'a> {
     /// read.
     fn reduced(&mut self, site: &Site<'a>, y: TensorId, kept: &[usize], left: Shape) -> Result<Value, Fault> {
         if in_order(kept, left) {
-            return Ok(self.shaped(site, y, site.shape, Some(site.y))?.into());
+            return Ok(self.shaped(site, y, site.shape, self.source(site.y))?.into());
         }
-        Ok(Value { id: self.shaped(site, y, left, None)?, order: Some(kept.to_vec()) })
+        Ok(Value { id: self.shaped(site, y, left, None)?, layout: Layout::Ordered(kept.to_vec()) })
     }
 
     /// Dimensions in another order: a RESHAPE if no bytes move, otherwise recorded for a MEAN that follows.
@@ -111,12 +112,25 @@ impl<'a> Lowering<'a> {
         if !is_permutation || declared.len() != rank || (0..rank).any(|k| declared[k] != dims[perm[k]]) {
             return malformed(format!("its permutation {perm:?} does not lead from {dims:?} to {declared:?}"));
         }
-        let before = x.order.unwrap_or_else(|| natural(rank));
+        let before = ordered(&x, rank)?;
         let order: Vec<usize> = perm.iter().map(|&p| before[p]).collect();
         if in_order(&order, self.builder.shape(x.id)) {
             return Ok(self.builder.reshape(x.id, site.shape)?.into());
         }
-        Ok(Value { id: x.id, order: Some(order) })
+        Ok(Value { id: x.id, layout: Layout::Ordered(order) })
+    }
+
+    /// The bytes of `x` moved to the file's order, in the file's shape.
+    pub(super) fn moved_to_order(&mut self, x: TensorId, order: &[usize], shape: Shape) -> Result<TensorId, Fault> {
+        let xs = self.builder.shape(x);
+        let dims = [1, xs.h, xs.w, xs.c];
+        // Dimensions of one element may be anywhere: they come first.
+        let longer = order.iter().copied().filter(|&axis| dims[axis] != 1);
+        let ones = (1..4).filter(|&axis| dims[axis] == 1);
+        let axes: Vec<usize> = ones.chain(longer).map(|axis| axis - 1).collect();
+        let &[a, b, c] = &axes[..] else { return malformed(format!("a transposition by {order:?}")) };
+        let turned = self.builder.transposed(x, [a, b, c])?;
+        if self.builder.shape(turned) == shape { Ok(turned) } else { Ok(self.builder.reshape(turned, shape)?) }
     }
 }
 
@@ -131,4 +145,21 @@ fn natural(rank: usize) -> Vec<usize> {
 fn in_order(order: &[usize], s: Shape) -> bool {
     let natural = [1, s.h, s.w, s.c];
     order.iter().filter(|&&axis| natural[axis] != 1).is_sorted()
+}
+
+/// For each dimension of a value in the file, its axis in the natural order.
+fn ordered(x: &Value, rank: usize) -> Result<Vec<usize>, Fault> {
+    match &x.layout {
+        Layout::Plain => Ok(natural(rank)),
+        Layout::Ordered(order) => Ok(order.clone()),
+        Layout::Shuffled(_) | Layout::Batch(_) => unsupported("a transposed vector or a batch is not supported here"),
+    }
+}
+
+/// The place in the graph of each element of a value whose dimensions the file orders like this.
+pub(super) fn places(order: &[usize], s: Shape) -> Vec<usize> {
+    let (sizes, strides) = ([1, s.h, s.w, s.c], [0, s.w * s.c, s.c, 1]);
+    order.iter().fold(vec![0], |places, &axis| {
+        places.iter().flat_map(|&at| (0..sizes[axis]).map(move |i| at + i * strides[axis])).collect()
+    })
 }
