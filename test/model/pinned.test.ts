@@ -39,7 +39,7 @@ test('planned bytes of the default model: the head', async t => {
     'initial state': 1960,
     parameters: 1580,
     'code of the model': 5200,
-    'code of kernels and board': 24_176,
+    'code of kernels and board': 24_192,
   });
 });
 
@@ -54,7 +54,7 @@ test('planned bytes of the default model: biases', async t => {
     'initial state': 1960,
     parameters: 2480,
     'code of the model': 14_400,
-    'code of kernels and board': 34_896,
+    'code of kernels and board': 34_912,
   });
 });
 
@@ -71,7 +71,7 @@ test('planned bytes of the default model: a sparse update', async t => {
     'initial state': 88_488,
     parameters: 2480,
     'code of the model': 15_540,
-    'code of kernels and board': 38_016,
+    'code of kernels and board': 38_032,
   });
 });
 
@@ -88,7 +88,7 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 49 KB scheme'
     'initial state': 15_336,
     parameters: 4016,
     'code of the model': 19_680,
-    'code of kernels and board': 38_016,
+    'code of kernels and board': 38_032,
   });
 });
 
@@ -105,7 +105,7 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 99 KB scheme'
     'initial state': 55_720,
     parameters: 4184,
     'code of the model': 21_144,
-    'code of kernels and board': 38_016,
+    'code of kernels and board': 38_032,
   });
 });
 
@@ -120,7 +120,7 @@ withShared('models/mbv2-w0.35.pkl', 'planned bytes of MobileNetV2: biases', asyn
     'initial state': 2280,
     parameters: 3940,
     'code of the model': 17_524,
-    'code of kernels and board': 34_896,
+    'code of kernels and board': 34_912,
   });
 });
 
