@@ -378,19 +378,116 @@ export type Slot = {
 	bytes: number;
 };
 type StateKind = "weights" | "residuals" | "biases" | "headWeights" | "headBiases";
-export type Placed = {
+type Window = {
 	/**
-	 * For people.
-	 */
-	label: string;
-	/**
-	 * The first step in which it lives.
+	 * The first step.
 	 */
 	start: number;
 	/**
 	 * One past the last.
 	 */
 	end: number;
+	/**
+	 * The first live byte, counted from the buffer's beginning.
+	 */
+	lo: number;
+	/**
+	 * One past the last.
+	 */
+	hi: number;
+};
+type Feed = {
+	/**
+	 * The step before which they are there.
+	 */
+	step: number;
+	/**
+	 * Where they go.
+	 */
+	slot: Slot;
+};
+type What = {
+	"kind": "field";
+	/**
+	 * Index of the parameter.
+	 */
+	param: number;
+	/**
+	 * Index of the field.
+	 */
+	field: number;
+} | {
+	"kind": "param";
+	/**
+	 * Index of the parameter.
+	 */
+	param: number;
+} | {
+	"kind": "offset";
+	/**
+	 * Index of the operand.
+	 */
+	operand: number;
+};
+type Varying = {
+	/**
+	 * Which number.
+	 */
+	what: What;
+	/**
+	 * The least value.
+	 */
+	base: number;
+	/**
+	 * What one unit of the column stands for.
+	 */
+	unit: number;
+	/**
+	 * The first byte of its column, counted from the part's number.
+	 */
+	column: number;
+	/**
+	 * Whether the column has two bytes, the lower one first.
+	 */
+	wide: boolean;
+};
+type Part = {
+	/**
+	 * The step of its first turn, from which all others are derived.
+	 */
+	step: number;
+	/**
+	 * Bytes of a turn behind its number.
+	 */
+	bytes: number;
+	/**
+	 * What differs.
+	 */
+	varying: Array<Varying>;
+};
+type Stream = {
+	/**
+	 * The first step.
+	 */
+	start: number;
+	/**
+	 * One past the last.
+	 */
+	end: number;
+	/**
+	 * The parts, by number.
+	 */
+	parts: Array<Part>;
+	/**
+	 * The turns, one behind the other: the number of its part, then the bytes of that part's columns.
+	 */
+	turns: Array<number>;
+};
+export type Placed = {
+	/**
+	 * For people.
+	 */
+	label: string;
 	/**
 	 * Bytes.
 	 */
@@ -399,6 +496,10 @@ export type Placed = {
 	 * First byte.
 	 */
 	offset: number;
+	/**
+	 * The live bytes over the steps, ascending and without a gap.
+	 */
+	windows: Array<Window>;
 };
 type Plan = {
 	/**
@@ -412,9 +513,9 @@ type Plan = {
 };
 export type InputRecord = {
 	/**
-	 * First byte in the arena.
+	 * Where its bytes go, in their order.
 	 */
-	offset: number;
+	feeds: Array<Feed>;
 	/**
 	 * Length in bytes.
 	 */
@@ -715,6 +816,10 @@ export type ProgramRecord = {
 	 */
 	states: Array<StateRecord>;
 	/**
+	 * Runs of steps that take turns over rows, as loops.
+	 */
+	streams: Array<Stream>;
+	/**
 	 * Buffers of the arena.
 	 */
 	buffers: Array<Placed>;
@@ -878,6 +983,11 @@ export interface ModelDescription {
 	readonly backbone: ModelTotals | null;
 	/** Why the model cannot have a head; null if it can. */
 	readonly headless: string | null;
+	/** Operators of the file behind the features that are not supported: they are left out, since a head replaces them. */
+	readonly leftOut: readonly {
+		readonly index: number;
+		readonly name: string;
+	}[];
 }
 /** The result of a forward pass. */
 export interface ForwardResult {
@@ -1202,7 +1312,10 @@ export declare class Compiler {
 	static create(model: Model, data: Pick<SampleSet, "classes"> & Partial<Pick<SampleSet, "train">>, options?: Pick<CompileOptions, "seed" | "threads">): Promise<Compiler>;
 	/** Number of convolutions that a scheme can refer to. */
 	get layers(): number;
-	/** Compiles the Program for a scheme. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`. */
+	/**
+	 * Compiles the Program for a scheme. Where it exceeds the budget or the board's SRAM, its forward pass runs over rows as far as it must; that changes no
+	 * bit of a result. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it still does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`.
+	 */
 	compile(options?: CompileOptions): Promise<Program>;
 	/** The graph after each pass. */
 	stages(scheme?: string): Promise<readonly Stage[]>;

@@ -17,8 +17,11 @@ export declare class Compiler {
   static create(model: Model, classes: number, seed: number, threads: number, samples?: Dataset | undefined | null): Promise<Compiler>
   /** Number of convolutions of the backbone. */
   get layers(): number
-  /** The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. */
-  compile(scheme: string, residualBits: number, rounds?: number | undefined | null): Promise<Program>
+  /**
+   * The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` its
+   * forward pass runs over rows as far as it must.
+   */
+  compile(scheme: string, residualBits: number, rounds?: number | undefined | null, limit?: SramLimit | undefined | null): Promise<Program>
   /** The graph after each pass. */
   stages(scheme: string): Array<StageDump>
 }
@@ -187,8 +190,11 @@ export interface CandidateCost {
   instructions: number
 }
 
-/** The costs of schemes on a board: the totals of each Program's memory table and its predicted instructions. Compiles on several threads. */
-export declare function candidateCosts(compiler: Compiler, schemes: Array<string>, residualBits: Array<number>, rounds: number, target: string, pixelTables: number, costsJson: string | undefined | null, threads: number): Promise<Array<CandidateCost>>
+/**
+ * The costs of schemes within `sram` bytes of a board: the totals of each Program's memory table and its predicted instructions. Compiles on several
+ * threads.
+ */
+export declare function candidateCosts(compiler: Compiler, schemes: Array<string>, residualBits: Array<number>, rounds: number, target: string, sram: number, pixelTables: number, costsJson: string | undefined | null, threads: number): Promise<Array<CandidateCost>>
 
 /** Throws if `text` is not a cost table. */
 export declare function checkCosts(text: string): void
@@ -294,6 +300,14 @@ export interface Rates {
   head: Rate
   /** That of the backbone: of the weights and biases of convolutions. */
   backbone: Rate
+}
+
+/** The SRAM that a Program may take on a board. */
+export interface SramLimit {
+  /** The board. */
+  target: string
+  /** Bytes, the stack included. */
+  bytes: number
 }
 
 /** The graph after a pass. */

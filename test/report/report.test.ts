@@ -46,8 +46,8 @@ test('the map shows a buffer where and when it lives', t => {
     forward: 2,
     steps: [{}, {}, {}, {}],
     buffers: [
-      { label: 'input', start: 0, end: 2, size: 800, offset: 0 },
-      { label: 'output', start: 2, end: 4, size: 1600, offset: 0 },
+      { label: 'input', size: 800, offset: 0, windows: [{ start: 0, end: 2, lo: 0, hi: 800 }] },
+      { label: 'output', size: 1600, offset: 0, windows: [{ start: 2, end: 4, lo: 0, hi: 1600 }] },
     ],
   } as unknown as ProgramRecord;
   const lines = memoryMap(record).split('\n');
@@ -55,6 +55,25 @@ test('the map shows a buffer where and when it lives', t => {
   t.deepEqual(
     lines.slice(1, 17).map(line => line.slice(12)),
     [...Array(8).fill('..bb'), ...Array(8).fill('aabb')],
+  );
+});
+
+test('the map shows the live bytes of a buffer alone', t => {
+  const windows = [
+    { start: 0, end: 1, lo: 0, hi: 1600 },
+    { start: 1, end: 2, lo: 800, hi: 1600 },
+  ];
+  const record = {
+    arenaBytes: 1600,
+    plan: { lowerBound: 1600 },
+    forward: 2,
+    steps: [{}, {}],
+    buffers: [{ label: 'rows', size: 1600, offset: 0, windows }],
+  } as unknown as ProgramRecord;
+  const lines = memoryMap(record).split('\n').slice(1, 17);
+  t.deepEqual(
+    lines.map(line => line.slice(12)),
+    [...Array(8).fill('aa'), ...Array(8).fill('a.')],
   );
 });
 

@@ -3,8 +3,8 @@ import type { OperandRecord, ParamRecord, ProgramRecord, StepRecord } from '../p
 import { wrap } from './text.js';
 import { constName } from './weights.js';
 
-/** A place in the arena as a pointer to elements of a C type, given without `_t`. */
-export function arenaPointer(offset: number, element: string): string {
+/** A place in the arena as a pointer to elements of a C type, given without `_t`; the offset is a number or a C expression. */
+export function arenaPointer(offset: number | string, element: string): string {
   const place = `a + ${offset}`;
   if (element === 'int8' || element === 'void') return place;
   return element === 'uint8' ? `(uint8_t *)(${place})` : `(${element}_t *)(void *)(${place})`;
@@ -22,11 +22,23 @@ export function makesMask(operand: OperandRecord): boolean {
   return operand.place === 'arena' && operand.name === 'mask' && operand.written;
 }
 
+/** C expressions of the numbers of a call that are not those of its record. */
+export interface Numbers {
+  /** Fields of struct parameters, by the indices of parameter and field with a blank between them. */
+  readonly fields: ReadonlyMap<string, string>;
+  /** Parameters that are numbers, by index. */
+  readonly params: ReadonlyMap<number, string>;
+  /** Offsets in the arena, by the index of the operand. */
+  readonly offsets: ReadonlyMap<number, string>;
+}
+
+const NO_NUMBERS: Numbers = { fields: new Map(), params: new Map(), offsets: new Map() };
+
 /** A prediction writes no masks: nobody reads them. */
-function pointer(record: ProgramRecord, operand: OperandRecord): string {
+function pointer(record: ProgramRecord, operand: OperandRecord, offset: string | undefined): string {
   switch (operand.place) {
     case 'arena': {
-      const place = arenaPointer(operand.offset, operand.element);
+      const place = arenaPointer(offset ?? operand.offset, operand.element);
       return makesMask(operand) ? `masks ? ${place} : NULL` : place;
     }
     case 'state':
@@ -119,27 +131,42 @@ function argument(param: ParamRecord, name: string | undefined): string {
   }
 }
 
-/** The arguments of a call: parameters, then pointers. */
+/** The arguments of a call: parameters, then pointers. A struct with a field that differs is a local of the parameter's name. */
 export function callArguments(
   record: ProgramRecord,
   step: StepRecord,
   index: number,
   parameters: Parameters,
+  numbers: Numbers = NO_NUMBERS,
 ): readonly string[] {
-  const values = step.params.map(param => argument(param, parameters.name(step, index, param)));
-  return [...values, ...step.operands.map(operand => pointer(record, operand))];
+  const copied = new Set([...numbers.fields.keys()].map(key => Number(key.split(' ')[0])));
+  const values = step.params.map(
+    (param, p) =>
+      numbers.params.get(p) ??
+      (copied.has(p) && 'name' in param ? `&${param.name}` : argument(param, parameters.name(step, index, param))),
+  );
+  return [...values, ...step.operands.map((operand, o) => pointer(record, operand, numbers.offsets.get(o)))];
 }
 
-/** The lines of one step; `counted` if saturated elements are added up. */
+/** How a step is printed. */
+export interface CallStyle {
+  /** Whether saturated elements are added up. */
+  readonly counted: boolean;
+  readonly indent?: number;
+  readonly numbers?: Numbers;
+}
+
+/** The lines of one step. */
 export function stepCall(
   record: ProgramRecord,
   step: StepRecord,
   index: number,
   parameters: Parameters,
-  counted: boolean,
+  { counted, indent = 4, numbers = NO_NUMBERS }: CallStyle,
 ): string {
-  const head = `    ${step.saturates && counted ? 'saturated += ' : ''}${step.function}(`;
-  const call = wrap(head, callArguments(record, step, index, parameters), ');', head.length);
+  const margin = ' '.repeat(indent);
+  const head = `${margin}${step.saturates && counted ? 'saturated += ' : ''}${step.function}(`;
+  const call = wrap(head, callArguments(record, step, index, parameters, numbers), ');', head.length);
   const update = step.params.find(param => param.kind === 'update');
-  return update ? `    u.params = ${parameters.name(step, index, update)};\n${call}` : call;
+  return update ? `${margin}u.params = ${parameters.name(step, index, update)};\n${call}` : call;
 }

@@ -1,9 +1,10 @@
 import { pixelTableCount } from '../data/input.js';
 import { TinytrainError } from '../errors.js';
-import type { ProgramRecord, StepRecord } from '../program/record.js';
+import type { ProgramRecord } from '../program/record.js';
 import { arenaPointer, callArguments, makesMask, Parameters, stepCall } from './calls.js';
 import type { EmitInput } from './input.js';
 import { linkedTable } from './linked.js';
+import { streamLoop, turnTables } from './streams.js';
 import { banner, elements, wrap } from './text.js';
 
 /** A range of steps that one C function executes: from `from` up to `to`. */
@@ -17,9 +18,19 @@ interface Part {
 /** The lines of a part's steps; with marks, one before each step and one after the last. */
 function steps({ record, marks }: EmitInput, { from, to, counted }: Part, parameters: Parameters): string {
   const mark = (step: number) => (marks ? [`    tt_mark(${step});`] : []);
-  const text = (step: StepRecord, index: number) =>
-    `    /* ${index}: ${step.label}, ${step.sizes} */\n${stepCall(record, step, index, parameters, counted)}`;
-  const texts = record.steps.slice(from, to).map((step, i) => [...mark(from + i), text(step, from + i)].join('\n'));
+  const texts: string[] = [];
+  for (let index = from; index < to; ) {
+    const stream = record.streams.find(({ start }) => start === index);
+    const step = record.steps[index];
+    if (stream) {
+      texts.push(streamLoop(record, stream, parameters, marks === true));
+      index = stream.end;
+    } else if (step) {
+      const text = `    /* ${index}: ${step.label}, ${step.sizes} */\n${stepCall(record, step, index, parameters, { counted })}`;
+      texts.push([...mark(index), text].join('\n'));
+      index++;
+    }
+  }
   return [...texts, ...mark(to)].join('\n\n');
 }
 
@@ -103,7 +114,7 @@ ${pixelTables(input, pixelTableCount(input.pixelTables))}
 /* Parameters of the kernels. */
 
 ${parameters}
-
+${turnTables(record)}
 TT_PART void tt_forward(tt_context *tt, int masks)
 {
 ${locals(input, forward)}

@@ -4,7 +4,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
 import { type Compiler as CompilerHandle, call, native, wait } from '../native.js';
-import { checkLimits, type MemoryLimits } from './memory.js';
+import { checkLimits, defaultTarget, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
 import { schemeText } from './scheme.js';
 
@@ -66,8 +66,18 @@ export class Compiler {
     return this.#handle.layers;
   }
 
-  /** Compiles the Program for a scheme. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`. */
+  /**
+   * Compiles the Program for a scheme. Where it exceeds the budget or the board's SRAM, its forward pass runs over rows as far as it must; that changes no
+   * bit of a result. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it still does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`.
+   */
   async compile(options: CompileOptions = {}): Promise<Program> {
+    const program = await this.fitted(options);
+    checkLimits(program.memory, program.limits);
+    return program;
+  }
+
+  /** The Program that comes nearest to the limits. @internal */
+  async fitted(options: CompileOptions = {}): Promise<Program> {
     const residualBits = options.residualBits ?? defaultResidualBits;
     const scheme = await schemeText(options.scheme ?? 'head');
     const { budget, flash, target } = options;
@@ -76,11 +86,12 @@ export class Compiler {
       ...(flash !== undefined && { flash }),
       ...(target !== undefined && { target }),
     };
-    const handle = await wait(() => this.#handle.compile(scheme, residualBits));
+    const board = target === undefined ? Number.POSITIVE_INFINITY : call(() => native().board(target)).sram.length;
+    const bytes = Math.min(budget ?? Number.POSITIVE_INFINITY, board);
+    const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes } : null;
+    const handle = await wait(() => this.#handle.compile(scheme, residualBits, null, limit));
     const { origin, input } = this.model;
-    const program = new Program(handle, { model: origin, input, classes: this.classes, limits });
-    checkLimits(program.memory, limits);
-    return program;
+    return new Program(handle, { model: origin, input, classes: this.classes, limits });
   }
 
   /** The graph after each pass. */

@@ -18,13 +18,9 @@ bytes: number, };
 
 export type StateKind = "weights" | "residuals" | "biases" | "headWeights" | "headBiases";
 
-export type Placed = { 
+export type Window = { 
 /**
- * For people.
- */
-label: string, 
-/**
- * The first step in which it lives.
+ * The first step.
  */
 start: number, 
 /**
@@ -32,13 +28,113 @@ start: number,
  */
 end: number, 
 /**
+ * The first live byte, counted from the buffer's beginning.
+ */
+lo: number, 
+/**
+ * One past the last.
+ */
+hi: number, };
+
+export type Feed = { 
+/**
+ * The step before which they are there.
+ */
+step: number, 
+/**
+ * Where they go.
+ */
+slot: Slot, };
+
+export type What = { "kind": "field", 
+/**
+ * Index of the parameter.
+ */
+param: number, 
+/**
+ * Index of the field.
+ */
+field: number, } | { "kind": "param", 
+/**
+ * Index of the parameter.
+ */
+param: number, } | { "kind": "offset", 
+/**
+ * Index of the operand.
+ */
+operand: number, };
+
+export type Varying = { 
+/**
+ * Which number.
+ */
+what: What, 
+/**
+ * The least value.
+ */
+base: number, 
+/**
+ * What one unit of the column stands for.
+ */
+unit: number, 
+/**
+ * The first byte of its column, counted from the part's number.
+ */
+column: number, 
+/**
+ * Whether the column has two bytes, the lower one first.
+ */
+wide: boolean, };
+
+export type Part = { 
+/**
+ * The step of its first turn, from which all others are derived.
+ */
+step: number, 
+/**
+ * Bytes of a turn behind its number.
+ */
+bytes: number, 
+/**
+ * What differs.
+ */
+varying: Array<Varying>, };
+
+export type Stream = { 
+/**
+ * The first step.
+ */
+start: number, 
+/**
+ * One past the last.
+ */
+end: number, 
+/**
+ * The parts, by number.
+ */
+parts: Array<Part>, 
+/**
+ * The turns, one behind the other: the number of its part, then the bytes of that part's columns.
+ */
+turns: Array<number>, };
+
+export type Placed = { 
+/**
+ * For people.
+ */
+label: string, 
+/**
  * Bytes.
  */
 size: number, 
 /**
  * First byte.
  */
-offset: number, };
+offset: number, 
+/**
+ * The live bytes over the steps, ascending and without a gap.
+ */
+windows: Array<Window>, };
 
 export type Plan = { 
 /**
@@ -52,9 +148,9 @@ heuristic: string, };
 
 export type InputRecord = { 
 /**
- * First byte in the arena.
+ * Where its bytes go, in their order.
  */
-offset: number, 
+feeds: Array<Feed>, 
 /**
  * Length in bytes.
  */
@@ -329,6 +425,10 @@ constants: Array<ConstantRecord>,
  * Trainable tensors.
  */
 states: Array<StateRecord>, 
+/**
+ * Runs of steps that take turns over rows, as loops.
+ */
+streams: Array<Stream>, 
 /**
  * Buffers of the arena.
  */

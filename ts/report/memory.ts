@@ -29,9 +29,13 @@ const NAMED = 12;
 function occupant(buffers: readonly Placed[], from: number, to: number, low: number, high: number): Placed | undefined {
   let [best, most] = [undefined as Placed | undefined, 0];
   for (const buffer of buffers) {
-    const steps = Math.min(to, buffer.end) - Math.max(from, buffer.start);
-    const bytes = Math.min(high, buffer.offset + buffer.size) - Math.max(low, buffer.offset);
-    if (steps > 0 && bytes > 0 && steps * bytes > most) [best, most] = [buffer, steps * bytes];
+    let area = 0;
+    for (const { start, end, lo, hi } of buffer.windows) {
+      const steps = Math.min(to, end) - Math.max(from, start);
+      const bytes = Math.min(high, buffer.offset + hi) - Math.max(low, buffer.offset + lo);
+      if (steps > 0 && bytes > 0) area += steps * bytes;
+    }
+    if (area > most) [best, most] = [buffer, area];
   }
   return best;
 }
@@ -59,7 +63,7 @@ export function memoryMap(record: ProgramRecord): string {
       letters.get(buffer) ?? '?',
       buffer.label,
       buffer.size,
-      `steps ${buffer.start}..${buffer.end}`,
+      `steps ${buffer.windows[0]?.start}..${buffer.windows.at(-1)?.end}`,
     ]),
   );
   const { lowerBound } = record.plan;

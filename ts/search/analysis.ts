@@ -1,6 +1,6 @@
 import { defaultResidualBits } from '../defaults.js';
 import { type Candidate, keyOf, shares, textOf } from './candidate.js';
-import { type Costs, fits, type Limits } from './costs.js';
+import { type Costs, fits, type Limits, unlimited } from './costs.js';
 import { estimate } from './statistics.js';
 import type { Trials } from './trials.js';
 import type {
@@ -126,7 +126,7 @@ function grid(from: number, to: number, points: number): number[] {
 }
 
 async function affordable(context: AnalysisContext, candidates: readonly Candidate[]): Promise<Priced[]> {
-  const costs = await context.costs.of(candidates);
+  const costs = await context.costs.of(candidates, context.limits);
   return candidates.flatMap((candidate, i) => {
     const cost = costs[i];
     return cost && fits(cost, context.limits) ? [{ candidate, sram: cost.sram }] : [];
@@ -215,10 +215,10 @@ async function layerGains(
     const layer = placeOf(candidate);
     return withLayer(base, layer, candidate.layers[layer] ?? 0);
   });
-  const prices = await costs.of(candidates);
+  const prices = await costs.of(candidates, unlimited);
   const entries = candidates.map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
   context.expect(LADDER_RUNS + layerRuns(entries.length));
-  const own = (await costs.of([base]))[0]?.sram ?? 0;
+  const own = (await costs.of([base], unlimited))[0]?.sram ?? 0;
   await measured.run('single convolutions', [base], first(RUNGS * SEEDS));
   let open: readonly Priced[] = entries;
   for (const rung of first(RUNGS)) {

@@ -1,6 +1,7 @@
 import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import { thousands } from '../format.js';
 import { instructionsOfStep } from '../program/costs.js';
+import type { Program } from '../program/program.js';
 import { type AnalysisContext, analyse, bitsGains } from './analysis.js';
 import { textOf } from './candidate.js';
 import type { Limits } from './costs.js';
@@ -63,6 +64,20 @@ function distinctName(name: string, others: ReadonlyMap<string, { readonly name:
   return result;
 }
 
+/** The Program of a scheme for the smallest budget that it fits. */
+async function smallest(
+  { plan, compiler }: SearchWork,
+  scheme: Pick<Named, 'scheme' | 'residualBits'>,
+): Promise<Program> {
+  const { target } = plan;
+  const within = (budget: number) => compiler.fitted({ ...scheme, budget, target });
+  for (const budget of plan.budgets.slice(0, -1)) {
+    const program = await within(budget);
+    if (program.memory.sram.total <= budget) return program;
+  }
+  return within(plan.budgets.at(-1) ?? Number.POSITIVE_INFINITY);
+}
+
 /** The finalists: for each budget the schemes that evolution found, and the ones with which they are compared. */
 export async function finalistsOf(work: SearchWork, contributions: Contributions): Promise<Finalist[]> {
   const { model, plan, compiler, costs, clock } = work;
@@ -91,8 +106,8 @@ export async function finalistsOf(work: SearchWork, contributions: Contributions
   const result: Finalist[] = [];
   for (const { candidate: _, ...one } of named.values()) {
     clock.stopped();
-    const program = await compiler.compile({ scheme: one.scheme, residualBits: one.residualBits });
-    const sram = program.memoryOn(plan.target).sram.total;
+    const program = await smallest(work, one);
+    const sram = program.memory.sram.total;
     result.push({ ...one, sram, instructions: instructionsOfStep(program, plan.costs, plan.target) });
   }
   return result;

@@ -6,6 +6,8 @@ import { type Candidate, keyOf, textOf } from './candidate.js';
 
 /** Rounds of the planner for a candidate. The returned scheme is planned with more rounds and takes no more bytes. */
 const ROUNDS = 8;
+/** No limit of SRAM, in bytes: more than any board has. */
+const LARGEST = 2 ** 32 - 1;
 
 /** The cost of a candidate: total bytes, and predicted instructions of a training step. */
 export interface Cost {
@@ -22,7 +24,7 @@ export interface CostSettings {
   readonly threads: number;
 }
 
-/** The costs of candidates on a board; each is planned once. */
+/** The costs of candidates on a board, within a budget of SRAM; each is planned once for a budget. */
 export class Costs {
   readonly #compiler: Compiler;
   readonly #settings: CostSettings;
@@ -38,10 +40,15 @@ export class Costs {
     return this.#known.size;
   }
 
-  /** The costs of candidates, in their order. */
-  async of(candidates: readonly Candidate[]): Promise<Cost[]> {
+  /**
+   * The costs of candidates, in their order. Above the SRAM of the limits a candidate's forward pass runs over rows: fewer bytes, a few more
+   * instructions.
+   */
+  async of(candidates: readonly Candidate[], limits: Limits): Promise<Cost[]> {
+    const sram = Math.min(limits.sram, LARGEST);
+    const key = (candidate: Candidate) => `${keyOf(candidate)} within ${sram}`;
     const open = new Map<string, Candidate>();
-    for (const candidate of candidates) if (!this.#known.has(keyOf(candidate))) open.set(keyOf(candidate), candidate);
+    for (const candidate of candidates) if (!this.#known.has(key(candidate))) open.set(key(candidate), candidate);
     // Even if all costs are known, other tasks on this thread get their turn.
     if (open.size === 0) await setImmediate();
     else {
@@ -54,6 +61,7 @@ export class Costs {
           list.map(({ residualBits }) => residualBits),
           ROUNDS,
           target,
+          sram,
           pixelTables,
           costText(table),
           threads,
@@ -61,17 +69,18 @@ export class Costs {
       );
       list.forEach((candidate, i) => {
         const cost = found[i];
-        if (cost) this.#known.set(keyOf(candidate), cost);
+        if (cost) this.#known.set(key(candidate), cost);
       });
     }
-    return candidates.map(candidate => this.#known.get(keyOf(candidate)) ?? NONE);
+    return candidates.map(candidate => this.#known.get(key(candidate)) ?? unlimited);
   }
 }
 
 /** Limits on the cost of a candidate. */
 export type Limits = Cost;
 
-const NONE: Cost = { sram: Infinity, flash: Infinity, instructions: Infinity };
+/** No limit at all. */
+export const unlimited: Limits = { sram: Infinity, flash: Infinity, instructions: Infinity };
 
 /** Whether a cost is within the limits. */
 export function fits(cost: Cost, limits: Limits): boolean {

@@ -121,7 +121,7 @@ export async function repaired(
   let open: readonly Candidate[] = candidates;
   const found: { candidate: Candidate; cost: Cost }[] = [];
   for (let step = 0; step <= steps && open.length > 0; step++) {
-    const prices = await costs.of(open);
+    const prices = await costs.of(open, limits);
     const heavy: Candidate[] = [];
     open.forEach((candidate, i) => {
       const cost = prices[i];

@@ -52,7 +52,7 @@ async function lastInFull({ costs, limits, count, contribution, bits }: ProofCon
       layers: head.layers.map((_, layer) => (layer >= count - i - 1 ? shares.length : 0)),
     };
   });
-  const prices = await costs.of(last);
+  const prices = await costs.of(last, limits);
   const most = last.findLast((_, i) => {
     const price = prices[i];
     return price !== undefined && fits(price, limits);
@@ -100,7 +100,10 @@ export async function finalists(context: ProofContext, scored: readonly Scored[]
     ...(base > 0 ? [named('baseline', `biases of the last ${base}`, { ...head, bias: base })] : []),
     ...published,
   ];
-  const prices = await costs.of(simple.map(({ candidate }) => candidate));
+  const prices = await costs.of(
+    simple.map(({ candidate }) => candidate),
+    limits,
+  );
   const fitting = simple.filter((_, i) => {
     const price = prices[i];
     return price !== undefined && fits(price, limits);

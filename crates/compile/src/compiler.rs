@@ -54,16 +54,19 @@ impl Compiler {
         Ok(first.chain(rest).collect())
     }
 
-    /// The Program of a scheme.
+    /// The Program of a scheme. Where its arena exceeds `arena_limit` bytes, its forward pass runs over rows as far as it must; this changes no bit of a
+    /// result.
     pub fn compile(
         &self,
         scheme: &Scheme,
         residual_bits: u32,
         improvement_rounds: u32,
+        arena_limit: Option<u32>,
     ) -> Result<Program, CompileError> {
         let mut stages = specialise(self.graph(), scheme)?;
         let last = stages.pop().expect("specialise yields stages");
-        let program = lower(&last.graph, &Options { residual_bits, improvement_rounds, keep_all: false })?;
+        let options = Options { residual_bits, improvement_rounds, arena_limit, ..Options::default() };
+        let program = lower(&last.graph, &options)?;
         Ok(Program { scheme: scheme.to_string(), ..program })
     }
 }
@@ -86,6 +89,6 @@ pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, Compile
 
 /// Where each tensor of a Program made with `keep_all` lies when it has run.
 pub fn forward_tensors(graph: &Graph, program: &Program) -> Vec<(TensorId, Slot)> {
-    let finished = program.steps.iter().flat_map(|s| s.finished.iter().map(|(t, slot)| (TensorId(*t), *slot)));
-    std::iter::once((graph.input, program.input.slot)).chain(finished).collect()
+    let finished = program.steps.iter().flat_map(|s| s.finished.iter().map(|p| (TensorId(p.tensor), p.slot)));
+    program.input.feeds.iter().map(|f| (graph.input, f.slot)).chain(finished).collect()
 }

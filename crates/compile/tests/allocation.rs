@@ -42,11 +42,11 @@ fn a_step_allocates_nothing() {
         let compiler = Compiler::new(&graph, 5, seed, &data, 1).unwrap();
         for scheme in ["full", "bias:3,2:1/2,4:1/4"] {
             let scheme = Scheme::parse(scheme, compiler.layers()).unwrap();
-            let program = Arc::new(compiler.compile(&scheme, if seed % 2 == 0 { 2 } else { 4 }, 0).unwrap());
+            let program = Arc::new(compiler.compile(&scheme, if seed % 2 == 0 { 2 } else { 4 }, 0, None).unwrap());
             for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
                 let mut executor = Executor::with_kernels(program.clone(), kernels).unwrap();
                 let mut activations = Vec::new();
-                let prefix = program.prefix;
+                let prefix = program.prefix_steps();
                 executor.prefix(prefix, &data[0].0, &mut activations).unwrap();
                 let mut steps = || {
                     let rate = Rates::both(0.01);

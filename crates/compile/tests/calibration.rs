@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{head_weights, network, samples, values_of};
+use common::{head_weights, network, samples, tensors, values_of};
 use tinytrain_compile::float::backward;
 use tinytrain_compile::{Compiler, forward_program, forward_tensors};
 use tinytrain_exec::{Executor, Rates};
@@ -17,14 +17,14 @@ const CLASSES: usize = 5;
 /// The largest unrounded gradient of each kind over all samples, with the initial head.
 fn largest(c: &Compiler, data: &[(Vec<i8>, usize)]) -> BTreeMap<Wrt, f64> {
     let graph = c.graph();
-    let full = c.compile(&Scheme::parse("full", c.layers()).unwrap(), 4, 0).unwrap();
+    let full = c.compile(&Scheme::parse("full", c.layers()).unwrap(), 4, 0, None).unwrap();
     let mut e = Executor::new(Arc::new(full)).unwrap();
     let mut largest = BTreeMap::new();
     for (sample, label) in data {
         e.trace();
         // A rate of 0 leaves head and weights as they are.
         e.train_step(sample, *label, Rates::ZERO).unwrap();
-        let trace: BTreeMap<_, _> = e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect();
+        let trace = tensors(e.take_trace());
         let mut values = values_of(graph, &trace, sample);
         values.head = head_weights(&e);
         for (t, gradient) in backward(graph, &values) {

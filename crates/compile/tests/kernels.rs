@@ -17,7 +17,7 @@ const CLASSES: usize = 10;
 /// Trains for some steps and returns the result of each step and a checksum of all trainable state.
 fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kernels: Kernels) -> String {
     let scheme = Scheme::parse(scheme, c.layers()).unwrap();
-    let program = Arc::new(c.compile(&scheme, bits, 0).unwrap());
+    let program = Arc::new(c.compile(&scheme, bits, 0, None).unwrap());
     let mut executor = Executor::with_kernels(program, kernels).unwrap();
     let mut found = String::new();
     let data = samples(graph, 7, CLASSES, 99);

@@ -25,7 +25,7 @@ fn compiler(seed: u64) -> (Graph, Compiler) {
 }
 
 fn program(c: &Compiler, scheme: &str, bits: u32) -> Program {
-    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8).unwrap()
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8, None).unwrap()
 }
 
 fn programs() -> Vec<(Graph, Program)> {
@@ -168,7 +168,7 @@ fn the_verifier_rejects() {
         ("residual bits", |p| p.residual_bits = 3),
         ("1 GiB", |p| p.arena_bytes = 1 << 31),
         ("another size than its shape", |p| p.input.shape[0] += 1),
-        ("the input ends beyond", |p| p.input.slot.offset = p.arena_bytes),
+        ("the input ends beyond", |p| p.input.feeds[0].slot.offset = p.arena_bytes),
         ("quantisation", |p| p.input.scale = f64::NAN),
         ("quantisation", |p| p.input.zero = 128),
         ("the place of", |p| p.states[1].slot.offset = p.states[0].slot.offset),
@@ -176,7 +176,14 @@ fn the_verifier_rejects() {
         ("the start of", |p| p.states[0].init = Init::Bytes(vec![1])),
         ("a state of another size", |p| p.state_bytes += 4),
         ("beyond the last step", |p| p.forward = p.steps.len() + 1),
-        ("another prefix", |p| p.prefix += 1),
+        ("boundaries out of order", |p| p.boundaries.push(p.boundaries[0].clone())),
+        ("boundaries out of order", |p| p.input.feeds[0].step = 1),
+        ("boundaries out of order", |p| p.boundaries.last_mut().unwrap().steps = usize::MAX),
+        ("streams out of order", |p| p.streams = vec![2..2]),
+        ("streams out of order", |p| p.streams = vec![2..4, 3..5]),
+        ("streams out of order", |p| p.streams = vec![p.steps.len()..p.steps.len() + 1]),
+        ("a stream across", |p| p.streams = vec![p.forward - 1..p.forward + 1]),
+        ("comes too late", |p| p.input.feeds[0].step = p.forward as u32 + 1),
         ("without classes", |p| p.classes = 0),
         ("end with its head", |p| p.forward -= 1),
         ("classes or logits", |p| p.classes += 1),
@@ -187,10 +194,12 @@ fn the_verifier_rejects() {
             p.steps.swap(0, last)
         }),
         ("an output beyond", |p| p.outputs.push(Slot { region: Region::Arena, offset: p.arena_bytes, bytes: 1 })),
-        ("a tensor beyond", |p| p.steps[0].finished[0].1.offset = p.arena_bytes),
-        ("a tensor beyond", |p| p.live_in[0][0].1.bytes = u32::MAX),
-        ("the buffer", |p| p.buffers[0].end = 0),
-        ("the buffer", |p| p.buffers[0].size = p.arena_bytes + 1),
+        ("a tensor beyond", |p| p.steps[0].finished[0].slot.offset = p.arena_bytes),
+        ("a tensor beyond", |p| p.boundaries[0].live[0].1.bytes = u32::MAX),
+        ("the buffer", |p| p.buffers[0].windows[0].end = 0),
+        ("the buffer", |p| p.buffers[0].windows.clear()),
+        ("the buffer", |p| p.buffers[0].windows[0].hi = p.buffers[0].size + 1),
+        ("the buffer", |p| p.buffers[0].offset = p.arena_bytes),
         ("that the kernel does not take", |p| {
             change!(p, Conv, c => c.p.stride_h = 0);
         }),

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{head_weights, network, samples, values_of};
+use common::{head_weights, network, samples, tensors, values_of};
 use tinytrain_compile::Compiler;
 use tinytrain_exec::{
     Augment, Control, Executor, Order, Rates, SampleSource, Samples, Schedule, TrainOptions, Trainer,
@@ -24,7 +24,7 @@ fn compiler(seed: u64) -> (Graph, Compiler) {
 
 fn executor(c: &Compiler, scheme: &str, bits: u32) -> Executor {
     let scheme = Scheme::parse(scheme, c.layers()).unwrap();
-    Executor::new(Arc::new(c.compile(&scheme, bits, 100).unwrap())).unwrap()
+    Executor::new(Arc::new(c.compile(&scheme, bits, 100, None).unwrap())).unwrap()
 }
 
 const SCHEMES: [&str; 7] =
@@ -35,15 +35,15 @@ fn a_pruned_backward_pass_gives_the_bits_of_the_full_one() {
     for seed in 1..=6 {
         let (g, c) = compiler(seed);
         let (sample, label) = samples(&g, 1, CLASSES, seed + 100).remove(0);
-        let tensors = |scheme: &str| -> BTreeMap<TensorId, Vec<i8>> {
+        let traced = |scheme: &str| -> BTreeMap<TensorId, Vec<i8>> {
             let mut e = executor(&c, scheme, 4);
             e.trace();
             e.train_step(&sample, label, Rates::both(0.01)).unwrap();
-            e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect()
+            tensors(e.take_trace())
         };
-        let full = tensors("full");
+        let full = traced("full");
         for scheme in SCHEMES {
-            let pruned = tensors(scheme);
+            let pruned = traced(scheme);
             let mut gradients = 0;
             for (t, bytes) in &pruned {
                 assert_eq!(
@@ -74,7 +74,7 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
                 let a = plain.train_step(p, *label, rates).unwrap();
                 assert_eq!(a, poisoned.train_step(p, *label, rates).unwrap());
                 let mut activations = Vec::new();
-                let steps = cached.program().prefix;
+                let steps = cached.program().prefix_steps();
                 cached.prefix(steps, p, &mut activations).unwrap();
                 assert_eq!(a, cached.train_step_from_prefix(steps, &activations, *label, rates).unwrap());
             }
@@ -89,7 +89,7 @@ fn cached_activations_of_one_scheme_fit_every_scheme_that_trains_nothing_before(
     for seed in 1..=4 {
         let (g, c) = compiler(seed);
         let data = samples(&g, 4, CLASSES, seed + 9);
-        for steps in 0..=executor(&c, "bias:3", 4).program().prefix {
+        for steps in executor(&c, "bias:3", 4).program().boundaries.iter().map(|b| b.steps) {
             let mut source = executor(&c, "bias:3", 4);
             for scheme in ["head", "bias:1", "bias:2,4:1/4", "bias:3,2:1"] {
                 let mut plain = executor(&c, scheme, 4);
@@ -229,7 +229,7 @@ fn the_integer_backward_pass_tracks_the_float64_one() {
             let weights = current_weights(&e, graph);
             e.trace();
             e.train_step(&sample, label, Rates::ZERO).unwrap();
-            let trace: BTreeMap<_, _> = e.take_trace().into_iter().map(|(t, bytes)| (TensorId(t), bytes)).collect();
+            let trace = tensors(e.take_trace());
             let mut values = values_of(graph, &trace, &sample);
             (values.head, values.weights) = (head, weights);
             for (t, float) in tinytrain_compile::float::backward(graph, &values) {
@@ -287,7 +287,7 @@ fn learning_lowers_the_loss() {
 #[test]
 fn threads_interruption_and_the_cache_change_no_bit() {
     let (g, c) = compiler(5);
-    let program = Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), 2, 50).unwrap());
+    let program = Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), 2, 50, None).unwrap());
     let all = samples(&g, 23, CLASSES, 8);
     let bytes = all[0].0.len();
     let labels = all.iter().map(|p| p.1 as u16).collect();

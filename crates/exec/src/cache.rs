@@ -1,14 +1,12 @@
 use std::sync::{Arc, Mutex};
 
-use tinytrain_program::TensorNumber;
+use tinytrain_program::{Boundary, TensorNumber};
 
-use crate::executor::live_in_bytes;
 use crate::{Control, ExecError, Executor, SampleSource, trainer};
 
 /// The activation cache: the activations of a set of samples after the frozen steps that precede all training, computed once. It can be used by every
 /// Program of the same model that trains nothing in these steps.
 pub struct ActivationCache {
-    steps: usize,
     tensors: Vec<TensorNumber>,
     bytes: usize,
     data: Vec<i8>,
@@ -25,15 +23,15 @@ impl ActivationCache {
         control: &Control,
     ) -> Result<Option<Self>, ExecError> {
         let program = executor.program().clone();
-        let live_in = program.live_in.get(steps).ok_or(ExecError::Usage("not all of these steps are frozen"))?;
-        let bytes = live_in_bytes(live_in);
+        let boundary = program.boundary(steps).ok_or(ExecError::Usage("not all of these steps are frozen"))?;
+        let bytes = boundary.bytes();
         let count = samples.len().min(limit / bytes.max(1));
         control.start(count as u64);
         let mut data = vec![0i8; count * bytes];
         let places: Mutex<Vec<(usize, &mut [i8])>> =
             Mutex::new(data.chunks_exact_mut(bytes.max(1)).enumerate().rev().collect());
         trainer::parallel(executor, threads, |executor| {
-            let mut sample = vec![0i8; program.input.slot.bytes as usize];
+            let mut sample = vec![0i8; program.input.bytes()];
             let mut activations = Vec::with_capacity(bytes);
             while !control.stopped() {
                 let next = places.lock().unwrap_or_else(|e| e.into_inner()).pop();
@@ -47,19 +45,15 @@ impl ActivationCache {
             Ok(())
         })?;
         drop(places);
-        let tensors = live_in.iter().map(|(t, _)| *t).collect();
-        Ok((!control.stopped()).then_some(Self { steps, tensors, bytes, data }))
+        let tensors = boundary.live.iter().map(|(t, _)| *t).collect();
+        Ok((!control.stopped()).then_some(Self { tensors, bytes, data }))
     }
 
-    /// Number of steps that the cache makes unnecessary.
-    pub fn steps(&self) -> usize {
-        self.steps
-    }
-
-    /// Whether a Program can start from the cached activations: it is of the same model and trains nothing in the steps before.
-    pub fn fits(&self, executor: &Executor) -> bool {
-        let live_in = executor.program().live_in.get(self.steps);
-        live_in.is_some_and(|l| l.iter().map(|(t, _)| t).eq(&self.tensors) && live_in_bytes(l) == self.bytes)
+    /// How many first steps of a Program the cache makes unnecessary: those up to the boundary that it was computed for. None for a Program that cannot
+    /// start there: of another model, one that trains something before, or one that runs other nodes together.
+    pub fn steps(&self, executor: &Executor) -> Option<usize> {
+        let same = |b: &&Boundary| b.live.iter().map(|(t, _)| t).eq(&self.tensors) && b.bytes() == self.bytes;
+        executor.program().boundaries.iter().find(same).map(|b| b.steps)
     }
 
     /// The cached activations of sample `i`, if they fitted into the limit.

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use tinytrain_kernels::simd::{self, Kernels, Layer, Unit};
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
-use tinytrain_program::{LiveIn, Operand, Program, Region, Slot, TensorNumber};
+use tinytrain_program::{Boundary, Feed, Operand, Program, Region, Slot, TensorNumber};
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::params::UpdateParams;
 use tinytrain_spec::softmax::{self, HeadResult};
@@ -31,6 +31,17 @@ struct StepInputs {
     rates: Rates,
 }
 
+/// Bytes of a tensor that a step finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// The tensor.
+    pub tensor: TensorNumber,
+    /// The first byte, counted from the tensor's beginning.
+    pub from: usize,
+    /// The bytes.
+    pub bytes: Vec<i8>,
+}
+
 /// A Program in memory of its own.
 #[derive(Clone)]
 pub struct Executor {
@@ -47,7 +58,7 @@ pub struct Executor {
     saturated: Vec<u64>,
     result: HeadResult,
     poison: bool,
-    trace: Option<Vec<(TensorNumber, Vec<i8>)>>,
+    trace: Option<Vec<Traced>>,
     /// Least nanoseconds of each step so far.
     profile: Option<Vec<u64>>,
 }
@@ -87,13 +98,13 @@ impl Executor {
         self.poison = on;
     }
 
-    /// Debug mode: every tensor that a step of the graph finishes is kept, to be taken with [`Executor::take_trace`].
+    /// Debug mode: all bytes of tensors of the graph that a step finishes are kept, to be taken with [`Executor::take_trace`].
     pub fn trace(&mut self) {
         self.trace = Some(Vec::new());
     }
 
-    /// The tensors kept since [`Executor::trace`], in the order they were made.
-    pub fn take_trace(&mut self) -> Vec<(TensorNumber, Vec<i8>)> {
+    /// What was kept since [`Executor::trace`], in the order it was made.
+    pub fn take_trace(&mut self) -> Vec<Traced> {
         self.trace.take().unwrap_or_default()
     }
 
@@ -157,8 +168,8 @@ impl Executor {
 
     /// Runs the forward pass of a program without a head.
     pub fn forward(&mut self, input: &[i8]) -> Result<(), ExecError> {
-        self.load(input)?;
-        self.run(0, self.program.forward, StepInputs { label: None, rates: Rates::ZERO });
+        self.check_sample(input)?;
+        self.run(0, self.program.forward, input, StepInputs { label: None, rates: Rates::ZERO });
         Ok(())
     }
 
@@ -183,26 +194,26 @@ impl Executor {
     /// The forward pass with a label: loss and error, but no update.
     pub fn evaluate(&mut self, input: &[i8], label: usize) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
-        self.load(input)?;
-        self.run(0, self.program.forward, StepInputs { label: Some(label), rates: Rates::ZERO });
+        self.check_sample(input)?;
+        self.run(0, self.program.forward, input, StepInputs { label: Some(label), rates: Rates::ZERO });
         Ok(self.found(0))
     }
 
     /// One training step: forward, loss, backward, update in place.
     pub fn train_step(&mut self, input: &[i8], label: usize, rates: Rates) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
-        self.load(input)?;
-        Ok(self.train_from(0, label, rates))
+        self.check_sample(input)?;
+        Ok(self.train_from(0, input, label, rates))
     }
 
-    /// Appends to `activations` what the first `steps` steps make of a sample: the tensors of their live-in set, one after the other. At most
-    /// `program.prefix` steps.
+    /// Appends to `activations` what the first `steps` steps make of a sample: the tensors of the live-in set of the boundary behind them, one after the
+    /// other.
     pub fn prefix(&mut self, steps: usize, input: &[i8], activations: &mut Vec<i8>) -> Result<(), ExecError> {
         let program = self.program.clone();
-        let live_in = live_in(&program, steps)?;
-        self.load(input)?;
-        self.run(0, steps, StepInputs { label: None, rates: Rates::ZERO });
-        live_in.iter().for_each(|(_, s)| activations.extend_from_slice(self.memory.read(*s)));
+        let boundary = boundary(&program, steps)?;
+        self.check_sample(input)?;
+        self.run(0, steps, input, StepInputs { label: None, rates: Rates::ZERO });
+        boundary.live.iter().for_each(|(_, s)| activations.extend_from_slice(self.memory.read(*s)));
         Ok(())
     }
 
@@ -216,7 +227,7 @@ impl Executor {
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_activations(steps, activations)?;
-        Ok(self.train_from(steps, label, rates))
+        Ok(self.train_from(steps, &[], label, rates))
     }
 
     /// [`Executor::evaluate`] from the activations of [`Executor::prefix`]. Gives the same bits.
@@ -228,19 +239,19 @@ impl Executor {
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_activations(steps, activations)?;
-        self.run(steps, self.program.forward, StepInputs { label: Some(label), rates: Rates::ZERO });
+        self.run(steps, self.program.forward, &[], StepInputs { label: Some(label), rates: Rates::ZERO });
         Ok(self.found(0))
     }
 
     fn load_activations(&mut self, steps: usize, activations: &[i8]) -> Result<(), ExecError> {
         let program = self.program.clone();
-        let live_in = live_in(&program, steps)?;
-        size("activations of a prefix in bytes", activations.len(), live_in_bytes(live_in))?;
+        let boundary = boundary(&program, steps)?;
+        size("activations of a prefix in bytes", activations.len(), boundary.bytes())?;
         if self.poison {
             self.memory.arena().fill(POISON);
         }
         let mut rest = activations;
-        for (_, slot) in live_in {
+        for (_, slot) in &boundary.live {
             let (tensor, tail) = rest.split_at(slot.bytes as usize);
             self.memory.write(*slot).copy_from_slice(tensor);
             rest = tail;
@@ -248,11 +259,11 @@ impl Executor {
         Ok(())
     }
 
-    fn train_from(&mut self, first: usize, label: usize, rates: Rates) -> StepResult {
+    fn train_from(&mut self, first: usize, sample: &[i8], label: usize, rates: Rates) -> StepResult {
         let (forward, all) = (self.program.forward, self.program.steps.len());
         let inputs = StepInputs { label: Some(label), rates };
-        self.run(first, forward, inputs);
-        let saturated = if self.result.any { self.run(forward, all, inputs) } else { 0 };
+        self.run(first, forward, sample, inputs);
+        let saturated = if self.result.any { self.run(forward, all, &[], inputs) } else { 0 };
         self.step += 1;
         self.found(saturated)
     }
@@ -271,21 +282,21 @@ impl Executor {
         Ok(())
     }
 
-    fn load(&mut self, input: &[i8]) -> Result<(), ExecError> {
-        let slot = self.program.input.slot;
-        size("sample in bytes", input.len(), slot.bytes as usize)?;
-        if self.poison {
-            self.memory.arena().fill(POISON);
-        }
-        self.memory.write(slot).copy_from_slice(input);
-        Ok(())
+    fn check_sample(&self, sample: &[i8]) -> Result<(), ExecError> {
+        size("sample in bytes", sample.len(), self.program.input.bytes())
     }
 
-    /// Runs steps `from..to`; returns how many gradient elements saturated.
-    fn run(&mut self, from: usize, to: usize, inputs: StepInputs) -> u64 {
+    /// Runs steps `from..to`, feeding a sample to those from step 0 on; returns how many gradient elements saturated.
+    fn run(&mut self, from: usize, to: usize, sample: &[i8], inputs: StepInputs) -> u64 {
         let program = self.program.clone();
         let mut total = 0;
+        if self.poison && !sample.is_empty() {
+            self.memory.arena().fill(POISON);
+        }
+        let mut feeds = Feeds { feeds: &program.input.feeds, sample };
+        feeds.before(from, &mut self.memory);
         for i in from..to {
+            feeds.before(i, &mut self.memory);
             let step = &program.steps[i];
             let memory = self.memory.step(&program.consts);
             let context = Context {
@@ -299,7 +310,7 @@ impl Executor {
             let unit = self.fast.as_ref().map(|f| f.unit);
             let start = self.profile.is_some().then(Instant::now);
             let saturated = match self.fast.as_mut().and_then(|f| f.layer(i)) {
-                Some(layer) => packed(layer, &step.call, &memory, context),
+                Some((layer, part)) => packed(layer, part, &step.call, &memory, context),
                 None => dispatch(unit, &step.call, &memory, context),
             } as u64;
             if let (Some(profile), Some(start)) = (&mut self.profile, start) {
@@ -308,32 +319,59 @@ impl Executor {
             self.saturated[i] += saturated;
             total += saturated;
             if let Some(trace) = &mut self.trace {
-                trace.extend(step.finished.iter().map(|(t, slot)| (*t, self.memory.read(*slot).to_vec())));
+                trace.extend(step.finished.iter().map(|p| Traced {
+                    tensor: p.tensor,
+                    from: p.from as usize,
+                    bytes: self.memory.read(p.slot).to_vec(),
+                }));
             }
             if self.poison {
-                for b in program.buffers.iter().filter(|b| b.end as usize == i + 1) {
-                    self.memory.arena()[b.offset as usize..][..b.size as usize].fill(POISON);
-                }
+                self.poison_dead(&program, i);
             }
         }
         total
+    }
+
+    /// Overwrites the bytes that die with a step.
+    fn poison_dead(&mut self, program: &Program, step: usize) {
+        for b in &program.buffers {
+            let (was, is) = (b.live(step), b.live(step + 1));
+            let kept = is.start.clamp(was.start, was.end)..is.end.clamp(was.start, was.end);
+            let dead = if kept.is_empty() {
+                [was.clone(), was.end..was.end]
+            } else {
+                [was.start..kept.start, kept.end..was.end]
+            };
+            for bytes in dead {
+                let (first, end) = (b.offset + bytes.start, b.offset + bytes.end);
+                self.memory.arena()[first as usize..end as usize].fill(POISON);
+            }
+        }
+    }
+}
+
+/// What is left of a sample, and where it goes.
+struct Feeds<'a> {
+    feeds: &'a [Feed],
+    sample: &'a [i8],
+}
+
+impl Feeds<'_> {
+    /// Writes what has to be there before a step. Without a sample, as behind a boundary, nothing.
+    fn before(&mut self, step: usize, memory: &mut Memory) {
+        while let Some((feed, rest)) = self.feeds.split_first().filter(|(f, _)| f.step as usize <= step) {
+            let Some((bytes, behind)) = self.sample.split_at_checked(feed.slot.bytes as usize) else { return };
+            memory.write(feed.slot).copy_from_slice(bytes);
+            (self.feeds, self.sample) = (rest, behind);
+        }
     }
 }
 
 /// Overwrites dead bytes in debug mode; any value would do.
 const POISON: u8 = 0xa5;
 
-fn live_in(program: &Program, steps: usize) -> Result<&LiveIn, ExecError> {
-    program.live_in.get(steps).ok_or(ExecError::Size {
-        what: "steps of a frozen prefix",
-        found: steps,
-        expected: program.prefix,
-    })
-}
-
-/// Bytes of the tensors of a live-in set.
-pub fn live_in_bytes(live_in: &LiveIn) -> usize {
-    live_in.iter().map(|(_, s)| s.bytes as usize).sum()
+fn boundary(program: &Program, steps: usize) -> Result<&Boundary, ExecError> {
+    program.boundary(steps).ok_or(ExecError::Usage("no boundary of the frozen prefix lies behind these steps"))
 }
 
 fn size(what: &'static str, found: usize, expected: usize) -> Result<(), ExecError> {
@@ -363,11 +401,11 @@ fn copied<'c>(from: &[i8], to: &'c mut Vec<i8>) -> &'c [i8] {
 }
 
 /// One call of a convolution's kernels over packed weights.
-fn packed(layer: &mut Layer, call: &Call<Operand>, memory: &StepMemory, c: Context) -> u32 {
+fn packed(layer: &mut Layer, part: usize, call: &Call<Operand>, memory: &StepMemory, c: Context) -> u32 {
     match call {
         Call::Conv(k) | Call::Depthwise(k) => {
             let v = k.views(memory);
-            layer.run(v.x, v.offset.unwrap_or_default(), v.y, v.mask, c.scratch);
+            layer.run(part, v.x, v.offset.unwrap_or_default(), v.y, v.mask, c.scratch);
         }
         Call::ConvInputGrad(k) | Call::DepthwiseInputGrad(k) => {
             let v = k.views(memory);
@@ -375,7 +413,7 @@ fn packed(layer: &mut Layer, call: &Call<Operand>, memory: &StepMemory, c: Conte
         }
         Call::ConvWeightStep(k) | Call::DepthwiseWeightStep(k) => {
             let v = k.views(memory);
-            layer.weight_step(&c.update(&k.u), v.g, v.x, v.qas, v.q, v.lo.unwrap_or_default(), c.scratch);
+            layer.weight_step(part, &c.update(&k.u), v.g, v.x, v.qas, v.q, v.lo.unwrap_or_default(), c.scratch);
         }
         _ => unreachable!("only convolutions are packed"),
     }

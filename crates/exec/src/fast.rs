@@ -4,6 +4,7 @@ use tinytrain_kernels::simd::{Kernels, Layer, Unit};
 use tinytrain_kernels::{Scales, Weights};
 use tinytrain_program::{Operand, Program, Slot, Step};
 use tinytrain_spec::kernels::{Call, Conv};
+use tinytrain_spec::params::ConvParams;
 
 use crate::ExecError;
 use crate::memory::Memory;
@@ -47,45 +48,78 @@ pub struct Fast {
     layers: Vec<Layer>,
     /// Where each layer's trained weights lie.
     trained: Vec<Option<Slot>>,
-    /// The layer of each step; none for other steps, and for convolutions that only the reference does.
-    of: Vec<Option<usize>>,
+    /// The layer of each step and its part; none for other steps, and for convolutions that only the reference does.
+    of: Vec<Option<(usize, usize)>>,
 }
 
 impl Fast {
     /// Packs what frozen weights there are. Trained ones follow with [`Fast::restore`].
     pub fn new(unit: Unit, program: &Program, memory: &mut Memory) -> Self {
         let mut fast = Self { unit, layers: Vec::new(), trained: Vec::new(), of: vec![None; program.steps.len()] };
+        let mut seen = vec![false; program.steps.len()];
         for (i, step) in program.steps.iter().enumerate() {
             let (Call::Conv(c) | Call::Depthwise(c)) = &step.call else { continue };
-            let others = || program.steps.iter().enumerate().filter(|&(j, _)| j != i);
-            let users: Vec<usize> = others().filter(|(_, s)| uses(&s.call, c)).map(|(j, _)| j).collect();
-            // Packed weights are a copy: no other step may know the trained ones.
-            let trained = c.trained.and_then(Operand::slot);
-            let knows = |s: &Step| s.slots().iter().any(|&slot| Some(slot) == trained);
-            if others().any(|(j, s)| knows(s) && !users.contains(&j)) {
+            if seen[i] {
                 continue;
             }
-            let is_input_grad =
-                |&j: &usize| matches!(program.steps[j].call, Call::ConvInputGrad(_) | Call::DepthwiseInputGrad(_));
-            let input_grad = users.iter().any(is_input_grad);
-            let v = c.views(&memory.step(&program.consts));
-            let w = Weights {
-                frozen: v.frozen.unwrap_or_default(),
-                trained: v.trained.unwrap_or_default(),
-                channels: v.channels.unwrap_or_default(),
-            };
-            let scales = Scales { m: v.m, shift: v.shift.unwrap_or_default() };
-            let depthwise = step.call.kernel().depthwise();
-            if let Some(layer) = Layer::new(unit, &c.p, depthwise, w, v.bias, scales, input_grad) {
-                for j in users.into_iter().chain([i]) {
-                    debug_assert!(fast.of[j].is_none(), "a step works with one layer");
-                    fast.of[j] = Some(fast.layers.len());
-                }
+            let users: Vec<usize> =
+                (i..program.steps.len()).filter(|&j| uses(&program.steps[j].call, &step.call)).collect();
+            users.iter().for_each(|&j| seen[j] = true);
+            if let Some(layer) = fast.layer_of(program, memory, c, &users) {
                 fast.layers.push(layer);
-                fast.trained.push(trained);
+                fast.trained.push(c.trained.and_then(Operand::slot));
             }
         }
         fast
+    }
+
+    /// The layer of a convolution and of the steps that use it, which are noted.
+    fn layer_of(
+        &mut self,
+        program: &Program,
+        memory: &mut Memory,
+        c: &Conv<Operand>,
+        users: &[usize],
+    ) -> Option<Layer> {
+        let steps = &program.steps;
+        // Packed weights are a copy: no other step may know the trained ones.
+        let trained = c.trained.and_then(Operand::slot);
+        let knows = |s: &Step| trained.is_some() && s.slots().iter().any(|&slot| Some(slot) == trained);
+        if steps.iter().enumerate().any(|(j, s)| knows(s) && !users.contains(&j)) {
+            return None;
+        }
+        let mut parts: Vec<ConvParams> = Vec::new();
+        let mut part_of = |p: &ConvParams| {
+            parts.iter().position(|known| known == p).unwrap_or_else(|| {
+                parts.push(*p);
+                parts.len() - 1
+            })
+        };
+        let mut input_grad = None;
+        let mut noted = Vec::new();
+        for &j in users {
+            let part = part_of(geometry(&steps[j].call)?);
+            if matches!(steps[j].call, Call::ConvInputGrad(_) | Call::DepthwiseInputGrad(_)) {
+                // Weights are packed for one gradient.
+                if input_grad.replace(part).is_some_and(|other| other != part) {
+                    return None;
+                }
+            }
+            noted.push((j, part));
+        }
+        let v = c.views(&memory.step(&program.consts));
+        let w = Weights {
+            frozen: v.frozen.unwrap_or_default(),
+            trained: v.trained.unwrap_or_default(),
+            channels: v.channels.unwrap_or_default(),
+        };
+        let scales = Scales { m: v.m, shift: v.shift.unwrap_or_default() };
+        let depthwise = steps[users[0]].call.kernel().depthwise();
+        let layer = Layer::new(self.unit, &parts, depthwise, w, v.bias, scales, input_grad)?;
+        for (j, part) in noted {
+            self.of[j] = Some((self.layers.len(), part));
+        }
+        Some(layer)
     }
 
     /// Takes over the trained weights as they are in memory.
@@ -97,20 +131,36 @@ impl Fast {
         }
     }
 
-    /// The layer of a step.
-    pub fn layer(&mut self, step: usize) -> Option<&mut Layer> {
-        self.of[step].map(|i| &mut self.layers[i])
+    /// The layer of a step and its part.
+    pub fn layer(&mut self, step: usize) -> Option<(&mut Layer, usize)> {
+        self.of[step].map(|(i, part)| (&mut self.layers[i], part))
     }
 }
 
-/// Whether a gradient or update belongs to the layer of a convolution: the same weights, in the same geometry.
-fn uses(call: &Call<Operand>, conv: &Conv<Operand>) -> bool {
+/// The geometry of a convolution's call, forward or backward.
+fn geometry(call: &Call<Operand>) -> Option<&ConvParams> {
     match call {
-        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => {
-            (c.p, c.frozen, c.trained, c.channels) == (conv.p, conv.frozen, conv.trained, conv.channels)
+        Call::Conv(c) | Call::Depthwise(c) => Some(&c.p),
+        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => Some(&c.p),
+        Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => Some(&c.p),
+        _ => None,
+    }
+}
+
+/// Whether a call belongs to the layer of a convolution, or is of it: the same weights, over any rows.
+fn uses(call: &Call<Operand>, of: &Call<Operand>) -> bool {
+    let (Call::Conv(conv) | Call::Depthwise(conv)) = of else { return false };
+    let same = geometry(call).is_some_and(|p| p.same_columns(&conv.p));
+    let same = same && call.kernel().depthwise() == of.kernel().depthwise();
+    let weights = (conv.frozen, conv.trained, conv.channels);
+    same && match call {
+        Call::Conv(c) | Call::Depthwise(c) => {
+            let scales = (c.bias, c.m, c.shift) == (conv.bias, conv.m, conv.shift);
+            scales && (c.frozen, c.trained, c.channels) == weights
         }
+        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => (c.frozen, c.trained, c.channels) == weights,
         Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => {
-            (c.p, Some(c.q), c.channels) == (conv.p, conv.trained, conv.channels)
+            (Some(c.q), c.channels) == (conv.trained, conv.channels)
         }
         _ => false,
     }

@@ -20,7 +20,7 @@ mod trial;
 
 pub use cache::ActivationCache;
 pub use error::ExecError;
-pub use executor::{Executor, StepResult};
+pub use executor::{Executor, StepResult, Traced};
 pub use fast::{KERNELS_VARIABLE, chosen_kernels};
 pub use features::feature_power;
 pub use samples::{Augment, SampleSource, Samples};

@@ -85,7 +85,8 @@ pub struct Trainer {
     /// Steps so far, which is also the index of the next step in the schedule.
     step: u64,
     epoch: Option<(u32, Vec<u32>)>,
-    cache: Option<Arc<ActivationCache>>,
+    /// Activations, and the steps that they make unnecessary.
+    cache: Option<(usize, Arc<ActivationCache>)>,
 }
 
 impl Trainer {
@@ -139,13 +140,13 @@ impl Trainer {
         control.start(end - self.step);
         let shape = program.input.shape.map(|n| n as usize);
         let zero = program.input.zero as i8;
-        let mut sample = vec![0i8; program.input.slot.bytes as usize];
+        let mut sample = vec![0i8; program.input.bytes()];
         let mut report = RunReport::default();
         while self.step < end && !control.stopped() {
             let index = self.index_of(self.step);
             let label = self.samples.label(index);
             let rates = self.options.schedule.rates(self.step);
-            let cached = self.cache.as_ref().and_then(|c| Some((c.steps(), c.sample(index)?)));
+            let cached = self.cache.as_ref().and_then(|(steps, c)| Some((*steps, c.sample(index)?)));
             let result = match cached {
                 Some((steps, activations)) => self.executor.train_step_from_prefix(steps, activations, label, rates)?,
                 None => {
@@ -178,11 +179,11 @@ impl Trainer {
     pub fn prepare(&mut self, control: &Control) -> Result<(), ExecError> {
         let remaining = self.options.schedule.steps.saturating_sub(self.step);
         let pays = remaining > self.samples.len() as u64 && self.options.augment.is_off();
-        let steps = self.executor.program().prefix;
+        let steps = self.executor.program().prefix_steps();
         if self.cache.is_none() && pays && steps > 0 && self.options.cache_bytes > 0 {
             let (limit, threads) = (self.options.cache_bytes, self.options.threads);
             let cache = ActivationCache::compute(&self.executor, steps, &self.samples, limit, threads, control)?;
-            self.cache = cache.map(Arc::new);
+            self.cache = cache.map(|c| (steps, Arc::new(c)));
         }
         Ok(())
     }
@@ -192,12 +193,10 @@ impl Trainer {
     /// # Errors
     /// A cache that does not match the Program, or a run with augmentation.
     pub fn use_cache(&mut self, cache: Arc<ActivationCache>) -> Result<(), ExecError> {
-        if !cache.fits(&self.executor) || !self.options.augment.is_off() {
-            return Err(ExecError::Usage(
-                "the activation cache belongs to another model or to other layers, or training uses augmentation",
-            ));
-        }
-        self.cache = Some(cache);
+        let steps = cache.steps(&self.executor).filter(|_| self.options.augment.is_off()).ok_or(ExecError::Usage(
+            "the activation cache belongs to another model or to other layers, or training uses augmentation",
+        ))?;
+        self.cache = Some((steps, cache));
         Ok(())
     }
 
@@ -234,7 +233,7 @@ pub fn evaluate(
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![(0u32, 0i32); n]);
     parallel(executor, threads, |executor| {
-        let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
+        let mut sample = vec![0i8; executor.program().input.bytes()];
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= n || control.stopped() {

@@ -54,7 +54,7 @@ pub fn trial(
     let TrialOptions { schedule, order, augment, seed } = options;
     let options = TrainOptions { schedule, order, seed, augment, cache_bytes: 0, threads: 1 };
     let mut trainer = Trainer::new(program, train.samples.clone(), options)?;
-    if let Some(cache) = train.cache.as_ref().filter(|c| augment.is_off() && c.fits(trainer.executor())) {
+    if let Some(cache) = train.cache.as_ref().filter(|c| augment.is_off() && c.steps(trainer.executor()).is_some()) {
         trainer.use_cache(cache.clone())?;
     }
     let steps = schedule.steps;
@@ -67,15 +67,15 @@ pub fn trial(
 
 fn measure(mut executor: Executor, measured: &CachedSamples, control: &Control) -> Result<TrialResult, ExecError> {
     let CachedSamples { samples, cache } = measured;
-    let cache = cache.as_ref().filter(|c| c.fits(&executor));
-    let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
+    let cache = cache.as_ref().and_then(|c| Some((c.steps(&executor)?, c)));
+    let mut sample = vec![0i8; executor.program().input.bytes()];
     let (mut correct, mut loss) = (0, 0);
     for i in 0..samples.len() {
         if control.stopped() {
             return Err(ExecError::Aborted(executor.steps() as u64));
         }
         let label = samples.label(i);
-        let result = match cache.and_then(|c| Some((c.steps(), c.sample(i)?))) {
+        let result = match cache.and_then(|(steps, c)| Some((steps, c.sample(i)?))) {
             Some((steps, activations)) => executor.evaluate_from_prefix(steps, activations, label)?,
             None => {
                 samples.read(i, &mut sample)?;

@@ -4,6 +4,7 @@
 mod common;
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
@@ -120,25 +121,55 @@ impl Case {
 
     fn layer(&self, unit: Unit, input_grad: bool) -> Option<Layer> {
         let scales = Scales { m: &self.m, shift: &self.shift };
-        Layer::new(unit, &self.p, self.depthwise, self.weights(), &self.base, scales, input_grad)
+        let parts: Vec<ConvParams> = self.parts().into_iter().map(|(p, _, _)| p).collect();
+        Layer::new(unit, &parts, self.depthwise, self.weights(), &self.base, scales, input_grad.then_some(0))
     }
 
-    /// Forward pass and mask, by the reference kernel and by a layer.
+    /// The whole, the first row, the last, and some in the middle, each with its rows of output and input.
+    fn parts(&self) -> Vec<(ConvParams, Range<i32>, Range<i32>)> {
+        let h = self.p.out_h;
+        let whole = (self.p, 0..h, 0..self.p.in_h);
+        let rows = [0..1, h - 1..h, h / 3..(h / 3 + 2).min(h)].into_iter();
+        std::iter::once(whole).chain(rows.filter_map(|y| self.p.rows(&y).map(|(p, x)| (p, y, x)))).collect()
+    }
+
+    /// Forward pass and mask, by the reference kernel and by a layer, whole and over rows.
     fn forward(&self, layer: &mut Layer, x: &[i8], masked: bool) {
+        let row = (self.p.in_w * self.p.in_c) as usize;
+        let mut whole = Vec::new();
+        for (part, (p, rows, from)) in self.parts().into_iter().enumerate() {
+            let y = self.forward_part(layer, part, &p, &x[from.start as usize * row..from.end as usize * row], masked);
+            let row = (p.out_w * p.out_c) as usize;
+            if part == 0 {
+                whole = y;
+            } else {
+                assert_eq!(
+                    y,
+                    whole[rows.start as usize * row..rows.end as usize * row],
+                    "rows {rows:?} of {:?}",
+                    self.p
+                );
+            }
+        }
+    }
+
+    fn forward_part(&self, layer: &mut Layer, part: usize, p: &ConvParams, x: &[i8], masked: bool) -> Vec<i8> {
+        let outputs = (p.out_h * p.out_w * p.out_c) as usize;
         let run = |of: &Masked| {
-            let (mut y, mut mask) = (vec![99; self.outputs()], vec![0xa5; self.outputs().div_ceil(8)]);
+            let (mut y, mut mask) = (vec![99; outputs], vec![0xa5; outputs.div_ceil(8)]);
             of(&mut y, masked.then_some(&mut mask));
             (y, mask)
         };
-        let (p, bias) = (&self.p, Bias { base: &self.base, offset: &self.offset });
+        let bias = Bias { base: &self.base, offset: &self.offset };
         let scales = Scales { m: &self.m, shift: &self.shift };
         let expected = run(&|y, mask| {
             let kernel = if self.depthwise { reference::depthwise } else { reference::conv };
             with_scratch(|s| kernel(p, x, self.weights(), bias, scales, y, mask, s));
         });
         let layer = RefCell::new(layer);
-        let found = run(&|y, mask| with_scratch(|s| layer.borrow_mut().run(x, &self.offset, y, mask, s)));
+        let found = run(&|y, mask| with_scratch(|s| layer.borrow_mut().run(part, x, &self.offset, y, mask, s)));
         assert_eq!(expected, found, "forward {p:?}, depthwise {}", self.depthwise);
+        found.0
     }
 
     fn input_grad(&self, layer: &mut Layer, shift: i32, g: &[i8]) {
@@ -165,7 +196,7 @@ impl Case {
         let (mut q, mut low) = (self.trained.clone(), lo.clone());
         let kernel = if self.depthwise { reference::depthwise_weight_step } else { reference::conv_weight_step };
         with_scratch(|s| kernel(&self.p, &u, &g, &x, &self.channels, &qas, &mut self.trained, lo, s));
-        with_scratch(|s| layer.weight_step(&u, &g, &x, &qas, &mut q, &mut low, s));
+        with_scratch(|s| layer.weight_step(0, &u, &g, &x, &qas, &mut q, &mut low, s));
         assert_eq!((&self.trained, &*lo), (&q, &low), "update {:?}, depthwise {}, {u:?}", self.p, self.depthwise);
     }
 }
@@ -268,12 +299,18 @@ fn wrong_lengths_panic() {
                 let run = AssertUnwindSafe(|| f(&mut layer, &mut Scratch::default()));
                 assert!(catch_unwind(run).is_err(), "{what}, depthwise {depthwise}");
             };
-            panics("a short input", &|l, s| l.run(&vec![0; inputs - 1], &case.offset, &mut vec![0; outputs], None, s));
-            panics("a short output", &|l, s| l.run(&vec![0; inputs], &case.offset, &mut vec![0; outputs - 1], None, s));
-            panics("a long output", &|l, s| l.run(&vec![0; inputs], &case.offset, &mut vec![0; outputs + 1], None, s));
+            panics("a short input", &|l, s| {
+                l.run(0, &vec![0; inputs - 1], &case.offset, &mut vec![0; outputs], None, s)
+            });
+            panics("a short output", &|l, s| {
+                l.run(0, &vec![0; inputs], &case.offset, &mut vec![0; outputs - 1], None, s)
+            });
+            panics("a long output", &|l, s| {
+                l.run(0, &vec![0; inputs], &case.offset, &mut vec![0; outputs + 1], None, s)
+            });
             panics("a long mask", &|l, s| {
                 let mask = &mut vec![0; outputs.div_ceil(8) + 1];
-                l.run(&vec![0; inputs], &case.offset, &mut vec![0; outputs], Some(mask), s);
+                l.run(0, &vec![0; inputs], &case.offset, &mut vec![0; outputs], Some(mask), s);
             });
             panics("a short gradient", &|l, s| {
                 l.input_grad(7, &vec![0; outputs - 1], &mut vec![0; inputs], s);
@@ -283,7 +320,7 @@ fn wrong_lengths_panic() {
             });
             panics("fewer weights", &|l, _| l.restore(&case.trained[1..]));
             let scales = Scales { m: &case.m[1..], shift: &[] };
-            let fewer = || Layer::new(unit, &case.p, depthwise, case.weights(), &case.base, scales, false);
+            let fewer = || Layer::new(unit, &[case.p], depthwise, case.weights(), &case.base, scales, None);
             assert!(catch_unwind(AssertUnwindSafe(fewer)).is_err(), "fewer scales");
         }
     }

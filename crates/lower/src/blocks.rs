@@ -1,16 +1,12 @@
-//! Buffers of the arena before planning: tensors that share bytes, and one step's scratch.
+//! Steps on whole tensors, and the buffers in which the tensors lie: several share one where a step works in place.
 
 use std::collections::BTreeMap;
 
-use tinytrain_ir::{Graph, Kind, TensorId};
-use tinytrain_plan::Buffer;
-use tinytrain_program::{Input, LiveIn, Operand, Placed, Plan, Program, Region, Slot, Step};
+use tinytrain_ir::{Graph, TensorId};
+use tinytrain_program::Operand;
 use tinytrain_spec::kernels::Call;
 
-use crate::{LowerError, Options};
-
-/// Alignment of every buffer of the arena in bytes: that of int64 logits. One for all, because then the planner's bound is tight.
-const ALIGN: u32 = 8;
+use crate::Options;
 
 /// An operand before offsets are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,28 +19,32 @@ pub enum Draft {
     Ready(Operand),
 }
 
-struct Block {
-    label: String,
-    bytes: usize,
-    /// Steps in which it lives, half-open.
-    start: usize,
-    end: usize,
+/// A buffer of the arena.
+pub struct Block {
+    pub label: String,
+    pub bytes: u32,
+    /// Whether it lives to the end.
+    pub kept: bool,
 }
 
-struct DraftStep {
-    label: String,
-    call: Call<Draft>,
-    finished: Vec<TensorId>,
+/// A step on whole tensors. Its kernel's scratch is left out.
+pub struct DraftStep {
+    pub label: String,
+    /// The node of the graph.
+    pub node: usize,
+    pub call: Call<Draft>,
+    /// The tensors that are finished when it ends.
+    pub finished: Vec<TensorId>,
 }
 
 /// Steps and buffers as they come up in the order of execution.
 pub struct Blocks<'a> {
-    graph: &'a Graph,
-    keep_all: bool,
-    steps: Vec<DraftStep>,
-    blocks: Vec<Block>,
+    pub graph: &'a Graph,
+    pub steps: Vec<DraftStep>,
+    pub blocks: Vec<Block>,
     /// The block of each tensor that has one.
-    block_of: BTreeMap<TensorId, usize>,
+    pub block_of: BTreeMap<TensorId, usize>,
+    keep_all: bool,
     /// The last node that reads each tensor.
     last_use: Vec<usize>,
     /// The last node that reads any tensor of a block.
@@ -79,10 +79,9 @@ impl<'a> Blocks<'a> {
         self.steps.len()
     }
 
-    /// A buffer that begins to live with the next step.
+    /// A buffer.
     pub fn block(&mut self, label: &str, bytes: usize) -> usize {
-        let at = self.steps.len();
-        self.blocks.push(Block { label: label.into(), bytes, start: at, end: at + 1 });
+        self.blocks.push(Block { label: label.into(), bytes: bytes as u32, kept: self.keep_all });
         self.blocks.len() - 1
     }
 
@@ -90,9 +89,6 @@ impl<'a> Blocks<'a> {
     pub fn define(&mut self, t: TensorId) -> Draft {
         let tensor = self.graph.tensor(t);
         let b = self.block(&tensor.name, tensor.bytes());
-        if self.keep_all {
-            self.blocks[b].end = usize::MAX;
-        }
         self.adopt(t, b);
         Draft::Tensor(t)
     }
@@ -102,7 +98,7 @@ impl<'a> Blocks<'a> {
         let last = self.block_last_use.entry(block).or_insert(0);
         *last = (*last).max(self.last_use[t.index()]);
         if self.last_use[t.index()] == usize::MAX {
-            self.blocks[block].end = usize::MAX;
+            self.blocks[block].kept = true;
         }
     }
 
@@ -129,108 +125,22 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// Appends a step of node `n`; scratch that its kernel wants is a buffer of its own.
-    pub fn step(&mut self, n: usize, mut call: Call<Draft>) {
-        call.set_scratch(&mut |bytes| Draft::Block(self.block("scratch", bytes as usize)));
+    /// Appends a step of node `n`.
+    pub fn step(&mut self, n: usize, call: Call<Draft>) {
         let node = &self.graph.nodes[n];
-        let at = self.steps.len();
-        call.operands(&mut |_, operand, _| {
-            let block = match operand {
-                Some(Draft::Tensor(t)) => self.block_of[t],
-                Some(Draft::Block(b)) => *b,
-                Some(Draft::Ready(_)) | None => return,
-            };
-            let end = &mut self.blocks[block].end;
-            *end = (*end).max(at + 1);
-        });
         let label = match node.op.layer() {
             Some(l) => format!("{} {}", node.op.name(), l.0),
             None => node.op.name().to_string(),
         };
-        self.steps.push(DraftStep { label, call, finished: node.outputs.clone() });
+        self.steps.push(DraftStep { label, node: n, call, finished: node.outputs.clone() });
     }
 
-    /// Plans the arena: everything of a Program that lies in it. The rest is left empty.
-    pub fn plan(self, forward: usize, logits: Option<usize>, options: &Options) -> Result<Program, LowerError> {
-        let Self { graph, steps, blocks, block_of, .. } = self;
-        let count = steps.len().max(1);
-        let buffer = |(id, b): (usize, &Block)| {
-            Buffer::whole(id, b.start.min(count - 1) as u32, b.end.min(count) as u32, b.bytes as u32, ALIGN)
-        };
-        let buffers: Vec<Buffer> = blocks.iter().enumerate().map(buffer).collect();
-        let rounds = tinytrain_plan::Options { improvement_rounds: options.improvement_rounds, ..Default::default() };
-        let plan = tinytrain_plan::plan_with(&buffers, &rounds)?;
-        let at = |b: usize| Slot { region: Region::Arena, offset: plan.offsets[b], bytes: blocks[b].bytes as u32 };
-        let of = |t: TensorId| at(block_of[&t]);
-        let place = |d: &Draft| match *d {
-            Draft::Tensor(t) => Operand::Memory(of(t)),
-            Draft::Block(b) => Operand::Memory(at(b)),
-            Draft::Ready(operand) => operand,
-        };
-        let placed = |step: DraftStep| Step {
-            label: step.label,
-            call: step.call.map(&mut |_, d| Ok::<_, std::convert::Infallible>(place(d))).unwrap_or_else(|e| match e {}),
-            finished: step.finished.into_iter().map(|t| (t.0, of(t))).collect(),
-        };
-        let steps: Vec<Step> = steps.into_iter().map(placed).collect();
-        let input = graph.tensor(graph.input);
-        let quant = input.quant().ok_or_else(|| LowerError::Graph("the input is no activation".into()))?;
-        let shape = [input.shape.h, input.shape.w, input.shape.c].map(|n| n as u32);
-        let input = Input { shape, scale: quant.scale, zero: quant.zero, slot: of(graph.input) };
-        let prefix = prefix(graph, &steps[..forward]);
-        let first = (graph.input.0, input.slot);
-        let live_in = (0..=prefix).map(|n| live_in(n, &steps, first, &buffers, &plan.offsets)).collect();
-        let placed = |((b, buffer), &offset): ((&Block, &Buffer), &u32)| Placed {
-            label: b.label.clone(),
-            start: buffer.start(),
-            end: buffer.end(),
-            size: buffer.size,
-            offset,
-        };
-        Ok(Program {
-            name: graph.name.clone(),
-            scheme: String::new(),
-            input,
-            forward,
-            classes: graph.head.as_ref().map_or(0, |h| h.classes),
-            logits: logits.map(at),
-            outputs: graph.outputs.iter().map(|t| of(*t)).collect(),
-            consts: Vec::new(),
-            states: Vec::new(),
-            arena_bytes: plan.total,
-            state_bytes: 0,
-            buffers: blocks.iter().zip(&buffers).zip(&plan.offsets).map(placed).collect(),
-            prefix,
-            live_in,
-            plan: Plan { lower_bound: plan.lower_bound, heuristic: plan.heuristic.to_string() },
-            residual_bits: options.residual_bits,
-            seed: graph.head.as_ref().map_or(0, |h| h.seed),
-            steps,
-        })
-    }
-}
-
-/// How many first steps read no state and make no mask.
-fn prefix(graph: &Graph, forward: &[Step]) -> usize {
-    let touches_state = |s: &Step| s.slots().iter().any(|s| s.region == Region::State);
-    let makes_mask = |s: &Step| s.finished.iter().any(|(t, _)| graph.tensor(TensorId(*t)).kind == Kind::Mask);
-    forward.iter().position(|s| touches_state(s) || makes_mask(s)).unwrap_or(0)
-}
-
-/// The tensors in buffers that live across the end of the first `n` steps: of several that shared a buffer, the one made last.
-fn live_in(n: usize, steps: &[Step], input: (u32, Slot), buffers: &[Buffer], offsets: &[u32]) -> LiveIn {
-    let live = |offset: u32, at: u32| {
-        let across = |b: &Buffer| b.start() <= at && (b.start() as usize) < n.max(1) && b.end() as usize > n;
-        buffers.iter().zip(offsets).any(|(b, &o)| o == offset && across(b) && at < b.end())
-    };
-    let mut latest: BTreeMap<u32, (u32, Slot)> = BTreeMap::new();
-    let made = steps[..n].iter().enumerate().flat_map(|(i, s)| s.finished.iter().map(move |f| (i as u32, *f)));
-    for (at, (t, slot)) in std::iter::once((0, input)).chain(made) {
-        if slot.bytes > 0 && live(slot.offset, at) {
-            latest.insert(slot.offset, (t, slot));
+    /// The block of an operand in the arena.
+    pub fn block_of(&self, operand: &Draft) -> Option<usize> {
+        match operand {
+            Draft::Tensor(t) => Some(self.block_of[t]),
+            Draft::Block(b) => Some(*b),
+            Draft::Ready(_) => None,
         }
     }
-    let mut live_in: LiveIn = latest.into_values().collect();
-    live_in.sort_unstable_by_key(|(t, _)| *t);
-    live_in
 }

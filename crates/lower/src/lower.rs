@@ -6,6 +6,7 @@ use tinytrain_spec::params::*;
 
 use crate::LowerError;
 use crate::blocks::{Blocks, Draft};
+use crate::place::place;
 use crate::storage::{LayerOperands, Storage};
 
 /// How to lower.
@@ -17,11 +18,15 @@ pub struct Options {
     pub keep_all: bool,
     /// Rounds of the planner's improvement.
     pub improvement_rounds: u32,
+    /// Bytes that the arena may take: above them the forward pass runs over rows, as far as it must. Without it nothing does.
+    pub arena_limit: Option<u32>,
+    /// Whether the sample comes some rows at a time, so that it need not be in the arena as a whole.
+    pub fed_by_rows: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { residual_bits: 4, keep_all: false, improvement_rounds: 200 }
+        Self { residual_bits: 4, keep_all: false, improvement_rounds: 200, arena_limit: None, fed_by_rows: false }
     }
 }
 
@@ -55,7 +60,7 @@ pub fn lower(graph: &Graph, options: &Options) -> Result<Program, LowerError> {
         }
     }
     let Storage { consts, states, state_bytes, .. } = l.storage;
-    let planned = l.blocks.plan(forward, l.logits, options)?;
+    let planned = place(&l.blocks, forward, l.logits, options)?;
     Ok(Program { consts, states, state_bytes, ..planned })
 }
 

@@ -49,7 +49,7 @@ fn offsets(step: &Step) -> Vec<u32> {
 
 /// Where a step puts its result (masks come second).
 fn result(step: &Step) -> u32 {
-    step.finished[0].1.offset
+    step.finished[0].slot.offset
 }
 
 /// Which of a step's operands its result lies over, counted among those in RAM.

@@ -84,8 +84,9 @@ fn steps<'a>(g: &'a Graph, p: &'a Program, name: &str) -> Vec<(&'a Node, &'a Ste
     let nodes: Vec<&Node> = g.nodes.iter().filter(|n| n.op.name() == name).collect();
     let mut found = Vec::new();
     for node in nodes {
-        let own =
-            |s: &&Step| s.label == label(node) && s.finished.iter().map(|f| f.0).eq(node.outputs.iter().map(|t| t.0));
+        let own = |s: &&Step| {
+            s.label == label(node) && s.finished.iter().map(|f| f.tensor).eq(node.outputs.iter().map(|t| t.0))
+        };
         found.extend(p.steps.iter().filter(own).map(|s| (node, s)));
     }
     assert!(!found.is_empty(), "{name}");
@@ -272,9 +273,13 @@ fn the_prefix_ends_before_the_first_mask_or_trained_value() {
     let program = |scheme: &str| lower(&scheduled(scheme), &Options::default()).unwrap();
     let at = |p: &Program, label: &str| p.steps.iter().position(|s| s.label == label).unwrap();
     let (head, last, depthwise, full) = (program("head"), program("bias:1"), program("bias:2"), program("full"));
-    assert_eq!(head.prefix, head.forward - 2);
-    assert_eq!(last.prefix, at(&last, "conv 2"));
-    assert_eq!(depthwise.prefix, at(&depthwise, "conv 1"));
-    assert_eq!(full.prefix, 0);
-    assert_eq!(head.live_in.len(), head.prefix + 1);
+    assert_eq!(head.prefix_steps(), head.forward - 2);
+    assert_eq!(last.prefix_steps(), at(&last, "conv 2"));
+    assert_eq!(depthwise.prefix_steps(), at(&depthwise, "conv 1"));
+    assert_eq!(full.prefix_steps(), 0);
+    // Between nodes, not within one that takes two steps.
+    let steps: Vec<usize> = head.boundaries.iter().map(|b| b.steps).collect();
+    let labels: Vec<&str> = head.steps.iter().map(|s| s.label.as_str()).collect();
+    let between = |&at: &usize| at == 0 || labels[at - 1] != labels[at];
+    assert_eq!(steps, (0..=head.forward - 2).filter(between).collect::<Vec<_>>());
 }

@@ -11,7 +11,7 @@ use tinytrain_spec::arith::Real31;
 
 use crate::error::Failure;
 use crate::samples::Dataset;
-use crate::target::named;
+use crate::target::{SramLimit, named, within};
 use crate::task::on_thread;
 use crate::{Control, Model};
 
@@ -58,7 +58,8 @@ impl Compiler {
         self.inner.layers() as u32
     }
 
-    /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over.
+    /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` its
+    /// forward pass runs over rows as far as it must.
     #[napi(ts_return_type = "Promise<Program>")]
     pub fn compile<'e>(
         &self,
@@ -66,12 +67,18 @@ impl Compiler {
         scheme: String,
         residual_bits: u32,
         rounds: Option<u32>,
+        limit: Option<SramLimit>,
     ) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
+        let limit = limit.map(|l| named(&l.target).map(|target| (target, l.bytes))).transpose()?;
         let rounds = rounds.unwrap_or_else(tinytrain_compile::planner_rounds);
         let compiler = self.inner.clone();
         on_thread(env, move || {
-            let program = compiler.compile(&scheme, residual_bits, rounds)?;
+            let compile = |arena| compiler.compile(&scheme, residual_bits, rounds, arena);
+            let program = match limit {
+                Some((target, bytes)) => within(&target, bytes, compile)?,
+                None => compile(None)?,
+            };
             Ok(Program::new(program))
         })
     }
@@ -269,7 +276,7 @@ impl Session {
     #[napi(ts_return_type = "Promise<Predictions>")]
     pub fn predict_all<'e>(&self, env: &'e Env, samples: &Dataset, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
-        let length = self.lock()?.program().input.slot.bytes as usize;
+        let length = self.lock()?.program().input.bytes();
         let samples = samples.fitting(length)?;
         on_thread(env, move || {
             let mut executor = lock(&inner)?;

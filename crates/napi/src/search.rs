@@ -10,7 +10,7 @@ use tinytrain_exec::{Augment, CachedSamples, ExecError, Executor, Schedule};
 
 use crate::error::Failure;
 use crate::samples::Dataset;
-use crate::target::named;
+use crate::target::{named, within};
 use crate::task::on_thread;
 use crate::trainer::order;
 use crate::{Compiler, Control, Program};
@@ -36,7 +36,7 @@ impl ActivationCache {
         control: &Control,
     ) -> Result<Object<'e>> {
         let (program, control) = (program.inner.clone(), control.inner.clone());
-        let samples = samples.fitting(program.input.slot.bytes as usize)?;
+        let samples = samples.fitting(program.input.bytes())?;
         on_thread(env, move || {
             let executor = Executor::new(program)?;
             let cache = tinytrain_exec::ActivationCache::compute(
@@ -56,7 +56,7 @@ impl ActivationCache {
 /// Number of steps at the start of a Program that training does not change.
 #[napi]
 pub fn frozen_steps(program: &Program) -> u32 {
-    program.inner.prefix as u32
+    program.inner.prefix_steps() as u32
 }
 
 /// Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads.
@@ -69,7 +69,7 @@ pub fn feature_power<'e>(
     control: &Control,
 ) -> Result<Object<'e>> {
     let (program, control) = (program.inner.clone(), control.inner.clone());
-    let samples = samples.fitting(program.input.slot.bytes as usize)?;
+    let samples = samples.fitting(program.input.bytes())?;
     on_thread(env, move || Ok(tinytrain_exec::feature_power(program, &samples, threads as usize, &control)?))
 }
 
@@ -113,7 +113,7 @@ pub fn trial<'e>(
     options: TrialOptions,
     control: &Control,
 ) -> Result<Object<'e>> {
-    let length = program.inner.input.slot.bytes as usize;
+    let length = program.inner.input.bytes();
     let cached = |(samples, cache): (&Dataset, Option<&ActivationCache>)| -> std::result::Result<_, Failure> {
         Ok(CachedSamples { samples: samples.fitting(length)?, cache: cache.map(|c| c.inner.clone()) })
     };
@@ -143,7 +143,8 @@ pub struct CandidateCost {
     pub instructions: f64,
 }
 
-/// The costs of schemes on a board: the totals of each Program's memory table and its predicted instructions. Compiles on several threads.
+/// The costs of schemes within `sram` bytes of a board: the totals of each Program's memory table and its predicted instructions. Compiles on several
+/// threads.
 #[napi(ts_return_type = "Promise<Array<CandidateCost>>")]
 pub fn candidate_costs<'e>(
     env: &'e Env,
@@ -152,6 +153,7 @@ pub fn candidate_costs<'e>(
     residual_bits: Vec<u32>,
     rounds: u32,
     target: String,
+    sram: u32,
     pixel_tables: u32,
     costs_json: Option<String>,
     threads: u32,
@@ -168,7 +170,7 @@ pub fn candidate_costs<'e>(
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 let Some((scheme, bits)) = asked.get(i) else { return Ok(found) };
-                let program = compiler.compile(scheme, *bits, rounds)?;
+                let program = within(&target, sram, |arena| compiler.compile(scheme, *bits, rounds, arena))?;
                 let memory = target.memory(&program, pixel_tables)?;
                 let instructions = costs.training_step(&program)?.round();
                 found.push((i, CandidateCost { sram: memory.sram.total, flash: memory.flash.total, instructions }));

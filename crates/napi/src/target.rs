@@ -5,6 +5,7 @@ use std::path::Path;
 use napi::Result;
 use napi_derive::napi;
 use serde_json::json;
+use tinytrain_program::Program;
 use tinytrain_target::{Core, Costs, Target};
 
 use crate::error::Failure;
@@ -100,6 +101,44 @@ pub fn board(target: String) -> Result<Board> {
 #[napi]
 pub fn stand_in(target: String) -> Result<Option<Board>> {
     Ok(named(&target)?.stand_in().map(|t| Board::of(&t)))
+}
+
+/// The SRAM that a Program may take on a board.
+#[napi(object)]
+pub struct SramLimit {
+    /// The board.
+    pub target: String,
+    /// Bytes, the stack included.
+    pub bytes: u32,
+}
+
+/// A Program whose arena is what a limit on all of SRAM leaves to it, if it can be. `compile` yields it for a limit of the arena.
+///
+/// # Errors
+/// Those of `compile` and of the memory table.
+pub(crate) fn within<E>(
+    target: &Target,
+    limit: u32,
+    compile: impl Fn(Option<u32>) -> std::result::Result<Program, E>,
+) -> std::result::Result<Program, Failure>
+where
+    Failure: From<E>,
+{
+    let mut program = compile(None)?;
+    // What is not arena hardly depends on how the forward pass runs: its calls may take a little more stack.
+    for _ in 0..2 {
+        let total = target.memory(&program, 0)?.sram.total;
+        if total <= limit {
+            break;
+        }
+        let rest = total - program.arena_bytes;
+        let next = compile(Some(limit.saturating_sub(rest)))?;
+        if next == program {
+            break;
+        }
+        program = next;
+    }
+    Ok(program)
 }
 
 /// The board that a folder describes, whether or not there are tables to plan with.

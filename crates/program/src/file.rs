@@ -4,11 +4,12 @@ use sha2::{Digest, Sha256};
 use tinytrain_spec::kernels::{Element, Kernel};
 
 use crate::{
-    Const, Data, Init, Input, LiveIn, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Step, VerifyError,
+    Boundary, Const, Data, Feed, Init, Input, Operand, Piece, Placed, Plan, Program, Region, Slot, State, StateKind,
+    Step, VerifyError, Window,
 };
 
 /// The version that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"TTPROG\r\n";
 /// Magic, version, kernel table, length of the content.
 const HEADER: usize = 8 + 4 + 4 + 4;
@@ -169,8 +170,15 @@ impl Writer {
         self.word(s.bytes);
     }
 
-    fn tensors(&mut self, tensors: &LiveIn) {
-        self.list(tensors, |w, (tensor, slot)| {
+    fn piece(&mut self, piece: &Piece) {
+        self.word(piece.tensor);
+        self.word(piece.from);
+        self.slot(&piece.slot);
+    }
+
+    fn boundary(&mut self, boundary: &Boundary) {
+        self.number(boundary.steps);
+        self.list(&boundary.live, |w, (tensor, slot)| {
             w.word(*tensor);
             w.slot(slot);
         });
@@ -195,7 +203,7 @@ impl Writer {
         self.bytes(step.call.kernel().spec().name.as_bytes());
         step.call.params(&mut |_, value| value.words(&mut |word| self.word(word)));
         step.call.operands(&mut |_, operand, _| self.operand(operand));
-        self.tensors(&step.finished);
+        self.list(&step.finished, Self::piece);
     }
 
     fn program(&mut self, p: &Program) {
@@ -204,7 +212,10 @@ impl Writer {
         p.input.shape.iter().for_each(|&n| self.word(n));
         self.long(p.input.scale.to_bits());
         self.word(p.input.zero as u32);
-        self.slot(&p.input.slot);
+        self.list(&p.input.feeds, |w, f| {
+            w.word(f.step);
+            w.slot(&f.slot);
+        });
         self.list(&p.consts, |w, c| {
             w.bytes(c.name.as_bytes());
             w.bytes(c.data.element().name().as_bytes());
@@ -227,12 +238,13 @@ impl Writer {
         self.word(p.state_bytes);
         self.list(&p.buffers, |w, b| {
             w.bytes(b.label.as_bytes());
-            [b.start, b.end, b.size, b.offset].into_iter().for_each(|v| w.word(v));
+            [b.size, b.offset].into_iter().for_each(|v| w.word(v));
+            w.list(&b.windows, |w, v| [v.start, v.end, v.lo, v.hi].into_iter().for_each(|v| w.word(v)));
         });
         self.word(p.plan.lower_bound);
         self.bytes(p.plan.heuristic.as_bytes());
-        self.number(p.prefix);
-        self.list(&p.live_in, Self::tensors);
+        self.list(&p.streams, |w, s| [s.start, s.end].into_iter().for_each(|v| w.number(v)));
+        self.list(&p.boundaries, Self::boundary);
         self.word(p.residual_bits);
         self.long(p.seed);
     }
@@ -306,8 +318,12 @@ impl<'a> Reader<'a> {
         Ok(Slot { region, offset: self.word()?, bytes: self.word()? })
     }
 
-    fn tensors(&mut self) -> Read<LiveIn> {
-        self.list(|r| Ok((r.word()?, r.slot()?)))
+    fn piece(&mut self) -> Read<Piece> {
+        Ok(Piece { tensor: self.word()?, from: self.word()?, slot: self.slot()? })
+    }
+
+    fn boundary(&mut self) -> Read<Boundary> {
+        Ok(Boundary { steps: self.number()?, live: self.list(|r| Ok((r.word()?, r.slot()?)))? })
     }
 
     fn operand(&mut self) -> Read<Option<Operand>> {
@@ -328,7 +344,7 @@ impl<'a> Reader<'a> {
         let call = kernel.call(&mut || reader.borrow_mut().word(), &mut |_| reader.borrow_mut().operand(), &|_| {
             FileError::Content { at, what: "call of this kernel: an operand is missing" }
         })?;
-        Ok(Step { label, call, finished: self.tensors()? })
+        Ok(Step { label, call, finished: self.list(Self::piece)? })
     }
 
     fn constant(&mut self) -> Read<Const> {
@@ -353,14 +369,18 @@ impl<'a> Reader<'a> {
 
     fn buffer(&mut self) -> Read<Placed> {
         let label = self.text()?;
-        Ok(Placed { label, start: self.word()?, end: self.word()?, size: self.word()?, offset: self.word()? })
+        let (size, offset) = (self.word()?, self.word()?);
+        let window = |r: &mut Self| Ok(Window { start: r.word()?, end: r.word()?, lo: r.word()?, hi: r.word()? });
+        Ok(Placed { label, size, offset, windows: self.list(window)? })
     }
 
     fn program(&mut self) -> Read<Program> {
         let (name, scheme) = (self.text()?, self.text()?);
         let shape = [self.word()?, self.word()?, self.word()?];
         let scale = f64::from_bits(self.long()?);
-        let input = Input { shape, scale, zero: self.word()? as i32, slot: self.slot()? };
+        let zero = self.word()? as i32;
+        let feeds = self.list(|r| Ok(Feed { step: r.word()?, slot: r.slot()? }))?;
+        let input = Input { shape, scale, zero, feeds };
         Ok(Program {
             name,
             scheme,
@@ -376,8 +396,8 @@ impl<'a> Reader<'a> {
             state_bytes: self.word()?,
             buffers: self.list(Self::buffer)?,
             plan: Plan { lower_bound: self.word()?, heuristic: self.text()? },
-            prefix: self.number()?,
-            live_in: self.list(Self::tensors)?,
+            streams: self.list(|r| Ok(r.number()?..r.number()?))?,
+            boundaries: self.list(Self::boundary)?,
             residual_bits: self.word()?,
             seed: self.long()?,
         })

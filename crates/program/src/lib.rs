@@ -12,13 +12,15 @@
 mod file;
 mod program;
 pub mod record;
+mod stream;
 mod verify;
 mod work;
 
 pub use file::{FileError, VERSION};
 pub use program::{
-    COUNTERS_BYTES, Const, Data, Init, Input, LiveIn, Operand, Placed, Plan, Program, Region, Slot, State, StateKind,
-    Step, TensorNumber,
+    Boundary, COUNTERS_BYTES, Const, Data, Feed, Init, Input, Operand, Piece, Placed, Plan, Program, Region, Slot,
+    State, StateKind, Step, TensorNumber, Window,
 };
+pub use stream::{Part, Stream, Varying, What};
 pub use verify::VerifyError;
 pub use work::{REST, TERMS, Work, kinds};

@@ -1,4 +1,5 @@
 use std::any::Any;
+use std::ops::Range;
 
 use serde::Serialize;
 use tinytrain_spec::kernels::{Call, Element, Scalar};
@@ -55,8 +56,19 @@ pub struct Step {
     pub label: String,
     /// The kernel, its parameters and operands.
     pub call: Call<Operand>,
-    /// The graph's tensors that are finished when it ends, with their place.
-    pub finished: Vec<(TensorNumber, Slot)>,
+    /// The bytes of the graph's tensors that are finished when it ends.
+    pub finished: Vec<Piece>,
+}
+
+/// Bytes of a tensor of the graph: a step over rows finishes some at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The tensor.
+    pub tensor: TensorNumber,
+    /// The first byte, counted from the tensor's beginning.
+    pub from: u32,
+    /// Where these bytes lie.
+    pub slot: Slot,
 }
 
 impl Step {
@@ -199,20 +211,40 @@ pub struct State {
     pub init: Init,
 }
 
-/// A planned buffer of the arena: it lives from step `start` up to, not including, step `end`.
+/// A planned buffer of the arena. What a step does not need of it belongs to others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Placed {
     /// For people.
     pub label: String,
-    /// The first step in which it lives.
-    pub start: u32,
-    /// One past the last.
-    pub end: u32,
     /// Bytes.
     pub size: u32,
     /// First byte.
     pub offset: u32,
+    /// The live bytes over the steps, ascending and without a gap.
+    pub windows: Vec<Window>,
+}
+
+/// The live bytes of a buffer in some steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Window {
+    /// The first step.
+    pub start: u32,
+    /// One past the last.
+    pub end: u32,
+    /// The first live byte, counted from the buffer's beginning.
+    pub lo: u32,
+    /// One past the last.
+    pub hi: u32,
+}
+
+impl Placed {
+    /// The live bytes in a step; empty where it does not live.
+    pub fn live(&self, step: usize) -> Range<u32> {
+        let at = self.windows.partition_point(|w| w.end as usize <= step);
+        self.windows.get(at).filter(|w| w.start as usize <= step).map_or(0..0, |w| w.lo..w.hi)
+    }
 }
 
 /// How the planner did.
@@ -226,11 +258,24 @@ pub struct Plan {
     pub heuristic: String,
 }
 
-/// The live-in set of a step: the tensors that the steps from there on need of those before, with their places in this Program, by number.
+/// A step before which an activation cache may begin: all steps before are frozen, and every tensor is either finished or not begun.
 ///
-/// The forward steps of all schemes of one model are the same, so a live-in set names the same tensors in each of their Programs: what one has computed
-/// up to there serves another that changes nothing before it.
-pub type LiveIn = Vec<(TensorNumber, Slot)>;
+/// Its live-in set are the tensors that the steps from there on need of those before, with their places in this Program, by number. The forward pass of all
+/// schemes of one model yields the same tensors, so what one Program has computed up to there serves every other that has a boundary with the same set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boundary {
+    /// Steps before it.
+    pub steps: usize,
+    /// The live-in set.
+    pub live: Vec<(TensorNumber, Slot)>,
+}
+
+impl Boundary {
+    /// Bytes of the tensors of its live-in set.
+    pub fn bytes(&self) -> usize {
+        self.live.iter().map(|(_, s)| s.bytes as usize).sum()
+    }
+}
 
 /// The sample that a Program takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -241,8 +286,25 @@ pub struct Input {
     pub scale: f64,
     /// Zero point, -128 to 127.
     pub zero: i32,
-    /// Where it goes before step 0.
+    /// Where its bytes go, in their order.
+    pub feeds: Vec<Feed>,
+}
+
+/// The next bytes of a sample: all of it before step 0, or some rows at a time as the steps come to need them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Feed {
+    /// The step before which they are there.
+    pub step: u32,
+    /// Where they go.
     pub slot: Slot,
+}
+
+impl Input {
+    /// Bytes of a sample.
+    pub fn bytes(&self) -> usize {
+        self.shape.iter().map(|&n| n as usize).product()
+    }
 }
 
 /// A compiled training program.
@@ -276,10 +338,10 @@ pub struct Program {
     pub buffers: Vec<Placed>,
     /// How they were planned.
     pub plan: Plan,
-    /// The frozen prefix: the first `prefix` steps, which no training changes.
-    pub prefix: usize,
-    /// The live-in sets behind 0, 1, ... steps, up to the end of the prefix.
-    pub live_in: Vec<LiveIn>,
+    /// Runs of steps that take turns over rows; C has them as loops.
+    pub streams: Vec<Range<usize>>,
+    /// Boundaries in the frozen prefix, ascending; none before the whole sample is there.
+    pub boundaries: Vec<Boundary>,
     /// Residual bits of trained weights.
     pub residual_bits: u32,
     /// Seed of the head and of stochastic rounding.
@@ -287,6 +349,21 @@ pub struct Program {
 }
 
 impl Program {
+    /// The boundary at the end of the frozen prefix; none if the sample still comes in there.
+    pub fn prefix(&self) -> Option<&Boundary> {
+        self.boundaries.last()
+    }
+
+    /// Steps of the frozen prefix.
+    pub fn prefix_steps(&self) -> usize {
+        self.prefix().map_or(0, |b| b.steps)
+    }
+
+    /// The boundary behind `steps` steps, if there is one.
+    pub fn boundary(&self, steps: usize) -> Option<&Boundary> {
+        self.boundaries.binary_search_by_key(&steps, |b| b.steps).ok().map(|at| &self.boundaries[at])
+    }
+
     /// The state a program starts with.
     pub fn initial_state(&self) -> Vec<u8> {
         let mut state = vec![0; self.state_bytes as usize];

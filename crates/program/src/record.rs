@@ -5,7 +5,7 @@ use serde::Serialize;
 use tinytrain_spec::kernels::{Call, ParamValue, Returns, Role};
 use tinytrain_spec::params::Struct;
 
-use crate::{Init, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Step};
+use crate::{Feed, Init, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Step, Stream};
 
 /// A Program: all but the content of constants and of the initial state.
 #[derive(Clone, Debug, Serialize)]
@@ -44,6 +44,8 @@ pub struct ProgramRecord {
     pub constants: Vec<ConstantRecord>,
     /// Trainable tensors.
     pub states: Vec<StateRecord>,
+    /// Runs of steps that take turns over rows, as loops.
+    pub streams: Vec<Stream>,
     /// Buffers of the arena.
     pub buffers: Vec<Placed>,
     /// How they were planned.
@@ -56,10 +58,10 @@ pub struct ProgramRecord {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct InputRecord {
-    /// First byte in the arena.
-    pub offset: u32,
+    /// Where its bytes go, in their order.
+    pub feeds: Vec<Feed>,
     /// Length in bytes.
-    pub bytes: u32,
+    pub bytes: usize,
     /// Rows, columns, channels.
     pub shape: [u32; 3],
     /// Scale: `real = (q - zero) * scale`.
@@ -241,8 +243,8 @@ impl Program {
             scheme: self.scheme.clone(),
             hash: self.hash(),
             input: InputRecord {
-                offset: self.input.slot.offset,
-                bytes: self.input.slot.bytes,
+                feeds: self.input.feeds.clone(),
+                bytes: self.input.bytes(),
                 shape: self.input.shape,
                 scale: self.input.scale,
                 zero: self.input.zero,
@@ -266,11 +268,12 @@ impl Program {
                 })
                 .collect(),
             states: self.states.iter().map(state).collect(),
+            streams: self.loops(),
             buffers: self.buffers.clone(),
             plan: self.plan.clone(),
             prefix: PrefixRecord {
-                steps: self.prefix,
-                live: self.live_in[self.prefix].iter().map(|(_, slot)| *slot).collect(),
+                steps: self.prefix_steps(),
+                live: self.prefix().iter().flat_map(|b| &b.live).map(|(_, slot)| *slot).collect(),
             },
         }
     }
@@ -388,6 +391,7 @@ mod tests {
     use ts_rs::TS;
 
     use super::*;
+    use crate::{Part, Varying, What, Window};
 
     /// TypeScript's types of the record. `TINYTRAIN_WRITE=1 cargo test -p tinytrain-program` writes them anew.
     #[test]
@@ -399,6 +403,12 @@ mod tests {
             declaration::<Region>(),
             declaration::<Slot>(),
             declaration::<StateKind>(),
+            declaration::<Window>(),
+            declaration::<Feed>(),
+            declaration::<What>(),
+            declaration::<Varying>(),
+            declaration::<Part>(),
+            declaration::<Stream>(),
             declaration::<Placed>(),
             declaration::<Plan>(),
             declaration::<InputRecord>(),

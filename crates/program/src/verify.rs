@@ -4,7 +4,7 @@
 use tinytrain_spec::kernels::{Call, Kernel, OperandSpec, ParamKind, Returns, Role, Scalar};
 use tinytrain_spec::params::ConvParams;
 
-use crate::{Data, Init, Operand, Program, Region, Slot, Step};
+use crate::{Boundary, Data, Feed, Init, Operand, Program, Region, Slot, Step, Window};
 
 /// The largest region of RAM in bytes: 1 GiB.
 const LARGEST_REGION: u32 = 1 << 30;
@@ -63,10 +63,14 @@ impl Program {
     fn verify_input(&self) -> Check {
         let input = &self.input;
         let bytes = input.shape.iter().try_fold(1u32, |n, &d| n.checked_mul(d));
-        ensure(bytes == Some(input.slot.bytes) && input.slot.bytes > 0, || {
+        let fed = input.feeds.iter().try_fold(0u32, |n, f| n.checked_add(f.slot.bytes));
+        ensure(bytes == fed && fed > Some(0) && input.feeds.iter().all(|f| f.slot.bytes > 0), || {
             "an input of another size than its shape".into()
         })?;
-        ensure(self.in_arena(input.slot), || "the input ends beyond the arena".into())?;
+        ensure(input.feeds.iter().all(|f| self.in_arena(f.slot)), || "the input ends beyond the arena".into())?;
+        let ascending = input.feeds.windows(2).all(|w| w[0].step <= w[1].step);
+        let late = |f: &Feed| f.step as usize > self.forward;
+        ensure(ascending && !input.feeds.iter().any(late), || "an input that comes too late".into())?;
         let good = input.scale.is_finite() && input.scale > 0.0 && (-128..=127).contains(&input.zero);
         ensure(good, || "a quantisation of the input that there is not".into())
     }
@@ -87,10 +91,19 @@ impl Program {
 
     /// The forward pass ends with the head, and only what comes behind trains.
     fn verify_parts(&self) -> Check {
-        ensure(self.forward <= self.steps.len() && self.prefix <= self.forward, || {
-            "parts beyond the last step".into()
-        })?;
-        ensure(self.live_in.len() == self.prefix + 1, || "live-in sets for another prefix".into())?;
+        ensure(self.forward <= self.steps.len(), || "parts beyond the last step".into())?;
+        let ascending = self.boundaries.windows(2).all(|w| w[0].steps < w[1].steps);
+        let fed = self.input.feeds.last().map_or(0, |f| f.step as usize);
+        let good = |b: &Boundary| b.steps <= self.forward && (b.steps > fed || (b.steps == 0 && fed == 0));
+        ensure(ascending && self.boundaries.iter().all(good), || "boundaries out of order".into())?;
+        let mut at = 0;
+        for s in &self.streams {
+            ensure(s.start >= at && s.start < s.end && s.end <= self.steps.len(), || "streams out of order".into())?;
+            at = s.end;
+            let split = self.forward > s.start && self.forward < s.end;
+            let parted = self.boundaries.iter().any(|b| b.steps > s.start && b.steps < s.end);
+            ensure(!split && !parted, || "a stream across a boundary".into())?;
+        }
         ensure(self.classes <= MOST_CLASSES, || format!("{} classes", self.classes))?;
         let head = self.steps.iter().position(|s| s.call.kernel().spec().returns == Returns::HeadResult);
         if self.classes == 0 {
@@ -123,14 +136,19 @@ impl Program {
     /// Places beside those of the steps.
     fn verify_places(&self) -> Check {
         ensure(self.outputs.iter().all(|&s| self.in_arena(s)), || "an output beyond the arena".into())?;
-        let live = self.live_in.iter().flatten();
-        let finished = self.steps.iter().flat_map(|s| &s.finished);
-        ensure(live.chain(finished).all(|(_, s)| self.in_arena(*s)), || "a tensor beyond the arena".into())?;
+        let live = self.boundaries.iter().flat_map(|b| &b.live).map(|(_, slot)| *slot);
+        let finished = self.steps.iter().flat_map(|s| &s.finished).map(|p| p.slot);
+        ensure(live.chain(finished).all(|s| self.in_arena(s)), || "a tensor beyond the arena".into())?;
         let last = self.steps.len().max(1) as u32;
-        let good = |start: u32, end: u32| start < end && end <= last;
         for b in &self.buffers {
-            let slot = Slot { region: Region::Arena, offset: b.offset, bytes: b.size };
-            ensure(good(b.start, b.end) && self.in_arena(slot), || format!("the place of the buffer {}", b.label))?;
+            let good = |w: &Window| {
+                let top = u64::from(b.offset) + u64::from(w.hi);
+                w.start < w.end && w.end <= last && w.lo <= w.hi && w.hi <= b.size && top <= self.arena_bytes.into()
+            };
+            let unbroken = b.windows.windows(2).all(|w| w[0].end == w[1].start);
+            ensure(!b.windows.is_empty() && unbroken && b.windows.iter().all(good), || {
+                format!("the place of the buffer {}", b.label)
+            })?;
         }
         Ok(())
     }

@@ -16,5 +16,6 @@ pub mod arith;
 pub mod kernels;
 pub mod params;
 pub mod random;
+mod rows;
 pub mod scratch;
 pub mod softmax;

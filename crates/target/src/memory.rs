@@ -6,11 +6,15 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use tinytrain_program::{COUNTERS_BYTES, Init, Program, StateKind, Step};
+use tinytrain_program::{COUNTERS_BYTES, Init, Program, StateKind, Step, Stream};
 
 /// Code of one argument of a step, of its call, and of a step's beginning, at most.
 const ARGUMENT_CODE: u32 = 14;
 const CALL_CODE: u32 = 24;
+/// Code of a loop, of one of its parts beside its call (a copy of its parameters), and of a number that varies, at most.
+const LOOP_CODE: u32 = 64;
+const TURN_CODE: u32 = 48;
+const VARYING_CODE: u32 = 24;
 /// Code that fills one state tensor at the start.
 const INIT_CODE: u32 = 20;
 /// The Program's hash.
@@ -110,11 +114,22 @@ pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32) -> [M
     ]
 }
 
-/// Bytes of a kernel's constant parameters, once for each that differs.
+/// The steps that stand in C: of a loop, the first turn of each part.
+fn written<'p>(program: &'p Program, loops: &[Stream]) -> impl Iterator<Item = &'p Step> {
+    let mut firsts: Vec<bool> = vec![true; program.steps.len()];
+    for stream in loops {
+        firsts[stream.start..stream.end].fill(false);
+        stream.parts.iter().for_each(|part| firsts[part.step] = true);
+    }
+    program.steps.iter().zip(firsts).filter(|(_, first)| *first).map(|(step, _)| step)
+}
+
+/// Bytes of a kernel's constant parameters, once for each that differs, and of the tables of loops.
 fn parameter_bytes(program: &Program) -> u32 {
+    let loops = program.loops();
     let mut seen = BTreeSet::new();
-    let mut sum = 0;
-    for step in &program.steps {
+    let mut sum = loops.iter().map(|s| (s.turns.len() as u32).next_multiple_of(4)).sum();
+    for step in written(program, &loops) {
         step.call.params(&mut |_, value| {
             if seen.insert(format!("{value:?}")) {
                 sum += value.flash_bytes();
@@ -126,7 +141,10 @@ fn parameter_bytes(program: &Program) -> u32 {
 
 /// At most what the emitted steps compile to.
 fn model_code(program: &Program) -> u32 {
+    let loops = program.loops();
     let step = |s: &Step| CALL_CODE + ARGUMENT_CODE * (s.call.kernel().spec().operands.len() as u32 + 2);
-    let parts = 5 * CALL_CODE;
-    program.steps.iter().map(step).sum::<u32>() + program.states.len() as u32 * INIT_CODE + parts
+    let steps: u32 = written(program, &loops).map(step).sum();
+    let parts = loops.iter().flat_map(|s| &s.parts).map(|p| TURN_CODE + VARYING_CODE * p.varying.len() as u32);
+    let turns = loops.len() as u32 * LOOP_CODE + parts.sum::<u32>();
+    steps + turns + program.states.len() as u32 * INIT_CODE + 5 * CALL_CODE
 }

@@ -4,9 +4,20 @@
 use std::collections::BTreeMap;
 
 use tinytrain_compile::float::Values;
-use tinytrain_exec::Executor;
+use tinytrain_exec::{Executor, Traced};
 use tinytrain_ir::{ConvSpec, Function, Graph, GraphBuilder, Kind, PoolSpec, Quant, Shape, TensorId};
 use tinytrain_spec::random::mix;
+
+/// The tensors of a trace, put together from their pieces.
+pub fn tensors(trace: Vec<Traced>) -> BTreeMap<TensorId, Vec<i8>> {
+    let mut tensors: BTreeMap<TensorId, Vec<i8>> = BTreeMap::new();
+    for Traced { tensor, from, bytes } in trace {
+        let whole = tensors.entry(TensorId(tensor)).or_default();
+        whole.resize(whole.len().max(from + bytes.len()), 0);
+        whole[from..from + bytes.len()].copy_from_slice(&bytes);
+    }
+    tensors
+}
 
 /// A seeded source of test values.
 pub struct Source(pub u64);

@@ -14,19 +14,45 @@ use tinytrain_spec::params::ConvParams;
 /// A full convolution: its weights and the layout of its operands.
 #[derive(Clone, Debug)]
 pub struct Conv {
+    /// Of all parts; their rows differ.
     p: ConvParams,
     biases: Biases,
     scaling: Scaling,
     channels: Vec<u16>,
-    /// The input with padding.
-    padded: Padded,
-    /// The start of each output's window in the padded input.
+    parts: Vec<Part>,
+    /// The start of each output's window in the padded input: that of the part with most outputs, with which the others begin.
     at: Vec<u32>,
     segments: Vec<Segment>,
     /// The runs that two output rows share; empty if rows are processed one by one.
     shared: Vec<Shared>,
     forward: Pack,
     backward: Option<Backward>,
+}
+
+/// The convolution over some rows.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// The input with padding.
+    padded: Padded,
+    /// Outputs.
+    pixels: usize,
+}
+
+impl Part {
+    fn new(p: &ConvParams) -> Option<Self> {
+        let [v, h] = Axis::of_conv(p);
+        let padded = Padded {
+            rows: v.input,
+            columns: h.input,
+            channels: p.in_c as usize,
+            top: usize::try_from(v.pad).ok()?,
+            left: usize::try_from(h.pad).ok()?,
+            spread: 1,
+            height: (v.out - 1) * v.stride + v.kernel,
+            width: (h.out - 1) * h.stride + h.kernel,
+        };
+        padded.fits().then_some(Self { padded, pixels: v.out * h.out })
+    }
 }
 
 /// The input gradient: a convolution of the gradient with the flipped kernel. Columns are spread by the stride; along
@@ -87,32 +113,25 @@ impl Backward {
 }
 
 impl Conv {
-    /// Packs the weights into words of `group` factors, on request also for the input gradient. None for a geometry
-    /// that these kernels do not support.
+    /// Packs the weights into words of `group` factors, also for the input gradient of a part, if one is named. None for a geometry that these kernels
+    /// do not support.
     pub fn new(
-        p: &ConvParams,
+        parts: &[ConvParams],
         w: Weights,
         base: &[i32],
         scales: Scales,
-        input_grad: bool,
+        input_grad: Option<usize>,
         group: usize,
     ) -> Option<Self> {
+        let p = parts.iter().max_by_key(|p| p.out_h)?;
         let [v, h] = Axis::of_conv(p);
         let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
-        let (top, left) = (usize::try_from(v.pad).ok()?, usize::try_from(h.pad).ok()?);
-        let padded = Padded {
-            rows: v.input,
-            columns: h.input,
-            channels: in_c,
-            top,
-            left,
-            spread: 1,
-            height: (v.out - 1) * v.stride + v.kernel,
-            width: (h.out - 1) * h.stride + h.kernel,
+        let backward = match input_grad {
+            Some(part) => Some(Backward::new(&parts[part], group)?),
+            None => None,
         };
-        if !padded.fits() {
-            return None;
-        }
+        let parts = parts.iter().map(Part::new).collect::<Option<Vec<_>>>()?;
+        let padded = parts[0].padded;
         let forward = Pack::new(out_c, v.kernel, h.kernel * in_c, group, vec![(0..v.kernel).collect()]);
         let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
         let at = pixels.map(|(oy, ox)| (oy * v.stride * padded.row() + ox * h.stride * in_c) as u32).collect();
@@ -124,13 +143,12 @@ impl Conv {
             Shared { lhs: y * padded.row(), lines: [line(Some(y)), line(y.checked_sub(v.stride))] }
         });
         let shared = shared.collect();
-        let backward = if input_grad { Some(Backward::new(p, group)?) } else { None };
         let mut conv = Self {
             p: *p,
             biases: Biases::new(base),
             scaling: Scaling::new(scales, p.y_zero, p.lo, p.hi),
             channels: w.channels.to_vec(),
-            padded,
+            parts,
             at,
             segments,
             shared,
@@ -164,6 +182,7 @@ impl Conv {
     pub fn run<I: Isa>(
         &mut self,
         isa: I,
+        part: usize,
         x: &[i8],
         offset: &[i32],
         y: &mut [i8],
@@ -171,15 +190,17 @@ impl Conv {
         s: &mut Scratch,
     ) {
         let p = &self.p;
-        let factors = elements::<I::Lhs>(&mut s.lhs, self.padded.len());
-        self.padded.fill(x, I::lhs(p.x_zero as i8), factors, I::lhs);
+        let Part { padded, pixels } = self.parts[part];
+        let at = &self.at[..pixels];
+        let factors = elements::<I::Lhs>(&mut s.lhs, padded.len());
+        padded.fill(x, I::lhs(p.x_zero as i8), factors, I::lhs);
         let init = grown(&mut s.init, self.forward.init_len());
         self.forward.init(isa, p.x_zero + I::OFFSET, |panel| self.biases.panel(isa, panel, offset), init);
-        let lhs = Lhs { factors, at: &self.at, step: I::GROUP };
-        let mut sink = Requantise::new(isa, &self.scaling, self.at.len(), y, mask);
+        let lhs = Lhs { factors, at, step: I::GROUP };
+        let mut sink = Requantise::new(isa, &self.scaling, pixels, y, mask);
         if I::WIDE && !self.shared.is_empty() {
             let (row, words, rhs) = (p.out_w as usize, self.forward.words(), self.forward.rhs());
-            let pairs = self.at.chunks(2 * row);
+            let pairs = at.chunks(2 * row);
             for (i, at) in pairs.enumerate() {
                 let mut sink = Below { sink: &mut sink, first: i * 2 * row };
                 if at.len() == 2 * row {
@@ -218,6 +239,7 @@ impl Conv {
     pub fn weight_step<I: Isa>(
         &mut self,
         isa: I,
+        part: usize,
         u: &Update,
         g: &[i8],
         x: &[i8],
@@ -229,10 +251,12 @@ impl Conv {
         if self.channels.is_empty() {
             return;
         }
+        let Part { padded: place, pixels } = self.parts[part];
+        let at = &self.at[..pixels];
         let p = self.p;
         let [v, h] = Axis::of_conv(&p);
         let (in_c, out_c, t, taps) = (p.in_c as usize, p.out_c as usize, self.channels.len(), v.kernel * h.kernel);
-        let words = self.at.len().div_ceil(I::GROUP);
+        let words = pixels.div_ceil(I::GROUP);
         // Words run along the pixels of the sum: gradients as LHS, `[words][out_c]`, inputs as RHS.
         let row = lines(out_c);
         let across = grown(&mut s.lhs, words * row);
@@ -242,7 +266,7 @@ impl Conv {
                 g,
                 out_c,
                 true,
-                |i| Some(k * I::GROUP + i).filter(|&o| o < self.at.len()),
+                |i| Some(k * I::GROUP + i).filter(|&o| o < pixels),
                 |pixel| pixel * out_c,
                 to,
             );
@@ -259,11 +283,11 @@ impl Conv {
         for sum in zeros.iter_mut().flat_map(|line| &mut line.0) {
             *sum = sum.wrapping_mul(p.x_zero);
         }
-        let padded = elements::<i8>(&mut s.padded, self.padded.len());
-        let source: &[i8] = if self.padded.plain() {
+        let padded = elements::<i8>(&mut s.padded, place.len());
+        let source: &[i8] = if place.plain() {
             x
         } else {
-            self.padded.fill(x, p.x_zero as i8, padded, |v| v);
+            place.fill(x, p.x_zero as i8, padded, |v| v);
             padded
         };
         s.places.clear();
@@ -272,21 +296,13 @@ impl Conv {
         let panels = lines(t);
         let all = t == in_c;
         for tap in 0..taps {
-            let shift = tap / h.kernel * self.padded.row() + tap % h.kernel * in_c;
+            let shift = tap / h.kernel * place.row() + tap % h.kernel * in_c;
             let inputs = grown(&mut s.rhs, panels * words);
             // Clears the lanes beyond the last trained channel.
             inputs[(panels - 1) * words..].fill(Line::default());
             let whole = grown(&mut s.whole, lines(in_c));
             for k in 0..words {
-                gather_words(
-                    isa,
-                    source,
-                    in_c,
-                    false,
-                    |i| self.at.get(k * I::GROUP + i),
-                    |&at| at as usize + shift,
-                    whole,
-                );
+                gather_words(isa, source, in_c, false, |i| at.get(k * I::GROUP + i), |&at| at as usize + shift, whole);
                 if all {
                     for (panel, line) in whole.iter().enumerate() {
                         inputs[panel * words + k] = *line;

@@ -13,12 +13,12 @@ use tinytrain_spec::params::ConvParams;
 /// A depthwise convolution with as many outputs as inputs.
 #[derive(Clone, Debug)]
 pub struct Depthwise {
-    p: ConvParams,
+    /// Its parts, whose rows differ, each with its pass over the input.
+    parts: Vec<(ConvParams, Sweep)>,
     biases: Biases,
     scaling: Scaling,
     channels: Vec<u16>,
     forward: Pack,
-    sweep: Sweep,
     backward: Option<(Pack, Sweep)>,
 }
 
@@ -246,62 +246,59 @@ unsafe fn span<I: Isa, const R: usize>(
 }
 
 impl Depthwise {
-    /// Packs the weights into words of `group` factors, on request also for the input gradient. None for a geometry
-    /// that these kernels do not support.
+    /// Packs the weights into words of `group` factors, also for the input gradient of a part, if one is named. None for a geometry that these kernels
+    /// do not support.
     pub fn new(
-        p: &ConvParams,
+        parts: &[ConvParams],
         w: Weights,
         base: &[i32],
         scales: Scales,
-        input_grad: bool,
+        input_grad: Option<usize>,
         group: usize,
     ) -> Option<Self> {
-        let [v, h] = Axis::of_conv(p);
+        let p = parts.first()?;
         let channels = p.in_c as usize;
         if p.in_c != p.out_c {
             return None;
         }
-        let rows: Vec<Vec<_>> = (0..v.out).map(|oy| v.taps(oy).map(|ky| (v.at(oy, ky), ky)).collect()).collect();
-        let sweep = |rows, columns, source, left: isize, spread, step| {
+        let [v, h] = Axis::of_conv(p);
+        let empty = |columns, source, left: isize, spread, step| {
             let left = usize::try_from(left).ok()?;
-            let words = h.kernel.div_ceil(group);
-            let empty = Sweep {
-                rows: Vec::new(),
-                sets: Vec::new(),
-                most: 1,
-                farthest: (0, 0),
-                columns,
-                source,
-                channels,
-                left,
-                spread,
-                step,
-                words,
-                group,
-            };
-            Some(empty.over(rows))
+            let (most, farthest, words) = (1, (0, 0), h.kernel.div_ceil(group));
+            let (rows, sets) = (Vec::new(), Vec::new());
+            Some(Sweep { rows, sets, most, farthest, columns, source, channels, left, spread, step, words, group })
         };
-        let forward_sweep = sweep(rows, h.out, h.input, h.pad, 1, h.stride)?;
-        let pack = |sweep: &Sweep| Pack::new(channels, v.kernel, h.kernel, group, sweep.sets.clone());
-        let backward = if input_grad {
-            let rows = (0..v.input).map(|iy| {
-                let mut rows: Vec<_> = v.fed(iy).each().collect();
-                rows.reverse();
-                rows
-            });
-            let sweep = sweep(rows.collect(), h.input, h.out, h.kernel as isize - 1 - h.pad, h.stride, 1)?;
-            Some((pack(&sweep), sweep))
-        } else {
-            None
+        let pack = |sets: &[Vec<usize>]| Pack::new(channels, v.kernel, h.kernel, group, sets.to_vec());
+        // All parts share the packed weights, so they share the sets of kernel rows.
+        let mut sets: Vec<Vec<usize>> = Vec::new();
+        let mut sweeps = Vec::new();
+        for p in parts {
+            let [v, _] = Axis::of_conv(p);
+            let rows = (0..v.out).map(|oy| v.taps(oy).map(|ky| (v.at(oy, ky), ky)).collect());
+            let known = Sweep { sets, ..empty(h.out, h.input, h.pad, 1, h.stride)? };
+            let sweep = known.over(rows.collect());
+            sets = sweep.sets.clone();
+            sweeps.push((*p, sweep));
+        }
+        let backward = match input_grad {
+            Some(part) => {
+                let [v, _] = Axis::of_conv(&parts[part]);
+                let rows = (0..v.input).map(|iy| {
+                    let mut rows: Vec<_> = v.fed(iy).each().collect();
+                    rows.reverse();
+                    rows
+                });
+                let sweep = empty(h.input, h.out, h.kernel as isize - 1 - h.pad, h.stride, 1)?.over(rows.collect());
+                Some((pack(&sweep.sets), sweep))
+            }
+            None => None,
         };
-        let scaling = Scaling::new(scales, p.y_zero, p.lo, p.hi);
         let mut layer = Self {
-            p: *p,
             biases: Biases::new(base),
-            scaling,
+            scaling: Scaling::new(scales, p.y_zero, p.lo, p.hi),
             channels: w.channels.to_vec(),
-            forward: pack(&forward_sweep),
-            sweep: forward_sweep,
+            forward: pack(&sets),
+            parts: sweeps,
             backward,
         };
         let mut order = Vec::new();
@@ -312,16 +309,21 @@ impl Depthwise {
         Some(layer)
     }
 
+    /// What all parts have in common, and the rows of one.
+    fn p(&self) -> &ConvParams {
+        &self.parts[0].0
+    }
+
     /// Replaces all trained weights.
     pub fn restore(&mut self, trained: &[i8]) {
         let channels = std::mem::take(&mut self.channels);
-        assert_eq!(trained.len(), (self.p.kh * self.p.kw) as usize * channels.len());
+        assert_eq!(trained.len(), (self.p().kh * self.p().kw) as usize * channels.len());
         each(trained, &channels).for_each(|(tap, c, w)| self.set(tap, c, w));
         self.channels = channels;
     }
 
     fn set(&mut self, tap: usize, c: usize, w: i8) {
-        let kw = self.p.kw as usize;
+        let kw = self.p().kw as usize;
         let (ky, kx) = (tap / kw, tap % kw);
         self.forward.set(c, ky, kx, w);
         if let Some((pack, _)) = &mut self.backward {
@@ -334,22 +336,24 @@ impl Depthwise {
     pub fn run<I: Isa>(
         &mut self,
         isa: I,
+        part: usize,
         x: &[i8],
         offset: &[i32],
         y: &mut [i8],
         mask: Option<&mut [u8]>,
         s: &mut Scratch,
     ) {
-        let mut sink = Requantise::new(isa, &self.scaling, self.sweep.rows.len() * self.sweep.columns, y, mask);
+        let (p, sweep) = &self.parts[part];
+        let mut sink = Requantise::new(isa, &self.scaling, sweep.rows.len() * sweep.columns, y, mask);
         let start = |panel| self.biases.panel(isa, panel, offset);
-        self.sweep.run(isa, &mut self.forward, x, self.p.x_zero, start, &mut s.rhs, &mut s.init, &mut sink);
+        sweep.run(isa, &mut self.forward, x, p.x_zero, start, &mut s.rhs, &mut s.init, &mut sink);
     }
 
     /// See [`crate::reference::depthwise_input_grad`].
     #[inline(always)]
     pub fn input_grad<I: Isa>(&mut self, isa: I, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
         let (pack, sweep) = self.backward.as_mut().expect("a layer packed for its input gradient");
-        let channels = self.p.in_c as usize;
+        let channels = sweep.channels;
         let mut sink = Round { shift, channels, places: &[], gx, saturated: 0 };
         sweep.run(isa, pack, g, 0, |_| isa.splat(0), &mut s.rhs, &mut s.init, &mut sink);
         sink.saturated
@@ -360,6 +364,7 @@ impl Depthwise {
     pub fn weight_step<I: Isa>(
         &mut self,
         isa: I,
+        part: usize,
         u: &Update,
         g: &[i8],
         x: &[i8],
@@ -368,15 +373,15 @@ impl Depthwise {
         lo: &mut [u8],
         s: &mut Scratch,
     ) {
+        let p = self.parts[part].0;
         let t = self.channels.len();
-        let taps = (self.p.kh * self.p.kw) as usize;
+        let taps = (p.kh * p.kw) as usize;
         s.sums.resize(taps * t, 0);
         let mut from = 0;
-        for panel in 0..lines(self.p.out_c as usize) {
+        for panel in 0..lines(p.out_c as usize) {
             let trained = self.channels[from..].iter().take_while(|&&c| (c as usize) < (panel + 1) * LANES).count();
             if trained > 0 {
-                let sums =
-                    weight_grad_panel(isa, &self.p, panel, g, x, [&mut s.lhs, &mut s.rhs, &mut s.whole, &mut s.init]);
+                let sums = weight_grad_panel(isa, &p, panel, g, x, [&mut s.lhs, &mut s.rhs, &mut s.whole, &mut s.init]);
                 for (tap, sums) in sums.iter().enumerate() {
                     for (j, &c) in self.channels[from..][..trained].iter().enumerate() {
                         s.sums[tap * t + from + j] = sums.0[c as usize % LANES];

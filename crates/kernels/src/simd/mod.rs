@@ -35,15 +35,16 @@ use tinytrain_spec::arith::Real31;
 use tinytrain_spec::params::{AddParams, ConvParams, GradScaleParams};
 use unit::entry;
 
-/// A convolution whose weights are packed for one instruction set. [`Layer::weight_step`] keeps the packed weights up
-/// to date; after any other change of trained weights, call [`Layer::restore`].
+/// A convolution whose weights are packed for one instruction set. It may run in several *parts*: over other rows, which differ in `in_h`, `out_h` and
+/// `pad_top` only. [`Layer::weight_step`] keeps the packed weights up to date; after any other change of trained weights, call [`Layer::restore`].
 #[derive(Clone, Debug)]
 pub struct Layer {
     unit: Unit,
     kind: Kind,
-    /// Number of elements of input and output.
-    inputs: usize,
-    outputs: usize,
+    /// Number of elements of input and output of each part.
+    elements: Vec<(usize, usize)>,
+    /// The part of the input gradient.
+    input_grad: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,40 +54,46 @@ enum Kind {
 }
 
 impl Layer {
-    /// Packs a layer, also for its input gradient if `input_grad`. None for the cases that only the reference kernels
+    /// Packs a layer, also for the input gradient of part `input_grad`. None for the cases that only the reference kernels
     /// support: a depthwise convolution with more outputs than inputs (unless it has one input, is entirely frozen and
     /// needs no input gradient, in which case it is treated as a full one), an input gradient with more column padding
-    /// than the kernel allows, and sizes beyond 2^31. Panics if lengths and sizes contradict each other.
+    /// than the kernel allows, and sizes beyond 2^31. Panics if lengths and sizes contradict each other, or if parts differ in
+    /// more than their rows.
     pub fn new(
         unit: Unit,
-        p: &ConvParams,
+        parts: &[ConvParams],
         depthwise: bool,
         w: Weights,
         base: &[i32],
         scales: Scales,
-        input_grad: bool,
+        input_grad: Option<usize>,
     ) -> Option<Self> {
-        let sizes = [p.in_h, p.in_w, p.in_c, p.out_h, p.out_w, p.out_c, p.kh, p.kw, p.stride_h, p.stride_w];
-        assert!(sizes.iter().all(|&n| n >= 1), "sizes are at least 1");
+        let p = parts.first()?;
+        assert!(parts.iter().all(|part| part.same_columns(p)), "parts differ in their rows only");
+        let sizes = [p.in_w, p.in_c, p.out_w, p.out_c, p.kh, p.kw, p.stride_h, p.stride_w];
+        let rows = parts.iter().flat_map(|p| [p.in_h, p.out_h]);
+        assert!(sizes.into_iter().chain(rows).all(|n| n >= 1), "sizes are at least 1");
         let elements = |h: i32, w: i32, c: i32| [w, c].iter().try_fold(h as u32, |n, &by| n.checked_mul(by as u32));
-        let inputs = elements(p.in_h, p.in_w, p.in_c)? as usize;
-        let outputs = elements(p.out_h, p.out_w, p.out_c)? as usize;
+        let of = |p: &ConvParams| {
+            Some((elements(p.in_h, p.in_w, p.in_c)? as usize, elements(p.out_h, p.out_w, p.out_c)? as usize))
+        };
+        let elements = parts.iter().map(of).collect::<Option<Vec<_>>>()?;
         let n = p.out_c as usize;
         assert!(base.len() == n && scales.m.len() == n && (scales.shift.is_empty() || scales.shift.len() == n));
         let group = unit.group();
         let one_input = depthwise && p.in_c == 1 && p.out_c > 1;
-        let kind = if one_input && w.channels.is_empty() && !input_grad {
+        let kind = if one_input && w.channels.is_empty() && input_grad.is_none() {
             // [kh][kw][out_c] becomes [out_c][kh][kw].
             let taps = (p.kh * p.kw) as usize;
             let turned: Vec<i8> = (0..n * taps).map(|i| w.frozen[i % taps * n + i / taps]).collect();
             let w = Weights { frozen: &turned, ..w };
-            Kind::Full(Box::new(Conv::new(p, w, base, scales, false, group)?))
+            Kind::Full(Box::new(Conv::new(parts, w, base, scales, None, group)?))
         } else if depthwise {
-            Kind::Depthwise(Box::new(Depthwise::new(p, w, base, scales, input_grad, group)?))
+            Kind::Depthwise(Box::new(Depthwise::new(parts, w, base, scales, input_grad, group)?))
         } else {
-            Kind::Full(Box::new(Conv::new(p, w, base, scales, input_grad, group)?))
+            Kind::Full(Box::new(Conv::new(parts, w, base, scales, input_grad, group)?))
         };
-        Some(Self { unit, kind, inputs, outputs })
+        Some(Self { unit, kind, elements, input_grad })
     }
 
     /// Replaces all trained weights, laid out as in [`Weights`].
@@ -97,20 +104,30 @@ impl Layer {
         }
     }
 
-    /// The forward pass ([`crate::reference::conv`], [`crate::reference::depthwise`]), with the biases' trained
+    /// The forward pass of a part ([`crate::reference::conv`], [`crate::reference::depthwise`]), with the biases' trained
     /// `offset` ([`crate::Bias`]).
-    pub fn run(&mut self, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch) {
-        assert!(x.len() == self.inputs && y.len() == self.outputs);
-        assert!(mask.as_ref().is_none_or(|mask| mask.len() == self.outputs.div_ceil(8)));
+    pub fn run(
+        &mut self,
+        part: usize,
+        x: &[i8],
+        offset: &[i32],
+        y: &mut [i8],
+        mask: Option<&mut [u8]>,
+        s: &mut Scratch,
+    ) {
+        let (inputs, outputs) = self.elements[part];
+        assert!(x.len() == inputs && y.len() == outputs);
+        assert!(mask.as_ref().is_none_or(|mask| mask.len() == outputs.div_ceil(8)));
         match &mut self.kind {
-            Kind::Full(conv) => full_run(self.unit, conv, x, offset, y, mask, s),
-            Kind::Depthwise(layer) => depthwise_run(self.unit, layer, x, offset, y, mask, s),
+            Kind::Full(conv) => full_run(self.unit, conv, part, x, offset, y, mask, s),
+            Kind::Depthwise(layer) => depthwise_run(self.unit, layer, part, x, offset, y, mask, s),
         }
     }
 
     /// The input gradient ([`crate::reference::conv_input_grad`], [`crate::reference::depthwise_input_grad`]).
     pub fn input_grad(&mut self, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
-        assert!(g.len() == self.outputs && gx.len() == self.inputs);
+        let (inputs, outputs) = self.elements[self.input_grad.expect("a layer packed for its input gradient")];
+        assert!(g.len() == outputs && gx.len() == inputs);
         match &mut self.kind {
             Kind::Full(conv) => full_input_grad(self.unit, conv, shift, g, gx, s),
             Kind::Depthwise(layer) => depthwise_input_grad(self.unit, layer, shift, g, gx, s),
@@ -118,9 +135,10 @@ impl Layer {
     }
 
     /// Weight gradient and update ([`crate::reference::conv_weight_step`],
-    /// [`crate::reference::depthwise_weight_step`]).
+    /// [`crate::reference::depthwise_weight_step`]), the gradient summed over the rows of a part.
     pub fn weight_step(
         &mut self,
+        part: usize,
         u: &Update,
         g: &[i8],
         x: &[i8],
@@ -129,10 +147,11 @@ impl Layer {
         lo: &mut [u8],
         s: &mut Scratch,
     ) {
-        assert!(g.len() == self.outputs && x.len() == self.inputs);
+        let (inputs, outputs) = self.elements[part];
+        assert!(g.len() == outputs && x.len() == inputs);
         match &mut self.kind {
-            Kind::Full(conv) => full_weight_step(self.unit, conv, u, g, x, qas, q, lo, s),
-            Kind::Depthwise(layer) => depthwise_weight_step(self.unit, layer, u, g, x, qas, q, lo, s),
+            Kind::Full(conv) => full_weight_step(self.unit, conv, part, u, g, x, qas, q, lo, s),
+            Kind::Depthwise(layer) => depthwise_weight_step(self.unit, layer, part, u, g, x, qas, q, lo, s),
         }
     }
 }
@@ -154,17 +173,17 @@ entry! {
     ) = grad::bias_step;
 
     fn full_run(
-        conv: &mut Conv, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch,
+        conv: &mut Conv, part: usize, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch,
     ) = Conv::run;
 
     fn full_input_grad(conv: &mut Conv, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 = Conv::input_grad;
 
     fn full_weight_step(
-        conv: &mut Conv, u: &Update, g: &[i8], x: &[i8], qas: &[u32], q: &mut [i8], lo: &mut [u8], s: &mut Scratch,
+        conv: &mut Conv, part: usize, u: &Update, g: &[i8], x: &[i8], qas: &[u32], q: &mut [i8], lo: &mut [u8], s: &mut Scratch,
     ) = Conv::weight_step;
 
     fn depthwise_run(
-        layer: &mut Depthwise, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch,
+        layer: &mut Depthwise, part: usize, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch,
     ) = Depthwise::run;
 
     fn depthwise_input_grad(
@@ -172,6 +191,6 @@ entry! {
     ) -> u32 = Depthwise::input_grad;
 
     fn depthwise_weight_step(
-        layer: &mut Depthwise, u: &Update, g: &[i8], x: &[i8], qas: &[u32], q: &mut [i8], lo: &mut [u8], s: &mut Scratch,
+        layer: &mut Depthwise, part: usize, u: &Update, g: &[i8], x: &[i8], qas: &[u32], q: &mut [i8], lo: &mut [u8], s: &mut Scratch,
     ) = Depthwise::weight_step;
 }

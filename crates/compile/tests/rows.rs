@@ -1,0 +1,127 @@
+//! A Program whose forward pass runs over rows yields what the whole one yields.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use common::{network, network_with_functions, samples, tensors};
+use tinytrain_compile::Compiler;
+use tinytrain_exec::{Executor, Kernels, Rates};
+use tinytrain_ir::{Graph, Scheme, TensorId};
+use tinytrain_program::Program;
+
+const CLASSES: usize = 5;
+const SCHEMES: [&str; 4] = ["head", "full", "bias:3,2:1/2,4:1/4", "bias:2,0:1/3,1:1/2,3:1/4"];
+
+fn compiler(g: &Graph, seed: u64) -> Compiler {
+    Compiler::new(g, CLASSES, seed, &samples(g, 10, CLASSES, seed), 2).unwrap()
+}
+
+fn compile(c: &Compiler, scheme: &str, limit: Option<u32>) -> Program {
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), 4, 20, limit).unwrap()
+}
+
+/// What training steps leave behind: every finished tensor of every step, and the state.
+fn run(program: &Program, kernels: Kernels, data: &[(Vec<i8>, usize)]) -> (Vec<BTreeMap<TensorId, Vec<i8>>>, Vec<u8>) {
+    let mut e = Executor::with_kernels(Arc::new(program.clone()), kernels).unwrap();
+    e.poison(true);
+    let step = |(sample, label): &(Vec<i8>, usize)| {
+        e.trace();
+        e.train_step(sample, *label, Rates::both(0.003)).unwrap();
+        tensors(e.take_trace())
+    };
+    let traces = data.iter().map(step).collect();
+    (traces, e.state().to_vec())
+}
+
+#[test]
+fn a_cut_program_yields_the_bits_of_the_whole_one_on_all_kernels() {
+    let mut streams = 0;
+    for seed in 1..=12 {
+        let g = if seed % 2 == 0 { network_with_functions(seed) } else { network(seed) };
+        let c = compiler(&g, seed);
+        let data = samples(&g, 4, CLASSES, seed + 7);
+        for scheme in SCHEMES {
+            let whole = compile(&c, scheme, None);
+            let expected = run(&whole, Kernels::Reference, &data);
+            for limit in [0, whole.arena_bytes * 3 / 4, whole.arena_bytes * 9 / 10] {
+                let cut = compile(&c, scheme, Some(limit));
+                cut.verify().unwrap();
+                assert!(cut.arena_bytes <= whole.arena_bytes);
+                assert_eq!(Program::from_bytes(&cut.to_bytes()).unwrap(), cut);
+                streams += cut.streams.len();
+                for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
+                    let found = run(&cut, kernels, &data);
+                    for (step, (found, expected)) in found.0.iter().zip(&expected.0).enumerate() {
+                        for (t, bytes) in expected {
+                            let name = &c.graph().tensor(*t).name;
+                            assert_eq!(
+                                found.get(t),
+                                Some(bytes),
+                                "seed {seed} {scheme} limit {limit} step {step} {name}"
+                            );
+                        }
+                    }
+                    assert_eq!(found.1, expected.1, "seed {seed} {scheme} limit {limit}");
+                }
+            }
+        }
+    }
+    assert!(streams > 20, "{streams} groups over rows are too few to prove anything");
+}
+
+#[test]
+fn a_limit_is_kept_where_it_can_be_and_nothing_is_cut_without_need() {
+    for seed in 1..=6 {
+        let c = compiler(&network(seed), seed);
+        for scheme in SCHEMES {
+            let whole = compile(&c, scheme, None);
+            assert!(whole.streams.is_empty());
+            assert_eq!(compile(&c, scheme, Some(whole.arena_bytes)), whole);
+            let least = compile(&c, scheme, Some(0));
+            let between = u32::midpoint(least.arena_bytes, whole.arena_bytes);
+            let cut = compile(&c, scheme, Some(between));
+            assert!(cut.arena_bytes <= between.max(least.arena_bytes), "{} of {between}", cut.arena_bytes);
+            assert!(cut.steps.len() <= least.steps.len());
+        }
+    }
+}
+
+#[test]
+fn activations_of_the_whole_program_serve_the_cut_one_where_both_have_the_boundary() {
+    let mut shared = 0;
+    for seed in 1..=6 {
+        let g = network(seed);
+        let c = compiler(&g, seed);
+        let (whole, cut) = (compile(&c, "bias:2,4:1", None), compile(&c, "bias:2,4:1", Some(0)));
+        let names = |p: &Program, steps: usize| -> Option<Vec<u32>> {
+            Some(p.boundary(steps)?.live.iter().map(|(t, _)| *t).collect())
+        };
+        let data = samples(&g, 4, CLASSES, seed + 3);
+        for b in &cut.boundaries {
+            let mine = names(&cut, b.steps);
+            let Some(theirs) = whole.boundaries.iter().find(|w| names(&whole, w.steps) == mine) else { continue };
+            shared += usize::from(b.steps > 0);
+            let mut source = Executor::new(Arc::new(whole.clone())).unwrap();
+            let mut plain = Executor::new(Arc::new(whole.clone())).unwrap();
+            let mut from_cache = Executor::new(Arc::new(cut.clone())).unwrap();
+            from_cache.poison(true);
+            for (sample, label) in &data {
+                let mut activations = Vec::new();
+                source.prefix(theirs.steps, sample, &mut activations).unwrap();
+                let rates = Rates::both(0.003);
+                let found = from_cache.train_step_from_prefix(b.steps, &activations, *label, rates).unwrap();
+                assert_eq!(
+                    plain.train_step(sample, *label, rates).unwrap(),
+                    found,
+                    "seed {seed}, {mine:?} behind steps {} and {}",
+                    theirs.steps,
+                    b.steps
+                );
+            }
+            assert_eq!(plain.state(), from_cache.state());
+        }
+    }
+    assert!(shared > 3, "{shared} boundaries are too few to prove anything");
+}

@@ -1,0 +1,125 @@
+//! Which nodes of the forward pass run together over rows: as few bytes as the limit asks for, then as few instructions as possible.
+
+use std::ops::Range;
+
+use crate::group::{Band, Forward, Group};
+use crate::lives::{Crossing, peak, scratch, uses};
+use crate::place::ALIGN;
+use crate::unit::Span;
+
+/// Rows at a time that are tried for a group.
+const BANDS: [Band; 5] = [Band::Scaled(4), Band::Scaled(2), Band::Rows(2), Band::Scaled(1), Band::Rows(1)];
+/// The longest group in nodes.
+const LONGEST: usize = 26;
+
+/// A way to run some consecutive nodes.
+#[derive(Clone, Debug)]
+struct Choice {
+    nodes: Range<usize>,
+    band: Band,
+    /// The most bytes live while they run.
+    bytes: u32,
+    /// About how many instructions more than one by one.
+    overhead: f64,
+}
+
+/// The groups of the forward pass, in order. `limit` is what the arena may take; `floor` what the backward pass takes whatever is done here.
+pub fn choose(forward: &Forward, limit: u32, floor: u32) -> Vec<Group> {
+    let count = forward.units.len();
+    let across = Across::new(forward);
+    let evaluate = |nodes: Range<usize>, band: Band| -> Option<Choice> {
+        let group = forward.group(nodes.clone(), band)?;
+        Some(Choice { bytes: across.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
+    };
+    let alone: Vec<Choice> = (0..count).filter_map(|u| evaluate(u..u + 1, Band::Whole)).collect();
+    let target = limit.max(floor);
+    let mut choices: Vec<Vec<Choice>> = vec![Vec::new(); count];
+    for first in 0..count {
+        choices[first].push(alone[first].clone());
+        for end in first + 1..=(first + LONGEST).min(count) {
+            if forward.units[end - 1].by_rows.is_none() {
+                break;
+            }
+            if alone[first..end].iter().any(|c| c.bytes > target) {
+                choices[first].extend(BANDS.iter().filter_map(|&band| evaluate(first..end, band)));
+            }
+        }
+    }
+    let least = cheapest(&choices, &|c, rest: &(u32, f64)| (c.bytes.max(rest.0), 0.0)).0.0;
+    let allowed = target.max(least);
+    let (_, chosen) = cheapest(&choices, &|c, rest| (c.bytes.saturating_sub(allowed).max(rest.0), c.overhead + rest.1));
+    let group = |c: &Choice| forward.group(c.nodes.clone(), c.band).expect("a choice is a group");
+    chosen.iter().map(group).collect()
+}
+
+/// The cheapest sequence of choices that covers all nodes; `cost` adds a choice to what follows it.
+fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &(u32, f64)) -> (u32, f64)) -> ((u32, f64), Vec<Choice>) {
+    let mut best: Vec<((u32, f64), Option<&Choice>)> = vec![((0, 0.0), None); choices.len() + 1];
+    for (first, choices) in choices.iter().enumerate().rev() {
+        let priced = choices.iter().map(|c| (cost(c, &best[c.nodes.end].0), Some(c)));
+        let least = priced.reduce(|a, b| if (b.0.0, b.0.1) < (a.0.0, a.0.1) { b } else { a });
+        best[first] = least.expect("every node can run alone");
+    }
+    let mut sequence = Vec::new();
+    let mut at = 0;
+    while let Some(c) = best[at].1 {
+        sequence.push(c.clone());
+        at = c.nodes.end;
+    }
+    (best[0].0, sequence)
+}
+
+/// Buffers by the units between which they live.
+struct Across<'a> {
+    forward: &'a Forward<'a>,
+    /// For each buffer, the first unit that writes it (none: given) and the last that reads it.
+    lives: Vec<(Option<usize>, usize)>,
+}
+
+impl<'a> Across<'a> {
+    fn new(forward: &'a Forward<'a>) -> Self {
+        let life = |b: usize| {
+            let users = || forward.writers[b].iter().chain(&forward.readers[b]);
+            let first = if forward.given[b] { None } else { users().min().copied() };
+            (first, if forward.kept[b] { usize::MAX } else { users().max().copied().unwrap_or(0) })
+        };
+        Self { forward, lives: (0..forward.blocks.blocks.len()).map(life).collect() }
+    }
+
+    /// The most bytes live while a group runs.
+    fn bytes(&self, group: &Group, nodes: &Range<usize>) -> u32 {
+        let own = self.lives.len();
+        let crossing = |b: usize| match self.lives.get(b) {
+            Some(&(first, last)) => {
+                Crossing { before: first.is_none_or(|f| f < nodes.start), after: last >= nodes.end }
+            }
+            None => Crossing::default(),
+        };
+        let mut list = Vec::new();
+        for (t, emitted) in group.calls.iter().enumerate() {
+            uses(t as u32, &emitted.call, &mut list);
+        }
+        list.extend(group.feeds.iter().map(|&(t, span)| span.used(t as u32)));
+        let mut touched = vec![false; own];
+        list.iter().filter(|u| u.buffer < own).for_each(|u| touched[u.buffer] = true);
+        let idle: u32 = (0..own)
+            .filter(|&b| !touched[b] && crossing(b).before && crossing(b).after && !self.unused(b))
+            .map(|b| self.forward.blocks.blocks[b].bytes.next_multiple_of(ALIGN))
+            .sum();
+        // Lines are whole as long as their group runs.
+        for (line, (_, bytes)) in group.lines.iter().enumerate() {
+            let span = Span { buffer: own + line, first: 0, bytes: *bytes };
+            list.extend([0, group.calls.len() as u32 - 1].map(|step| span.used(step)));
+        }
+        let mut scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call)).collect();
+        // A sample that comes in as a whole has a step of its own here.
+        if scratch.is_empty() {
+            scratch.push(0);
+        }
+        idle + peak(list, &scratch, &crossing, ALIGN)
+    }
+
+    fn unused(&self, buffer: usize) -> bool {
+        self.forward.writers[buffer].is_empty() && self.forward.readers[buffer].is_empty()
+    }
+}

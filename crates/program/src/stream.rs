@@ -1,0 +1,254 @@
+//! A run of steps over rows as a loop: its *parts* are calls of one kernel over the same constants, and each turn of a part differs from its first in a
+//! few numbers, which a table of bytes holds.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::Serialize;
+use tinytrain_spec::kernels::ParamValue;
+
+use crate::{Operand, Program, Region, Step};
+
+/// A run of steps as a loop over a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Stream {
+    /// The first step.
+    pub start: usize,
+    /// One past the last.
+    pub end: usize,
+    /// The parts, by number.
+    pub parts: Vec<Part>,
+    /// The turns, one behind the other: the number of its part, then the bytes of that part's columns.
+    pub turns: Vec<u8>,
+}
+
+/// Calls of a stream that differ in some numbers only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Part {
+    /// The step of its first turn, from which all others are derived.
+    pub step: usize,
+    /// Bytes of a turn behind its number.
+    pub bytes: usize,
+    /// What differs.
+    pub varying: Vec<Varying>,
+}
+
+/// A number that differs between the turns of a part: `base + unit * column`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Varying {
+    /// Which number.
+    pub what: What,
+    /// The least value.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub base: i64,
+    /// What one unit of the column stands for.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub unit: i64,
+    /// The first byte of its column, counted from the part's number.
+    pub column: usize,
+    /// Whether the column has two bytes, the lower one first.
+    pub wide: bool,
+}
+
+/// A number of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum What {
+    /// A field of a parameter that is a struct.
+    Field {
+        /// Index of the parameter.
+        param: usize,
+        /// Index of the field.
+        field: usize,
+    },
+    /// A parameter that is a number.
+    Param {
+        /// Index of the parameter.
+        param: usize,
+    },
+    /// The first byte of an operand in the arena.
+    Offset {
+        /// Index of the operand.
+        operand: usize,
+    },
+}
+
+/// The numbers of a call that may differ between turns.
+fn numbers(step: &Step) -> Vec<(What, i64)> {
+    let mut numbers = Vec::new();
+    let mut param = 0;
+    step.call.params(&mut |_, value| {
+        match value {
+            ParamValue::Struct(_, values) => {
+                numbers.extend(values.iter().enumerate().map(|(field, &v)| (What::Field { param, field }, v.into())));
+            }
+            ParamValue::Int(v) => numbers.push((What::Param { param }, v.into())),
+            _ => {}
+        }
+        param += 1;
+    });
+    let mut operand = 0;
+    step.call.operands(&mut |_, place, _| {
+        if let Some(Operand::Memory(slot)) = place
+            && slot.region == Region::Arena
+        {
+            numbers.push((What::Offset { operand }, slot.offset.into()));
+        }
+        operand += 1;
+    });
+    numbers
+}
+
+/// Whether a step can be another turn of the part that `first` begins: all that is no number is the same.
+fn same_part(first: &Step, step: &Step) -> bool {
+    let fixed = |s: &Step| {
+        let mut fixed = Vec::new();
+        s.call.params(&mut |_, value| {
+            fixed.push(match value {
+                ParamValue::Struct(s, _) => format!("{s:?}"),
+                ParamValue::Int(_) => "number".into(),
+                other => format!("{other:?}"),
+            });
+        });
+        s.call.operands(&mut |_, place, _| {
+            fixed.push(match place {
+                Some(Operand::Memory(slot)) if slot.region == Region::Arena => "arena".into(),
+                other => format!("{other:?}"),
+            });
+        });
+        fixed
+    };
+    first.label == step.label && first.call.kernel() == step.call.kernel() && fixed(first) == fixed(step)
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl Program {
+    /// The streams as loops; one that a table of bytes cannot hold is none, and its steps stand for themselves.
+    pub fn loops(&self) -> Vec<Stream> {
+        self.streams.iter().filter_map(|s| self.as_loop(s.clone())).collect()
+    }
+
+    fn as_loop(&self, steps: Range<usize>) -> Option<Stream> {
+        let mut firsts: Vec<usize> = Vec::new();
+        let part_of: Vec<usize> = (steps.clone())
+            .map(|i| {
+                let known = firsts.iter().position(|&first| same_part(&self.steps[first], &self.steps[i]));
+                known.unwrap_or_else(|| {
+                    firsts.push(i);
+                    firsts.len() - 1
+                })
+            })
+            .collect();
+        let of_part = |part: usize| steps.clone().zip(&part_of).filter(move |(_, p)| **p == part).map(|(i, _)| i);
+        let table = |(part, &first): (usize, &usize)| self.part(first, &of_part(part).collect::<Vec<_>>());
+        let tables = firsts.iter().enumerate().map(table).collect::<Option<Vec<_>>>()?;
+        let mut next = vec![0; tables.len()];
+        let mut turns = Vec::new();
+        for &part in &part_of {
+            turns.push(u8::try_from(part).ok()?);
+            turns.extend(&tables[part].1[next[part]]);
+            next[part] += 1;
+        }
+        let parts = tables.into_iter().map(|(part, _)| part).collect();
+        Some(Stream { start: steps.start, end: steps.end, parts, turns })
+    }
+
+    /// A part, and the bytes of each of its turns.
+    fn part(&self, first: usize, turns: &[usize]) -> Option<(Part, Vec<Vec<u8>>)> {
+        let all: Vec<Vec<(What, i64)>> = turns.iter().map(|&i| numbers(&self.steps[i])).collect();
+        let mut bytes: Vec<Vec<u8>> = vec![Vec::new(); turns.len()];
+        let mut varying = Vec::new();
+        // Numbers that grow together share a column.
+        let mut columns: BTreeMap<Vec<i64>, usize> = BTreeMap::new();
+        for (n, &(what, value)) in all[0].iter().enumerate() {
+            let values: Vec<i64> = all.iter().map(|numbers| numbers[n].1).collect();
+            if values.iter().all(|&v| v == value) {
+                continue;
+            }
+            let base = values.iter().copied().min().unwrap_or(0);
+            let unit = values.iter().fold(0, |unit, v| gcd(unit, v - base));
+            let column: Vec<i64> = values.iter().map(|v| (v - base) / unit).collect();
+            if column.iter().any(|&v| v > u16::MAX.into()) {
+                return None;
+            }
+            let wide = column.iter().any(|&v| v > 255);
+            let at = *columns.entry(column.clone()).or_insert_with(|| {
+                let at = bytes[0].len() + 1;
+                for (bytes, &v) in bytes.iter_mut().zip(&column) {
+                    bytes.push(v as u8);
+                    if wide {
+                        bytes.push((v >> 8) as u8);
+                    }
+                }
+                at
+            });
+            varying.push(Varying { what, base, unit, column: at, wide });
+        }
+        Some((Part { step: first, bytes: bytes[0].len(), varying }, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tinytrain_spec::kernels::{Call, Fill};
+    use tinytrain_spec::params::FillParams;
+
+    use super::*;
+    use crate::{Input, Plan, Slot};
+
+    fn program(fills: &[(i32, i32, u32)]) -> Program {
+        let step = |&(n, value, offset): &(i32, i32, u32)| Step {
+            label: "fill".into(),
+            call: Call::Fill(Fill {
+                p: FillParams { n, value },
+                dst: Operand::Memory(Slot { region: Region::Arena, offset, bytes: n as u32 }),
+            }),
+            finished: Vec::new(),
+        };
+        Program {
+            name: String::new(),
+            scheme: String::new(),
+            input: Input { shape: [1; 3], scale: 1.0, zero: 0, feeds: Vec::new() },
+            steps: fills.iter().map(step).collect(),
+            forward: fills.len(),
+            classes: 0,
+            logits: None,
+            outputs: Vec::new(),
+            consts: Vec::new(),
+            states: Vec::new(),
+            arena_bytes: 1 << 20,
+            state_bytes: 0,
+            buffers: Vec::new(),
+            streams: vec![0..fills.len()],
+            boundaries: Vec::new(),
+            plan: Plan { lower_bound: 0, heuristic: String::new() },
+            residual_bits: 0,
+            seed: 0,
+        }
+    }
+
+    #[test]
+    fn numbers_that_grow_together_share_a_column() {
+        let loops = program(&[(8, 1, 100), (16, 1, 164), (24, 1, 228)]).loops();
+        let of = |what, base, unit| Varying { what, base, unit, column: 1, wide: false };
+        let n = of(What::Field { param: 0, field: 0 }, 8, 8);
+        let offset = of(What::Offset { operand: 0 }, 100, 64);
+        let parts = vec![Part { step: 0, bytes: 1, varying: vec![n, offset] }];
+        assert_eq!(loops, [Stream { start: 0, end: 3, parts, turns: vec![0, 0, 0, 1, 0, 2] }]);
+    }
+
+    #[test]
+    fn a_column_beyond_a_byte_has_two_and_beyond_those_there_is_no_loop() {
+        let loops = program(&[(8, 0, 0), (8, 0, 4), (8, 0, 4 * 300)]).loops();
+        assert_eq!(loops[0].turns, [0, 0, 0, 0, 1, 0, 0, 44, 1]);
+        assert!(loops[0].parts[0].varying[0].wide);
+        assert!(program(&[(8, 0, 0), (8, 0, 1), (8, 0, 1 << 17)]).loops().is_empty());
+    }
+}

@@ -1,0 +1,83 @@
+import { TinytrainError } from '../errors.js';
+import type { Part, ProgramRecord, StepRecord, Stream, Varying } from '../program/record.js';
+import { type Numbers, type Parameters, stepCall } from './calls.js';
+import { elements } from './text.js';
+
+/** The table of a stream's turns. */
+function tableName(stream: Stream): string {
+  return `turns_${stream.start}`;
+}
+
+/** The tables of all streams. */
+export function turnTables({ streams }: ProgramRecord): string {
+  const table = (stream: Stream) =>
+    `static const uint8_t ${tableName(stream)}[${stream.turns.length}] = {\n${elements(stream.turns)}\n};`;
+  return streams.length === 0
+    ? ''
+    : `\n/* Turns over rows: a part, then what differs from its first turn. */\n${streams.map(table).join('\n')}\n`;
+}
+
+/** A varying number as C, `t` being the turn. */
+function expression({ base, unit, column, wide }: Varying): string {
+  const value = wide ? `(t[${column}] | t[${column + 1}] << 8)` : `t[${column}]`;
+  const scaled = unit === 1 ? value : `${unit} * ${value}`;
+  return base === 0 ? scaled : `${base} + ${scaled}`;
+}
+
+function numbersOf({ varying }: Part): Numbers {
+  const numbers: { fields: Map<string, string>; params: Map<number, string>; offsets: Map<number, string> } = {
+    fields: new Map(),
+    params: new Map(),
+    offsets: new Map(),
+  };
+  for (const one of varying) {
+    const { what } = one;
+    if (what.kind === 'field') numbers.fields.set(`${what.param} ${what.field}`, expression(one));
+    if (what.kind === 'param') numbers.params.set(what.param, expression(one));
+    if (what.kind === 'offset') numbers.offsets.set(what.operand, expression(one));
+  }
+  return numbers;
+}
+
+/** The parameters of a part that vary, as copies in which the varying fields are set. */
+function copies(step: StepRecord, index: number, numbers: Numbers, parameters: Parameters): string[] {
+  return step.params.flatMap((param, p) => {
+    if (param.kind !== 'struct') return [];
+    const varying = param.fields.flatMap(([name], f) => {
+      const value = numbers.fields.get(`${p} ${f}`);
+      return value === undefined ? [] : [`            ${param.name}.${name} = ${value};`];
+    });
+    if (varying.length === 0) return [];
+    return [`            ${param.type} ${param.name} = ${parameters.name(step, index, param)};`, ...varying];
+  });
+}
+
+function part(record: ProgramRecord, one: Part, number: number, parameters: Parameters): string {
+  const step = record.steps[one.step];
+  if (!step) throw new TinytrainError('INTERNAL', `a stream names step ${one.step}, which does not exist`);
+  const numbers = numbersOf(one);
+  return [
+    `        case ${number}: { /* ${step.label} */`,
+    ...copies(step, one.step, numbers, parameters),
+    stepCall(record, step, one.step, parameters, { counted: false, indent: 12, numbers }),
+    `            t += ${one.bytes + 1};`,
+    '            break;',
+    '        }',
+  ].join('\n');
+}
+
+/** The steps of a stream as a loop over its turns; with marks, one before each turn. */
+export function streamLoop(record: ProgramRecord, stream: Stream, parameters: Parameters, marks: boolean): string {
+  const name = tableName(stream);
+  const labels = [...new Set(stream.parts.map(({ step }) => record.steps[step]?.label ?? ''))];
+  return [
+    `    /* ${stream.start} to ${stream.end - 1}, over rows: ${labels.join(', ')} */`,
+    ...(marks ? [`    uint32_t mark_${stream.start} = ${stream.start};`] : []),
+    `    for (const uint8_t *t = ${name}; t < ${name} + sizeof ${name};) {`,
+    ...(marks ? [`        tt_mark(mark_${stream.start}++);`] : []),
+    '        switch (*t) {',
+    ...stream.parts.map((one, number) => part(record, one, number, parameters)),
+    '        }',
+    '    }',
+  ].join('\n');
+}
