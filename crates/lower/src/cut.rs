@@ -45,16 +45,19 @@ pub fn choose(forward: &Forward, limit: u32, floor: u32) -> Vec<Group> {
             }
         }
     }
-    let least = cheapest(&choices, &|c, rest: &(u32, f64)| (c.bytes.max(rest.0), 0.0)).0.0;
+    let least = cheapest(&choices, &|c, rest: &Price| (c.bytes.max(rest.0), 0.0)).0.0;
     let allowed = target.max(least);
     let (_, chosen) = cheapest(&choices, &|c, rest| (c.bytes.saturating_sub(allowed).max(rest.0), c.overhead + rest.1));
     let group = |c: &Choice| forward.group(c.nodes.clone(), c.band).expect("a choice is a group");
     chosen.iter().map(group).collect()
 }
 
+/// Bytes and instructions, in the order in which they count.
+type Price = (u32, f64);
+
 /// The cheapest sequence of choices that covers all nodes; `cost` adds a choice to what follows it.
-fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &(u32, f64)) -> (u32, f64)) -> ((u32, f64), Vec<Choice>) {
-    let mut best: Vec<((u32, f64), Option<&Choice>)> = vec![((0, 0.0), None); choices.len() + 1];
+fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &Price) -> Price) -> (Price, Vec<Choice>) {
+    let mut best: Vec<(Price, Option<&Choice>)> = vec![((0, 0.0), None); choices.len() + 1];
     for (first, choices) in choices.iter().enumerate().rev() {
         let priced = choices.iter().map(|c| (cost(c, &best[c.nodes.end].0), Some(c)));
         let least = priced.reduce(|a, b| if (b.0.0, b.0.1) < (a.0.0, a.0.1) { b } else { a });

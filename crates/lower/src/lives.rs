@@ -61,12 +61,14 @@ impl Life {
         let last_step = steps.saturating_sub(1);
         let lives = |&(first, last): &(u32, u32)| {
             let used = first != u32::MAX;
-            used.then(|| (if crossing.before { 0 } else { first }, if crossing.after { last_step } else { last }))
+            used.then_some((if crossing.before { 0 } else { first }, if crossing.after { last_step } else { last }))
         };
         let spans = || cells.iter().map(lives).zip(cuts.windows(2)).filter_map(|(life, cut)| Some((life?, cut)));
         let start = spans().map(|(life, _)| life.0).min().unwrap_or(0);
         let end = spans().map(|(life, _)| life.1).max().unwrap_or(0);
-        let mut hulls: Vec<Range<u32>> = vec![u32::MAX..0; (end - start + 1) as usize];
+        // An empty range from the end on: what no byte has widened yet.
+        let none = Range { start: u32::MAX, end: 0 };
+        let mut hulls: Vec<Range<u32>> = vec![none; (end - start + 1) as usize];
         for ((first, last), cut) in spans() {
             for hull in &mut hulls[(first - start) as usize..=(last - start) as usize] {
                 *hull = hull.start.min(cut[0])..hull.end.max(cut[1]);

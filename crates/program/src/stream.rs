@@ -226,7 +226,7 @@ mod tests {
             arena_bytes: 1 << 20,
             state_bytes: 0,
             buffers: Vec::new(),
-            streams: vec![0..fills.len()],
+            streams: std::iter::once(0..fills.len()).collect(),
             boundaries: Vec::new(),
             plan: Plan { lower_bound: 0, heuristic: String::new() },
             residual_bits: 0,
