@@ -396,17 +396,7 @@ type Window = {
 	 */
 	hi: number;
 };
-type Feed = {
-	/**
-	 * The step before which they are there.
-	 */
-	step: number;
-	/**
-	 * Where they go.
-	 */
-	slot: Slot;
-};
-type What = {
+type CallNumber = {
 	"kind": "field";
 	/**
 	 * Index of the parameter.
@@ -433,13 +423,13 @@ type Varying = {
 	/**
 	 * Which number.
 	 */
-	what: What;
+	number: CallNumber;
 	/**
 	 * The least value.
 	 */
 	base: number;
 	/**
-	 * What one unit of the column stands for.
+	 * CallNumber one unit of the column stands for.
 	 */
 	unit: number;
 	/**
@@ -461,7 +451,7 @@ type Part = {
 	 */
 	bytes: number;
 	/**
-	 * What differs.
+	 * CallNumber differs.
 	 */
 	varying: Array<Varying>;
 };
@@ -513,9 +503,9 @@ type Plan = {
 };
 export type InputRecord = {
 	/**
-	 * Where its bytes go, in their order.
+	 * First byte in the arena.
 	 */
-	feeds: Array<Feed>;
+	offset: number;
 	/**
 	 * Length in bytes.
 	 */
@@ -631,6 +621,10 @@ export type OperandRecord = {
 	 * Whether the step writes it.
 	 */
 	written: boolean;
+	/**
+	 * Whether the kernel can do without it.
+	 */
+	optional: boolean;
 } | {
 	"place": "state";
 	/**

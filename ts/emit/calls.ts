@@ -17,9 +17,9 @@ function entry<T>(list: readonly T[], index: number): T {
   return found;
 }
 
-/** Whether a step writes a mask: what the backward pass needs of a forward step beside its output. */
+/** Whether an operand is a result that its kernel can do without: the mask, which only the backward pass needs. Scratch has no type of elements. */
 export function makesMask(operand: OperandRecord): boolean {
-  return operand.place === 'arena' && operand.name === 'mask' && operand.written;
+  return operand.place === 'arena' && operand.written && operand.optional && operand.element !== 'void';
 }
 
 /** C expressions of the numbers of a call that are not those of its record. */

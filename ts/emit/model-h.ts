@@ -21,7 +21,7 @@ function sizes(input: EmitInput): string {
     ['INPUT_WIDTH', width, 'columns'],
     ['INPUT_CHANNELS', channels, 'interleaved'],
     ['INPUT_BYTES', record.input.bytes, 'of a sample'],
-    ['INPUT_OFFSET', record.input.feeds[0]?.slot.offset ?? 0, 'in the arena'],
+    ['INPUT_OFFSET', record.input.offset, 'in the arena'],
     ['PIXEL_TABLES', pixelTableCount(input.pixelTables), 'of int8 values of pixels; 0: pixel - 128'],
     ['CLASSES', record.classes, 'of the head'],
     ['SCORES_OFFSET', record.logits?.offset ?? 0, 'in the arena: int64 per class'],

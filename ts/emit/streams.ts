@@ -31,10 +31,10 @@ function numbersOf({ varying }: Part): Numbers {
     offsets: new Map(),
   };
   for (const one of varying) {
-    const { what } = one;
-    if (what.kind === 'field') numbers.fields.set(`${what.param} ${what.field}`, expression(one));
-    if (what.kind === 'param') numbers.params.set(what.param, expression(one));
-    if (what.kind === 'offset') numbers.offsets.set(what.operand, expression(one));
+    const { number } = one;
+    if (number.kind === 'field') numbers.fields.set(`${number.param} ${number.field}`, expression(one));
+    if (number.kind === 'param') numbers.params.set(number.param, expression(one));
+    if (number.kind === 'offset') numbers.offsets.set(number.operand, expression(one));
   }
   return numbers;
 }

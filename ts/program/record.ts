@@ -36,17 +36,7 @@ lo: number,
  */
 hi: number, };
 
-export type Feed = { 
-/**
- * The step before which they are there.
- */
-step: number, 
-/**
- * Where they go.
- */
-slot: Slot, };
-
-export type What = { "kind": "field", 
+export type CallNumber = { "kind": "field", 
 /**
  * Index of the parameter.
  */
@@ -68,13 +58,13 @@ export type Varying = {
 /**
  * Which number.
  */
-what: What, 
+number: CallNumber, 
 /**
  * The least value.
  */
 base: number, 
 /**
- * What one unit of the column stands for.
+ * CallNumber one unit of the column stands for.
  */
 unit: number, 
 /**
@@ -96,7 +86,7 @@ step: number,
  */
 bytes: number, 
 /**
- * What differs.
+ * CallNumber differs.
  */
 varying: Array<Varying>, };
 
@@ -148,9 +138,9 @@ heuristic: string, };
 
 export type InputRecord = { 
 /**
- * Where its bytes go, in their order.
+ * First byte in the arena.
  */
-feeds: Array<Feed>, 
+offset: number, 
 /**
  * Length in bytes.
  */
@@ -246,7 +236,11 @@ bytes: number,
 /**
  * Whether the step writes it.
  */
-written: boolean, } | { "place": "state", 
+written: boolean, 
+/**
+ * Whether the kernel can do without it.
+ */
+optional: boolean, } | { "place": "state", 
 /**
  * Its name in the kernel table.
  */

@@ -110,7 +110,7 @@ impl Timed {
     fn about(&self) -> Value {
         let program = self.plain.executor.program();
         let kernels = chosen_kernels().map_or("none", Kernels::name);
-        json!({ "kernels": kernels, "model": program.name, "steps": program.steps.len(), "forward": program.forward, "prefix": program.prefix_steps() })
+        json!({ "kernels": kernels, "model": program.name, "steps": program.steps.len(), "forward": program.forward, "prefix": program.prefix().steps })
     }
 
     fn answer(&mut self, name: &str, numbers: &[usize]) -> Result<Value, Failed> {
@@ -129,7 +129,7 @@ impl Timed {
             ("cached", &[n]) => {
                 self.keep()?;
                 let (samples, activations) = (&self.samples, &self.activations);
-                let steps = self.cached.executor.program().prefix_steps();
+                let steps = self.cached.executor.program().prefix().steps;
                 self.cached.times(n, |executor, i| {
                     let i = i % samples.len();
                     executor.train_step_from_prefix(steps, &activations[i], samples[i].1, Rates::both(RATE))
@@ -173,7 +173,7 @@ impl Timed {
 
     fn keep(&mut self) -> Result<(), ExecError> {
         let executor = &mut self.cached.executor;
-        let steps = executor.program().prefix_steps();
+        let steps = executor.program().prefix().steps;
         for (sample, _) in &self.samples[self.activations.len()..] {
             let mut activations = Vec::new();
             executor.prefix(steps, sample, &mut activations)?;

@@ -90,5 +90,5 @@ pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, Compile
 /// Where each tensor of a Program made with `keep_all` lies when it has run.
 pub fn forward_tensors(graph: &Graph, program: &Program) -> Vec<(TensorId, Slot)> {
     let finished = program.steps.iter().flat_map(|s| s.finished.iter().map(|p| (TensorId(p.tensor), p.slot)));
-    program.input.feeds.iter().map(|f| (graph.input, f.slot)).chain(finished).collect()
+    std::iter::once((graph.input, program.input.slot)).chain(finished).collect()
 }

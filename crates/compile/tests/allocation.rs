@@ -46,7 +46,7 @@ fn a_step_allocates_nothing() {
             for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
                 let mut executor = Executor::with_kernels(program.clone(), kernels).unwrap();
                 let mut activations = Vec::new();
-                let prefix = program.prefix_steps();
+                let prefix = program.prefix().steps;
                 executor.prefix(prefix, &data[0].0, &mut activations).unwrap();
                 let mut steps = || {
                     let rate = Rates::both(0.01);

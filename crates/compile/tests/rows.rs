@@ -5,10 +5,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{network, network_with_functions, samples, tensors};
+use common::{Source, conv, network, network_with_functions, samples, tensors};
 use tinytrain_compile::Compiler;
 use tinytrain_exec::{Executor, Kernels, Rates};
-use tinytrain_ir::{Graph, Scheme, TensorId};
+use tinytrain_ir::{Graph, GraphBuilder, PoolSpec, Quant, Scheme, Shape, TensorId};
 use tinytrain_program::Program;
 
 const CLASSES: usize = 5;
@@ -124,4 +124,70 @@ fn activations_of_the_whole_program_serve_the_cut_one_where_both_have_the_bounda
         }
     }
     assert!(shared > 3, "{shared} boundaries are too few to prove anything");
+}
+
+/// Maps larger than everything else: a window of three rows beside a sum in place over the same map, then two convolutions that leave out every other row.
+fn wide(seed: u64) -> Graph {
+    let s = &mut Source(seed);
+    let q = |s: &mut Source| s.quant();
+    let mut b = GraphBuilder::new("wide", Shape::new(20, 20, 4), Quant { scale: 0.02, zero: 0 }, None).unwrap();
+    let x = b.input();
+    let (window, y) = (PoolSpec::same(b.shape(x), [1, 1], [1, 1]), q(s));
+    let a = conv(&mut b, s, x, false, 16, window, y);
+    let (window, y) = (PoolSpec::same(b.shape(a), [3, 3], [1, 1]), q(s));
+    let d = conv(&mut b, s, a, true, 16, window, y);
+    let y = q(s);
+    let sum = b.add(a, d, y, (-128, 127)).unwrap();
+    let (window, y) = (PoolSpec::valid(b.shape(sum), [1, 1], [2, 2]), q(s));
+    let left = conv(&mut b, s, sum, false, 8, window, y);
+    let y = q(s);
+    let right = conv(&mut b, s, sum, false, 8, window, y);
+    let y = q(s);
+    let both = b.add(left, right, y, (-128, 127)).unwrap();
+    let (window, y) = (PoolSpec::same(b.shape(both), [3, 3], [2, 2]), q(s));
+    let last = conv(&mut b, s, both, false, 8, window, y);
+    b.finish(vec![last]).unwrap()
+}
+
+#[test]
+fn a_sum_in_place_waits_for_the_windows_beside_it() {
+    for seed in 1..=3 {
+        let g = wide(seed);
+        let c = compiler(&g, seed);
+        let data = samples(&g, 3, CLASSES, seed);
+        let whole = compile(&c, "head", None);
+        let cut = compile(&c, "head", Some(0));
+        assert!(cut.arena_bytes < whole.arena_bytes && !cut.streams.is_empty());
+        let (expected, found) = (run(&whole, Kernels::Reference, &data), run(&cut, Kernels::Reference, &data));
+        assert!(expected == found, "seed {seed}");
+    }
+}
+
+#[test]
+fn tensors_of_a_boundary_are_whole() {
+    let mut cut = 0;
+    for seed in 1..=4 {
+        for g in [wide(seed), network(seed)] {
+            let c = compiler(&g, seed);
+            let whole = compile(&c, "head", None).arena_bytes;
+            for limit in (0..16).map(|i| whole * i / 16) {
+                let p = compile(&c, "head", Some(limit));
+                cut += usize::from(!p.streams.is_empty());
+                for b in p.boundaries.iter().filter(|b| b.steps > 0) {
+                    for (t, slot) in &b.live {
+                        let covered = |step: usize| {
+                            p.buffers.iter().any(|placed| {
+                                let live = placed.live(step);
+                                let (first, end) = (placed.offset + live.start, placed.offset + live.end);
+                                first <= slot.offset && slot.offset + slot.bytes <= end
+                            })
+                        };
+                        // Behind the step before and before the next, also bytes that no step reads.
+                        assert!(covered(b.steps - 1) && covered(b.steps), "seed {seed}, limit {limit}, tensor {t}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(cut > 20, "{cut} Programs over rows are too few to prove anything");
 }

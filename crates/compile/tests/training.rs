@@ -74,7 +74,7 @@ fn nothing_reads_a_byte_that_has_died_and_caching_the_prefix_changes_nothing() {
                 let a = plain.train_step(p, *label, rates).unwrap();
                 assert_eq!(a, poisoned.train_step(p, *label, rates).unwrap());
                 let mut activations = Vec::new();
-                let steps = cached.program().prefix_steps();
+                let steps = cached.program().prefix().steps;
                 cached.prefix(steps, p, &mut activations).unwrap();
                 assert_eq!(a, cached.train_step_from_prefix(steps, &activations, *label, rates).unwrap());
             }

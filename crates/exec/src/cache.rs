@@ -31,7 +31,7 @@ impl ActivationCache {
         let places: Mutex<Vec<(usize, &mut [i8])>> =
             Mutex::new(data.chunks_exact_mut(bytes.max(1)).enumerate().rev().collect());
         trainer::parallel(executor, threads, |executor| {
-            let mut sample = vec![0i8; program.input.bytes()];
+            let mut sample = vec![0i8; program.input.slot.bytes as usize];
             let mut activations = Vec::with_capacity(bytes);
             while !control.stopped() {
                 let next = places.lock().unwrap_or_else(|e| e.into_inner()).pop();

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use tinytrain_kernels::simd::{self, Kernels, Layer, Unit};
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
-use tinytrain_program::{Boundary, Feed, Operand, Program, Region, Slot, TensorNumber};
+use tinytrain_program::{Boundary, Operand, Program, Region, Slot, TensorNumber};
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::params::UpdateParams;
 use tinytrain_spec::softmax::{self, HeadResult};
@@ -168,8 +168,8 @@ impl Executor {
 
     /// Runs the forward pass of a program without a head.
     pub fn forward(&mut self, input: &[i8]) -> Result<(), ExecError> {
-        self.check_sample(input)?;
-        self.run(0, self.program.forward, input, StepInputs { label: None, rates: Rates::ZERO });
+        self.load(input)?;
+        self.run(0, self.program.forward, StepInputs { label: None, rates: Rates::ZERO });
         Ok(())
     }
 
@@ -194,16 +194,16 @@ impl Executor {
     /// The forward pass with a label: loss and error, but no update.
     pub fn evaluate(&mut self, input: &[i8], label: usize) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
-        self.check_sample(input)?;
-        self.run(0, self.program.forward, input, StepInputs { label: Some(label), rates: Rates::ZERO });
+        self.load(input)?;
+        self.run(0, self.program.forward, StepInputs { label: Some(label), rates: Rates::ZERO });
         Ok(self.found(0))
     }
 
     /// One training step: forward, loss, backward, update in place.
     pub fn train_step(&mut self, input: &[i8], label: usize, rates: Rates) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
-        self.check_sample(input)?;
-        Ok(self.train_from(0, input, label, rates))
+        self.load(input)?;
+        Ok(self.train_from(0, label, rates))
     }
 
     /// Appends to `activations` what the first `steps` steps make of a sample: the tensors of the live-in set of the boundary behind them, one after the
@@ -211,8 +211,8 @@ impl Executor {
     pub fn prefix(&mut self, steps: usize, input: &[i8], activations: &mut Vec<i8>) -> Result<(), ExecError> {
         let program = self.program.clone();
         let boundary = boundary(&program, steps)?;
-        self.check_sample(input)?;
-        self.run(0, steps, input, StepInputs { label: None, rates: Rates::ZERO });
+        self.load(input)?;
+        self.run(0, steps, StepInputs { label: None, rates: Rates::ZERO });
         boundary.live.iter().for_each(|(_, s)| activations.extend_from_slice(self.memory.read(*s)));
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Executor {
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_activations(steps, activations)?;
-        Ok(self.train_from(steps, &[], label, rates))
+        Ok(self.train_from(steps, label, rates))
     }
 
     /// [`Executor::evaluate`] from the activations of [`Executor::prefix`]. Gives the same bits.
@@ -239,7 +239,7 @@ impl Executor {
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_activations(steps, activations)?;
-        self.run(steps, self.program.forward, &[], StepInputs { label: Some(label), rates: Rates::ZERO });
+        self.run(steps, self.program.forward, StepInputs { label: Some(label), rates: Rates::ZERO });
         Ok(self.found(0))
     }
 
@@ -259,11 +259,11 @@ impl Executor {
         Ok(())
     }
 
-    fn train_from(&mut self, first: usize, sample: &[i8], label: usize, rates: Rates) -> StepResult {
+    fn train_from(&mut self, first: usize, label: usize, rates: Rates) -> StepResult {
         let (forward, all) = (self.program.forward, self.program.steps.len());
         let inputs = StepInputs { label: Some(label), rates };
-        self.run(first, forward, sample, inputs);
-        let saturated = if self.result.any { self.run(forward, all, &[], inputs) } else { 0 };
+        self.run(first, forward, inputs);
+        let saturated = if self.result.any { self.run(forward, all, inputs) } else { 0 };
         self.step += 1;
         self.found(saturated)
     }
@@ -282,21 +282,21 @@ impl Executor {
         Ok(())
     }
 
-    fn check_sample(&self, sample: &[i8]) -> Result<(), ExecError> {
-        size("sample in bytes", sample.len(), self.program.input.bytes())
-    }
-
-    /// Runs steps `from..to`, feeding a sample to those from step 0 on; returns how many gradient elements saturated.
-    fn run(&mut self, from: usize, to: usize, sample: &[i8], inputs: StepInputs) -> u64 {
-        let program = self.program.clone();
-        let mut total = 0;
-        if self.poison && !sample.is_empty() {
+    fn load(&mut self, input: &[i8]) -> Result<(), ExecError> {
+        let slot = self.program.input.slot;
+        size("sample in bytes", input.len(), slot.bytes as usize)?;
+        if self.poison {
             self.memory.arena().fill(POISON);
         }
-        let mut feeds = Feeds { feeds: &program.input.feeds, sample };
-        feeds.before(from, &mut self.memory);
+        self.memory.write(slot).copy_from_slice(input);
+        Ok(())
+    }
+
+    /// Runs steps `from..to`; returns how many gradient elements saturated.
+    fn run(&mut self, from: usize, to: usize, inputs: StepInputs) -> u64 {
+        let program = self.program.clone();
+        let mut total = 0;
         for i in from..to {
-            feeds.before(i, &mut self.memory);
             let step = &program.steps[i];
             let memory = self.memory.step(&program.consts);
             let context = Context {
@@ -346,23 +346,6 @@ impl Executor {
                 let (first, end) = (b.offset + bytes.start, b.offset + bytes.end);
                 self.memory.arena()[first as usize..end as usize].fill(POISON);
             }
-        }
-    }
-}
-
-/// What is left of a sample, and where it goes.
-struct Feeds<'a> {
-    feeds: &'a [Feed],
-    sample: &'a [i8],
-}
-
-impl Feeds<'_> {
-    /// Writes what has to be there before a step. Without a sample, as behind a boundary, nothing.
-    fn before(&mut self, step: usize, memory: &mut Memory) {
-        while let Some((feed, rest)) = self.feeds.split_first().filter(|(f, _)| f.step as usize <= step) {
-            let Some((bytes, behind)) = self.sample.split_at_checked(feed.slot.bytes as usize) else { return };
-            memory.write(feed.slot).copy_from_slice(bytes);
-            (self.feeds, self.sample) = (rest, behind);
         }
     }
 }

@@ -140,7 +140,7 @@ impl Trainer {
         control.start(end - self.step);
         let shape = program.input.shape.map(|n| n as usize);
         let zero = program.input.zero as i8;
-        let mut sample = vec![0i8; program.input.bytes()];
+        let mut sample = vec![0i8; program.input.slot.bytes as usize];
         let mut report = RunReport::default();
         while self.step < end && !control.stopped() {
             let index = self.index_of(self.step);
@@ -179,7 +179,7 @@ impl Trainer {
     pub fn prepare(&mut self, control: &Control) -> Result<(), ExecError> {
         let remaining = self.options.schedule.steps.saturating_sub(self.step);
         let pays = remaining > self.samples.len() as u64 && self.options.augment.is_off();
-        let steps = self.executor.program().prefix_steps();
+        let steps = self.executor.program().prefix().steps;
         if self.cache.is_none() && pays && steps > 0 && self.options.cache_bytes > 0 {
             let (limit, threads) = (self.options.cache_bytes, self.options.threads);
             let cache = ActivationCache::compute(&self.executor, steps, &self.samples, limit, threads, control)?;
@@ -233,7 +233,7 @@ pub fn evaluate(
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![(0u32, 0i32); n]);
     parallel(executor, threads, |executor| {
-        let mut sample = vec![0i8; executor.program().input.bytes()];
+        let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= n || control.stopped() {

@@ -20,6 +20,7 @@ pub enum Draft {
 }
 
 /// A buffer of the arena.
+#[derive(Clone)]
 pub struct Block {
     pub label: String,
     pub bytes: u32,

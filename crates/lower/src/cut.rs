@@ -26,10 +26,10 @@ struct Choice {
 /// The groups of the forward pass, in order. `limit` is what the arena may take; `floor` what the backward pass takes whatever is done here.
 pub fn choose(forward: &Forward, limit: u32, floor: u32) -> Vec<Group> {
     let count = forward.units.len();
-    let across = Across::new(forward);
+    let lifetimes = Lifetimes::new(forward);
     let evaluate = |nodes: Range<usize>, band: Band| -> Option<Choice> {
         let group = forward.group(nodes.clone(), band)?;
-        Some(Choice { bytes: across.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
+        Some(Choice { bytes: lifetimes.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
     };
     let alone: Vec<Choice> = (0..count).filter_map(|u| evaluate(u..u + 1, Band::Whole)).collect();
     let target = limit.max(floor);
@@ -73,13 +73,13 @@ fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &Price) -> Price) ->
 }
 
 /// Buffers by the units between which they live.
-struct Across<'a> {
+struct Lifetimes<'a> {
     forward: &'a Forward<'a>,
     /// For each buffer, the first unit that writes it (none: given) and the last that reads it.
     lives: Vec<(Option<usize>, usize)>,
 }
 
-impl<'a> Across<'a> {
+impl<'a> Lifetimes<'a> {
     fn new(forward: &'a Forward<'a>) -> Self {
         let life = |b: usize| {
             let users = || forward.writers[b].iter().chain(&forward.readers[b]);
@@ -102,7 +102,6 @@ impl<'a> Across<'a> {
         for (t, emitted) in group.calls.iter().enumerate() {
             uses(t as u32, &emitted.call, &mut list);
         }
-        list.extend(group.feeds.iter().map(|&(t, span)| span.used(t as u32)));
         let mut touched = vec![false; own];
         list.iter().filter(|u| u.buffer < own).for_each(|u| touched[u.buffer] = true);
         let idle: u32 = (0..own)
@@ -114,11 +113,7 @@ impl<'a> Across<'a> {
             let span = Span { buffer: own + line, first: 0, bytes: *bytes };
             list.extend([0, group.calls.len() as u32 - 1].map(|step| span.used(step)));
         }
-        let mut scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call)).collect();
-        // A sample that comes in as a whole has a step of its own here.
-        if scratch.is_empty() {
-            scratch.push(0);
-        }
+        let scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call)).collect();
         idle + peak(list, &scratch, &crossing, ALIGN)
     }
 

@@ -46,7 +46,7 @@ struct Turn {
 
 /// A call of a group.
 #[derive(Clone, Debug)]
-pub struct Emitted {
+pub struct GroupCall {
     /// The step on whole tensors that it is of; none for lines that move.
     pub step: Option<usize>,
     pub call: Call<Place>,
@@ -57,9 +57,7 @@ pub struct Emitted {
 /// A group as calls.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
-    pub calls: Vec<Emitted>,
-    /// Where bytes of the sample go: the call before which they have to be there, and their place.
-    pub feeds: Vec<(usize, Span)>,
+    pub calls: Vec<GroupCall>,
     /// Lines of tensors that are nowhere whole: label and bytes. Their buffers have the numbers after those of the forward pass.
     pub lines: Vec<(String, u32)>,
     /// Whether its nodes take turns over rows.
@@ -93,15 +91,13 @@ impl Forward<'_> {
     }
 
     /// A node as a whole.
-    fn alone(&self, unit: usize) -> Group {
-        let emitted = |step: usize| Emitted {
+    pub fn alone(&self, unit: usize) -> Group {
+        let emitted = |step: usize| GroupCall {
             step: Some(step),
             call: self.calls[step].clone(),
             finished: (self.blocks.steps[step].finished.iter()).map(|&t| (t, 0, self.tensor(t))).collect(),
         };
-        let fed = || self.tensor(self.blocks.graph.input);
-        let feeds = if self.units[unit].feeds { vec![(0, fed())] } else { Vec::new() };
-        Group { calls: self.units[unit].steps.clone().map(emitted).collect(), feeds, ..Group::default() }
+        Group { calls: self.units[unit].steps.clone().map(emitted).collect(), ..Group::default() }
     }
 
     /// A whole tensor.
@@ -316,7 +312,7 @@ impl<'a> Streamed<'a> {
                 ..CopyParams::default()
             };
             let call = Call::CopyBox(CopyBox { p, src: at(from), dst: at(from - by) });
-            group.calls.push(Emitted { step: None, call, finished: Vec::new() });
+            group.calls.push(GroupCall { step: None, call, finished: Vec::new() });
             group.overhead += CALL_OVERHEAD + MOVE_OVERHEAD * f64::from(bytes);
             from += rows;
         }
@@ -328,14 +324,7 @@ impl<'a> Streamed<'a> {
     fn turn(&self, turn: &Turn, group: &mut Group) {
         let by_rows = self.units[turn.unit];
         let forward = self.forward;
-        let unit = &forward.units[self.group.start + turn.unit];
-        if unit.feeds {
-            let (first, end) = (turn.rows.start as u32 * by_rows.map.row, turn.rows.end as u32 * by_rows.map.row);
-            let span = Span { buffer: by_rows.output, first, bytes: end - first };
-            group.feeds.push((group.calls.len(), self.place(span)));
-            return;
-        }
-        let steps = unit.steps.clone();
+        let steps = forward.units[self.group.start + turn.unit].steps.clone();
         let last = steps.end - 1;
         for step in steps {
             let Some(cut) = over_rows(&forward.calls[step], by_rows, &forward.maps, &turn.rows) else { continue };
@@ -346,7 +335,7 @@ impl<'a> Streamed<'a> {
             let call = cut.map(&mut |_, p| Ok::<_, Infallible>(place(p))).unwrap_or_else(|e| match e {});
             group.overhead += CALL_OVERHEAD + rewidened(&forward.calls[step], &cut);
             let finished = if step == last { self.finished(step, by_rows, turn) } else { Vec::new() };
-            group.calls.push(Emitted { step: Some(step), call, finished });
+            group.calls.push(GroupCall { step: Some(step), call, finished });
         }
     }
 

@@ -5,7 +5,7 @@
 //! * `blocks`: steps on whole tensors, and the buffers these share where a step works in place.
 //! * `unit`, `group`: nodes that run over some rows of their output, and groups of them that run together.
 //! * `cut`: which groups, so that the arena keeps to a limit at the least cost in instructions.
-//! * `lives`, `place`: the live bytes of each buffer at each step, and the plan.
+//! * `lives`, `steps`: the live bytes of each buffer at each step, and the plan; `place`: the whole or a cut one, as the limit asks.
 //! * `storage`: constants and trainable tensors.
 //!
 //! **Steps over rows.** The arena of a network that sees images is one early layer. Every windowed op is therefore also an op over some rows of its output
@@ -25,6 +25,7 @@ mod lives;
 mod lower;
 mod movement;
 mod place;
+mod steps;
 mod storage;
 mod unit;
 

@@ -20,13 +20,11 @@ pub struct Options {
     pub improvement_rounds: u32,
     /// Bytes that the arena may take: above them the forward pass runs over rows, as far as it must. Without it nothing does.
     pub arena_limit: Option<u32>,
-    /// Whether the sample comes some rows at a time, so that it need not be in the arena as a whole.
-    pub fed_by_rows: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { residual_bits: 4, keep_all: false, improvement_rounds: 200, arena_limit: None, fed_by_rows: false }
+        Self { residual_bits: 4, keep_all: false, improvement_rounds: 200, arena_limit: None }
     }
 }
 

@@ -64,8 +64,6 @@ pub struct Unit {
     pub steps: Range<usize>,
     /// What it takes to run it over rows; none for one that runs as a whole only.
     pub by_rows: Option<ByRows>,
-    /// Whether it stands for the sample that comes in.
-    pub feeds: bool,
 }
 
 /// A node as an op over rows.
@@ -92,21 +90,15 @@ impl Input {
 /// Alignment in bytes of a row that calls begin at: kernels read words.
 const ROW_ALIGN: u32 = 4;
 
-/// The nodes of the forward pass; `fed` is the buffer of a sample that comes by rows, which is like a node without steps before them. `maps` are the maps
-/// that buffers hold.
-pub fn units(blocks: &Blocks, forward: usize, maps: &[Option<Map>], fed: Option<usize>) -> Vec<Unit> {
+/// The nodes of the forward pass. `maps` are the maps that buffers hold.
+pub fn units(blocks: &Blocks, forward: usize, maps: &[Option<Map>]) -> Vec<Unit> {
     let steps = &blocks.steps[..forward];
-    let feed = |output: usize| {
-        let map = maps[output].filter(|m| m.row.is_multiple_of(ROW_ALIGN));
-        let by_rows = map.map(|map| ByRows { inputs: Vec::new(), output, map, mask: None });
-        Unit { steps: 0..0, by_rows, feeds: true }
-    };
-    let mut units: Vec<Unit> = fed.map(feed).into_iter().collect();
+    let mut units = Vec::new();
     let mut at = 0;
     for of_node in steps.chunk_by(|a, b| a.node == b.node) {
         let range = at..at + of_node.len();
         at = range.end;
-        units.push(Unit { steps: range, by_rows: by_rows(blocks, of_node, maps), feeds: false });
+        units.push(Unit { steps: range, by_rows: by_rows(blocks, of_node, maps) });
     }
     units
 }
@@ -189,37 +181,38 @@ pub fn over_rows(call: &Call<Place>, unit: &ByRows, maps: &[Option<Map>], y: &Ra
         Place::Span(s) => maps[s.buffer],
         _ => None,
     };
+    let take_result = |result: &mut Place, mask: &mut Option<Place>| {
+        result.take(map, y);
+        mask.iter_mut().for_each(|m| m.take(bits, y));
+    };
     match &mut cut {
         Call::Conv(c) | Call::Depthwise(c) => {
             let (p, x) = c.p.rows(y)?;
             c.p = p;
             c.x.take(source(&c.x)?, &x);
-            c.y.take(map, y);
-            c.mask.iter_mut().for_each(|m| m.take(bits, y));
+            take_result(&mut c.y, &mut c.mask);
         }
         Call::AveragePool(c) => {
             let (p, x) = c.p.rows(y)?;
             c.p = p;
             c.x.take(source(&c.x)?, &x);
-            c.y.take(map, y);
-            c.mask.iter_mut().for_each(|m| m.take(bits, y));
+            take_result(&mut c.y, &mut c.mask);
         }
         Call::MaxPool(c) => {
             let (p, x) = c.p.rows(y)?;
             c.p = p;
             c.x.take(source(&c.x)?, &x);
-            c.y.take(map, y);
-            c.mask.iter_mut().for_each(|m| m.take(bits, y));
+            take_result(&mut c.y, &mut c.mask);
         }
         Call::Add(c) => {
             c.p.n = elements;
-            [&mut c.a, &mut c.b, &mut c.y].into_iter().for_each(|place| place.take(map, y));
-            c.mask.iter_mut().for_each(|m| m.take(bits, y));
+            [&mut c.a, &mut c.b].into_iter().for_each(|x| x.take(map, y));
+            take_result(&mut c.y, &mut c.mask);
         }
         Call::Requantize(c) => {
             c.p.n = elements;
-            [&mut c.x, &mut c.y].into_iter().for_each(|place| place.take(map, y));
-            c.mask.iter_mut().for_each(|m| m.take(bits, y));
+            c.x.take(map, y);
+            take_result(&mut c.y, &mut c.mask);
         }
         Call::Lookup(c) => {
             c.p.n = elements;

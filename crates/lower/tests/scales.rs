@@ -273,10 +273,10 @@ fn the_prefix_ends_before_the_first_mask_or_trained_value() {
     let program = |scheme: &str| lower(&scheduled(scheme), &Options::default()).unwrap();
     let at = |p: &Program, label: &str| p.steps.iter().position(|s| s.label == label).unwrap();
     let (head, last, depthwise, full) = (program("head"), program("bias:1"), program("bias:2"), program("full"));
-    assert_eq!(head.prefix_steps(), head.forward - 2);
-    assert_eq!(last.prefix_steps(), at(&last, "conv 2"));
-    assert_eq!(depthwise.prefix_steps(), at(&depthwise, "conv 1"));
-    assert_eq!(full.prefix_steps(), 0);
+    assert_eq!(head.prefix().steps, head.forward - 2);
+    assert_eq!(last.prefix().steps, at(&last, "conv 2"));
+    assert_eq!(depthwise.prefix().steps, at(&depthwise, "conv 1"));
+    assert_eq!(full.prefix().steps, 0);
     // Between nodes, not within one that takes two steps.
     let steps: Vec<usize> = head.boundaries.iter().map(|b| b.steps).collect();
     let labels: Vec<&str> = head.steps.iter().map(|s| s.label.as_str()).collect();

@@ -36,7 +36,7 @@ impl ActivationCache {
         control: &Control,
     ) -> Result<Object<'e>> {
         let (program, control) = (program.inner.clone(), control.inner.clone());
-        let samples = samples.fitting(program.input.bytes())?;
+        let samples = samples.fitting(program.input.slot.bytes as usize)?;
         on_thread(env, move || {
             let executor = Executor::new(program)?;
             let cache = tinytrain_exec::ActivationCache::compute(
@@ -56,7 +56,7 @@ impl ActivationCache {
 /// Number of steps at the start of a Program that training does not change.
 #[napi]
 pub fn frozen_steps(program: &Program) -> u32 {
-    program.inner.prefix_steps() as u32
+    program.inner.prefix().steps as u32
 }
 
 /// Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads.
@@ -69,7 +69,7 @@ pub fn feature_power<'e>(
     control: &Control,
 ) -> Result<Object<'e>> {
     let (program, control) = (program.inner.clone(), control.inner.clone());
-    let samples = samples.fitting(program.input.bytes())?;
+    let samples = samples.fitting(program.input.slot.bytes as usize)?;
     on_thread(env, move || Ok(tinytrain_exec::feature_power(program, &samples, threads as usize, &control)?))
 }
 
@@ -113,7 +113,7 @@ pub fn trial<'e>(
     options: TrialOptions,
     control: &Control,
 ) -> Result<Object<'e>> {
-    let length = program.inner.input.bytes();
+    let length = program.inner.input.slot.bytes as usize;
     let cached = |(samples, cache): (&Dataset, Option<&ActivationCache>)| -> std::result::Result<_, Failure> {
         Ok(CachedSamples { samples: samples.fitting(length)?, cache: cache.map(|c| c.inner.clone()) })
     };

@@ -124,19 +124,19 @@ pub(crate) fn within<E>(
 where
     Failure: From<E>,
 {
-    let mut program = compile(None)?;
-    // What is not arena hardly depends on how the forward pass runs: its calls may take a little more stack.
-    for _ in 0..2 {
-        let total = target.memory(&program, 0)?.sram.total;
-        if total <= limit {
+    let rest = |program: &Program| -> std::result::Result<u32, Failure> {
+        Ok(target.memory(program, 0)?.sram.total - program.arena_bytes)
+    };
+    let mut program = compile(Some(limit))?;
+    let mut counted = 0;
+    // What is not arena hardly depends on how the forward pass runs: calls over rows may take a little more stack.
+    loop {
+        let rest = rest(&program)?;
+        if rest <= counted || rest + program.arena_bytes <= limit {
             break;
         }
-        let rest = total - program.arena_bytes;
-        let next = compile(Some(limit.saturating_sub(rest)))?;
-        if next == program {
-            break;
-        }
-        program = next;
+        counted = rest;
+        program = compile(Some(limit.saturating_sub(rest)))?;
     }
     Ok(program)
 }

@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 use tinytrain_spec::kernels::{Element, Kernel};
 
 use crate::{
-    Boundary, Const, Data, Feed, Init, Input, Operand, Piece, Placed, Plan, Program, Region, Slot, State, StateKind,
-    Step, VerifyError, Window,
+    Boundary, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Region, Slot, State, StateKind, Step,
+    VerifyError, Window,
 };
 
 /// The version that this crate writes, and the only one that it reads.
@@ -212,10 +212,7 @@ impl Writer {
         p.input.shape.iter().for_each(|&n| self.word(n));
         self.long(p.input.scale.to_bits());
         self.word(p.input.zero as u32);
-        self.list(&p.input.feeds, |w, f| {
-            w.word(f.step);
-            w.slot(&f.slot);
-        });
+        self.slot(&p.input.slot);
         self.list(&p.consts, |w, c| {
             w.bytes(c.name.as_bytes());
             w.bytes(c.data.element().name().as_bytes());
@@ -378,9 +375,7 @@ impl<'a> Reader<'a> {
         let (name, scheme) = (self.text()?, self.text()?);
         let shape = [self.word()?, self.word()?, self.word()?];
         let scale = f64::from_bits(self.long()?);
-        let zero = self.word()? as i32;
-        let feeds = self.list(|r| Ok(Feed { step: r.word()?, slot: r.slot()? }))?;
-        let input = Input { shape, scale, zero, feeds };
+        let input = Input { shape, scale, zero: self.word()? as i32, slot: self.slot()? };
         Ok(Program {
             name,
             scheme,

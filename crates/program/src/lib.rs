@@ -18,9 +18,9 @@ mod work;
 
 pub use file::{FileError, VERSION};
 pub use program::{
-    Boundary, COUNTERS_BYTES, Const, Data, Feed, Init, Input, Operand, Piece, Placed, Plan, Program, Region, Slot,
-    State, StateKind, Step, TensorNumber, Window,
+    Boundary, COUNTERS_BYTES, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Region, Slot, State,
+    StateKind, Step, TensorNumber, Window,
 };
-pub use stream::{Part, Stream, Varying, What};
+pub use stream::{CallNumber, Part, Stream, Varying};
 pub use verify::VerifyError;
 pub use work::{REST, TERMS, Work, kinds};

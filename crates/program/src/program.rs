@@ -286,25 +286,8 @@ pub struct Input {
     pub scale: f64,
     /// Zero point, -128 to 127.
     pub zero: i32,
-    /// Where its bytes go, in their order.
-    pub feeds: Vec<Feed>,
-}
-
-/// The next bytes of a sample: all of it before step 0, or some rows at a time as the steps come to need them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Feed {
-    /// The step before which they are there.
-    pub step: u32,
-    /// Where they go.
+    /// Where it goes before step 0.
     pub slot: Slot,
-}
-
-impl Input {
-    /// Bytes of a sample.
-    pub fn bytes(&self) -> usize {
-        self.shape.iter().map(|&n| n as usize).product()
-    }
 }
 
 /// A compiled training program.
@@ -340,7 +323,7 @@ pub struct Program {
     pub plan: Plan,
     /// Runs of steps that take turns over rows; C has them as loops.
     pub streams: Vec<Range<usize>>,
-    /// Boundaries in the frozen prefix, ascending; none before the whole sample is there.
+    /// Boundaries in the frozen prefix, ascending from step 0.
     pub boundaries: Vec<Boundary>,
     /// Residual bits of trained weights.
     pub residual_bits: u32,
@@ -349,14 +332,9 @@ pub struct Program {
 }
 
 impl Program {
-    /// The boundary at the end of the frozen prefix; none if the sample still comes in there.
-    pub fn prefix(&self) -> Option<&Boundary> {
-        self.boundaries.last()
-    }
-
-    /// Steps of the frozen prefix.
-    pub fn prefix_steps(&self) -> usize {
-        self.prefix().map_or(0, |b| b.steps)
+    /// The boundary at the end of the frozen prefix.
+    pub fn prefix(&self) -> &Boundary {
+        self.boundaries.last().expect("a Program has a boundary before its first step")
     }
 
     /// The boundary behind `steps` steps, if there is one.

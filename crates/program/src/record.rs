@@ -5,7 +5,7 @@ use serde::Serialize;
 use tinytrain_spec::kernels::{Call, ParamValue, Returns, Role};
 use tinytrain_spec::params::Struct;
 
-use crate::{Feed, Init, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Step, Stream};
+use crate::{Init, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Step, Stream};
 
 /// A Program: all but the content of constants and of the initial state.
 #[derive(Clone, Debug, Serialize)]
@@ -58,10 +58,10 @@ pub struct ProgramRecord {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct InputRecord {
-    /// Where its bytes go, in their order.
-    pub feeds: Vec<Feed>,
+    /// First byte in the arena.
+    pub offset: u32,
     /// Length in bytes.
-    pub bytes: usize,
+    pub bytes: u32,
     /// Rows, columns, channels.
     pub shape: [u32; 3],
     /// Scale: `real = (q - zero) * scale`.
@@ -165,6 +165,8 @@ pub enum OperandRecord {
         bytes: u32,
         /// Whether the step writes it.
         written: bool,
+        /// Whether the kernel can do without it.
+        optional: bool,
     },
     /// A trainable tensor.
     State {
@@ -243,8 +245,8 @@ impl Program {
             scheme: self.scheme.clone(),
             hash: self.hash(),
             input: InputRecord {
-                feeds: self.input.feeds.clone(),
-                bytes: self.input.bytes(),
+                offset: self.input.slot.offset,
+                bytes: self.input.slot.bytes,
                 shape: self.input.shape,
                 scale: self.input.scale,
                 zero: self.input.zero,
@@ -272,8 +274,8 @@ impl Program {
             buffers: self.buffers.clone(),
             plan: self.plan.clone(),
             prefix: PrefixRecord {
-                steps: self.prefix_steps(),
-                live: self.prefix().iter().flat_map(|b| &b.live).map(|(_, slot)| *slot).collect(),
+                steps: self.prefix().steps,
+                live: self.prefix().live.iter().map(|(_, slot)| *slot).collect(),
             },
         }
     }
@@ -318,6 +320,7 @@ fn step(program: &Program, step: &Step) -> StepRecord {
                 offset: slot.offset,
                 bytes: slot.bytes,
                 written: spec.role.writes(),
+                optional: spec.optional,
             },
         });
     });
@@ -391,7 +394,7 @@ mod tests {
     use ts_rs::TS;
 
     use super::*;
-    use crate::{Part, Varying, What, Window};
+    use crate::{CallNumber, Part, Varying, Window};
 
     /// TypeScript's types of the record. `TINYTRAIN_WRITE=1 cargo test -p tinytrain-program` writes them anew.
     #[test]
@@ -404,8 +407,7 @@ mod tests {
             declaration::<Slot>(),
             declaration::<StateKind>(),
             declaration::<Window>(),
-            declaration::<Feed>(),
-            declaration::<What>(),
+            declaration::<CallNumber>(),
             declaration::<Varying>(),
             declaration::<Part>(),
             declaration::<Stream>(),

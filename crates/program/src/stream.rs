@@ -31,7 +31,7 @@ pub struct Part {
     pub step: usize,
     /// Bytes of a turn behind its number.
     pub bytes: usize,
-    /// What differs.
+    /// CallNumber differs.
     pub varying: Vec<Varying>,
 }
 
@@ -40,11 +40,11 @@ pub struct Part {
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Varying {
     /// Which number.
-    pub what: What,
+    pub number: CallNumber,
     /// The least value.
     #[cfg_attr(test, ts(type = "number"))]
     pub base: i64,
-    /// What one unit of the column stands for.
+    /// CallNumber one unit of the column stands for.
     #[cfg_attr(test, ts(type = "number"))]
     pub unit: i64,
     /// The first byte of its column, counted from the part's number.
@@ -57,7 +57,7 @@ pub struct Varying {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", tag = "kind")]
-pub enum What {
+pub enum CallNumber {
     /// A field of a parameter that is a struct.
     Field {
         /// Index of the parameter.
@@ -78,15 +78,17 @@ pub enum What {
 }
 
 /// The numbers of a call that may differ between turns.
-fn numbers(step: &Step) -> Vec<(What, i64)> {
+fn numbers(step: &Step) -> Vec<(CallNumber, i64)> {
     let mut numbers = Vec::new();
     let mut param = 0;
     step.call.params(&mut |_, value| {
         match value {
             ParamValue::Struct(_, values) => {
-                numbers.extend(values.iter().enumerate().map(|(field, &v)| (What::Field { param, field }, v.into())));
+                numbers.extend(
+                    values.iter().enumerate().map(|(field, &v)| (CallNumber::Field { param, field }, v.into())),
+                );
             }
-            ParamValue::Int(v) => numbers.push((What::Param { param }, v.into())),
+            ParamValue::Int(v) => numbers.push((CallNumber::Param { param }, v.into())),
             _ => {}
         }
         param += 1;
@@ -96,7 +98,7 @@ fn numbers(step: &Step) -> Vec<(What, i64)> {
         if let Some(Operand::Memory(slot)) = place
             && slot.region == Region::Arena
         {
-            numbers.push((What::Offset { operand }, slot.offset.into()));
+            numbers.push((CallNumber::Offset { operand }, slot.offset.into()));
         }
         operand += 1;
     });
@@ -162,7 +164,7 @@ impl Program {
 
     /// A part, and the bytes of each of its turns.
     fn part(&self, first: usize, turns: &[usize]) -> Option<(Part, Vec<Vec<u8>>)> {
-        let all: Vec<Vec<(What, i64)>> = turns.iter().map(|&i| numbers(&self.steps[i])).collect();
+        let all: Vec<Vec<(CallNumber, i64)>> = turns.iter().map(|&i| numbers(&self.steps[i])).collect();
         let mut bytes: Vec<Vec<u8>> = vec![Vec::new(); turns.len()];
         let mut varying = Vec::new();
         // Numbers that grow together share a column.
@@ -189,7 +191,7 @@ impl Program {
                 }
                 at
             });
-            varying.push(Varying { what, base, unit, column: at, wide });
+            varying.push(Varying { number: what, base, unit, column: at, wide });
         }
         Some((Part { step: first, bytes: bytes[0].len(), varying }, bytes))
     }
@@ -215,7 +217,12 @@ mod tests {
         Program {
             name: String::new(),
             scheme: String::new(),
-            input: Input { shape: [1; 3], scale: 1.0, zero: 0, feeds: Vec::new() },
+            input: Input {
+                shape: [1; 3],
+                scale: 1.0,
+                zero: 0,
+                slot: Slot { region: Region::Arena, offset: 0, bytes: 1 },
+            },
             steps: fills.iter().map(step).collect(),
             forward: fills.len(),
             classes: 0,
@@ -237,9 +244,9 @@ mod tests {
     #[test]
     fn numbers_that_grow_together_share_a_column() {
         let loops = program(&[(8, 1, 100), (16, 1, 164), (24, 1, 228)]).loops();
-        let of = |what, base, unit| Varying { what, base, unit, column: 1, wide: false };
-        let n = of(What::Field { param: 0, field: 0 }, 8, 8);
-        let offset = of(What::Offset { operand: 0 }, 100, 64);
+        let of = |number, base, unit| Varying { number, base, unit, column: 1, wide: false };
+        let n = of(CallNumber::Field { param: 0, field: 0 }, 8, 8);
+        let offset = of(CallNumber::Offset { operand: 0 }, 100, 64);
         let parts = vec![Part { step: 0, bytes: 1, varying: vec![n, offset] }];
         assert_eq!(loops, [Stream { start: 0, end: 3, parts, turns: vec![0, 0, 0, 1, 0, 2] }]);
     }

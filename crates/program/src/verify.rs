@@ -4,7 +4,7 @@
 use tinytrain_spec::kernels::{Call, Kernel, OperandSpec, ParamKind, Returns, Role, Scalar};
 use tinytrain_spec::params::ConvParams;
 
-use crate::{Boundary, Data, Feed, Init, Operand, Program, Region, Slot, Step, Window};
+use crate::{Data, Init, Operand, Program, Region, Slot, Step, Window};
 
 /// The largest region of RAM in bytes: 1 GiB.
 const LARGEST_REGION: u32 = 1 << 30;
@@ -63,14 +63,10 @@ impl Program {
     fn verify_input(&self) -> Check {
         let input = &self.input;
         let bytes = input.shape.iter().try_fold(1u32, |n, &d| n.checked_mul(d));
-        let fed = input.feeds.iter().try_fold(0u32, |n, f| n.checked_add(f.slot.bytes));
-        ensure(bytes == fed && fed > Some(0) && input.feeds.iter().all(|f| f.slot.bytes > 0), || {
+        ensure(bytes == Some(input.slot.bytes) && input.slot.bytes > 0, || {
             "an input of another size than its shape".into()
         })?;
-        ensure(input.feeds.iter().all(|f| self.in_arena(f.slot)), || "the input ends beyond the arena".into())?;
-        let ascending = input.feeds.windows(2).all(|w| w[0].step <= w[1].step);
-        let late = |f: &Feed| f.step as usize > self.forward;
-        ensure(ascending && !input.feeds.iter().any(late), || "an input that comes too late".into())?;
+        ensure(self.in_arena(input.slot), || "the input ends beyond the arena".into())?;
         let good = input.scale.is_finite() && input.scale > 0.0 && (-128..=127).contains(&input.zero);
         ensure(good, || "a quantisation of the input that there is not".into())
     }
@@ -93,9 +89,9 @@ impl Program {
     fn verify_parts(&self) -> Check {
         ensure(self.forward <= self.steps.len(), || "parts beyond the last step".into())?;
         let ascending = self.boundaries.windows(2).all(|w| w[0].steps < w[1].steps);
-        let fed = self.input.feeds.last().map_or(0, |f| f.step as usize);
-        let good = |b: &Boundary| b.steps <= self.forward && (b.steps > fed || (b.steps == 0 && fed == 0));
-        ensure(ascending && self.boundaries.iter().all(good), || "boundaries out of order".into())?;
+        let first = self.boundaries.first().is_some_and(|b| b.steps == 0);
+        let inside = self.boundaries.iter().all(|b| b.steps <= self.forward);
+        ensure(first && ascending && inside, || "boundaries out of order".into())?;
         let mut at = 0;
         for s in &self.streams {
             ensure(s.start >= at && s.start < s.end && s.end <= self.steps.len(), || "streams out of order".into())?;
