@@ -138,6 +138,10 @@ export interface SampleSource {
 	 */
 	read(input: InputFormat, options?: ReadOptions): Promise<SampleSet>;
 }
+/** The known classes in their order, followed by those of the data that are not among them. */
+export declare function joinedClasses(known: readonly string[], found: readonly string[]): readonly string[];
+/** The same samples under another list of classes, which must contain theirs: labels follow the names. Nothing is copied. */
+export declare function withClasses(set: SampleSet, classes: readonly string[]): SampleSet;
 /** A selection of drawn images. */
 export interface DrawnOptions {
 	/** Seed of all images; 1 by default. */
@@ -1034,6 +1038,13 @@ export declare function kernels(): {
 };
 /** The operators that models may contain, named as in their file format. */
 export declare function supportedOperators(): readonly string[];
+/** What a Program has learned. */
+export interface TrainedState {
+	/** The Programs to which it belongs: those that differ from each other in nothing but the state at the start. See `Program.family`. */
+	readonly family: string;
+	/** The trainable state, as `Program.record` lays it out. */
+	readonly bytes: Uint8Array;
+}
 /** A compiled Program: the steps that both host and device execute, at fixed places in memory. */
 export declare class Program {
 	#private;
@@ -1050,12 +1061,21 @@ export declare class Program {
 	readonly hash: string;
 	/** Steps, tensors and their places as a plain record. */
 	readonly record: ProgramRecord;
+	/** The same Program under other limits. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it exceeds them, `BOARD_UNKNOWN`. */
+	within(limits: MemoryLimits): Program;
 	/** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
 	get memory(): MemoryTable;
 	/** Its memory on a board, item by item. Throws `BOARD_UNKNOWN` for an unknown board. */
 	memoryOn(target: string): MemoryTable;
 	/** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for a constant that does not exist. */
 	constant(index: number): Uint8Array;
+	/** SHA-256 over everything that determines its results except the state at the start: Programs of one family take each other's states. */
+	get family(): string;
+	/**
+	 * The same Program starting with what it, or another one of its family, has learned: to be trained on, to predict, to become a firmware. Throws
+	 * `STATE_DIFFERS` for the state of another Program.
+	 */
+	withState(state: TrainedState): Program;
 	/** The initial trainable state. */
 	initialState(): Uint8Array;
 	/** The content of the Program file, `program.ttp`: everything except the names of classes and the normalisation of the input. */
@@ -1071,6 +1091,9 @@ export interface SamplesOrigin {
 	/** How to read them again; null for samples that did not come from a source of this package. */
 	readonly origin: DataOrigin | null;
 }
+type NamedSamples = Pick<SampleSet, "source" | "classes" | "hash"> & {
+	readonly origin?: DataOrigin | null;
+};
 /** The identity of the Program stored beside the record, in `program.ttp`. */
 export interface ProgramOrigin {
 	/** SHA-256 over everything that determines its results. */
@@ -1108,7 +1131,7 @@ export type FirmwareFiles = ReadonlyMap<string, string | Uint8Array>;
  * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its
  * origin (`manifest.json`).
  */
-export declare function firmwareFiles(program: Program, data: SampleSet, target: string, { marks }?: Pick<EmitInput, "marks">): Promise<FirmwareFiles>;
+export declare function firmwareFiles(program: Program, data: NamedSamples, target: string, { marks }?: Pick<EmitInput, "marks">): Promise<FirmwareFiles>;
 /**
  * Writes a firmware project. Existing files in `app/` are left unchanged. Returns the paths written. Throws `FOLDER_NOT_EMPTY`, `FIRMWARE_BROKEN`,
  * `FILE_ERROR`.
@@ -1276,6 +1299,12 @@ export declare class SerialConnection implements Connection {
 }
 /** Builds a firmware for one of its boards; returns the path of the ELF file. `env` is added to make's environment. */
 declare function build(folder: string, board: string, signal?: AbortSignal, env?: Readonly<Record<string, string>>): Promise<string>;
+interface HeadRow {
+	/** One weight per feature, 13 fraction bits. */
+	weights: Int16Array;
+	/** In units of the features' scale times `2^-13`. */
+	bias: number;
+}
 /** Options for compiling a Program. */
 export interface CompileOptions extends MemoryLimits {
 	/** What to train: `head`, `bias:N`, `full`, the canonical form, or the path of a JSON file; `head` by default. */
@@ -1286,6 +1315,10 @@ export interface CompileOptions extends MemoryLimits {
 	readonly seed?: number | undefined;
 	/** Number of threads for calibration; one per core by default. */
 	readonly threads?: number | undefined;
+}
+interface HeadOptions extends Pick<CompileOptions, "seed" | "threads"> {
+	/** What each class starts with; null for one that starts at random, as all do by default. */
+	readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
 /** The graph after a pass. */
 export interface Stage {
@@ -1303,7 +1336,7 @@ export declare class Compiler {
 	 * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
 	 * cannot have a head.
 	 */
-	static create(model: Model, data: Pick<SampleSet, "classes"> & Partial<Pick<SampleSet, "train">>, options?: Pick<CompileOptions, "seed" | "threads">): Promise<Compiler>;
+	static create(model: Model, data: Pick<SampleSet, "classes"> & Partial<Pick<SampleSet, "train">>, options?: HeadOptions): Promise<Compiler>;
 	/** Number of convolutions that a scheme can refer to. */
 	get layers(): number;
 	/**
@@ -1323,6 +1356,14 @@ export declare function compile(model: Model, data: SampleSet, options?: Compile
  * `Compiler.compile`.
  */
 export declare function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void>;
+/**
+ * The Program of the same model and scheme for more classes: those of `data` begin with its own. Everything that it starts with stays as it is, bit for
+ * bit; a new class starts as a class of a fresh head does. Gradients are calibrated anew on `data`. Throws `MODEL_DIFFERS` for another model,
+ * `CLASSES_DIFFER` for other classes, `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if the larger head does not fit the Program's limits.
+ */
+export declare function grow(program: Program, model: Model, data: SampleSet, { threads }?: {
+	readonly threads?: number | undefined;
+}): Promise<Program>;
 /**
  * A scheme as stored in a JSON file: the number of last convolutions whose biases are trained, and the trained share of the weights of some
  * convolutions.
@@ -1670,8 +1711,8 @@ export interface Saturation {
 		readonly count: number;
 	}[];
 }
-/** Results of a training run. */
-export interface TrainResult {
+/** Results of a training run as stored in its folder, which has the state beside it. */
+export interface RunResult {
 	readonly model: {
 		readonly name: string;
 		readonly path: string;
@@ -1712,6 +1753,11 @@ export interface TrainResult {
 	/** SHA-256 over everything that determines the Program's results. */
 	readonly program: string;
 	readonly memory: MemoryTable;
+}
+/** Results of a training run. */
+export interface TrainResult extends RunResult {
+	/** What was learned: `program.withState(state)` starts with it. */
+	readonly state: TrainedState;
 }
 /** The learning curve: one column per point; its height is the share of samples classified correctly before their update. */
 export declare function learningCurve(points: readonly CurvePoint[]): string;
@@ -1758,9 +1804,14 @@ export declare class RunFolder {
 	/** The record of the run. Throws `RUN_MISSING`, `RUN_BROKEN`. */
 	record(): Promise<RunRecord>;
 	/** The result of the run, if it has ended. Throws `RUN_BROKEN`. */
-	result(): Promise<TrainResult | undefined>;
+	result(): Promise<RunResult | undefined>;
 	/** The Program of the run. Throws `PROGRAM_BROKEN`, `PROGRAM_VERSION`, `PROGRAM_DIFFERS`. */
 	program(): Promise<Program>;
+	/**
+	 * What the run has learned so far: `(await run.program()).withState(await run.state())` starts with it. Throws `RUN_UNTRAINED` before its first
+	 * checkpoint.
+	 */
+	state(): Promise<TrainedState>;
 	/** The samples of the run, read again from their source, or from the cache if the source is gone. */
 	samples(options?: ReadOptions): Promise<SampleSet>;
 }
@@ -1788,6 +1839,10 @@ export declare class Predictor {
 	/** How images of another size are fitted to the input. */
 	readonly resize: ResizePolicy;
 	private constructor();
+	/** Predicts with what a Program starts with: `Predictor.of(program.withState(result.state))`. */
+	static of(program: Program, { resize }?: {
+		readonly resize?: ResizePolicy | undefined;
+	}): Predictor;
 	/** Loads the state that a run has trained so far. Throws `RUN_UNTRAINED` before its first checkpoint, and the errors of reading a run. */
 	static open(run: RunFolder): Promise<Predictor>;
 	/** Names of the classes. */

@@ -6,7 +6,7 @@ import test from 'ava';
 import { defaultModelPath } from '#tinytrain';
 import { tinytrain } from './helpers/cli.js';
 import { has } from './helpers/firmware.js';
-import { smallSet, temporary } from './helpers/folder.js';
+import { images, smallSet, temporary } from './helpers/folder.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -20,6 +20,7 @@ async function blocks(language: string): Promise<readonly string[]> {
 async function readersFolder(folder: string): Promise<void> {
   await fs.copyFile(defaultModelPath, join(folder, 'mynet.tflite'));
   await smallSet(join(folder, 'images'));
+  await images(join(folder, 'more-images'), { 'train/cat': 6, 'train/fox': 6, 'test/cat': 3, 'test/fox': 3 });
   await fs.copyFile(join(folder, 'images/test/cat/000.png'), join(folder, 'photo.jpg'));
 }
 

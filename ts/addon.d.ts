@@ -13,8 +13,11 @@ export declare class ActivationCache {
 
 /** A model with a head, differentiated and calibrated, from which Programs for any scheme are compiled. */
 export declare class Compiler {
-  /** Differentiates a model for `classes` classes and calibrates it on a few samples of a data set, chosen by the seed. */
-  static create(model: Model, classes: number, seed: number, threads: number, samples?: Dataset | undefined | null): Promise<Compiler>
+  /**
+   * Differentiates a model for as many classes as there are rows, each of which starts with its row or at random, and calibrates it on a few samples
+   * of a data set, chosen by the seed.
+   */
+  static create(model: Model, rows: Array<HeadRow | undefined | null>, seed: number, threads: number, samples?: Dataset | undefined | null): Promise<Compiler>
   /** Number of convolutions of the backbone. */
   get layers(): number
   /**
@@ -44,6 +47,8 @@ export declare class Dataset {
   sample(index: number): Int8Array
   /** The samples at `indices`, in this order; nothing is copied. */
   subset(indices: Uint32Array): Dataset
+  /** The same samples with other labels; nothing is copied. */
+  labelled(labels: Uint16Array): Dataset
 }
 
 /** A model as stored in its file. */
@@ -70,6 +75,10 @@ export declare class Program {
   get scheme(): string
   /** SHA-256 over everything that determines its results. */
   get hash(): string
+  /** SHA-256 over everything that determines its results except the state at the start. */
+  get family(): string
+  /** The same Program starting with another state. */
+  withState(state: Uint8Array): Program
   /** The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash. */
   memory(target: string, pixelTables: number): string
   /** The C files of the kernels that the Program needs on a board. */
@@ -245,6 +254,14 @@ export interface ForwardData {
 
 /** Number of steps at the start of a Program that training does not change. */
 export declare function frozenSteps(program: Program): number
+
+/** The weights with which a class of the head starts. */
+export interface HeadRow {
+  /** One weight per feature, 13 fraction bits. */
+  weights: Int16Array
+  /** In units of the features' scale times `2^-13`. */
+  bias: number
+}
 
 /**
  * The int8 value of each of the 256 pixel values, for an input with this quantisation and normalisation: one table per channel (at most four if they

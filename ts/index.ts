@@ -1,3 +1,4 @@
+export { joinedClasses, withClasses } from './data/classes.js';
 export { type BadSample, Dataset, type SampleSet } from './data/dataset.js';
 export { type DefaultImageOptions, type DrawnOptions, defaultImages, drawnImages } from './data/drawn/set.js';
 export { decodeImage, type ImageSource } from './data/images/decode.js';
@@ -62,6 +63,7 @@ export {
   type KindCosts,
   readCosts,
 } from './program/costs.js';
+export { grow } from './program/grow.js';
 export {
   defaultTarget,
   type MemoryItem,
@@ -82,6 +84,7 @@ export type {
   StepRecord,
 } from './program/record.js';
 export { type SchemeRecord, schemeText } from './program/scheme.js';
+export type { TrainedState } from './program/state.js';
 export { learningRate, type PeakRates, type Rate, type Rates, ratesOfStep } from './rates.js';
 export { contributionFigure } from './report/contributions.js';
 export { learningCurve } from './report/curve.js';
@@ -114,5 +117,13 @@ export { type Prediction, Predictor } from './train/predict.js';
 export { createRun, openRun, type RunFolder, type RunRecord } from './train/run.js';
 export { Session, type StepResult } from './train/session.js';
 export { type TrainOptions, type TrainProgress, train } from './train/train.js';
-export type { Accuracy, Augmentation, CurvePoint, Saturation, TrainPlan, TrainResult } from './train/types.js';
+export type {
+  Accuracy,
+  Augmentation,
+  CurvePoint,
+  RunResult,
+  Saturation,
+  TrainPlan,
+  TrainResult,
+} from './train/types.js';
 export { version } from './version.js';

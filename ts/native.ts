@@ -11,6 +11,7 @@ export type {
   Control,
   Dataset,
   EvaluationResult,
+  HeadRow,
   Model,
   Predictions,
   Program,

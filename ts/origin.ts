@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { sourceWithClasses } from './data/classes.js';
 import type { SampleSet } from './data/dataset.js';
 import { openSource } from './data/open.js';
 import { type DataOrigin, dataOrigin } from './data/origin.js';
@@ -23,6 +24,9 @@ export interface SamplesOrigin {
   /** How to read them again; null for samples that did not come from a source of this package. */
   readonly origin: DataOrigin | null;
 }
+
+/** Samples, or what a record has of them. */
+export type NamedSamples = Pick<SampleSet, 'source' | 'classes' | 'hash'> & { readonly origin?: DataOrigin | null };
 
 /** The identity of the Program stored beside the record, in `program.ttp`. */
 export interface ProgramOrigin {
@@ -78,7 +82,7 @@ export const programOrigin: v.GenericSchema<unknown, ProgramOrigin> = v.object({
 });
 
 /** The origin of something made from a model (or one of its Programs) and samples. */
-export function originOf(made: Pick<Program, 'input'> & { readonly model: ModelOrigin }, data: SampleSet): Origin {
+export function originOf(made: Pick<Program, 'input'> & { readonly model: ModelOrigin }, data: NamedSamples): Origin {
   const { source, classes, hash, origin = null } = data;
   return { model: made.model, input: factsOf(made.input), data: { source, classes, hash, origin } };
 }
@@ -106,7 +110,7 @@ export async function reopenSource({ data }: Origin, place: string): Promise<Sam
     const why = `${place}: its samples (${data.source}) were created by a program`;
     throw new TinytrainError('DATA_UNKNOWN', why, { path: place });
   }
-  const source = await openSource(data.origin, data.hash);
+  const source = sourceWithClasses(await openSource(data.origin, data.hash), data.classes);
   const name = data.source;
   return { ...source, name, read: async (...how) => ({ ...(await source.read(...how)), source: name }) };
 }

@@ -1,8 +1,9 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { TinytrainError } from '#tinytrain';
+import { TinytrainError, train } from '#tinytrain';
 import { readElf } from '#tinytrain/device/elf.js';
+import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { runFirmware } from '#tinytrain/device/run.js';
 import { build } from '#tinytrain/device/toolchain.js';
 import { has, testFirmware } from '../helpers/firmware.js';
@@ -35,6 +36,22 @@ inQemu('over the emulated UART it is the same', async t => {
   const { folder } = await testFirmware(t);
   const result = await runFirmware(folder, { steps: 2, predictions: 1, line: 'uart', onProgress });
   t.true(result.equal);
+});
+
+inQemu('a firmware of a run starts with what was learned, and goes on with the bits of the host', async t => {
+  const onProgress = patient(t);
+  const { program, data } = await testFirmware(t, { scheme: 'bias:4,18:1/4' });
+  const { state } = await train(program, data, { steps: 30 });
+  const learned = program.withState(state);
+  const folder = join(await temporary(t), 'firmware');
+  await writeFirmware(folder, await firmwareFiles(learned, data, 'stm32f746'));
+  const result = await runFirmware(folder, { steps: 4, predictions: 4, onProgress });
+  t.true(result.equal, JSON.stringify(result.difference));
+  t.is(result.checksum, result.hostChecksum);
+  t.is(result.program, learned.hash);
+  t.is(result.linked?.sram, result.planned.sram);
+  t.true((result.linked?.flash ?? 0) <= result.planned.flash);
+  t.is(learned.memory.sram.total, program.memory.sram.total);
 });
 
 onArm('the ELF for the F746: vectors, regions, symbols', async t => {

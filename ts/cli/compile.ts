@@ -1,24 +1,39 @@
 import type { Argv, CommandModule } from 'yargs';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { thousands } from '../format.js';
+import type { NamedSamples } from '../origin.js';
 import { defaultTarget } from '../program/memory.js';
+import type { Program } from '../program/program.js';
 import { memoryTable } from '../report/memory.js';
+import { openLearned } from './from.js';
 import { openProgram, type ProgramArguments, programOptions } from './inputs.js';
 import { commonOptions } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments extends ProgramArguments {
-  target: string;
+  run?: string;
   out: string;
   json: boolean;
+}
+
+/** What becomes a firmware: a model and images that are given, or what a run has made of its own. */
+async function opened(
+  { run, ...args }: Arguments,
+  signal: AbortSignal,
+  line: ProgressLine,
+): Promise<{ readonly program: Program; readonly data: NamedSamples }> {
+  if (run === undefined) return openProgram({ ...args, target: args.target ?? defaultTarget }, signal, line);
+  const { program, origin } = await openLearned(run);
+  const { budget, flash, target = program.limits.target ?? defaultTarget } = args;
+  return { program: program.within({ budget, flash, target }), data: origin.data };
 }
 
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
-    const { model, data, program } = await openProgram(args, signal, line);
-    const { target } = args;
+    const { program, data } = await opened(args, signal, line);
+    const { target = defaultTarget } = program.limits;
     const files = await firmwareFiles(program, data, target);
     const written = await writeFirmware(args.out, files);
     line.clear();
@@ -37,7 +52,8 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     }
     const unchanged = files.size - written.length;
     print(
-      `model    ${model.description.name}, ${data.classes.length} classes`,
+      `model    ${program.model.name}, ${program.classes.length} classes`,
+      ...(args.run === undefined ? [] : [`start    with what ${args.run} has learned`]),
       `scheme   ${program.scheme}, ${program.residualBits} residual bits`,
       '',
       memoryTable(memory, args),
@@ -62,11 +78,21 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
           describe: 'board whose memory it must fit into: its name, or the folder of your own board',
           type: 'string',
           requiresArg: true,
-          default: defaultTarget,
+          defaultDescription: `that of --run, or ${defaultTarget}`,
+        },
+        run: {
+          describe: 'folder of a training run: the firmware starts with what it has learned so far',
+          type: 'string',
+          requiresArg: true,
         },
         out: { describe: 'folder of the firmware', type: 'string', requiresArg: true, default: 'firmware' },
         ...commonOptions,
       })
+      .conflicts('run', ['model', 'data', 'scheme', 'residual-bits', 'seed', 'input', 'mean', 'std', 'resize'])
+      .example(
+        'npx tinytrain compile --run runs/train-20260101-120000',
+        'a firmware that starts where a run has got to',
+      )
       .example(
         'npx tinytrain compile --data images --scheme bias:10 --out firmware',
         'the default model, for your own images',

@@ -16,17 +16,17 @@ import type { ProgressLine } from './progress.js';
 export interface ProgramArguments {
   model?: string;
   data?: string;
-  scheme: string;
+  scheme?: string;
   input?: { height: number; width: number };
   mean?: number[];
   std?: number[];
   budget?: number;
   flash?: number;
   target?: string;
-  'residual-bits': number;
-  seed: number;
+  'residual-bits'?: number;
+  seed?: number;
   threads?: number;
-  resize: ResizePolicy;
+  resize?: ResizePolicy;
   'skip-bad': boolean;
 }
 
@@ -48,7 +48,7 @@ export const programOptions = {
     describe: 'what to train: head, bias:N, full, bias:N,LAYER:SHARE,... or a .json file',
     type: 'string',
     requiresArg: true,
-    default: 'head',
+    defaultDescription: 'head',
   },
   ...modelOptions,
   target: {
@@ -67,14 +67,14 @@ export const programOptions = {
   'residual-bits': {
     describe: 'extra low-order bits kept per trained int8 weight',
     choices: allResidualBits,
-    default: defaultResidualBits,
     requiresArg: true,
+    defaultDescription: String(defaultResidualBits),
   },
   seed: {
     describe: 'seed of the head, of the order of samples and of the split',
     type: 'string',
     requiresArg: true,
-    default: 0,
+    defaultDescription: '0',
     coerce: whole('seed', 0),
   },
   threads: {
@@ -87,8 +87,8 @@ export const programOptions = {
   resize: {
     describe: 'how to fit images of another size to the input',
     choices: resizePolicies,
-    default: 'stretch' as const,
     requiresArg: true,
+    defaultDescription: 'stretch',
   },
   'skip-bad': { describe: 'skip images that cannot be decoded, and list them', type: 'boolean', default: false },
 } as const;
@@ -117,12 +117,12 @@ export async function openProgram(
   args: ProgramArguments,
   signal: AbortSignal,
   line: ProgressLine,
-): Promise<{ model: Model; data: SampleSet; program: Program }> {
+): Promise<{ model: string; data: SampleSet; program: Program }> {
   const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
   const source = await openSource(args);
   const { scheme, seed, budget, flash, target, threads } = args;
   const options = { scheme, seed, budget, flash, target, threads, residualBits: args['residual-bits'] };
   await checkFits(model, source.classes, options);
   const data = await source.read(model.input, readOptions(threads, signal, line));
-  return { model, data, program: await compile(model, data, options) };
+  return { model: modelText(model), data, program: await compile(model, data, options) };
 }

@@ -8,8 +8,9 @@ import { learningCurve } from '../report/curve.js';
 import { memoryMap, memoryTable } from '../report/memory.js';
 import { createRun, openRun, type RunFolder } from '../train/run.js';
 import { type TrainProgress, train as trainProgram } from '../train/train.js';
-import type { Augmentation, FoundRates, Keep, TrainPlan, TrainResult } from '../train/types.js';
-import { modelText, openProgram, type ProgramArguments, programOptions, readOptions } from './inputs.js';
+import type { Augmentation, FoundRates, Keep, RunResult, TrainPlan } from '../train/types.js';
+import { openFrom } from './from.js';
+import { openProgram, type ProgramArguments, programOptions, readOptions } from './inputs.js';
 import { augmentation, commonOptions, positive, rate, whole } from './options.js';
 import { type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
@@ -23,10 +24,14 @@ interface Arguments extends ProgramArguments {
   keep: Keep;
   augment?: Augmentation;
   out?: string;
+  from?: string;
   resume?: string;
   checkpoint: number;
   json: boolean;
 }
+
+/** Options that decide the Program, which a run has. */
+const ofProgram = ['scheme', 'residual-bits', 'input', 'mean', 'std', 'budget', 'flash', 'target'] as const;
 
 /** Everything that a run needs, opened. */
 interface Prepared {
@@ -48,16 +53,18 @@ const phases: Readonly<Record<TrainProgress['phase'], string>> = {
 
 async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
   const run = await createRun(args.out ?? newFolder('train'));
-  const opened = await openProgram(args, signal, line);
+  const { from } = args;
+  const opened =
+    from === undefined ? await openProgram(args, signal, line) : await openFrom({ ...args, from }, signal, line);
   const augment = { flip: args.augment?.flip ?? false, shift: args.augment?.shift ?? 0 };
   const { seed, epochs, steps, lr, lrHead, balance, keep } = args;
   return {
-    model: modelText(opened.model),
+    model: opened.model,
     data: opened.data,
     program: opened.program,
     run,
     plan: {
-      seed,
+      ...(seed !== undefined && { seed }),
       augment,
       balance,
       keep,
@@ -106,7 +113,7 @@ function ratesText({ head, backbone, how, why, tried, seconds }: FoundRates): st
 }
 
 /** Accuracy by class, and what a class is mostly mistaken for. */
-function classTable({ accuracy, confusion, data }: TrainResult): string {
+function classTable({ accuracy, confusion, data }: RunResult): string {
   const rows = accuracy.byClass.map((own, label) => {
     const wrong = (confusion[label] ?? []).map((count, other) => ({ count: other === label ? 0 : count, other }));
     const most = wrong.reduce((a, b) => (b.count > a.count ? b : a), { count: 0, other: 0 });
@@ -116,7 +123,7 @@ function classTable({ accuracy, confusion, data }: TrainResult): string {
   return table(rows);
 }
 
-function report({ program, data }: Prepared, result: TrainResult, args: Arguments): string {
+function report({ program, data }: Prepared, result: RunResult, args: Arguments): string {
   const { accuracy, saturation, steps, seconds } = result;
   const skipped = data.skipped.map(({ path }) => `  ${path}`);
   return [
@@ -158,7 +165,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       print(head(prepared));
     }
     const { program, data, run, plan } = prepared;
-    const result = await trainProgram(program, data, {
+    const { state: _state, ...result } = await trainProgram(program, data, {
       ...plan,
       run,
       threads: args.threads,
@@ -241,8 +248,15 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
           defaultDescription: 'off',
         },
         out: { describe: 'folder of the run', type: 'string', requiresArg: true, defaultDescription: 'runs/train-...' },
+        from: {
+          describe:
+            'folder of a run to start from: with its images or those of --data, whose new classes are added to the head; model, scheme and memory stay as they were',
+          type: 'string',
+          requiresArg: true,
+        },
         resume: {
-          describe: 'folder of a run to continue; all other options stay as they were',
+          describe:
+            'folder of a run that was stopped, to be ended as it was begun; all other options stay as they were',
           type: 'string',
           requiresArg: true,
         },
@@ -256,13 +270,14 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         ...commonOptions,
       })
       .conflicts('epochs', 'steps')
+      .conflicts('from', [...ofProgram])
       .conflicts('resume', [
+        ...ofProgram,
+        'from',
         'model',
         'data',
-        'input',
-        'budget',
-        'flash',
-        'target',
+        'seed',
+        'resize',
         'epochs',
         'steps',
         'lr',
@@ -271,6 +286,10 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         'out',
       ])
       .example('npx tinytrain train --data images --scheme bias:10 --epochs 3', 'the default model on your own images')
+      .example(
+        'npx tinytrain train --from runs/train-20260101-120000 --data more-images',
+        'go on from a run with other images, also of new classes',
+      )
       .example(
         'npx tinytrain train --resume runs/train-20260101-120000',
         'continue a run that was stopped',

@@ -55,6 +55,15 @@ export class Dataset {
     );
   }
 
+  /** @internal The same samples with other labels, without copying them. */
+  labelled(labels: Uint16Array): Dataset {
+    return new Dataset(
+      call(() => this.handle.labelled(labels)),
+      labels,
+      this.names,
+    );
+  }
+
   /** Number of samples. */
   get size(): number {
     return this.labels.length;

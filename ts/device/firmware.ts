@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import type { SampleSet } from '../data/dataset.js';
 import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
@@ -11,7 +10,15 @@ import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { makeFolder, replaceFile } from '../files.js';
 import { sha256 } from '../json.js';
 import { call, native } from '../native.js';
-import { type Origin, originOf, originSchema, type ProgramOrigin, programOrigin, programOriginOf } from '../origin.js';
+import {
+  type NamedSamples,
+  type Origin,
+  originOf,
+  originSchema,
+  type ProgramOrigin,
+  programOrigin,
+  programOriginOf,
+} from '../origin.js';
 import { targets } from '../program/compiler.js';
 import { programFile } from '../program/file.js';
 import { type MemoryTable, memoryTable } from '../program/memory.js';
@@ -95,7 +102,7 @@ export async function emitInput(
  */
 export async function firmwareFiles(
   program: Program,
-  data: SampleSet,
+  data: NamedSamples,
   target: string,
   { marks }: Pick<EmitInput, 'marks'> = {},
 ): Promise<FirmwareFiles> {

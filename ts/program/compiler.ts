@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import { defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
-import { type Compiler as CompilerHandle, call, native, wait } from '../native.js';
-import { checkLimits, defaultTarget, type MemoryLimits } from './memory.js';
+import { type Compiler as CompilerHandle, call, type HeadRow, native, wait } from '../native.js';
+import { checkLimits, defaultTarget, givenLimits, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
 import { schemeText } from './scheme.js';
 
@@ -18,6 +18,12 @@ export interface CompileOptions extends MemoryLimits {
   readonly seed?: number | undefined;
   /** Number of threads for calibration; one per core by default. */
   readonly threads?: number | undefined;
+}
+
+/** Options for attaching a head. */
+export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads'> {
+  /** What each class starts with; null for one that starts at random, as all do by default. */
+  readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
 
 /** The graph after a pass. */
@@ -46,11 +52,12 @@ export class Compiler {
   static async create(
     model: Model,
     data: Pick<SampleSet, 'classes'> & Partial<Pick<SampleSet, 'train'>>,
-    options: Pick<CompileOptions, 'seed' | 'threads'> = {},
+    options: HeadOptions = {},
   ): Promise<Compiler> {
     const { seed = 0, threads = availableParallelism() } = options;
+    const rows = options.rows ?? data.classes.map(() => null);
     const handle = await wait(
-      () => native().Compiler.create(model.handle, data.classes.length, seed, threads, data.train?.handle),
+      () => native().Compiler.create(model.handle, [...rows], seed, threads, data.train?.handle),
       model.path,
     );
     return new Compiler(handle, model, data.classes);
@@ -80,12 +87,8 @@ export class Compiler {
   async fitted(options: CompileOptions = {}): Promise<Program> {
     const residualBits = options.residualBits ?? defaultResidualBits;
     const scheme = await schemeText(options.scheme ?? 'head');
-    const { budget, flash, target } = options;
-    const limits: MemoryLimits = {
-      ...(budget !== undefined && { budget }),
-      ...(flash !== undefined && { flash }),
-      ...(target !== undefined && { target }),
-    };
+    const limits = givenLimits(options);
+    const { budget, target } = limits;
     const board = target === undefined ? Number.POSITIVE_INFINITY : call(() => native().board(target)).sram.length;
     const bytes = Math.min(budget ?? Number.POSITIVE_INFINITY, board);
     const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes } : null;

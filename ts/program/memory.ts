@@ -59,6 +59,15 @@ export interface MemoryLimits {
   readonly target?: string | undefined;
 }
 
+/** The limits that are given, without those that are not. */
+export function givenLimits({ budget, flash, target }: MemoryLimits): MemoryLimits {
+  return {
+    ...(budget !== undefined && { budget }),
+    ...(flash !== undefined && { flash }),
+    ...(target !== undefined && { target }),
+  };
+}
+
 const LARGEST = 4;
 
 /** Throws if a Program exceeds its limits; the error tells by how much, and lists the largest items. */

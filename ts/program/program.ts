@@ -2,8 +2,9 @@ import { pixelTableCount } from '../data/input.js';
 import type { ModelInput } from '../model/input.js';
 import type { ModelOrigin } from '../model/model.js';
 import { call, type Program as Handle, recordOf } from '../native.js';
-import { defaultTarget, type MemoryLimits, type MemoryTable } from './memory.js';
+import { checkLimits, defaultTarget, givenLimits, type MemoryLimits, type MemoryTable } from './memory.js';
 import type { ProgramRecord } from './record.js';
+import { checkState, type TrainedState } from './state.js';
 
 /** Properties of a Program that are not part of its steps. */
 export interface ProgramFacts {
@@ -33,6 +34,7 @@ export class Program {
   /** @internal */
   readonly handle: Handle;
   #memory: MemoryTable | undefined;
+  #family: string | undefined;
 
   /** @internal */
   constructor(handle: Handle, { model, input, classes, limits }: ProgramFacts) {
@@ -46,6 +48,13 @@ export class Program {
     this.hash = this.record.hash;
     this.seed = Number(this.record.seed);
     this.residualBits = this.record.residualBits;
+  }
+
+  /** The same Program under other limits. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it exceeds them, `BOARD_UNKNOWN`. */
+  within(limits: MemoryLimits): Program {
+    const program = new Program(this.handle, { ...this, limits: givenLimits(limits) });
+    checkLimits(program.memory, program.limits);
+    return program;
   }
 
   /** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
@@ -67,6 +76,24 @@ export class Program {
   /** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for a constant that does not exist. */
   constant(index: number): Uint8Array {
     return call(() => this.handle.constant(index));
+  }
+
+  /** SHA-256 over everything that determines its results except the state at the start: Programs of one family take each other's states. */
+  get family(): string {
+    this.#family ??= this.handle.family;
+    return this.#family;
+  }
+
+  /**
+   * The same Program starting with what it, or another one of its family, has learned: to be trained on, to predict, to become a firmware. Throws
+   * `STATE_DIFFERS` for the state of another Program.
+   */
+  withState(state: TrainedState): Program {
+    checkState(this, state);
+    return new Program(
+      call(() => this.handle.withState(state.bytes)),
+      this,
+    );
   }
 
   /** The initial trainable state. */

@@ -3,7 +3,6 @@ import type { ImageSource } from '../data/images/decode.js';
 import { imageSamples } from '../data/images/files.js';
 import type { ResizePolicy } from '../data/images/input.js';
 import type { WorkOptions } from '../data/pool.js';
-import { TinytrainError } from '../errors.js';
 import type { ModelInput } from '../model/input.js';
 import { call, native, type Session, watched } from '../native.js';
 import type { Program } from '../program/program.js';
@@ -39,21 +38,21 @@ export class Predictor {
     this.#session = session;
   }
 
+  /** Predicts with what a Program starts with: `Predictor.of(program.withState(result.state))`. */
+  static of(program: Program, { resize = 'stretch' }: { readonly resize?: ResizePolicy | undefined } = {}): Predictor {
+    return new Predictor(
+      program,
+      resize,
+      call(() => new (native().Session)(program.handle)),
+    );
+  }
+
   /** Loads the state that a run has trained so far. Throws `RUN_UNTRAINED` before its first checkpoint, and the errors of reading a run. */
   static async open(run: RunFolder): Promise<Predictor> {
     const { origin } = (await run.record()).origin.data;
-    const state = await run.load();
-    if (!state) {
-      throw new TinytrainError('RUN_UNTRAINED', `${run.path}: the run has no trained state yet`, {
-        path: run.path,
-        help: [`continue it: npx tinytrain train --resume ${run.path}`],
-      });
-    }
-    const program = await run.program();
-    const session = call(() => new (native().Session)(program.handle), run.path);
-    const { checkpoint } = state;
-    call(() => session.restore(checkpoint.state, checkpoint.steps), run.path);
-    return new Predictor(program, origin?.kind === 'images' ? origin.resize : 'stretch', session);
+    const state = await run.state();
+    const program = (await run.program()).withState(state);
+    return Predictor.of(program, { resize: origin?.kind === 'images' ? origin.resize : 'stretch' });
   }
 
   /** Names of the classes. */

@@ -17,17 +17,18 @@ import {
 } from '../origin.js';
 import { programFile, writeProgram } from '../program/file.js';
 import type { Program } from '../program/program.js';
+import type { TrainedState } from '../program/state.js';
 import { type RecordKind, readRecord, type Stored, writeRecord } from '../records.js';
 import { version } from '../version.js';
 import {
   planSchema,
+  type RunResult,
   type RunState,
   resultSchema,
   type StoredCheckpoint,
   type StoredState,
   stateSchema,
   type TrainPlan,
-  type TrainResult,
 } from './types.js';
 
 /** The record of a run: everything needed to repeat it. */
@@ -53,7 +54,7 @@ const stateKind: RecordKind<StoredState> = {
   code: BROKEN,
   schema: stateSchema,
 };
-const resultKind: RecordKind<TrainResult> = {
+const resultKind: RecordKind<RunResult> = {
   name: 'result of a training run',
   format: FORMAT,
   code: BROKEN,
@@ -73,7 +74,7 @@ function differences(a: RunRecord, b: RunRecord): string[] {
   const facts: [string, (r: RunRecord) => unknown][] = [
     ['model', r => r.origin.model.hash],
     ['input', r => r.origin.input],
-    ['samples', r => r.origin.data.hash],
+    ['samples', r => [r.origin.data.hash, r.origin.data.classes]],
     ['program', r => r.program.hash],
     [
       'plan',
@@ -123,7 +124,7 @@ export class RunFolder {
   }
 
   /** The result of the run, if it has ended. Throws `RUN_BROKEN`. */
-  async result(): Promise<TrainResult | undefined> {
+  async result(): Promise<RunResult | undefined> {
     return (await readRecord(this.#file(files.result), resultKind))?.content;
   }
 
@@ -131,6 +132,21 @@ export class RunFolder {
   async program(): Promise<Program> {
     const { origin, program } = await this.record();
     return reopenProgram(this.path, origin, program);
+  }
+
+  /**
+   * What the run has learned so far: `(await run.program()).withState(await run.state())` starts with it. Throws `RUN_UNTRAINED` before its first
+   * checkpoint.
+   */
+  async state(): Promise<TrainedState> {
+    const found = await this.load();
+    if (!found) {
+      throw new TinytrainError('RUN_UNTRAINED', `${this.path}: the run has no trained state yet`, {
+        path: this.path,
+        help: [`continue it: npx tinytrain train --resume ${this.path}`],
+      });
+    }
+    return { family: (await this.program()).family, bytes: Uint8Array.from(found.checkpoint.state) };
   }
 
   /** The samples of the run, read again from their source, or from the cache if the source is gone. */
@@ -208,7 +224,7 @@ export class RunFolder {
   }
 
   /** @internal */
-  async finish(result: TrainResult): Promise<void> {
+  async finish(result: RunResult): Promise<void> {
     await writeRecord(this.#file(files.result), resultKind, result);
   }
 }

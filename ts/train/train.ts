@@ -15,6 +15,7 @@ import type {
   CurvePoint,
   FoundRates,
   Keep,
+  RunResult,
   RunState,
   Saturation,
   Setback,
@@ -320,7 +321,7 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
   const confusion = confusionOf(data.test, after.predicted, data.classes.length);
   const saturation = saturationOf(program, state.checkpoint);
   const { model } = program;
-  const result: TrainResult = {
+  const result: RunResult = {
     model: {
       name: model.name,
       path: model.path,
@@ -358,5 +359,5 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
     memory: program.memory,
   };
   await options.run?.finish(result);
-  return result;
+  return { ...result, state: { family: program.family, bytes: state.checkpoint.state } };
 }

@@ -3,6 +3,7 @@ import { count, sha256 } from '../json.js';
 import type { Checkpoint, TrainingResult } from '../native.js';
 import { mostRate } from '../options.js';
 import { type MemoryTable, memoryTable } from '../program/memory.js';
+import type { TrainedState } from '../program/state.js';
 import type { PeakRates } from '../rates.js';
 
 /** Augmentation of training samples; it depends only on seed and step. */
@@ -106,8 +107,8 @@ export interface Saturation {
   readonly steps: readonly { readonly label: string; readonly count: number }[];
 }
 
-/** Results of a training run. */
-export interface TrainResult {
+/** Results of a training run as stored in its folder, which has the state beside it. */
+export interface RunResult {
   readonly model: {
     readonly name: string;
     readonly path: string;
@@ -145,6 +146,12 @@ export interface TrainResult {
   /** SHA-256 over everything that determines the Program's results. */
   readonly program: string;
   readonly memory: MemoryTable;
+}
+
+/** Results of a training run. */
+export interface TrainResult extends RunResult {
+  /** What was learned: `program.withState(state)` starts with it. */
+  readonly state: TrainedState;
 }
 
 /** The progress of a training run. */
@@ -232,7 +239,7 @@ export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
 });
 
 /** Schema of a result that was read from a file. */
-export const resultSchema: v.GenericSchema<unknown, TrainResult> = v.object({
+export const resultSchema: v.GenericSchema<unknown, RunResult> = v.object({
   model: v.object({ name: v.string(), path: v.string(), hash: sha256, input: v.array(count) }),
   data: v.object({ source: v.string(), classes: strings, train: count, test: count, skipped: strings }),
   scheme: v.string(),

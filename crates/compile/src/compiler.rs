@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tinytrain_ir::{Graph, Scheme, TensorId};
+use tinytrain_ir::{Graph, HeadRow, Scheme, TensorId};
 use tinytrain_lower::{Options, lower};
 use tinytrain_passes::{Stage, differentiate, specialise};
 use tinytrain_program::{Program, Slot};
@@ -22,7 +22,7 @@ pub fn planner_rounds() -> u32 {
 }
 
 impl Compiler {
-    /// Attaches a head, differentiates, calibrates on `samples` (int8, with labels).
+    /// Attaches a head of `classes` classes that starts at random, differentiates, calibrates on `samples` (int8, with labels).
     pub fn new(
         graph: &Graph,
         classes: usize,
@@ -30,9 +30,29 @@ impl Compiler {
         samples: &[(Vec<i8>, usize)],
         threads: usize,
     ) -> Result<Self, CompileError> {
+        Self::with_rows(graph, &vec![None; classes], seed, samples, threads)
+    }
+
+    /// The same with a head that has a class for each row, and starts with those that are given.
+    ///
+    /// # Errors
+    /// A row that has not one weight per feature.
+    pub fn with_rows(
+        graph: &Graph,
+        rows: &[Option<HeadRow>],
+        seed: u64,
+        samples: &[(Vec<i8>, usize)],
+        threads: usize,
+    ) -> Result<Self, CompileError> {
         let mut stages = vec![Stage { name: "import", graph: graph.clone() }];
-        stages.extend(differentiate(graph, classes, seed)?);
+        stages.extend(differentiate(graph, rows.len(), seed)?);
         let last = stages.last_mut().expect("differentiate yields stages");
+        let head = last.graph.head.as_mut().expect("a differentiated graph has a head");
+        let expected = last.graph.tensors[head.features.index()].shape.c;
+        if let Some(row) = rows.iter().flatten().find(|row| row.weights.len() != expected) {
+            return Err(CompileError::Row { found: row.weights.len(), expected });
+        }
+        head.rows = rows.to_vec();
         last.graph.exponents = calibrate(&last.graph, samples, threads)?;
         Ok(Self { stages: Arc::new(stages) })
     }

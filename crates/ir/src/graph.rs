@@ -202,6 +202,17 @@ pub struct Head {
     pub classes: usize,
     /// Seed of its initial weights.
     pub seed: u64,
+    /// What each class starts with; one without a row starts at random.
+    pub rows: Vec<Option<HeadRow>>,
+}
+
+/// The weights with which a class of the head starts, in the head's own units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadRow {
+    /// One weight per feature, 13 fraction bits.
+    pub weights: Vec<i16>,
+    /// In units of the features' scale times `2^-13`.
+    pub bias: i32,
 }
 
 /// A box of elements that is copied, each row, column and channel at its stride.

@@ -97,7 +97,7 @@ impl Storage {
         operands
     }
 
-    /// The operands of the head; its weights and biases are drawn from the seed.
+    /// The operands of the head. What its classes do not start with is drawn from the seed.
     pub fn head(&mut self, head: &Head, features: usize) -> HeadOperands {
         if let Some(operands) = self.head {
             return operands;
@@ -105,9 +105,11 @@ impl Storage {
         let bound = head_bound(features as u32);
         let n = head.classes * features;
         let draw = |i: usize| head_init(head.seed, i as u32, bound);
-        let weights = (0..n).flat_map(|i| draw(i).to_le_bytes()).collect();
         // The draw is in 2^-13; a bias is kept in s_x 2^-13.
-        let bias = |i: usize| sat32(round_half_up(draw(n + i) as f64 / head.quant.scale) as i64);
+        let drawn_bias = |c: usize| sat32(round_half_up(draw(n + c) as f64 / head.quant.scale) as i64);
+        let weight = |i: usize| head.rows[i / features].as_ref().map_or_else(|| draw(i), |r| r.weights[i % features]);
+        let bias = |c: usize| head.rows[c].as_ref().map_or_else(|| drawn_bias(c), |r| r.bias);
+        let weights = (0..n).flat_map(|i| weight(i).to_le_bytes()).collect();
         let biases = (0..head.classes).flat_map(|c| bias(c).to_le_bytes()).collect();
         let operands = HeadOperands {
             weights: self.state("head_weights".into(), StateKind::HeadWeights, None, n * 2, Init::Bytes(weights)),

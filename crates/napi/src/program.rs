@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use napi::bindgen_prelude::{Float64Array, Int8Array, Object, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Float64Array, Int8Array, Int16Array, Object, Uint8Array, Uint32Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
@@ -21,6 +21,15 @@ pub struct Compiler {
     pub(crate) inner: tinytrain_compile::Compiler,
 }
 
+/// The weights with which a class of the head starts.
+#[napi(object)]
+pub struct HeadRow {
+    /// One weight per feature, 13 fraction bits.
+    pub weights: Int16Array,
+    /// In units of the features' scale times `2^-13`.
+    pub bias: i32,
+}
+
 /// The graph after a pass.
 #[napi(object)]
 pub struct StageDump {
@@ -32,22 +41,25 @@ pub struct StageDump {
 
 #[napi]
 impl Compiler {
-    /// Differentiates a model for `classes` classes and calibrates it on a few samples of a data set, chosen by the seed.
+    /// Differentiates a model for as many classes as there are rows, each of which starts with its row or at random, and calibrates it on a few samples
+    /// of a data set, chosen by the seed.
     #[napi(ts_return_type = "Promise<Compiler>")]
     pub fn create<'e>(
         env: &'e Env,
         model: &Model,
-        classes: u32,
+        rows: Vec<Option<HeadRow>>,
         seed: f64,
         threads: u32,
         samples: Option<&Dataset>,
     ) -> Result<Object<'e>> {
+        let row = |r: HeadRow| tinytrain_ir::HeadRow { weights: r.weights.to_vec(), bias: r.bias };
+        let rows: Vec<_> = rows.into_iter().map(|r| r.map(row)).collect();
         let (graph, seed) = (model.graph(), seed as u64);
         let length = graph.tensor(graph.input).shape.len();
         let source = samples.map(|p| p.fitting(length)).transpose()?;
         on_thread(env, move || {
             let chosen = source.map_or(Ok(Vec::new()), |s| choose(&*s, length, seed))?;
-            let inner = tinytrain_compile::Compiler::new(&graph, classes as usize, seed, &chosen, threads as usize)?;
+            let inner = tinytrain_compile::Compiler::with_rows(&graph, &rows, seed, &chosen, threads as usize)?;
             Ok(Self { inner })
         })
     }
@@ -153,6 +165,23 @@ impl Program {
     #[napi(getter)]
     pub fn hash(&self) -> String {
         self.inner.hash()
+    }
+
+    /// SHA-256 over everything that determines its results except the state at the start.
+    #[napi(getter)]
+    pub fn family(&self) -> String {
+        self.inner.family()
+    }
+
+    /// The same Program starting with another state.
+    #[napi]
+    pub fn with_state(&self, state: Uint8Array) -> Result<Program> {
+        let program = self.inner.with_state(&state).ok_or_else(|| {
+            let (found, expected) = (state.len(), self.inner.state_bytes);
+            let what = format!("{found} bytes of state for a program that has {expected}");
+            Failure::new("SIZE_MISMATCH", what).with(json!({ "found": found, "expected": expected }))
+        })?;
+        Ok(Self::new(program))
     }
 
     /// The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash.

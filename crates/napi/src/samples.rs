@@ -157,6 +157,17 @@ impl Dataset {
         };
         Ok(Self { length: self.length, inner: Arc::new(subset) })
     }
+
+    /// The same samples with other labels; nothing is copied.
+    #[napi]
+    pub fn labelled(&self, labels: Uint16Array) -> Result<Dataset> {
+        let Subset { place, slots, .. } = &*self.inner;
+        if labels.len() != slots.len() {
+            return Err(size("number of labels", labels.len(), slots.len()).into());
+        }
+        let subset = Subset { place: place.clone(), slots: slots.clone(), labels: labels.to_vec() };
+        Ok(Self { length: self.length, inner: Arc::new(subset) })
+    }
 }
 
 impl Dataset {

@@ -31,7 +31,7 @@ pub fn run(graph: &Graph, classes: usize, seed: u64) -> Result<Graph, IrError> {
     sweep(&mut g, |op| *op == Op::Head);
     let remaining = layers_of(&g)?;
     g.layers.truncate(remaining);
-    g.head = Some(Head { features, quant, classes, seed });
+    g.head = Some(Head { features, quant, classes, seed, rows: vec![None; classes] });
     Ok(g)
 }
 

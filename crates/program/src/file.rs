@@ -124,6 +124,13 @@ impl Program {
         Ok(program)
     }
 
+    /// SHA-256 over everything that determines results except the state at the start, in hexadecimal: Programs with the same one take each other's states.
+    pub fn family(&self) -> String {
+        let mut bare = self.clone();
+        bare.states.iter_mut().for_each(|s| s.init = Init::Zero);
+        bare.hash()
+    }
+
     /// SHA-256 over the file's content, in hexadecimal: two Programs with the same hash are the same and give the same bits.
     pub fn hash(&self) -> String {
         let file = self.to_bytes();

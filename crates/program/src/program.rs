@@ -353,6 +353,19 @@ impl Program {
         state
     }
 
+    /// The same Program starting with another state; none for a state of another length.
+    pub fn with_state(&self, state: &[u8]) -> Option<Self> {
+        if state.len() != self.state_bytes as usize {
+            return None;
+        }
+        let mut program = self.clone();
+        for s in &mut program.states {
+            let bytes = &state[s.slot.offset as usize..][..s.slot.bytes as usize];
+            s.init = if bytes.iter().all(|&b| b == 0) { Init::Zero } else { Init::Bytes(bytes.to_vec()) };
+        }
+        Some(program)
+    }
+
     /// Bytes of state of one kind.
     pub fn state_bytes_of(&self, kind: StateKind) -> u32 {
         self.states.iter().filter(|s| s.kind == kind).map(|s| s.slot.bytes).sum()

@@ -1,0 +1,65 @@
+import { joinedClasses, sourceWithClasses } from '../data/classes.js';
+import type { SampleSet } from '../data/dataset.js';
+import type { SampleSource } from '../data/source.js';
+import { factsOf } from '../model/input.js';
+import type { Model } from '../model/model.js';
+import { type Origin, reopenModel, reopenSource } from '../origin.js';
+import { checkFits } from '../program/compiler.js';
+import { grow } from '../program/grow.js';
+import type { Program } from '../program/program.js';
+import { openRun } from '../train/run.js';
+import { openSource, type ProgramArguments, readOptions } from './inputs.js';
+import type { ProgressLine } from './progress.js';
+
+/** The Program of a run, starting with what the run has learned so far, and where it comes from. */
+export interface Learned {
+  readonly path: string;
+  readonly origin: Origin;
+  readonly program: Program;
+}
+
+/** Opens a run to go on from. Throws `RUN_MISSING`, `RUN_UNTRAINED`, `RUN_BROKEN`. */
+export async function openLearned(path: string): Promise<Learned> {
+  const run = await openRun(path);
+  const { origin } = await run.record();
+  const state = await run.state();
+  const program = (await run.program()).withState(state);
+  return { path: run.path, origin, program };
+}
+
+/** The model of a run: its file, or the one that is given in its place. */
+export function modelOf({ path, origin }: Learned, given: string | undefined): Promise<Model> {
+  return reopenModel(given === undefined ? origin : { ...origin, model: { ...origin.model, path: given } }, path);
+}
+
+/** The images of a run, or those that are given; read with the options of the run unless others are given. */
+function sourceOf({ path, origin, program }: Learned, args: ProgramArguments): Promise<SampleSource> {
+  if (args.data === undefined) return reopenSource(origin, path);
+  const before = origin.data.origin?.kind === 'images' ? origin.data.origin : undefined;
+  const { data, seed = program.seed, resize = before?.resize } = args;
+  return openSource({ data, seed, 'skip-bad': args['skip-bad'], ...(resize && { resize }) });
+}
+
+/**
+ * A Program that starts where a run has got to, and the images to go on with. Classes that the run does not know are added behind its own; only for
+ * them the model is compiled again.
+ */
+export async function openFrom(
+  args: ProgramArguments & { readonly from: string },
+  signal: AbortSignal,
+  line: ProgressLine,
+): Promise<{ readonly model: string; readonly data: SampleSet; readonly program: Program }> {
+  const learned = await openLearned(args.from);
+  const { program: known } = learned;
+  const source = await sourceOf(learned, args);
+  const classes = joinedClasses(known.classes, source.classes);
+  const added = classes.slice(known.classes.length);
+  const { scheme, residualBits, seed, limits } = known;
+  const { threads } = args;
+  const model = added.length > 0 ? await modelOf(learned, args.model) : undefined;
+  if (model) await checkFits(model, classes, { scheme, residualBits, seed, threads, ...limits });
+  const data = await sourceWithClasses(source, classes).read(known.input, readOptions(threads, signal, line));
+  const program = model ? await grow(known, model, data, { threads }) : known;
+  const more = added.length > 0 ? `; new: ${added.join(', ')}` : '';
+  return { model: `${known.model.name} (${factsOf(known.input).shape.join('x')})${more}`, data, program };
+}

@@ -1,0 +1,63 @@
+import type { SampleSet } from '../data/dataset.js';
+import { TinytrainError } from '../errors.js';
+import type { Model } from '../model/model.js';
+import type { HeadRow } from '../native.js';
+import { Compiler } from './compiler.js';
+import { checkModelOf } from './model.js';
+import type { Program } from './program.js';
+import type { StateRecord } from './record.js';
+
+const isHead = ({ layer }: StateRecord) => layer === null;
+
+/** The weights with which each class of a Program's head starts, in order of the classes. */
+function headRows(program: Program): HeadRow[] {
+  const state = program.initialState();
+  const view = new DataView(state.buffer, state.byteOffset, state.byteLength);
+  const { states } = program.record;
+  const weights = states.find(({ kind }) => kind === 'headWeights');
+  const biases = states.find(({ kind }) => kind === 'headBiases');
+  if (!weights || !biases) return [];
+  const features = weights.length / biases.length;
+  const weight = (i: number) => view.getInt16(weights.offset + 2 * i, true);
+  return Array.from({ length: biases.length }, (_, c) => ({
+    weights: Int16Array.from({ length: features }, (_, f) => weight(c * features + f)),
+    bias: view.getInt32(biases.offset + 4 * c, true),
+  }));
+}
+
+/** The state at the start of a Program with that of another one in the place of every tensor but the head's. Both are of the same model and scheme. */
+function withBackboneOf(other: Program, program: Program): Uint8Array {
+  const [from, state] = [other.initialState(), program.initialState()];
+  const own = new Map(program.record.states.map(record => [record.name, record]));
+  for (const { name, offset, bytes } of other.record.states.filter(record => !isHead(record))) {
+    state.set(from.subarray(offset, offset + bytes), own.get(name)?.offset);
+  }
+  return state;
+}
+
+/**
+ * The Program of the same model and scheme for more classes: those of `data` begin with its own. Everything that it starts with stays as it is, bit for
+ * bit; a new class starts as a class of a fresh head does. Gradients are calibrated anew on `data`. Throws `MODEL_DIFFERS` for another model,
+ * `CLASSES_DIFFER` for other classes, `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if the larger head does not fit the Program's limits.
+ */
+export async function grow(
+  program: Program,
+  model: Model,
+  data: SampleSet,
+  { threads }: { readonly threads?: number | undefined } = {},
+): Promise<Program> {
+  checkModelOf(program, model);
+  const { classes, scheme, residualBits, seed, limits } = program;
+  if (classes.some((name, i) => data.classes[i] !== name)) {
+    throw new TinytrainError('CLASSES_DIFFER', 'the first classes of the samples are not those of the program', {
+      found: data.classes,
+      expected: classes,
+      help: ['`withClasses(data, joinedClasses(program.classes, data.classes))` puts them in order'],
+    });
+  }
+  const known = headRows(program);
+  const rows = data.classes.map((_, i) => known[i] ?? null);
+  const compiler = await Compiler.create(model, data, { seed, threads, rows });
+  const grown = await compiler.compile({ scheme, residualBits, ...limits });
+  return grown.withState({ family: grown.family, bytes: withBackboneOf(program, grown) });
+}
