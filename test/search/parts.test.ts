@@ -99,9 +99,9 @@ test('the sum of contributions, by hand', t => {
       ],
       base: 4,
       layers: [
-        { layer: 1, share: '1/8', sram: 0, ...gain(0.5) },
-        { layer: 1, share: '1', sram: 0, ...gain(0.4) },
-        { layer: 2, share: '1', sram: 0, ...gain(-0.1) },
+        { layer: 1, share: '1/8', biases: 4, sram: 0, ...gain(0.5) },
+        { layer: 1, share: '1', biases: 4, sram: 0, ...gain(0.4) },
+        { layer: 2, share: '1', biases: 4, sram: 0, ...gain(-0.1) },
       ],
       bits: [{ residualBits: 0, ...gain(-0.05) }],
     },

@@ -72,7 +72,7 @@ function biasPanel({ biases, criterion, base }: Contributions, left: number, wid
   ];
 }
 
-function layerPanel({ layers, criterion, base }: Contributions, left: number): string[] {
+function layerPanel({ layers, criterion }: Contributions, left: number): string[] {
   const scale = scaleOf(layers, criterion);
   const numbers = [...new Set(layers.map(({ layer }) => layer))].sort((a, b) => a - b);
   const width = (PITCH - 6) / 4;
@@ -92,7 +92,7 @@ function layerPanel({ layers, criterion, base }: Contributions, left: number): s
     text(left + 22, TOP + 15 + i * 15, `${share} of the channels`, 'start'),
   ]);
   return [
-    ...axis(left, right, scale, `a convolution, over ${base > 0 ? `biases of the last ${base}` : 'the head alone'}`),
+    ...axis(left, right, scale, 'a convolution, over biases alone'),
     ...bars,
     ...numbers.map((layer, i) => text(left + (i + 0.5) * PITCH, TOP + HEIGHT + 16, String(layer))),
     text((left + right) / 2, TOP + HEIGHT + 34, 'convolution'),

@@ -55,7 +55,7 @@ export function contributionBars(contributions: Contributions, describe: (layer:
     'gain from biases over the head: points of accuracy, decrease of loss',
     table(biasRows),
     '',
-    `gain from a convolution over ${base > 0 ? `biases of the last ${base}` : 'the head'}, with its best share: points of accuracy, decrease of loss`,
+    'gain from a convolution over biases alone, with its best share: points of accuracy, decrease of loss',
     table(layerRows),
     ...(bits.length > 0 ? ['', 'gain from other residual bits over 4', table(bitRows)] : []),
   ].join('\n');
@@ -97,10 +97,6 @@ function kilobytes(bytes: number): string {
   return bytes % 1024 === 0 ? `${bytes / 1024}k` : `${(bytes / 1024).toFixed(1)}k`;
 }
 
-function measured({ accuracy }: Proved): number {
-  return (accuracy.test ?? accuracy.validation).mean;
-}
-
 /** A drawing of rows and columns of characters; later characters cover earlier ones. */
 class Grid {
   readonly #cells = Array.from({ length: PLOT_ROWS }, () => new Array<string>(PLOT_COLUMNS).fill(' '));
@@ -132,15 +128,30 @@ class Grid {
   }
 }
 
-/** A plot of the accuracy of all schemes against their SRAM, with budgets below. */
+/** A plot of the accuracy of schemes against their SRAM, with budgets below: of those that were tested or, if the chosen ones were not, of all. */
 function plot(front: readonly FrontPoint[], others: readonly Proved[]): string[] {
-  const all = [...others, ...front];
+  const tested = front.every(({ accuracy }) => accuracy.test);
+  const points = (of: readonly Proved[], mark: string) =>
+    of.flatMap(({ sram, accuracy: { test, validation } }) => {
+      const y = (tested ? test : validation)?.mean;
+      return y === undefined ? [] : [{ x: sram, y, mark }];
+    });
+  const all = [
+    ...(['random', 'baseline', 'found'] as const).flatMap(kind =>
+      points(
+        others.filter(other => other.kind === kind),
+        MARKS[kind],
+      ),
+    ),
+    ...points(front, MARKS.chosen),
+  ];
   const budgets = front.map(({ budget }) => budget);
-  const grid = new Grid([...all.map(({ sram }) => sram), ...budgets], all.map(measured), [1, 0.01]);
-  for (const kind of ['random', 'baseline', 'found'] as const) {
-    for (const one of others.filter(other => other.kind === kind)) grid.put(one.sram, measured(one), MARKS[kind]);
-  }
-  for (const one of front) grid.put(one.sram, measured(one), MARKS.chosen);
+  const grid = new Grid(
+    [...all.map(({ x }) => x), ...budgets],
+    all.map(({ y }) => y),
+    [1, 0.01],
+  );
+  for (const { x, y, mark } of all) grid.put(x, y, mark);
   const axis = new Array<string>(PLOT_COLUMNS).fill('─');
   let names = '';
   for (const budget of budgets) {
@@ -153,7 +164,7 @@ function plot(front: readonly FrontPoint[], others: readonly Proved[]): string[]
   }
   const legend = `${MARKS.chosen} chosen for a budget  ${MARKS.found} found  ${MARKS.baseline} baseline  ${MARKS.random} random`;
   return [
-    `accuracy ${front.every(({ accuracy }) => accuracy.test) ? 'on the test split' : 'on held-back samples'} against SRAM    ${legend}`,
+    `accuracy ${tested ? 'on the test split' : 'on held-back samples'} against SRAM    ${legend}`,
     ...grid.rows(),
     `${''.padEnd(PLOT_LABEL)} └${axis.join('')}`,
     `${''.padEnd(PLOT_LABEL)}  ${names}  budget`,

@@ -1,6 +1,6 @@
 import { defaultResidualBits } from '../defaults.js';
 import { type Candidate, keyOf, shares, textOf } from './candidate.js';
-import { type Costs, fits, type Limits, unlimited } from './costs.js';
+import { type Costs, fits, type Limits, same, unlimited } from './costs.js';
 import { estimate } from './statistics.js';
 import type { Trials } from './trials.js';
 import type {
@@ -18,15 +18,15 @@ import type {
 const BIAS_GRID = 8;
 /** Number of best depths that get a further seed. */
 const BIAS_FINALISTS = 3;
-/** Rounds of successive halving: all, then the better half, then half of those. */
-const RUNGS = 3;
 /**
  * Seeds per round. With a single one, the noise of the run without the convolution would be part of every gain, and a sum of gains would contain it
  * many times.
  */
 const SEEDS = 2;
-/** Approximate number of training runs for the depths of biases, including head and base. */
-const LADDER_RUNS = 2 * RUNGS * SEEDS + 2 * BIAS_GRID + 4 + BIAS_FINALISTS;
+/** Seeds of the comparison of residual bits. */
+const BITS_SEEDS = 3;
+/** Approximate number of training runs for the depths of biases, including the head. */
+const LADDER_RUNS = 3 + 2 * BIAS_GRID + 4 + BIAS_FINALISTS;
 
 /** The inputs of an analysis. */
 export interface AnalysisContext {
@@ -151,16 +151,16 @@ async function biasLadder(
   const run = (list: Iterable<number>, which: readonly number[]) =>
     measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
   // Everything is compared with the head, for every seed.
-  await run([], first(RUNGS * SEEDS));
-  await run(asked, [0, 1]);
+  await run([], first(SEEDS + 1));
+  await run(asked, first(SEEDS));
   const [top = 0] = best();
   const sorted = [...asked].sort((a, b) => a - b);
   const at = sorted.indexOf(top);
   const near = [sorted[at - 1] ?? 0, sorted[at + 1] ?? top].map(other => Math.round((other + top) / 2));
   const further = near.filter(k => k > 0 && !asked.has(k));
   for (const k of further) asked.add(k);
-  await run(further, [0, 1]);
-  await run(best().slice(0, BIAS_FINALISTS), [2]);
+  await run(further, first(SEEDS));
+  await run(best().slice(0, BIAS_FINALISTS), [SEEDS]);
   // More seeds give a better estimate, but only those that all of the best have in common give a fair comparison.
   const finalist = best()
     .slice(0, BIAS_FINALISTS)
@@ -176,14 +176,14 @@ async function biasLadder(
 }
 
 /** The better half: alternately the one with the largest gain and the one with the largest gain per byte. */
-function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, bytes: (p: Priced) => number): Priced[] {
+function betterHalf<T extends Priced>(entries: readonly T[], gain: (p: T) => number, bytes: (p: T) => number): T[] {
   // Each gain is computed once: computing them in pairwise comparisons would block the thread.
   const known = entries.map(entry => ({ entry, key: keyOf(entry.candidate), gain: gain(entry), bytes: bytes(entry) }));
   type Known = (typeof known)[number];
   const order = (value: (one: Known) => number) =>
     [...known].sort((a, b) => value(b) - value(a) || (a.key < b.key ? -1 : 1)).map(({ entry }) => entry);
   const lists = [order(one => one.gain), order(one => one.gain / Math.max(1, one.bytes))];
-  const chosen = new Set<Priced>();
+  const chosen = new Set<T>();
   for (let i = 0; chosen.size < Math.ceil(entries.length / 2); i++) {
     const [list, place] = [lists[i % lists.length] ?? [], Math.floor(i / lists.length)];
     const next = list[place];
@@ -192,61 +192,99 @@ function betterHalf(entries: readonly Priced[], gain: (p: Priced) => number, byt
   return entries.filter(entry => chosen.has(entry));
 }
 
-/** Number of training runs of successive halving. */
-function layerRuns(entries: number): number {
-  return first(RUNGS).reduce((sum, rung) => sum + SEEDS * Math.ceil(entries / 2 ** rung), 0);
+/** A convolution with a share of its channels, on top of biases. */
+interface Entry extends Priced {
+  readonly layer: number;
+  /** Position in `shares`, from 1. */
+  readonly share: number;
+  /** Biases alone, as many as the candidate has: what it is compared with. */
+  readonly under: Priced;
 }
 
-/** Each convolution with each share on top of the biases, by successive halving. */
+/** Approximate number of training runs for single convolutions: each in full, the shares of half of them, half of those again; and biases alone. */
+function layerRuns(layers: number): number {
+  const kept = Math.ceil(layers / 2);
+  const further = kept * (shares.length - 1) + Math.ceil((kept * shares.length) / 2);
+  return SEEDS * (layers + further + BIAS_GRID);
+}
+
+/**
+ * The biases on top of which a convolution is measured: of the convolutions from it on, so that everything before it stays as it is and is computed once.
+ * Rounded up to a measured depth, and no more than the best one.
+ */
+function depthUnder(layer: number, count: number, depths: readonly number[], best: number): number {
+  return Math.min(best, depths.find(k => k >= count - layer) ?? best);
+}
+
+/** Every share of every convolution that may be part of a result. */
+async function entriesOf(context: AnalysisContext, depths: readonly number[], best: number): Promise<Entry[]> {
+  const { count, costs, limits } = context;
+  const all = first(count).flatMap(layer => shares.map((_, i) => ({ layer, share: i + 1 })));
+  const alone = await costs.of(
+    all.map(({ layer, share }) => withLayer(biasesAlone(0, count), layer, share)),
+    limits,
+  );
+  // A convolution that fits without biases may be part of the result; one that does not is never needed. A share that costs as much as a smaller one
+  // trains the same channels.
+  const possible = all.filter((_, i) => {
+    const [cost, smaller] = [alone[i], i % shares.length === 0 ? undefined : alone[i - 1]];
+    return cost && fits(cost, limits) && !(smaller && same(cost, smaller));
+  });
+  const under = possible.map(({ layer }) => biasesAlone(depthUnder(layer, count, depths, best), count));
+  const candidates = possible.map(({ layer, share }, i) => withLayer(under[i] ?? biasesAlone(0, count), layer, share));
+  const prices = await costs.of([...under, ...candidates], unlimited);
+  const priced = [...under, ...candidates].map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
+  return possible.flatMap((one, i) => {
+    const [below, own] = [priced[i], priced[possible.length + i]];
+    return below && own ? [{ ...one, ...own, under: below }] : [];
+  });
+}
+
+/** Each convolution with each share on top of biases, by successive halving: all with their largest share, then all shares of the better half. */
 async function layerGains(
   context: AnalysisContext,
   measured: Measurements,
-  base: Candidate,
+  depths: readonly number[],
+  best: number,
 ): Promise<LayerContribution[]> {
-  const { count, criterion, costs } = context;
-  const pairs = first(count).flatMap(layer => shares.map((_, share) => ({ layer, share: share + 1 })));
-  // A convolution that fits without biases may be part of the result; one that does not is never needed.
-  const possible = await affordable(
-    context,
-    pairs.map(({ layer, share }) => withLayer(biasesAlone(0, count), layer, share)),
+  const { criterion } = context;
+  const entries = await entriesOf(context, depths, best);
+  const gainOf = ({ candidate, under }: Entry) => measured.gain(candidate, under.candidate);
+  const round = async (which: number, some: readonly Entry[], seeds: readonly number[]): Promise<Entry[]> => {
+    const candidates = [...some.map(({ under }) => under.candidate), ...some.map(({ candidate }) => candidate)];
+    const distinct = [...new Map(candidates.map(candidate => [keyOf(candidate), candidate])).values()];
+    await measured.run(`single convolutions, round ${which} of 3`, distinct, seeds);
+    return betterHalf(
+      some,
+      one => gainOf(one)[criterion].mean,
+      ({ sram, under }) => sram - under.sram,
+    );
+  };
+  const [early, late] = [first(SEEDS), first(SEEDS).map(seed => SEEDS + seed)];
+  const largest = entries.filter(({ layer }, i) => entries[i + 1]?.layer !== layer);
+  context.expect(LADDER_RUNS + layerRuns(largest.length));
+  const kept = new Set((await round(1, largest, early)).map(({ layer }) => layer));
+  const better = await round(
+    2,
+    entries.filter(({ layer }) => kept.has(layer)),
+    early,
   );
-  const placeOf = (candidate: Candidate) => candidate.layers.findIndex(share => share > 0);
-  const candidates = possible.map(({ candidate }) => {
-    const layer = placeOf(candidate);
-    return withLayer(base, layer, candidate.layers[layer] ?? 0);
-  });
-  const prices = await costs.of(candidates, unlimited);
-  const entries = candidates.map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
-  context.expect(LADDER_RUNS + layerRuns(entries.length));
-  const own = (await costs.of([base], unlimited))[0]?.sram ?? 0;
-  await measured.run('single convolutions', [base], first(RUNGS * SEEDS));
-  let open: readonly Priced[] = entries;
-  for (const rung of first(RUNGS)) {
-    await measured.run(
-      `single convolutions, round ${rung + 1} of ${RUNGS}`,
-      open.map(({ candidate }) => candidate),
-      first(SEEDS).map(seed => rung * SEEDS + seed),
-    );
-    open = betterHalf(
-      open,
-      ({ candidate }) => measured.gain(candidate, base)[criterion].mean,
-      ({ sram }) => sram - own,
-    );
-  }
-  return entries.flatMap(({ candidate, sram }) => {
-    const found = measured.gain(candidate, base);
-    const layer = placeOf(candidate);
-    const share = shares[(candidate.layers[layer] ?? 0) - 1];
-    return share === undefined || found.loss.seeds === 0 ? [] : [{ layer, share, sram, ...found }];
+  await round(3, better, late);
+  return entries.flatMap(entry => {
+    const found = gainOf(entry);
+    const share = shares[entry.share - 1];
+    if (share === undefined || found.loss.seeds === 0) return [];
+    return [{ layer: entry.layer, share, biases: entry.candidate.bias, sram: entry.sram, ...found }];
   });
 }
 
-/** Contribution analysis: the head, biases of the last k, single convolutions on top of the best of those. */
+/** Contribution analysis: the head, biases of the last k, single convolutions on top of biases. */
 export async function analyse(context: AnalysisContext): Promise<Contributions> {
-  context.expect(LADDER_RUNS + layerRuns(context.count * shares.length));
+  context.expect(LADDER_RUNS + layerRuns(context.count));
   const measured = new Measurements(context);
   const { biases, base } = await biasLadder(context, measured);
-  const layers = await layerGains(context, measured, base);
+  const depths = biases.map(({ bias }) => bias);
+  const layers = await layerGains(context, measured, depths, base.bias);
   const head = measured.of(biasesAlone(0, context.count));
   return {
     criterion: context.criterion,
@@ -270,6 +308,6 @@ export async function bitsGains(
   const measured = new Measurements(context);
   const usual = { ...scheme, residualBits: defaultResidualBits };
   const candidates = others.map(residualBits => ({ ...scheme, residualBits }));
-  await measured.run('residual bits', [usual, ...candidates], first(RUNGS));
+  await measured.run('residual bits', [usual, ...candidates], first(BITS_SEEDS));
   return candidates.map(candidate => ({ residualBits: candidate.residualBits, ...measured.gain(candidate, usual) }));
 }

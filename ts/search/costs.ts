@@ -86,3 +86,8 @@ export const unlimited: Limits = { sram: Infinity, flash: Infinity, instructions
 export function fits(cost: Cost, limits: Limits): boolean {
   return cost.sram <= limits.sram && cost.flash <= limits.flash && cost.instructions <= limits.instructions;
 }
+
+/** Whether two costs are equal. */
+export function same(a: Cost, b: Cost): boolean {
+  return a.sram === b.sram && a.flash === b.flash && a.instructions === b.instructions;
+}

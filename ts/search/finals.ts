@@ -1,19 +1,24 @@
-import { estimates } from './proof.js';
+import { estimates, winner } from './proof.js';
 import { estimate } from './statistics.js';
 import type { Comparison, Estimate, Finalist, Proved, TrialKey, TrialRecord } from './types.js';
 import type { SearchWork } from './work.js';
 
-/** Approximate number of finalists: baselines, and for each budget those that were found or drawn. */
+/** Approximate number of finalists: baselines, and for each budget those that were found or drawn; and of those for each budget that are tested. */
 const BASELINES = 4;
 const FOR_A_BUDGET = 7;
+const TESTED = 2;
 
 /** Expected training steps of proof and test, before the finalists are known. */
 export function expectedFinals({ plan, samples }: Pick<SearchWork, 'plan' | 'samples'>): {
   proof: number;
   test: number;
 } {
-  const proof = (BASELINES + FOR_A_BUDGET * plan.budgets.length) * plan.seeds * plan.proofSteps;
-  return { proof, test: (proof * samples.all.size) / samples.train.size };
+  const { length } = plan.budgets;
+  const runs = plan.seeds * plan.proofSteps;
+  return {
+    proof: (BASELINES + FOR_A_BUDGET * length) * runs,
+    test: ((BASELINES + TESTED * length) * runs * samples.all.size) / samples.train.size,
+  };
 }
 
 /** Training runs of some schemes by name; those for which there was no time are missing. */
@@ -54,6 +59,18 @@ export interface Tested {
   /** With their accuracy on the test split, if there was time for it. */
   readonly named: ReadonlyMap<string, Proved>;
   readonly runs: Runs;
+}
+
+/** The finalists to be tested: the winners, first in case the time is short, then for each budget what they are compared with. */
+export function toTest(
+  proved: readonly Proved[],
+  winners: readonly (Proved | undefined)[],
+  budgets: readonly number[],
+): Proved[] {
+  const chosen = winners.filter(one => one !== undefined);
+  const randoms = budgets.map(budget => winner(proved.filter(({ kind, sram }) => kind === 'random' && sram <= budget)));
+  const others = [...proved.filter(({ kind }) => kind === 'baseline'), ...randoms.filter(one => one !== undefined)];
+  return [...new Set([...chosen, ...others])];
 }
 
 /** Trains on everything except the test split, and measures on that. */

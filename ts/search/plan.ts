@@ -6,6 +6,8 @@ import { defaultTarget } from '../program/memory.js';
 import type { SearchSamples } from './heldout.js';
 import type { SearchOptions, SearchPlan } from './types.js';
 
+/** The steps of a run of the analysis by default, as a share of the training samples. */
+const ANALYSIS_SHARE = 0.5;
 /** Default limit on the multiply-accumulates of a run's forward passes. */
 const ANALYSIS_MACS = 3.5e10;
 const PROOF_MACS = 1.4e11;
@@ -59,7 +61,9 @@ export function searchPlanOf(model: Model, samples: SearchSamples, options: Sear
     criterion: options.criterion ?? 'loss',
     seed: options.seed ?? 0,
     seeds: options.seeds ?? SEEDS,
-    trialSteps: options.trialSteps ?? Math.min(Math.max(size, LEAST_STEPS), affordable(ANALYSIS_MACS, LEAST_STEPS)),
+    trialSteps:
+      options.trialSteps ??
+      Math.min(Math.max(Math.round(ANALYSIS_SHARE * size), LEAST_STEPS), affordable(ANALYSIS_MACS, LEAST_STEPS)),
     proofSteps: options.proofSteps ?? Math.min(2 * size, affordable(PROOF_MACS, LEAST_PROOF)),
     heldBack: options.heldBack ?? defaultHeldBack,
     lr: options.lr ?? 'auto',

@@ -10,7 +10,7 @@ import { Channel } from './channel.js';
 import { contributionsOf, finalistsOf } from './choice.js';
 import { Clock } from './clock.js';
 import { Costs } from './costs.js';
-import { expectedFinals, prove, test } from './finals.js';
+import { expectedFinals, prove, test, toTest } from './finals.js';
 import { writeSearch } from './folder.js';
 import { contentHash, type SearchSamples, searchSamples } from './heldout.js';
 import { Journal } from './journal.js';
@@ -78,9 +78,7 @@ async function phases(work: SearchWork, data: SampleSet): Promise<{ result: Sear
     });
   }
   clock.enter('test');
-  // Winners first, in case the time is short.
-  const order = [...new Set([...winners.filter(one => one !== undefined), ...proved])];
-  const tested = await test(work, order);
+  const tested = await test(work, toTest(proved, winners, plan.budgets));
   const program = await programOf(work, found);
   return { program, result: resultOf(work, data, { contributions, proved, winners, found, tested, program }) };
 }

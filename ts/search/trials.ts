@@ -12,7 +12,9 @@ import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
 /** Converts a loss with 16 fraction bits to a number. */
 const LOSS_UNIT = 65536;
 /** Number of depths for which activations are cached at a time. */
-const LEVELS = 3;
+const LEVELS = 6;
+/** Fewer runs do not repay the activations of all samples. */
+const LEAST_RUNS = 3;
 /** Rounds of the planner for Programs that are only trained: results do not depend on the offsets of buffers. */
 const TRIAL_ROUNDS = 0;
 
@@ -44,6 +46,7 @@ interface Level {
 /** The most useful depths, from the numbers of frozen steps of the programs: the shallowest and some others. */
 function levelsOf(frozen: readonly number[]): number[] {
   const sorted = frozen.filter(steps => steps > 0).sort((a, b) => a - b);
+  if (sorted.length < LEAST_RUNS) return [];
   const at = Array.from({ length: LEVELS }, (_, i) => sorted[Math.floor((i * sorted.length) / LEVELS)]);
   return [...new Set(at.filter(steps => steps !== undefined))].sort((a, b) => b - a);
 }

@@ -28,7 +28,7 @@ export interface SearchOptions {
   readonly seed?: number | undefined;
   /** Number of seeds in proof and test, that is, runs per scheme; 3 by default. */
   readonly seeds?: number | undefined;
-  /** Training steps per run of the analysis. By default the number of training samples, fewer for a large model. */
+  /** Training steps per run of the analysis. By default half the number of training samples, fewer for a large model. */
   readonly trialSteps?: number | undefined;
   /** Training steps per run of the proof. By default twice the number of training samples, fewer for a large model. */
   readonly proofSteps?: number | undefined;
@@ -93,10 +93,12 @@ export interface BiasContribution extends Gain {
   readonly sram: number;
 }
 
-/** The gain over biases of also updating a share of a convolution's weights. */
+/** The gain over biases alone of also updating a share of a convolution's weights. */
 export interface LayerContribution extends Gain {
   readonly layer: number;
   readonly share: string;
+  /** Number of last convolutions whose biases are trained with and without it: those from it on, rounded up, at most `base`. */
+  readonly biases: number;
   /** Bytes of SRAM, including the biases. */
   readonly sram: number;
 }
@@ -112,7 +114,7 @@ export interface Contributions {
   /** The head alone, with which biases are compared. */
   readonly head: { readonly accuracy: Estimate; readonly loss: Estimate };
   readonly biases: readonly BiasContribution[];
-  /** The number of biases with which layers are compared. */
+  /** The best number of biases. */
   readonly base: number;
   readonly layers: readonly LayerContribution[];
   readonly bits: readonly BitsContribution[];
@@ -150,7 +152,7 @@ export interface Comparison {
 /** The result for a budget. */
 export interface FrontPoint extends Proved {
   readonly budget: number;
-  /** Comparisons with all other finalists that fit the budget. */
+  /** Comparisons with the other finalists that fit the budget and were tested. */
   readonly comparisons: readonly Comparison[];
 }
 
