@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { heldBack } from '#tinytrain/data/heldback.js';
 import { Random } from '#tinytrain/random.js';
+import { analyse } from '#tinytrain/search/analysis.js';
 import {
+  type Candidate,
   candidateOf,
   crossed,
   distance,
@@ -15,11 +17,14 @@ import {
   textOf,
 } from '#tinytrain/search/candidate.js';
 import { Channel } from '#tinytrain/search/channel.js';
+import type { Costs } from '#tinytrain/search/costs.js';
 import { Contribution } from '#tinytrain/search/evolution.js';
+import { toTest } from '#tinytrain/search/finals.js';
 import { winner } from '#tinytrain/search/proof.js';
 import { publishedSchemes } from '#tinytrain/search/published.js';
 import { estimate, pooledVariance, shrunk, spearman } from '#tinytrain/search/statistics.js';
-import type { Estimate } from '#tinytrain/search/types.js';
+import type { Trials } from '#tinytrain/search/trials.js';
+import type { Estimate, Proved, TrialKey, TrialRecord } from '#tinytrain/search/types.js';
 
 test('estimates', t => {
   t.deepEqual(estimate([]), { mean: 0, standardError: null, seeds: 0 });
@@ -115,6 +120,86 @@ test('the sum of contributions, by hand', t => {
   const sum = contribution.sum({ bias: 3, layers: [0, 1, 0, 0], residualBits: 0 });
   t.true(Math.abs(sum - 0.7) < 1e-12);
   t.is(contribution.sum({ bias: 2, layers: [0, 0, 0, 0], residualBits: 0 }), 0.2);
+});
+
+test('an analysis: all channels of every convolution, the other shares of the better half, over the biases from it on', async t => {
+  const count = 6;
+  // What a scheme is worth: 0.01 for each bias down to the fifth, 0.1 times the number and share of each convolution above the second.
+  const shareOf: Readonly<Record<string, number>> = { '1/8': 0.125, '1/4': 0.25, '1/2': 0.5, '1': 1 };
+  const worth = (scheme: string) =>
+    scheme.split(',').reduce((sum, part) => {
+      const [key = '', value = ''] = part.split(':');
+      if (key === 'bias') return sum + 0.01 * Math.min(5, Number(value)) - (value === '6' ? 0.02 : 0);
+      return sum + (Number(key) > 2 ? 0.1 * Number(key) * (shareOf[value] ?? 0) : 0);
+    }, 0);
+  const asked: TrialKey[] = [];
+  const trials = {
+    run: async (_phase: string, keys: readonly TrialKey[]): Promise<TrialRecord[]> => {
+      asked.push(...keys);
+      return keys.map(key => ({ ...key, loss: 2 - worth(key.scheme) + 0.1 * key.seed, accuracy: 0.5, checksum: '' }));
+    },
+  };
+  // Convolution 4 has so few channels that all shares but the last come to one; convolution 5 fits with at most half of its channels.
+  const costs = {
+    of: async (candidates: readonly Candidate[]) =>
+      candidates.map(({ bias, layers }) => {
+        const channels = layers.map((share, layer) =>
+          share === 0 ? 0 : layer === 4 ? (share === 4 ? 2 : 1) : 2 ** share,
+        );
+        const sram = 100 + bias + channels.reduce((sum, n) => sum + n, 0) + ((layers[5] ?? 0) > 3 ? 1000 : 0);
+        return { sram, flash: 1, instructions: 1 };
+      }),
+  };
+  const contributions = await analyse({
+    ...{ trials: trials as unknown as Trials, costs: costs as unknown as Costs },
+    ...{ count, criterion: 'loss', seed: 10, trialSteps: 7 },
+    limits: { sram: 1000, flash: 10, instructions: 10 },
+    expect: () => {},
+    progress: () => {},
+  });
+  t.is(contributions.base, 5);
+  const measured = contributions.layers.map(({ layer, share, biases }) => `bias:${biases},${layer}:${share}`);
+  t.deepEqual(measured, [
+    ...['bias:5,0:1', 'bias:5,1:1', 'bias:4,2:1'],
+    ...['1/8', '1/4', '1/2', '1'].map(share => `bias:3,3:${share}`),
+    ...['1/8', '1'].map(share => `bias:2,4:${share}`),
+    ...['1/8', '1/4', '1/2'].map(share => `bias:1,5:${share}`),
+  ]);
+  for (const { layer, share, loss } of contributions.layers) {
+    const gain = layer > 2 ? 0.1 * layer * (shareOf[share] ?? 0) : 0;
+    t.true(Math.abs(loss.mean - gain) < 1e-12, `${layer}:${share}`);
+  }
+  const seeds = (scheme: string) =>
+    [...new Set(asked.filter(key => key.scheme === scheme).map(({ seed }) => seed))].sort((a, b) => a - b);
+  t.deepEqual(seeds('bias:5,0:1'), [10, 11]);
+  t.deepEqual(seeds('bias:1,5:1/2'), [10, 11, 12, 13]);
+  t.deepEqual(seeds('bias:1'), [10, 11, 12, 13], 'what it is compared with has the same seeds');
+  t.true(asked.every(({ steps, on }) => steps === 7 && on === 'validation'));
+});
+
+test('tested are the winners, the baselines and the best random scheme of each budget', t => {
+  const one = (name: string, kind: Proved['kind'], sram: number, mean: number): Proved => {
+    const validation = { mean, standardError: 0, seeds: 2 };
+    const measured = { validation, test: null };
+    return {
+      name,
+      kind,
+      scheme: name,
+      residualBits: 4,
+      sram,
+      instructions: 1,
+      sum: 0,
+      accuracy: measured,
+      loss: measured,
+    };
+  };
+  const [a, b] = [one('a', 'found', 9, 0.9), one('b', 'found', 5, 0.8)];
+  const proved = [
+    ...[one('head', 'baseline', 1, 0.5), one('r1', 'random', 9, 0.6), one('r2', 'random', 9, 0.7)],
+    ...[one('r3', 'random', 4, 0.4), b, a, one('c', 'found', 9, 0.85)],
+  ];
+  const names = toTest(proved, [b, a], [5, 10]).map(({ name }) => name);
+  t.deepEqual(names, ['b', 'a', 'head', 'r3', 'r2']);
 });
 
 test('published schemes belong to one file, known by its hash', t => {

@@ -5,7 +5,7 @@ import type { SearchWork } from './work.js';
 
 /** Approximate number of finalists: baselines, and for each budget those that were found or drawn; and of those for each budget that are tested. */
 const BASELINES = 4;
-const FOR_A_BUDGET = 7;
+const FOR_A_BUDGET = 6;
 const TESTED = 2;
 
 /** Expected training steps of proof and test, before the finalists are known. */

@@ -7,7 +7,7 @@ import { estimate } from './statistics.js';
 import type { Estimate, Finalist, Proved, TrialRecord } from './types.js';
 
 /** Number of the best candidates of evolution that become finalists. */
-const FOUND = 4;
+const FOUND = 3;
 /** The least number of genes in which they differ. */
 const APART = 2;
 /** Number of random schemes of the same cost. */
