@@ -3,6 +3,7 @@ import test from 'ava';
 import {
   compile,
   createRun,
+  Dataset,
   defaultImages,
   loadModel,
   openRun,
@@ -79,6 +80,42 @@ test('a run that collapses goes back and lowers its rates; stopped and resumed i
   const { plan } = await run.record();
   const resumed = await train(program, data, { ...plan, run });
   t.deepEqual([resumed.checksum, resumed.setbacks], [whole.checksum, whole.setbacks]);
+});
+
+test('the state with the lowest loss on the validation split is kept, whatever interrupts the run', async t => {
+  const { data, program } = await prepared('head', 9);
+  const wrong = Array.from(data.train.labels, label => (label + 1) % data.classes.length);
+  const pixels = Int8Array.from(wrong.flatMap((_, i) => Array.from(data.train.sample(i))));
+  // What is learned makes wrong labels ever less likely: of all that are compared, the first state has the lowest loss.
+  const misled = { ...data, validation: Dataset.from(pixels, wrong, program.input) };
+  const options = { steps: 100, lr: 0.01 };
+  const last = await train(program, misled, { ...options, keep: 'last' });
+  t.deepEqual([last.kept, last.steps], [100, 100]);
+  const best = await train(program, misled, options);
+  t.deepEqual([best.kept, best.steps], [20, 100]);
+  t.not(best.checksum, last.checksum);
+  t.false(best.warnings.some(({ code }) => code === 'COLLAPSED'));
+  // Labels that are right agree with training to the end.
+  const led = await train(program, { ...data, validation: data.train }, options);
+  t.deepEqual([led.kept, led.checksum], [100, last.checksum]);
+
+  const path = join(await temporary(t), 'run');
+  const controller = new AbortController();
+  const stopped = train(program, misled, {
+    ...options,
+    run: await createRun(path),
+    checkpointSeconds: 0,
+    signal: controller.signal,
+    onProgress: ({ phase, done }) => {
+      if (phase === 'training' && done >= 50) controller.abort();
+    },
+  });
+  await t.throwsAsync(stopped, { code: 'ABORTED' });
+  const run = await openRun(path);
+  const { plan } = await run.record();
+  const resumed = await train(program, misled, { ...plan, run });
+  t.deepEqual([resumed.kept, resumed.checksum], [20, best.checksum]);
+  t.deepEqual((await run.result())?.kept, 20);
 });
 
 test('what counts as a collapse', t => {

@@ -126,6 +126,7 @@ function classTable({ accuracy, confusion, data }: RunResult): string {
 function report({ program, data }: Prepared, result: RunResult, args: Arguments): string {
   const { accuracy, saturation, steps, seconds } = result;
   const skipped = data.skipped.map(({ path }) => `  ${path}`);
+  const lowest = data.validation ? ': the lowest loss on the validation images' : '';
   return [
     '',
     learningCurve(result.curve),
@@ -142,7 +143,7 @@ function report({ program, data }: Prepared, result: RunResult, args: Arguments)
     '',
     `steps       ${thousands(steps)} in ${duration(seconds)} (${(steps / seconds).toFixed(1)} per second)`,
     `saturated   ${thousands(saturation.total)} gradient elements`,
-    ...(result.kept < steps ? [`kept        the state of step ${thousands(result.kept)}`] : []),
+    ...(result.kept < steps ? [`kept        the state of step ${thousands(result.kept)}${lowest}`] : []),
     `checksum    ${result.checksum}`,
     ...result.warnings.map(({ message }) => `warning     ${message}`),
   ].join('\n');
@@ -235,7 +236,7 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         },
         keep: {
           describe:
-            'best: end with an earlier state if the run has lost what it had learned; last: always with the last',
+            'best: end with the state that does best on the validation images, or without any with an earlier one if what was learned is lost; last: always with the last',
           choices: ['best', 'last'] as const,
           default: 'best' as const,
           requiresArg: true,

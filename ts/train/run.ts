@@ -38,7 +38,7 @@ export interface RunRecord {
   readonly plan: TrainPlan;
 }
 
-const FORMAT = 4;
+const FORMAT = 5;
 const BROKEN = 'RUN_BROKEN';
 const files = { record: 'run.json', state: 'state.json', result: 'result.json' };
 
@@ -198,7 +198,7 @@ export class RunFolder {
     const path = this.#file(files.state);
     const found = await readRecord(path, stateKind);
     if (!found) return undefined;
-    const { run, checkpoint, best, ...rest } = found.content;
+    const { run, checkpoint, best, lowest, ...rest } = found.content;
     if (run !== (await this.#stored()).sha256) {
       throw new TinytrainError(BROKEN, `${path}: not the state of the run in ${files.record}`, {
         path,
@@ -208,17 +208,18 @@ export class RunFolder {
       ...rest,
       checkpoint: opened(checkpoint),
       best: best && { loss: best.loss, checkpoint: opened(best.checkpoint) },
+      lowest: lowest && { loss: lowest.loss, checkpoint: opened(lowest.checkpoint) },
     };
   }
 
   /** @internal */
-  async save({ checkpoint, best, ...rest }: RunState): Promise<void> {
+  async save({ checkpoint, best, lowest, ...rest }: RunState): Promise<void> {
     const { sha256 } = await this.#stored();
-    const kept = best && { loss: best.loss, checkpoint: closed(best.checkpoint) };
     await writeRecord(this.#file(files.state), stateKind, {
       run: sha256,
       checkpoint: closed(checkpoint),
-      best: kept,
+      best: best && { loss: best.loss, checkpoint: closed(best.checkpoint) },
+      lowest: lowest && { loss: lowest.loss, checkpoint: closed(lowest.checkpoint) },
       ...rest,
     });
   }

@@ -8,6 +8,7 @@ import { cacheBytesOf, checkOption, checkRate, checkWhole } from '../options.js'
 import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
+import { heldSamples, isCompared, keptState, lowestOf } from './keep.js';
 import { findRates } from './race.js';
 import type { RunFolder } from './run.js';
 import type {
@@ -47,7 +48,10 @@ export interface TrainOptions {
   readonly lrHead?: number | 'auto' | undefined;
   /** Draws all classes equally often, however many samples each has. */
   readonly balance?: boolean | undefined;
-  /** `best`, the default, ends with an earlier state if the run has lost what it had learned; `last` always with the last one. */
+  /**
+   * `best`, the default, ends with the state that has the lowest loss on the validation split or, if there is none, with an earlier one where the run has lost
+   * what it had learned; `last` always with the last one.
+   */
   readonly keep?: Keep | undefined;
   /** Seed for the order of samples and for augmentation; that of the Program by default. */
   readonly seed?: number | undefined;
@@ -177,6 +181,7 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
   const stretch = Math.ceil(plan.steps / POINTS);
   const interval = (options.checkpointSeconds ?? CHECKPOINT_SECONDS) * 1000;
   let state = first;
+  const held = heldSamples(run.data);
   let size = 1;
   let saved = performance.now();
   await prepare(run);
@@ -186,8 +191,13 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
     const began = performance.now();
     state = await piece(run, state, Math.min(size, end - done));
     const reached = state.checkpoint.steps;
-    if (reached === end)
+    if (reached === end) {
       state = judged(run, { ...state, curve: [...state.curve, pointOf(end, state.open)], open: nothing });
+      // A run that has just gone back is compared when it gets here again.
+      if (held && plan.keep === 'best' && state.checkpoint.steps === end && isCompared(state, plan)) {
+        state = { ...state, lowest: await lowestOf(run.trainer, held, state, run.threads) };
+      }
+    }
     if (options.signal?.aborted) {
       await options.run?.save(state);
       throw aborted(`training, after ${reached} of ${plan.steps} steps,`);
@@ -228,17 +238,6 @@ function applyRates({ trainer }: Run, { head, backbone }: FoundRates, setbacks: 
   call(() => trainer.setRates(head * scale, backbone * scale));
 }
 
-/** The end of a run: the last state, or the best one if the last has lost what had been learned. */
-function chosen({ plan, trainer, counts }: Run, state: RunState): RunState {
-  const { best } = state;
-  if (plan.keep === 'last' || state.kept !== null || !best || !hasLost(state, lossOfGuessing(plan, counts)))
-    return state;
-  const { steps } = state.checkpoint;
-  const checkpoint = { ...best.checkpoint, steps };
-  call(() => trainer.restore(checkpoint));
-  return { ...state, checkpoint, kept: best.checkpoint.steps };
-}
-
 function warningsOf(run: Run, state: RunState, loss: number, saturation: Saturation): Warning[] {
   const { plan, data, counts, program } = run;
   const warnings = [...imbalance(counts, data.classes, plan.balance)];
@@ -246,7 +245,7 @@ function warningsOf(run: Run, state: RunState, loss: number, saturation: Saturat
     const message = `collapsed at step ${step} (${why}): went on from step ${from} with a quarter of the rates`;
     warnings.push({ code: 'COLLAPSED', message });
   }
-  if (state.kept !== null) {
+  if (state.kept !== null && hasLost(state, lossOfGuessing(plan, counts))) {
     const message = `the end of the run had lost what was learned: the state of step ${state.kept} was kept`;
     warnings.push({ code: 'COLLAPSED', message });
   }
@@ -305,6 +304,7 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
       rates,
       setbacks: [],
       best: null,
+      lowest: null,
       kept: null,
       before,
       curve: [],
@@ -315,7 +315,7 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
   const first = saved ?? (await fresh());
   applyRates(run, first.rates, first.setbacks);
   if (!saved) await options.run?.save(first);
-  const state = chosen(run, await trainOn(run, first));
+  const state = keptState(trainer, plan, await trainOn(run, first), lossOfGuessing(plan, counts));
   await options.run?.save(state);
   const after = await evaluate(run, 'after');
   const confusion = confusionOf(data.test, after.predicted, data.classes.length);

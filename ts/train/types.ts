@@ -161,6 +161,8 @@ export interface RunState {
   readonly setbacks: readonly Setback[];
   /** The state with the lowest recent loss so far, at a point of the curve. */
   readonly best: BestState | null;
+  /** The state with the lowest loss on the validation split so far, at a point of the curve; null without such a split. */
+  readonly lowest: BestState | null;
   /** The step of the checkpoint's state, where a run has ended with an earlier one than its last. */
   readonly kept: number | null;
   /** Accuracy and loss before the first step. */
@@ -185,12 +187,19 @@ export interface StoredCheckpoint {
   readonly saturated: readonly number[];
 }
 
+/** A state to go back to, as stored in a file. */
+export interface StoredBest {
+  readonly checkpoint: StoredCheckpoint;
+  readonly loss: number;
+}
+
 /** A state as stored in a file. */
-export interface StoredState extends Omit<RunState, 'checkpoint' | 'best'> {
+export interface StoredState extends Omit<RunState, 'checkpoint' | 'best' | 'lowest'> {
   /** SHA-256 of the record of the run to which the state belongs. */
   readonly run: string;
   readonly checkpoint: StoredCheckpoint;
-  readonly best: { readonly checkpoint: StoredCheckpoint; readonly loss: number } | null;
+  readonly best: StoredBest | null;
+  readonly lowest: StoredBest | null;
 }
 
 const real = v.pipe(v.number(), v.finite());
@@ -213,6 +222,8 @@ const rates = v.object({
 const setbacks = v.array(v.object({ step: count, from: count, why: v.string() }));
 const checkpoint = v.object({ state: v.pipe(v.string(), v.base64()), steps: count, saturated: v.array(count) });
 
+const best = v.object({ checkpoint, loss: real });
+
 /** Schema of a plan that was read from a file. */
 export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   steps: v.pipe(count, v.minValue(1)),
@@ -230,7 +241,8 @@ export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
   checkpoint,
   rates,
   setbacks,
-  best: v.nullable(v.object({ checkpoint, loss: real })),
+  best: v.nullable(best),
+  lowest: v.nullable(best),
   kept: v.nullable(count),
   before: v.object({ accuracy: share, loss: real }),
   curve,
