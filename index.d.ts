@@ -853,10 +853,14 @@ interface Board {
 	readonly folder?: string | undefined;
 	/** Compiler and linker flags that select the core. */
 	readonly flags: readonly string[];
+	/** Cycles of the core per second. */
+	readonly clockHz: number;
 	/** C files: `common/NAME.c`, or `NAME.c` of its own folder. */
 	readonly sources: readonly string[];
 	readonly flash: AddressRange;
 	readonly sram: AddressRange;
+	/** The beginning of `sram` that the core reaches without wait states and without a cache. */
+	readonly fast?: AddressRange | undefined;
 	/** Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files. */
 	readonly flashCommands: readonly string[];
 	readonly emulator?: Emulator | undefined;
@@ -1171,6 +1175,8 @@ export interface QemuOptions {
 	 * board has a mailbox. It is the default if possible.
 	 */
 	readonly line?: "uart" | "semihosting" | undefined;
+	/** Further arguments of QEMU, such as a plugin. */
+	readonly more?: readonly string[] | undefined;
 }
 /** Starts a firmware in QEMU, with deterministic instruction counts. */
 export declare function startQemu(elf: string, emulator: Emulator, options?: QemuOptions): Promise<ProcessConnection>;
@@ -1181,20 +1187,87 @@ export type KindCosts = readonly [
 	number,
 	number
 ];
-/** Instructions by kind of step on a core; `costTable()` lists the kinds. */
+/** Cycles per instruction: low, likely, high. */
+export type KindCycles = readonly [
+	number,
+	number,
+	number
+];
+/** Instructions by kind of step on a core, and cycles per instruction; `costTable()` lists the kinds. */
 export interface CostTable {
 	readonly core: string;
 	readonly costs: Readonly<Record<string, KindCosts>>;
+	/** Absent if they are not known; a kind that is missing takes those of `all`. */
+	readonly cycles?: Readonly<Record<string, KindCycles>> | undefined;
+	/** Whether `cycles` was scaled to what a board's own counter said; otherwise it is modelled. */
+	readonly measured?: boolean | undefined;
+}
+/** Milliseconds: the least, the likely and the most that the model gives; all three equal where they were measured. */
+export interface Milliseconds {
+	readonly low: number;
+	readonly likely: number;
+	readonly high: number;
+}
+/** The time of something on a board. */
+export interface Time {
+	readonly milliseconds: Milliseconds;
+	/** Clock of the core for which they hold. */
+	readonly clockHz: number;
+	/** `measured`: by the board's own counter, or scaled to it; `modelled`: by a model of the core's pipeline (docs/time.md). */
+	readonly source: "modelled" | "measured";
+}
+/** One value for a prediction and one for a training step. */
+export interface PerPass<T> {
+	readonly inference: T;
+	readonly trainStep: T;
+}
+/** What a Program is predicted to take on a board. */
+interface Estimate {
+	readonly instructions: PerPass<number>;
+	/** Null if no cycles are known of the board's core. */
+	readonly time: PerPass<Time> | null;
+	/** Each step of a training step, in order of execution. */
+	readonly steps: readonly StepEstimate[];
+}
+/** One step of a Program as predicted. */
+export interface StepEstimate {
+	readonly label: string;
+	/** The loops of its kernel that run. */
+	readonly kind: string;
+	readonly instructions: number;
+	readonly milliseconds: Milliseconds | null;
 }
 /** The built-in cost table for the core of a board; empty if the core is not shipped. */
 export declare function costTable(target?: string): CostTable;
 /** The cost table in a file written by `run --calibrate`. */
 export declare function readCosts(path: string): Promise<CostTable>;
 /**
- * Predicted instructions of a training step, with the sample already in its place, on the core of a board: by default the board for which the Program was
- * compiled. Throws `COSTS_MISSING` if there are no costs for that core, neither built in nor given.
+ * Predicted instructions and milliseconds of a Program, with the sample already in its place, on a board: by default the board for which it was compiled.
+ * Throws `COSTS_MISSING` if there are no costs for the board's core, neither built in nor given.
  */
+export declare function estimateOf(program: Program, costs?: CostTable | null, target?: string): Estimate;
+/** Predicted instructions of a training step; see `estimateOf`. */
 export declare function instructionsOfStep(program: Program, costs?: CostTable | null, target?: string): number;
+interface Placement {
+	/** The memory that the core reaches without wait states and without a cache. */
+	readonly fast: AddressRange;
+	/** The stack, which is always in it: the linker script asserts that. */
+	readonly stack: AddressRange;
+	/** The context; it begins with the arena. */
+	readonly context: AddressRange;
+	/** Steps with scratch memory, and those of them whose scratch lies in fast memory. */
+	readonly scratch: {
+		readonly steps: number;
+		readonly fast: number;
+		readonly beyond: readonly ScratchBeyond[];
+	};
+}
+interface ScratchBeyond {
+	readonly step: number;
+	readonly label: string;
+	readonly address: number;
+	readonly bytes: number;
+}
 /** Progress of running a firmware. */
 export interface RunProgress {
 	readonly phase: "samples" | "build" | "calibration" | "training" | "predictions";
@@ -1219,7 +1292,10 @@ export interface RunFirmwareOptions {
 	readonly baud?: number | undefined;
 	/** The connection to QEMU: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
 	readonly line?: "semihosting" | "uart" | "host" | undefined;
-	/** Counts the instructions of every step in QEMU and returns a calibrated cost table, based on this one or on the built-in one. */
+	/**
+	 * Returns a calibrated cost table, based on this one or on the built-in one: in QEMU with the instructions of every step counted, on a board with the
+	 * cycles scaled to its own counter.
+	 */
 	readonly calibrate?: CostTable | true | undefined;
 	readonly signal?: AbortSignal | undefined;
 	readonly onProgress?: ((progress: RunProgress) => void) | undefined;
@@ -1260,18 +1336,14 @@ export interface RunFirmwareResult {
 		readonly flash: number;
 		readonly items: Linked["items"];
 	} | null;
+	/** Where stack, context and scratch memory lie; null on a board whose RAM is all alike. */
+	readonly placement: Placement | null;
 	/** Most bytes of stack in use; null if unknown. */
 	readonly stackPainted: number | null;
 	/** Guest instructions in QEMU; null on a board. */
-	readonly instructions: {
-		readonly inference: number;
-		readonly trainStep: number;
-	} | null;
-	/** Clock cycles on a board; null in QEMU. */
-	readonly cycles: {
-		readonly inference: number;
-		readonly trainStep: number;
-	} | null;
+	readonly instructions: PerPass<number> | null;
+	/** Milliseconds: measured on a board, modelled for the clock of the firmware's board in QEMU; null if no cycles are known of its core. */
+	readonly time: PerPass<Time> | null;
 	/** Instructions of a training step as predicted by the given cost table or the built-in one; null if the core has neither. */
 	readonly predictedInstructions: number | null;
 	/** The cost table calibrated for this firmware; null without `calibrate`. */
@@ -1387,6 +1459,8 @@ export interface SearchOptions {
 	readonly flash?: number | undefined;
 	/** Limit on the predicted instructions of a training step; none by default. */
 	readonly maxInstructions?: number | undefined;
+	/** Limit on the likely milliseconds of a training step, as modelled for the board's clock; none by default. */
+	readonly maxMilliseconds?: number | undefined;
 	/** The cost table for the prediction, such as written by `run --calibrate`; the built-in one by default. */
 	readonly costs?: CostTable | undefined;
 	/** The board; `stm32f746` by default. */
@@ -1440,7 +1514,7 @@ export interface TrialRecord extends TrialKey {
 	readonly checksum: string;
 }
 /** A mean over seeds. */
-export interface Estimate {
+interface Estimate$1 {
 	readonly mean: number;
 	/** Null for a single seed. */
 	readonly standardError: number | null;
@@ -1449,9 +1523,9 @@ export interface Estimate {
 /** The gain from updating something, over seeds; each run is compared with the run of the same seed without it. */
 export interface Gain {
 	/** Decrease of the mean loss. */
-	readonly loss: Estimate;
+	readonly loss: Estimate$1;
 	/** Increase of the share of samples that are classified correctly. */
-	readonly accuracy: Estimate;
+	readonly accuracy: Estimate$1;
 }
 /** The gain over the head alone of updating the biases of the last `bias` convolutions. */
 export interface BiasContribution extends Gain {
@@ -1474,8 +1548,8 @@ export interface Contributions {
 	readonly criterion: Criterion;
 	/** The head alone, with which biases are compared. */
 	readonly head: {
-		readonly accuracy: Estimate;
-		readonly loss: Estimate;
+		readonly accuracy: Estimate$1;
+		readonly loss: Estimate$1;
 	};
 	readonly biases: readonly BiasContribution[];
 	/** The number of biases with which layers are compared. */
@@ -1494,18 +1568,20 @@ export interface Finalist {
 	readonly sram: number;
 	/** Instructions of a training step, as predicted. */
 	readonly instructions: number;
+	/** Likely milliseconds of a training step, as modelled; null if no cycles are known of the board's core. */
+	readonly milliseconds: number | null;
 	/** Sum of contributions. */
 	readonly sum: number;
 }
 /** A finalist and its measurements. */
 export interface Proved extends Finalist {
 	readonly accuracy: {
-		readonly validation: Estimate;
-		readonly test: Estimate | null;
+		readonly validation: Estimate$1;
+		readonly test: Estimate$1 | null;
 	};
 	readonly loss: {
-		readonly validation: Estimate;
-		readonly test: Estimate | null;
+		readonly validation: Estimate$1;
+		readonly test: Estimate$1 | null;
 	};
 }
 /** A comparison with another scheme: the difference in test accuracy over the same seeds. */
@@ -1513,7 +1589,7 @@ export interface Comparison {
 	/** The name of the other scheme. */
 	readonly name: string;
 	readonly kind: Finalist["kind"];
-	readonly difference: Estimate;
+	readonly difference: Estimate$1;
 }
 /** The result for a budget. */
 export interface FrontPoint extends Proved {
@@ -1546,8 +1622,10 @@ export interface SearchResult {
 	readonly residualBits: number;
 	readonly budget: number;
 	readonly memory: MemoryTable;
-	/** Instructions of a training step, as predicted. */
-	readonly instructions: number;
+	/** Instructions, as predicted. */
+	readonly instructions: PerPass<number>;
+	/** Milliseconds, as modelled; null if no cycles are known of the board's core. */
+	readonly time: PerPass<Time> | null;
 	readonly accuracy: Proved["accuracy"];
 	/** The other finalists that fit the largest budget. */
 	readonly baselines: readonly Proved[];
@@ -1571,6 +1649,7 @@ export interface SearchPlan {
 	readonly budgets: readonly number[];
 	readonly flash: number | null;
 	readonly maxInstructions: number | null;
+	readonly maxMilliseconds: number | null;
 	readonly costs: CostTable | null;
 	readonly target: string;
 	readonly residualBits: number | "any";
@@ -1614,7 +1693,7 @@ export type SearchEvent = {
 } | {
 	readonly type: "proof";
 	readonly finalist: Finalist;
-	readonly validation: Estimate;
+	readonly validation: Estimate$1;
 } | {
 	readonly type: "done";
 	readonly result: SearchResult;
@@ -1923,6 +2002,8 @@ export declare function train(program: Program, data: SampleSet, options?: Train
 export declare const version: string;
 
 export {
+	Estimate as ProgramEstimate,
+	Estimate$1 as Estimate,
 	build as buildFirmware,
 };
 

@@ -1,102 +1,149 @@
-// Makes crates/target/cores/CORE/costs.json: the instructions that kinds of steps take on a core. Programs of several models and schemes are built
-// with the clock read before each step, run on the core's board in QEMU, and for each kind the terms are fitted to the counts. A kind that none of these
-// Programs has keeps its earlier costs.
+// Makes crates/target/cores/CORE/costs.json: the instructions that kinds of steps take on a core, and the cycles that an instruction of each takes.
+// Programs of several models and schemes are built with a mark before each step and run on the core's board in QEMU, where a plugin counts how often each
+// block of code runs between two marks. For each kind the terms are fitted to the instructions; the cycles are those of the blocks in a model of the
+// core's pipeline (lib/pipeline.mjs, docs/time.md). A kind that none of these Programs has keeps its earlier ones, or else takes the costs of the nearest kind
+// of the same kernel, or of the same kind on a Cortex-M7.
 //
-//   node scripts/costs.mjs CORE MODEL...       writes the table, from Programs of these models and of the default one
-//   node scripts/costs.mjs CORE MODEL... --dry only says how well it fits
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { fail, read, root } from './lib/shell.mjs';
+//   node scripts/costs.mjs CORE MODEL...         writes the table, from Programs of these models and of the default one
+//   node scripts/costs.mjs CORE MODEL... --dry   only says how well it fits
+//
+// With COSTS_CACHE=FILE, what was measured is kept in that file and taken from it for the same firmware: a run that was stopped goes on.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { blockCycles, disassembled, segments } from './lib/blocks.mjs';
+import { fitted, TERMS } from './lib/fit.mjs';
+import { pipelines } from './lib/pipeline.mjs';
+import { fail, read, root, run } from './lib/shell.mjs';
 
 const dist = process.env.TINYTRAIN_DIST ?? `${root}/dist`;
 const { Compiler, defaultImages, loadModel, targets } = await import(`${dist}/index.js`);
 const { native } = await import(`${dist}/native.js`);
-const { measureSteps } = await import(`${dist}/device/calibrate.js`);
+const { firmwareFiles } = await import(`${dist}/device/firmware.js`);
+const { calibrationSteps, measureSteps } = await import(`${dist}/device/calibrate.js`);
 const { kernelFlags } = await import(`${dist}/device/sources.js`);
 const { standInOf } = await import(`${dist}/device/stand-in.js`);
 
 const [core, ...models] = process.argv.slice(2).filter(arg => !arg.startsWith('--'));
+const usage = ['node scripts/costs.mjs CORE MODEL...'];
 const emulated = targets().filter(name => standInOf(name).name === name);
 const board = emulated.find(name => standInOf(name).core === core);
-if (!board) fail(`'${core}' is not the core of an emulated board`, [`node scripts/costs.mjs CORE MODEL...`]);
+if (!board) fail(`'${core}' is not the core of an emulated board`, usage);
+const pipeline = pipelines[core];
+if (!pipeline) fail(`scripts/lib/pipeline.mjs does not know the pipeline of '${core}'`, usage);
+const levels = [pipeline.low, pipeline.likely, pipeline.high];
 
-const output = `${root}/crates/target/cores/${core}/costs.json`;
-const TERMS = 4;
-const SWEEPS = 10000;
-/** A cost below this, in instructions, is the rounding of the fit. */
-const NOTHING = 1e-9;
+const compiler = read('arm-none-eabi-gcc', ['--version']).split('\n')[0];
+const modelText = `${JSON.stringify(levels)} ${['blocks', 'pipeline'].map(name => readFileSync(`${root}/scripts/lib/${name}.mjs`, 'utf8'))}`;
+const tableOf = core => `${root}/crates/target/cores/${core}/costs.json`;
+const output = tableOf(core);
 
-/** Schemes that train every third convolution, with one share after the other and one number of residual bits after the other. */
+/** Schemes and residual bits: the head, every third convolution with one share after the other, and everything. */
 function schemes(layers) {
   const shares = ['1', '1/2', '1/4', '1/8'];
-  return [0, 1, 2].map(first => {
+  const third = first => {
     const own = Array.from({ length: layers }, (_, i) => i).filter(i => i % 3 === first);
-    return `bias:${layers},${own.map((layer, i) => `${layer}:${shares[(i + first) % 4]}`).join(',')}`;
+    const some = own.map((layer, i) => `${layer}:${shares[(i + first) % 4]}`);
+    return [`bias:${layers}`, ...some].join(',');
+  };
+  return [
+    ['head', 4],
+    [third(0), 4],
+    [third(1), 0],
+    [third(2), 2],
+    ['full', 8],
+    ['full', 4],
+  ];
+}
+
+/** Steps of a Program, each with its instructions and its cycles on each level of the model. */
+async function measuredProgram(program, data, folder) {
+  const counts = join(folder, 'counts');
+  let found;
+  const steps = await measureSteps(program, data, board, {
+    folder: join(folder, 'firmware'),
+    more: async elf => {
+      const mark = read('arm-none-eabi-nm', [elf])
+        .split('\n')
+        .find(line => line.endsWith(' tt_mark'))
+        .split(' ')[0];
+      return ['-plugin', `${join(folder, 'blocks.so')},mark=0x${mark},out=${counts}`];
+    },
+    after: async elf => {
+      const code = disassembled(elf);
+      const marks = program.record.steps.length + 4;
+      const parts = segments(readFileSync(counts, 'utf8'));
+      const sums = part => blockCycles(code, part, levels);
+      // Before the first mark: what comes before a training step. Its marks: before it, at each step, behind the last, behind it, once more.
+      found = program.record.steps.map((_, i) => {
+        const all = Array.from({ length: calibrationSteps }, (_, s) => {
+          const own = sums(parts[s * marks + marks - 1]);
+          const step = sums(parts[s * marks + i + 2]);
+          return step.map((x, k) => x - own[k]);
+        });
+        return all[0].map((_, k) => all.reduce((sum, one) => sum + one[k], 0) / all.length);
+      });
+    },
+  });
+  return steps.map((step, i) => {
+    const [instructions, ...cycles] = found[i] ?? [];
+    // The two ways of counting are independent: QEMU's virtual time, and the plugin's blocks.
+    if (instructions !== undefined && Math.abs(instructions - step.instructions) > 2 + 0.001 * step.instructions)
+      fail(`${step.label}: ${instructions} instructions by blocks, ${step.instructions} by the clock`);
+    return instructions === undefined ? step : { ...step, cycles };
   });
 }
 
+/** What a measurement depends on: the firmware, its compiler and the model of the pipeline. */
+async function keyOf(program, data) {
+  const hash = createHash('sha256');
+  const files = await firmwareFiles(program, data, board, { marks: true });
+  for (const [name, content] of files) hash.update(name).update('\0').update(content);
+  return hash.update(compiler).update(modelText).digest('hex');
+}
+
+const cache = process.env.COSTS_CACHE;
+const kept = cache && existsSync(cache) ? JSON.parse(readFileSync(cache, 'utf8')) : {};
+
 /** Steps of Programs of a model, measured. */
-async function measured(path) {
-  const model = await loadModel(path);
+async function measured(path, folder) {
+  const model = await loadModel(path, path?.endsWith('.pkl') ? { input: { height: 128, width: 128 } } : {});
   const data = await defaultImages(model.input, { trainPerClass: 3, testPerClass: 1 });
-  const compiler = await Compiler.create(model, data);
+  const planner = await Compiler.create(model, data);
   const steps = [];
-  const all = schemes(compiler.layers);
-  const other = [0, 2, 8].flatMap((bits, i) => [
-    [all[i], bits],
-    ['full', bits],
-  ]);
-  const programs = [...all.map(scheme => [scheme, 4]), ...other];
   const measure = async (program, which) => {
-    steps.push(...(await measureSteps(program, data, board)));
+    const key = await keyOf(program, data);
+    kept[key] ??= await measuredProgram(program, data, folder);
+    if (cache) writeFileSync(cache, JSON.stringify(kept));
+    steps.push(...kept[key]);
     console.error(`${path ?? 'default'}: ${program.scheme}, ${program.residualBits} residual bits${which}`);
   };
-  for (const [scheme, residualBits] of [['head', 4], ...programs]) {
-    await measure(await compiler.compile({ scheme, residualBits }), '');
-  }
+  const all = schemes(planner.layers);
+  for (const [scheme, residualBits] of all) await measure(await planner.compile({ scheme, residualBits }), '');
   // Calls over rows are many and small: without them the fit does not know what a call costs by itself.
-  for (const scheme of ['head', all[0]]) {
-    await measure(await compiler.fitted({ scheme, budget: 1, target: board }), ', over rows');
+  for (const [scheme, residualBits] of all.slice(0, 2)) {
+    await measure(await planner.fitted({ scheme, residualBits, budget: 1, target: board }), ', over rows');
   }
   return steps;
 }
 
-const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
-
-/** Costs of at least 0 that fit best: least squares of relative errors, weighted by the root of a step's instructions, one cost after the other. */
-function fitted(steps) {
-  const rows = steps.map(({ terms, instructions }) => {
-    const weight = 1 / Math.max(1, instructions) ** 0.75;
-    return { x: terms.map(t => t * weight), y: instructions * weight };
-  });
-  const scale = Array.from(
-    { length: TERMS },
-    (_, t) => Math.sqrt(rows.reduce((sum, { x }) => sum + x[t] ** 2, 0)) || 1,
-  );
-  const costs = new Array(TERMS).fill(0);
-  const left = rows.map(({ y }) => y);
-  for (let sweep = 0; sweep < SWEEPS; sweep++) {
-    for (let t = 0; t < TERMS; t++) {
-      const gain = rows.reduce((sum, { x }, i) => sum + (x[t] / scale[t]) * left[i], 0);
-      const next = Math.max(0, costs[t] + gain);
-      const change = next - costs[t];
-      if (change === 0) continue;
-      costs[t] = next;
-      for (const [i, { x }] of rows.entries()) left[i] -= (change * x[t]) / scale[t];
-    }
+async function measuredAll() {
+  const folder = mkdtempSync(join(tmpdir(), 'tinytrain-costs-'));
+  try {
+    run('cc', ['-shared', '-fPIC', '-O2', '-Wall', '-o', join(folder, 'blocks.so'), `${root}/scripts/lib/blocks.c`]);
+    const all = [];
+    for (const path of [undefined, ...models]) all.push(...(await measured(path, folder)));
+    return all;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  return costs.map((cost, t) => (cost / scale[t] < NOTHING ? 0 : Number((cost / scale[t]).toPrecision(4))));
 }
 
-const cache = process.env.COSTS_CACHE;
-let all;
-try {
-  all = JSON.parse(readFileSync(cache, 'utf8'));
-} catch {
-  all = [];
-  for (const path of [undefined, ...models]) all.push(...(await measured(path)));
-  if (cache) writeFileSync(cache, JSON.stringify(all));
-}
-const earlier = existsSync(output) ? JSON.parse(readFileSync(output, 'utf8')).costs : {};
+const all = await measuredAll();
+const tableIn = file => ({ costs: {}, cycles: {}, ...(existsSync(file) && JSON.parse(readFileSync(file, 'utf8'))) });
+const { costs: earlier, cycles: earlierCycles } = tableIn(output);
+const { costs: likely } = tableIn(tableOf('cortex-m7'));
 
 /** The costs of the kind of the same kernel that shares most: for one that no Program here has. */
 function nearest(kind) {
@@ -109,28 +156,59 @@ function nearest(kind) {
   const [best] = Object.keys({ ...earlier, ...costs })
     .filter(other => other.split(', ')[0] === kernel)
     .sort((a, b) => shared(b) - shared(a));
-  if (best === undefined) fail(`no Program of these models calls ${kernel}`, ['name a model that has it']);
-  return costs[best] ?? earlier[best];
+  const found = best === undefined ? likely[kind] : (costs[best] ?? earlier[best]);
+  if (found === undefined) fail(`no Program of these models calls ${kernel}`, ['name a model that has it']);
+  if (best === undefined) console.error(`${kind}: not in these models; as on a Cortex-M7`);
+  return found;
+}
+
+const total = (steps, value) => steps.reduce((sum, step) => sum + value(step), 0);
+
+/** Cycles an instruction over some steps. */
+function cyclesAnInstruction(steps) {
+  const counted = steps.filter(({ cycles }) => cycles);
+  const instructions = total(counted, step => step.instructions);
+  const of = level => Number((total(counted, ({ cycles }) => cycles[level]) / instructions).toFixed(3));
+  const [low, likely, high] = [of(0), of(1), of(2)];
+  // A level is not faster in every single pattern of instructions: where the likely one is beyond another, it is the limit itself.
+  return [Math.min(low, likely), likely, Math.max(likely, high)];
 }
 
 const costs = {};
-for (const kind of native().workKinds()) {
-  const steps = all.filter(step => step.kind === kind);
-  if (steps.length === 0) {
-    costs[kind] = earlier[kind] ?? nearest(kind);
-    continue;
-  }
-  costs[kind] = fitted(steps);
-  const of = steps.reduce((sum, { instructions }) => sum + instructions, 0);
-  const off = steps.reduce((sum, { terms, instructions }) => sum + Math.abs(dot(terms, costs[kind]) - instructions), 0);
-  const share = of / all.reduce((sum, { instructions }) => sum + instructions, 0);
+const cycles = { all: cyclesAnInstruction(all) };
+const kinds = native().workKinds();
+const stepsOf = kind => all.filter(step => step.kind === kind);
+for (const kind of kinds.filter(kind => stepsOf(kind).length > 0)) {
+  const steps = stepsOf(kind);
+  const { terms, off } = fitted(steps);
+  costs[kind] = terms;
+  if (steps.some(step => step.cycles)) cycles[kind] = cyclesAnInstruction(steps);
+  const share = total(steps, step => step.instructions) / total(all, step => step.instructions);
+  const columns = [
+    kind.padEnd(44),
+    String(steps.length).padStart(5),
+    'steps',
+    (100 * share).toFixed(1).padStart(5),
+    '%',
+  ];
   console.error(
-    `${kind.padEnd(44)} ${String(steps.length).padStart(5)} steps ${(100 * share).toFixed(1).padStart(5)} %  off by ${((100 * off) / of).toFixed(1).padStart(5)} %  ${costs[kind].join(' ')}`,
+    ...columns,
+    `off by ${(100 * off).toFixed(1).padStart(5)} %`,
+    terms.join(' '),
+    '|',
+    cycles[kind]?.join(' ') ?? '',
   );
 }
+for (const kind of kinds.filter(kind => !costs[kind])) {
+  costs[kind] = earlier[kind]?.length === TERMS ? earlier[kind] : nearest(kind);
+  if (earlierCycles[kind]) cycles[kind] = earlierCycles[kind];
+}
+
 if (!process.argv.includes('--dry')) {
-  const compiler = read('arm-none-eabi-gcc', ['--version']).split('\n')[0];
-  const lines = Object.entries(costs).map(([kind, c]) => `  ${JSON.stringify(kind)}: [${c.join(', ')}]`);
+  const block = (keys, values) =>
+    keys.map(kind => `  ${JSON.stringify(kind)}: [${values[kind].join(', ')}]`).join(',\n');
   const head = { generator: 'scripts/costs.mjs', core, compiler, flags: kernelFlags };
-  writeFileSync(output, `${JSON.stringify(head, null, 1).slice(0, -2)},\n "costs": {\n${lines.join(',\n')}\n }\n}\n`);
+  const known = ['all', ...kinds.filter(kind => cycles[kind])];
+  const parts = [` "costs": {\n${block(kinds, costs)}\n }`, ` "cycles": {\n${block(known, cycles)}\n }`];
+  writeFileSync(output, `${JSON.stringify(head, null, 1).slice(0, -2)},\n${parts.join(',\n')}\n}\n`);
 }

@@ -87,8 +87,11 @@ export declare class Program {
   standInStack(target: string): number | null
   /** The work of each step, in the terms of a cost table, as JSON. */
   work(): string
-  /** Predicted instructions of a training step on a board's core. `costs` is a cost table as JSON whose entries replace those of the core. */
-  instructions(target: string, costs?: string | undefined | null): number
+  /**
+   * Predicted instructions and milliseconds of a prediction, of a training step and of each of its steps on a board, as JSON. `costs` is a cost table
+   * as JSON whose entries replace those of the core.
+   */
+  estimate(target: string, costs?: string | undefined | null): string
   /** The bytes of a constant, little-endian. */
   constant(index: number): Uint8Array
   /** The initial trainable state. */
@@ -170,10 +173,14 @@ export interface Board {
   flags: Array<string>
   /** C files: `common/NAME.c`, or `NAME.c` of its own folder. */
   sources: Array<string>
+  /** Cycles of its core per second. */
+  clockHz: number
   /** The memory for code and constants. */
   flash: AddressRange
   /** The memory for everything else. */
   sram: AddressRange
+  /** The beginning of `sram` that the core reaches without wait states and without a cache. */
+  fast?: AddressRange
   /** Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files. */
   flashCommands: Array<string>
   /** Its emulation in QEMU. */
@@ -197,6 +204,8 @@ export interface CandidateCost {
   flash: number
   /** Predicted instructions of a training step. */
   instructions: number
+  /** Likely milliseconds of a training step, as modelled; infinite where no cycles are known of the core. */
+  milliseconds: number
 }
 
 /**

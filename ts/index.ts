@@ -59,9 +59,16 @@ export { type CompileOptions, Compiler, checkFits, compile, type Stage, targets 
 export {
   type CostTable,
   costTable,
+  type Estimate as ProgramEstimate,
+  estimateOf,
   instructionsOfStep,
   type KindCosts,
+  type KindCycles,
+  type Milliseconds,
+  type PerPass,
   readCosts,
+  type StepEstimate,
+  type Time,
 } from './program/costs.js';
 export { grow } from './program/grow.js';
 export {

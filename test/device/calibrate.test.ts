@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { costTable, instructionsOfStep, TinytrainError } from '#tinytrain';
+import { costTable, estimateOf, instructionsOfStep, TinytrainError } from '#tinytrain';
 import { measureSteps } from '#tinytrain/device/calibrate.js';
 import { runFirmware } from '#tinytrain/device/run.js';
 import { calibrated, costsIfThere, readCosts, workOf, writeCosts } from '#tinytrain/program/costs.js';
@@ -29,6 +29,19 @@ inQemu('steps counted one by one are the training step; a calibrated table predi
   t.true(off(predictedInstructions) < 0.1, `${predictedInstructions} predicted, ${step} measured`);
   t.truthy(costs);
   t.true(off(instructionsOfStep(program, costs)) < 0.01);
+});
+
+inQemu('a Program that is cut over rows is forecast as well as a whole one', async t => {
+  patient(t);
+  const { program, data } = await testFirmware(t, { scheme: 'head', budget: 20_000 });
+  t.true(program.record.streams.length > 0, 'its forward pass is cut');
+  const measured = await measureSteps(program, data, 'stm32f746');
+  const step = measured.reduce((sum, one) => sum + one.instructions, 0);
+  const { instructions, time } = estimateOf(program);
+  t.true(Math.abs(instructions.trainStep / step - 1) < 0.1, `${instructions.trainStep} forecast, ${step} measured`);
+  const { low, likely, high } = time?.trainStep.milliseconds ?? { low: 0, likely: 0, high: 0 };
+  const perInstruction = (ms: number) => (216_000 * ms) / instructions.trainStep;
+  t.true(0.5 < perInstruction(low) && low < likely && likely < high && perInstruction(high) < 1.5);
 });
 
 test('the clock is read before each step only where costs are calibrated', async t => {

@@ -4,6 +4,7 @@ import test from 'ava';
 import { TinytrainError, train } from '#tinytrain';
 import { readElf } from '#tinytrain/device/elf.js';
 import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
+import { placementOf } from '#tinytrain/device/placement.js';
 import { runFirmware } from '#tinytrain/device/run.js';
 import { build } from '#tinytrain/device/toolchain.js';
 import { has, testFirmware } from '../helpers/firmware.js';
@@ -118,4 +119,32 @@ test.serial('tools that are missing are named, with how to get them', async t =>
   } finally {
     process.env['PATH'] = path;
   }
+});
+
+onArm(
+  'on the F746 the stack lies in DTCM, the arena begins there, and it is said which scratch memory does not',
+  async t => {
+    patient(t);
+    const { folder, program } = await testFirmware(t);
+    const elf = readElf(await fs.readFile(await build(folder, 'stm32f746')));
+    const dtcm = { origin: 0x20000000, length: 64 << 10 };
+    const placement = placementOf(elf, dtcm, program.record);
+    t.deepEqual(placement?.stack.origin, dtcm.origin);
+    t.is(placement?.context.origin, dtcm.origin + (placement?.stack.length ?? 0));
+    t.is(placement?.scratch.fast, placement?.scratch.steps);
+    t.true((placement?.scratch.steps ?? 0) > 0);
+    const small = placementOf(elf, { ...dtcm, length: 4096 }, program.record);
+    t.true((small?.scratch.beyond.length ?? 0) > 0);
+    t.true(small?.scratch.beyond.every(({ address, bytes }) => address + bytes > dtcm.origin + 4096));
+  },
+);
+
+onArm('a stack that would leave DTCM fails the link', async t => {
+  patient(t);
+  const { folder } = await testFirmware(t);
+  const error = await t.throwsAsync(build(folder, 'stm32f746', undefined, { STACK_EXTRA: '70000' }), {
+    instanceOf: TinytrainError,
+  });
+  t.is(error?.code, 'BUILD_FAILED');
+  t.regex(JSON.stringify(error?.details.help), /the stack reaches beyond the fast memory/);
 });

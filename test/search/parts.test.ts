@@ -147,13 +147,13 @@ test('an analysis: all channels of every convolution, the other shares of the be
           share === 0 ? 0 : layer === 4 ? (share === 4 ? 2 : 1) : 2 ** share,
         );
         const sram = 100 + bias + channels.reduce((sum, n) => sum + n, 0) + ((layers[5] ?? 0) > 3 ? 1000 : 0);
-        return { sram, flash: 1, instructions: 1 };
+        return { sram, flash: 1, instructions: 1, milliseconds: 1 };
       }),
   };
   const contributions = await analyse({
     ...{ trials: trials as unknown as Trials, costs: costs as unknown as Costs },
     ...{ count, criterion: 'loss', seed: 10, trialSteps: 7 },
-    limits: { sram: 1000, flash: 10, instructions: 10 },
+    limits: { sram: 1000, flash: 10, instructions: 10, milliseconds: 10 },
     expect: () => {},
     progress: () => {},
   });
@@ -188,6 +188,7 @@ test('tested are the winners, the baselines and the best random scheme of each b
       residualBits: 4,
       sram,
       instructions: 1,
+      milliseconds: null,
       sum: 0,
       accuracy: measured,
       loss: measured,
@@ -239,6 +240,7 @@ test('the winner: by accuracy, then loss, then bytes; with as many seeds as the 
     residualBits: 4,
     sram,
     instructions: 1,
+    milliseconds: null,
     sum: 0,
     accuracy: { validation: { mean: accuracy, standardError: null, seeds }, test: null },
     loss: { validation: { mean: loss, standardError: null, seeds }, test: null },

@@ -140,7 +140,7 @@ test('a limit on instructions holds for everything that is tried; it is part of 
   const out = join(folder, 'limited');
   const limited = { ...small, maxInstructions: 12_000_000, seeds: 1 };
   const { result } = await finished(search(model, data, { ...limited, out }));
-  t.true(result.instructions <= 12_000_000);
+  t.true(result.instructions.trainStep <= 12_000_000);
   t.true(result.baselines.some(({ kind }) => kind === 'random'));
   t.true(result.baselines.every(({ instructions }) => instructions <= 12_000_000));
   // Twice the costs leave room for nothing.
@@ -158,6 +158,23 @@ test('a limit on instructions holds for everything that is tried; it is part of 
   const other = search(model, data, { ...limited, costs, out, resume: true });
   const differs = await t.throwsAsync(finished(other), { instanceOf: TinytrainError });
   t.deepEqual(differs.details['differing'], ['costs']);
+});
+
+test('a limit on milliseconds holds for everything that is tried', async t => {
+  const { model, data } = await prepared(t);
+  const { result } = await finished(search(model, data, { ...small, maxMilliseconds: 45, seeds: 1 }));
+  const { milliseconds, clockHz, source } = result.time?.trainStep ?? {};
+  t.true((milliseconds?.likely ?? Infinity) <= 45);
+  t.deepEqual([clockHz, source], [216_000_000, 'modelled']);
+  t.true(result.baselines.every(one => (one.milliseconds ?? Infinity) <= 45));
+  const error = await t.throwsAsync(finished(search(model, data, { ...small, maxMilliseconds: 0.5 })), {
+    instanceOf: TinytrainError,
+  });
+  t.is(error.code, 'BUDGET_TOO_SMALL');
+  t.regex(
+    error.message,
+    /a limit of 0.5 milliseconds is below the smallest scheme: training the head alone takes [\d.]+ per step/,
+  );
 });
 
 test('nothing is left behind by a search that cannot be', async t => {
@@ -246,7 +263,7 @@ test('a journal that was changed is refused, with the line', async t => {
   t.is(plan.trialSteps, small.trialSteps);
   const changes: [RegExp, (text: string) => string][] = [
     [/journal\.jsonl:1: .* it was changed/, text => text.replace('"trialSteps":4', '"trialSteps":5')],
-    [/journal\.jsonl:1: .* format 1; .* reads format 2/, text => text.replace('"format":2', '"format":1')],
+    [/journal\.jsonl:1: .* format 2; .* reads format 3/, text => text.replace('"format":3', '"format":2')],
     [/journal\.jsonl:2: .* it was changed/, text => text.replace(/"accuracy":[\d.]+/, '"accuracy":0.125')],
     [/journal\.jsonl:2: .* not JSON/, text => text.replace('\n{', '\n')],
     [/journal\.jsonl:\d+: .* format is missing/, text => `${text}{}\n`],

@@ -2,9 +2,11 @@ import type { Argv, CommandModule } from 'yargs';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { thousands } from '../format.js';
 import type { NamedSamples } from '../origin.js';
+import { estimateIfKnown } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { memoryTable } from '../report/memory.js';
+import { estimateLines } from '../report/time.js';
 import { openLearned } from './from.js';
 import { openProgram, type ProgramArguments, programOptions } from './inputs.js';
 import { commonOptions } from './options.js';
@@ -38,6 +40,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     const written = await writeFirmware(args.out, files);
     line.clear();
     const { memory } = program;
+    const estimate = estimateIfKnown(program);
     if (args.json) {
       printJson({
         out: args.out,
@@ -45,6 +48,8 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         program: program.hash,
         scheme: program.scheme,
         memory,
+        instructions: estimate?.instructions ?? null,
+        time: estimate?.time ?? null,
         files: [...files.keys()],
         written,
       });
@@ -58,6 +63,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       '',
       memoryTable(memory, args),
       '',
+      ...(estimate ? [...estimateLines(estimate), ''] : []),
       `wrote ${args.out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
       `next: npx tinytrain run ${args.out}    or: make -C ${args.out}`,
     );

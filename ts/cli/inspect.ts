@@ -10,6 +10,9 @@ import {
   supportedOperators,
 } from '../model/model.js';
 import { Compiler } from '../program/compiler.js';
+import { type Estimate, estimateIfKnown } from '../program/costs.js';
+import { defaultTarget } from '../program/memory.js';
+import { estimateLines, stepTable } from '../report/time.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
 import { print, printJson } from './outcome.js';
 
@@ -19,6 +22,8 @@ interface Arguments {
   stage?: string;
   scheme: string;
   classes: number;
+  target: string;
+  layers: boolean;
   input?: { height: number; width: number };
   mean?: number[];
   std?: number[];
@@ -45,6 +50,18 @@ function row(layer: LayerInfo): (string | number)[] {
 
 function sums({ convolutions, macs, weights, biases }: ModelTotals): string {
   return `${convolutions} convolutions, ${thousands(macs)} MACs, ${thousands(weights)} weights, ${thousands(biases)} biases`;
+}
+
+/** What the model takes on a board with a head for `classes` classes, over rows where it would not fit otherwise; null if it cannot have a head or if the board's core was never measured. */
+async function estimated(model: Model, { scheme, classes, target }: Arguments): Promise<Estimate | null> {
+  if (!model.description.backbone) return null;
+  const compiler = await Compiler.create(model, { classes: Array.from({ length: classes }, (_, i) => String(i)) });
+  return estimateIfKnown(await compiler.fitted({ scheme, target }));
+}
+
+function printEstimate(estimate: Estimate, { scheme, classes, target, layers }: Arguments): void {
+  print('', `on ${target}, with a head for ${classes} classes, scheme ${scheme}:`, ...estimateLines(estimate));
+  if (layers) print('', stepTable(estimate.steps));
 }
 
 function printModel({ path, description }: Model): void {
@@ -82,7 +99,14 @@ async function run(args: Arguments): Promise<void> {
     const found = await stage(model, args);
     return args.json ? printJson(found) : print(found.text.trimEnd());
   }
-  return args.json ? printJson({ path: model.path, hash: model.hash, ...model.description }) : printModel(model);
+  const estimate = await estimated(model, args);
+  if (args.json) {
+    const { instructions = null, time = null, steps } = estimate ?? {};
+    const wanted = args.layers ? { steps: steps ?? null } : {};
+    return printJson({ path: model.path, hash: model.hash, ...model.description, instructions, time, ...wanted });
+  }
+  printModel(model);
+  if (estimate) printEstimate(estimate, args);
 }
 
 /** `inspect MODEL` */
@@ -105,17 +129,28 @@ export const inspect: CommandModule<object, Arguments> = {
           requiresArg: true,
         },
         scheme: {
-          describe: 'what to train, for the passes from prune on',
+          describe: 'what to train, for instructions and time, and for the passes from prune on',
           type: 'string',
           requiresArg: true,
           default: 'head',
         },
         classes: {
-          describe: 'number of classes of the head, for the passes from head on',
+          describe: 'number of classes of the head, for the same',
           type: 'string',
           requiresArg: true,
           default: 10,
           coerce: whole('classes', 2, 1000),
+        },
+        target: {
+          describe: 'board for instructions and time: its name, or the folder of your own board',
+          type: 'string',
+          requiresArg: true,
+          default: defaultTarget,
+        },
+        layers: {
+          describe: 'instructions and time of every step of a training step, too',
+          type: 'boolean',
+          default: false,
         },
         ...commonOptions,
       })

@@ -5,6 +5,7 @@ import { type RunFirmwareResult, type RunProgress, runFirmware } from '../device
 import { checkWritable } from '../files.js';
 import { percent, thousands } from '../format.js';
 import { costsIfThere, writeCosts } from '../program/costs.js';
+import { timeText } from '../report/time.js';
 import { commonOptions, positive, whole } from './options.js';
 import { exitCodes, type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
@@ -26,14 +27,28 @@ function show(line: ProgressLine, { phase, done, total, loss }: RunProgress): vo
   line.show(phase, done, total, loss === undefined ? '' : `loss ${loss.toFixed(3)}, device = host`);
 }
 
-function figures({ instructions, cycles, predictedInstructions }: RunFirmwareResult): string[] {
-  const found = instructions ?? cycles;
-  if (!found) return [];
-  const unit = instructions ? 'instructions' : 'cycles';
+function figures({ instructions, time, predictedInstructions }: RunFirmwareResult): string[] {
   const known = instructions !== null && predictedInstructions !== null;
+  const counted = instructions
+    ? [
+        `inference  ${thousands(instructions.inference)} instructions`,
+        `training   ${thousands(instructions.trainStep)} instructions per step${known ? `, ${thousands(predictedInstructions)} predicted` : ''}`,
+      ]
+    : [];
+  const timed = time
+    ? [`time       inference ${timeText(time.inference)}`, `           training ${timeText(time.trainStep, ' a step')}`]
+    : [];
+  return [...counted, ...timed];
+}
+
+/** Which of what inner loops touch lies in fast memory, on a board that has some. */
+function placement({ placement: place }: RunFirmwareResult): string[] {
+  if (!place) return [];
+  const { steps, fast, beyond } = place.scratch;
+  const most = Math.max(0, ...beyond.map(({ bytes }) => bytes));
+  const rest = beyond.length === 0 ? '' : `; ${beyond.length} beyond, up to ${thousands(most)} B each`;
   return [
-    `inference  ${thousands(found.inference)} ${unit}`,
-    `training   ${thousands(found.trainStep)} ${unit} per step${known ? `, ${thousands(predictedInstructions)} predicted` : ''}`,
+    `fast       ${thousands(place.fast.length)} B hold the stack and the scratch of ${fast} of ${steps} steps${rest}`,
   ];
 }
 
@@ -45,6 +60,7 @@ function report(result: RunFirmwareResult): string {
         `build      ${result.compiler ?? ''}`,
         `SRAM       ${thousands(linked.sram)} B, as planned; ${thousands(linked.stack)} B of it stack${used}`,
         `flash      ${thousands(linked.flash)} B, planned at most ${thousands(planned.flash)} B`,
+        ...placement(result),
       ]
     : [];
   const outcome = difference
@@ -138,7 +154,8 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
           requiresArg: true,
         },
         calibrate: {
-          describe: 'measure each step in QEMU and write a calibrated cost table to FILE',
+          describe:
+            'write a calibrated cost table to FILE: in QEMU by the instructions of each step, with --port by the cycle counter of the board',
           type: 'string',
           requiresArg: true,
         },

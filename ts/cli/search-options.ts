@@ -1,7 +1,7 @@
 import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import type { Criterion } from '../search/types.js';
 import { type ProgramArguments, programOptions } from './inputs.js';
-import { budgets, bytes, commonOptions, instructions, rate, time, whole } from './options.js';
+import { budgets, bytes, commonOptions, instructions, positive, rate, time, whole } from './options.js';
 
 /** The arguments of `search`. */
 export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residual-bits'> {
@@ -15,6 +15,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   'cache-memory'?: number;
   time?: number;
   'max-instructions'?: number;
+  'max-ms'?: number;
   costs?: string;
   'verify-device': boolean;
   out?: string;
@@ -46,8 +47,15 @@ export const searchOptions = {
     coerce: instructions,
     defaultDescription: 'no limit',
   },
+  'max-ms': {
+    describe: 'limit on the likely milliseconds of a training step, as modelled for the clock of the board',
+    type: 'string',
+    requiresArg: true,
+    coerce: positive('max-ms'),
+    defaultDescription: 'no limit',
+  },
   costs: {
-    describe: 'cost table used to predict instructions (from `tinytrain run --calibrate FILE`)',
+    describe: 'cost table used to predict instructions and time (from `tinytrain run --calibrate FILE`)',
     type: 'string',
     requiresArg: true,
     defaultDescription: 'measured in QEMU',
@@ -126,6 +134,7 @@ export const notWithResume: readonly string[] = [
   'budget',
   'flash',
   'max-instructions',
+  'max-ms',
   'costs',
   'target',
   'seeds',

@@ -5,6 +5,7 @@ import { duration, thousands } from '../format.js';
 import { defaultModelPath, type Model } from '../model/model.js';
 import { memoryTable } from '../report/memory.js';
 import { comparisonTable, frontTable, predictionText, triedTable } from '../report/search.js';
+import { estimateLines } from '../report/time.js';
 import type { SearchEvent, SearchResult } from '../search/types.js';
 import { modelText } from './inputs.js';
 import { shown } from './outcome.js';
@@ -14,8 +15,12 @@ export function searchHead(model: Model, data: SampleSet, begin: Extract<SearchE
   const { plan, threads, validation } = begin;
   const held = data.validation ? '' : `, ${thousands(validation)} of them held back`;
   const sram = plan.budgets.map(budget => thousands(budget)).join(', ');
-  const most =
-    plan.maxInstructions === null ? '' : `, at most ${thousands(plan.maxInstructions)} instructions per step`;
+  const { maxInstructions, maxMilliseconds } = plan;
+  const limits = [
+    maxInstructions === null ? [] : `${thousands(maxInstructions)} instructions`,
+    maxMilliseconds === null ? [] : `${thousands(maxMilliseconds)} ms`,
+  ].flat();
+  const most = limits.length === 0 ? '' : `, at most ${limits.join(' and ')} per step`;
   return [
     `model    ${modelText(model)}`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} images${held}, ${thousands(data.test.size)} for the test)`,
@@ -67,6 +72,8 @@ export function searchReport(model: Model, result: SearchResult, out: string, se
     memoryTable(memory, { budget, flash: plan.flash ?? undefined }),
     '',
     ...left,
+    ...estimateLines(result),
+    '',
     `found    ${result.scheme}, ${result.residualBits} residual bits`,
     `time     ${duration(seconds)}, ${thousands(result.evaluations)} candidates planned, ${thousands(result.trials.length)} training runs`,
     '',

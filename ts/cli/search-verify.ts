@@ -40,7 +40,7 @@ export async function verify(
     steps: found.steps,
     instructions: found.instructions && {
       counted: found.instructions.trainStep,
-      predicted: result.instructions,
+      predicted: result.instructions.trainStep,
     },
   };
 }

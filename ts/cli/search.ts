@@ -44,6 +44,7 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
     budgets: args.budget,
     flash,
     maxInstructions: args['max-instructions'],
+    maxMilliseconds: args['max-ms'],
     costs: args.costs === undefined ? undefined : await readCosts(args.costs),
     target,
     criterion,
@@ -63,10 +64,11 @@ async function resumed(out: string, args: Arguments, signal: AbortSignal, line: 
   const { origin, plan: stored } = await searchOrigin(out);
   const model = await reopenModel(origin, out);
   const data = await reopenSamples(origin, out, readOptions(args.threads, signal, line));
-  const { flash, maxInstructions, costs, ...plan } = stored;
+  const { flash, maxInstructions, maxMilliseconds, costs, ...plan } = stored;
   const limits = {
     flash: flash ?? undefined,
     maxInstructions: maxInstructions ?? undefined,
+    maxMilliseconds: maxMilliseconds ?? undefined,
     costs: costs ?? undefined,
   };
   return { model, data, out, options: { ...plan, ...limits } };

@@ -3,11 +3,13 @@ import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import { duration, percent, table, thousands } from '../format.js';
 import { factsOf } from '../model/input.js';
+import { estimateIfKnown } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { learningCurve } from '../report/curve.js';
 import { memoryMap, memoryTable } from '../report/memory.js';
+import { timeText, trainingText } from '../report/time.js';
 import { createRun, openRun, type RunFolder } from '../train/run.js';
-import { type TrainProgress, train as trainProgram } from '../train/train.js';
+import { planOf, type TrainProgress, train as trainProgram } from '../train/train.js';
 import type { Augmentation, FoundRates, Keep, RunResult, TrainPlan } from '../train/types.js';
 import { openFrom } from './from.js';
 import { openProgram, type ProgramArguments, programOptions, readOptions } from './inputs.js';
@@ -84,12 +86,21 @@ async function resume(path: string, args: Arguments, signal: AbortSignal, line: 
   return { model: `${program.model.name} (${factsOf(program.input).shape.join('x')})`, data, program, run, plan };
 }
 
-function head({ model, data, program, run }: Prepared): string {
+/** What the training would take on the device: a line, if the time of the board's core is known. */
+function deviceText({ program, data, plan }: Prepared): string[] {
+  const time = estimateIfKnown(program)?.time?.trainStep;
+  if (!time) return [];
+  return [`device   ${timeText(time, ' a step')}; ${trainingText(time, planOf(program, data, plan).steps)}`];
+}
+
+function head(prepared: Prepared): string {
+  const { model, data, program, run } = prepared;
   const skipped = data.skipped.length > 0 ? `, ${data.skipped.length} skipped` : '';
   return [
     `model    ${model}`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} images${skipped})`,
     `scheme   ${program.scheme}, ${program.residualBits} residual bits, seed ${program.seed}`,
+    ...deviceText(prepared),
     `run      ${shown(run.path)}`,
   ].join('\n');
 }
@@ -176,7 +187,8 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         line.show(phases[phase], done, total, loss === undefined ? '' : `loss ${loss.toFixed(3)}`),
     });
     line.clear();
-    if (args.json) printJson({ ...result, run: run.path });
+    const { instructions = null, time = null } = estimateIfKnown(program) ?? {};
+    if (args.json) printJson({ ...result, instructions, time, run: run.path });
     else
       print(
         report(prepared, result, args),

@@ -25,6 +25,17 @@ export interface MeasuredStep extends Work {
   readonly instructions: number;
 }
 
+/** Settings for measuring steps. */
+export interface MeasureOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A folder that keeps the project, for the next Program to be built faster; a temporary one by default. */
+  readonly folder?: string | undefined;
+  /** Further arguments of QEMU for an ELF file. */
+  readonly more?: ((elf: string) => Promise<readonly string[]>) | undefined;
+  /** Called after the steps, while the ELF file is still there. */
+  readonly after?: ((elf: string) => Promise<void>) | undefined;
+}
+
 /** The answers of a process, one after the other. */
 class Answers {
   readonly #connection: Connection;
@@ -99,23 +110,26 @@ async function exchange(
 }
 
 /**
- * Counts the guest instructions of each step of a Program on a board's core in QEMU, on the first training samples, in a temporary project.
+ * Counts the guest instructions of each step of a Program on a board's core in QEMU, on the first training samples, in a project of its own.
  * The last entry contains the instructions that belong to no step.
  */
 export async function measureSteps(
   program: Program,
   data: SampleSet,
   target: string,
-  signal?: AbortSignal,
+  options: MeasureOptions = {},
 ): Promise<readonly MeasuredStep[]> {
+  const { signal } = options;
   await requireTool('qemu');
   const board = standInOf(target);
-  const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-calibrate-'));
+  const folder = options.folder ?? (await fs.mkdtemp(join(tmpdir(), 'tinytrain-calibrate-')));
   try {
     await writeFirmware(folder, await firmwareFiles(program, data, target, { marks: true }));
-    const connection = await startQemu(await build(folder, board.name, signal), board.emulator);
+    const elf = await build(folder, board.name, signal);
+    const connection = await startQemu(elf, board.emulator, { more: await options.more?.(elf) });
     try {
       const found = await exchange(connection, program, data.train, board.emulator, signal);
+      await options.after?.(elf);
       const mean = (value: (one: ReturnType<typeof between>) => number) =>
         found.reduce((sum, one) => sum + value(one), 0) / found.length;
       const steps = workOf(program).map((work, i) => ({
@@ -129,6 +143,6 @@ export async function measureSteps(
       await connection.close();
     }
   } finally {
-    await fs.rm(folder, { recursive: true, force: true });
+    if (options.folder === undefined) await fs.rm(folder, { recursive: true, force: true });
   }
 }

@@ -148,6 +148,11 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
+async function holds(path: string, content: string | Uint8Array): Promise<boolean> {
+  const there = await fs.readFile(path).catch(() => undefined);
+  return there?.equals(Buffer.from(content as string)) ?? false;
+}
+
 async function readManifest(folder: string): Promise<FirmwareManifest | undefined> {
   return (await readRecord(join(folder, MANIFEST), manifestKind))?.content;
 }
@@ -191,8 +196,11 @@ export async function writeFirmware(folder: string, files: FirmwareFiles): Promi
     for (const [path, content] of files) {
       const to = join(folder, path);
       if (path.startsWith(THEIRS) && (await exists(to))) continue;
-      await makeFolder(dirname(to));
-      await replaceFile(to, content);
+      // A file that stays the same keeps its time, so that make does not compile it again.
+      if (!(await holds(to, content))) {
+        await makeFolder(dirname(to));
+        await replaceFile(to, content);
+      }
       written.push(path);
     }
     if (earlier) await removeStale(folder, earlier, files);

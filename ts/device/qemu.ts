@@ -12,6 +12,8 @@ export interface QemuOptions {
    * board has a mailbox. It is the default if possible.
    */
   readonly line?: 'uart' | 'semihosting' | undefined;
+  /** Further arguments of QEMU, such as a plugin. */
+  readonly more?: readonly string[] | undefined;
 }
 
 /** Starts a firmware in QEMU, with deterministic instruction counts. */
@@ -35,6 +37,7 @@ export function startQemu(elf: string, emulator: Emulator, options: QemuOptions 
   return ProcessConnection.start('QEMU', 'qemu-system-arm', [
     ...common,
     ...(line === 'uart' ? uart : semihosting),
+    ...(options.more ?? []),
     ...['-kernel', elf],
   ]);
 }

@@ -7,7 +7,16 @@ import { defaultRate } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { call, native, type Session } from '../native.js';
 import { reopenProgram, reopenSource } from '../origin.js';
-import { type CostTable, calibrated, costTable, instructionsOfStep } from '../program/costs.js';
+import {
+  type CostTable,
+  calibrated,
+  costTable,
+  type Estimate,
+  estimateIfKnown,
+  type PerPass,
+  type Time,
+  withMeasured,
+} from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { ratesOfStep } from '../rates.js';
 import { calibrationSteps, measureSteps } from './calibrate.js';
@@ -17,6 +26,7 @@ import { readElf } from './elf.js';
 import { type FirmwareManifest, openFirmware, targetOf } from './firmware.js';
 import { checkLinked, type Linked, measure } from './linked.js';
 import { strideOrder } from './order.js';
+import { type Placement, placementOf } from './placement.js';
 import { ProcessConnection } from './process.js';
 import { instructionsOf, startQemu } from './qemu.js';
 import { defaultBaud, SerialConnection } from './serial.js';
@@ -53,7 +63,10 @@ export interface RunFirmwareOptions {
   readonly baud?: number | undefined;
   /** The connection to QEMU: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
   readonly line?: 'semihosting' | 'uart' | 'host' | undefined;
-  /** Counts the instructions of every step in QEMU and returns a calibrated cost table, based on this one or on the built-in one. */
+  /**
+   * Returns a calibrated cost table, based on this one or on the built-in one: in QEMU with the instructions of every step counted, on a board with the
+   * cycles scaled to its own counter.
+   */
   readonly calibrate?: CostTable | true | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
@@ -89,12 +102,14 @@ export interface RunFirmwareResult {
     readonly flash: number;
     readonly items: Linked['items'];
   } | null;
+  /** Where stack, context and scratch memory lie; null on a board whose RAM is all alike. */
+  readonly placement: Placement | null;
   /** Most bytes of stack in use; null if unknown. */
   readonly stackPainted: number | null;
   /** Guest instructions in QEMU; null on a board. */
-  readonly instructions: { readonly inference: number; readonly trainStep: number } | null;
-  /** Clock cycles on a board; null in QEMU. */
-  readonly cycles: { readonly inference: number; readonly trainStep: number } | null;
+  readonly instructions: PerPass<number> | null;
+  /** Milliseconds: measured on a board, modelled for the clock of the firmware's board in QEMU; null if no cycles are known of its core. */
+  readonly time: PerPass<Time> | null;
   /** Instructions of a training step as predicted by the given cost table or the built-in one; null if the core has neither. */
   readonly predictedInstructions: number | null;
   /** The cost table calibrated for this firmware; null without `calibrate`. */
@@ -189,10 +204,11 @@ async function connect(folder: string, target: string, options: RunFirmwareOptio
 }
 
 /** Builds for the target and measures it against the plan. */
-async function link(folder: string, { target, memory }: FirmwareManifest, signal?: AbortSignal): Promise<Linked> {
-  const linked = measure(readElf(await fs.readFile(await build(folder, target, signal))));
+async function link(folder: string, { target, memory }: FirmwareManifest, signal?: AbortSignal) {
+  const elf = readElf(await fs.readFile(await build(folder, target, signal)));
+  const linked = measure(elf);
   checkLinked(memory, linked);
-  return linked;
+  return { elf, linked };
 }
 
 async function identified(device: Device, program: Program): Promise<Identity> {
@@ -211,21 +227,34 @@ async function identified(device: Device, program: Program): Promise<Identity> {
   return identity;
 }
 
-type Figures = Pick<RunFirmwareResult, 'instructions' | 'cycles' | 'stackPainted'>;
+type Figures = Pick<RunFirmwareResult, 'instructions' | 'stackPainted'> & {
+  /** What the board's own counter says; null in QEMU, which counts instructions. */
+  readonly measured: PerPass<Time> | null;
+};
+
+/** Ticks of a board's counter as time. */
+function timed(ticks: number, clockHz: number): Time {
+  const ms = (1000 * ticks) / clockHz;
+  return { milliseconds: { low: ms, likely: ms, high: ms }, clockHz, source: 'measured' };
+}
 
 async function figures({ device, identity, target, options }: Bench): Promise<Figures> {
   const { inferenceTicks, trainTicks, stackPainted } = await device.counters();
   const painted = stackPainted === 0 ? null : stackPainted;
-  if (options.line === 'host') return { instructions: null, cycles: null, stackPainted: painted };
+  if (options.line === 'host') return { instructions: null, measured: null, stackPainted: painted };
   if (options.port !== undefined) {
-    return { instructions: null, cycles: { inference: inferenceTicks, trainStep: trainTicks }, stackPainted: painted };
+    const measured = {
+      inference: timed(inferenceTicks, identity.clockHz),
+      trainStep: timed(trainTicks, identity.clockHz),
+    };
+    return { instructions: null, measured, stackPainted: painted };
   }
   const { emulator } = standInOf(target);
   const instructions = {
     inference: instructionsOf(inferenceTicks, identity.clockHz, emulator),
     trainStep: instructionsOf(trainTicks, identity.clockHz, emulator),
   };
-  return { instructions, cycles: null, stackPainted: painted };
+  return { instructions, measured: null, stackPainted: painted };
 }
 
 type Found = Pick<
@@ -272,15 +301,6 @@ async function exercise(bench: Bench, steps: number): Promise<Found> {
   };
 }
 
-function predicted(program: Program, table: CostTable | undefined, target: string): number | null {
-  try {
-    return instructionsOfStep(program, table, target);
-  } catch (error) {
-    if (error instanceof TinytrainError && error.code === 'COSTS_MISSING') return null;
-    throw error;
-  }
-}
-
 async function costsOf(
   program: Program,
   data: SampleSet,
@@ -289,10 +309,22 @@ async function costsOf(
   { signal, onProgress }: RunFirmwareOptions,
 ): Promise<CostTable> {
   onProgress?.({ phase: 'calibration', done: 0, total: 1 });
-  const measured = await measureSteps(program, data, target, signal);
+  const measured = await measureSteps(program, data, target, { signal });
   onProgress?.({ phase: 'calibration', done: 1, total: 1 });
   const shipped = costTable(target);
-  return calibrated({ core: shipped.core, costs: { ...shipped.costs, ...table?.costs } }, measured);
+  return calibrated({ ...shipped, ...table, costs: { ...shipped.costs, ...table?.costs } }, measured);
+}
+
+/** A cost table whose cycles are scaled to what a training step takes on a board. */
+function fromBoard(
+  table: CostTable | undefined,
+  target: string,
+  estimate: Estimate,
+  { trainStep }: PerPass<Time>,
+): CostTable {
+  const shipped = costTable(target);
+  const full = { ...shipped, ...table, cycles: { ...shipped.cycles, ...table?.cycles } };
+  return withMeasured(full, estimate, trainStep.milliseconds.likely);
 }
 
 /** Only the samples that a run sends: `strideOrder` goes through an entire split before it repeats the first sample. */
@@ -306,7 +338,10 @@ async function samplesOf(
   const source = await reopenSource(origin, folder);
   const chosen = (count: number, wanted: number) => strideOrder(count, Math.min(count, wanted));
   const only = {
-    train: chosen(source.parts.train.length, Math.max(steps, calibrate ? calibrationSteps : 0)),
+    train: chosen(
+      source.parts.train.length,
+      Math.max(steps, calibrate && options.port === undefined ? calibrationSteps : 0),
+    ),
     test: chosen(source.parts.test.length, predictions),
   };
   const tell = onProgress && (({ done, total }: Progress) => onProgress({ phase: 'samples', done, total }));
@@ -327,26 +362,32 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   const program = await reopenProgram(folder, origin, { ...named, limits: { ...named.limits, target } });
   const data = await samplesOf(folder, manifest, program, options);
   onProgress?.({ phase: 'build', done: 0, total: 2 });
-  const linked = await link(folder, manifest, signal);
+  const { elf, linked } = await link(folder, manifest, signal);
+  const placement = placementOf(elf, call(() => native().board(target)).fast, program.record);
   onProgress?.({ phase: 'build', done: 1, total: 2 });
   const { calibrate } = options;
   const table = calibrate === true ? undefined : calibrate;
-  const costs = calibrate ? await costsOf(program, data, target, table, options) : null;
+  const onBoard = options.port !== undefined;
+  const counted = calibrate && !onBoard ? await costsOf(program, data, target, table, options) : null;
   const steps = options.steps ?? STEPS;
   const device = new Device(await connect(folder, target, options), { signal });
   try {
     const identity = await identified(device, program);
     const session = call(() => new (native().Session)(program.handle));
-    const found = await exercise({ device, identity, session, program, data, target, options }, steps);
+    const bench = { device, identity, session, program, data, target, options };
+    const { measured, ...found } = await exercise(bench, steps);
+    const estimate = estimateIfKnown(program, table, target);
     return {
       ...found,
+      time: measured ?? estimate?.time ?? null,
       target: manifest.target,
       program: program.hash,
       steps,
       planned: { sram: manifest.memory.sram.total, flash: manifest.memory.flash.total },
       linked,
-      predictedInstructions: predicted(program, table, target),
-      costs,
+      placement,
+      predictedInstructions: estimate?.instructions.trainStep ?? null,
+      costs: calibrate && measured && estimate ? fromBoard(table, target, estimate, measured) : counted,
       seconds: (performance.now() - began) / 1000,
       compiler,
     };

@@ -26,10 +26,14 @@ export interface Board {
   readonly folder?: string | undefined;
   /** Compiler and linker flags that select the core. */
   readonly flags: readonly string[];
+  /** Cycles of the core per second. */
+  readonly clockHz: number;
   /** C files: `common/NAME.c`, or `NAME.c` of its own folder. */
   readonly sources: readonly string[];
   readonly flash: AddressRange;
   readonly sram: AddressRange;
+  /** The beginning of `sram` that the core reaches without wait states and without a cache. */
+  readonly fast?: AddressRange | undefined;
   /** Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files. */
   readonly flashCommands: readonly string[];
   readonly emulator?: Emulator | undefined;
@@ -110,7 +114,9 @@ function hex(value: number): string {
 
 /** `board.ld`: the memories, and the bytes of stack that the plan reserves on this board. */
 export function boardScript({ board, stack }: EmitBoard): string {
-  const { title, flash, sram, emulator } = board;
+  const { title, flash, sram, fast, emulator } = board;
+  const end = fast && hex(fast.origin + fast.length);
+  const inFast = end ? `\nASSERT(tt_stack_high <= ${end}, "the stack reaches beyond the fast memory")\n` : '';
   const mailbox = emulator?.mailbox === undefined ? '' : `tt_mailbox = ${hex(emulator.mailbox)};\n`;
   return `/* ${title.replaceAll('*/', '* /')}. ${from} */
 MEMORY
@@ -123,5 +129,5 @@ MEMORY
 TT_STACK_BYTES = ${stack} + (DEFINED(TT_STACK_EXTRA) ? TT_STACK_EXTRA : 0);
 ${mailbox}
 INCLUDE sections.ld
-`;
+${inFast}`;
 }

@@ -11,10 +11,57 @@ import type { Program } from './program.js';
 /** Instructions per call, per gathered element, per output element and per product. */
 export type KindCosts = readonly [number, number, number, number];
 
-/** Instructions by kind of step on a core; `costTable()` lists the kinds. */
+/** Cycles per instruction: low, likely, high. */
+export type KindCycles = readonly [number, number, number];
+
+/** Instructions by kind of step on a core, and cycles per instruction; `costTable()` lists the kinds. */
 export interface CostTable {
   readonly core: string;
   readonly costs: Readonly<Record<string, KindCosts>>;
+  /** Absent if they are not known; a kind that is missing takes those of `all`. */
+  readonly cycles?: Readonly<Record<string, KindCycles>> | undefined;
+  /** Whether `cycles` was scaled to what a board's own counter said; otherwise it is modelled. */
+  readonly measured?: boolean | undefined;
+}
+
+/** Milliseconds: the least, the likely and the most that the model gives; all three equal where they were measured. */
+export interface Milliseconds {
+  readonly low: number;
+  readonly likely: number;
+  readonly high: number;
+}
+
+/** The time of something on a board. */
+export interface Time {
+  readonly milliseconds: Milliseconds;
+  /** Clock of the core for which they hold. */
+  readonly clockHz: number;
+  /** `measured`: by the board's own counter, or scaled to it; `modelled`: by a model of the core's pipeline (docs/time.md). */
+  readonly source: 'modelled' | 'measured';
+}
+
+/** One value for a prediction and one for a training step. */
+export interface PerPass<T> {
+  readonly inference: T;
+  readonly trainStep: T;
+}
+
+/** What a Program is predicted to take on a board. */
+export interface Estimate {
+  readonly instructions: PerPass<number>;
+  /** Null if no cycles are known of the board's core. */
+  readonly time: PerPass<Time> | null;
+  /** Each step of a training step, in order of execution. */
+  readonly steps: readonly StepEstimate[];
+}
+
+/** One step of a Program as predicted. */
+export interface StepEstimate {
+  readonly label: string;
+  /** The loops of its kernel that run. */
+  readonly kind: string;
+  readonly instructions: number;
+  readonly milliseconds: Milliseconds | null;
 }
 
 /** The work of a step. */
@@ -41,6 +88,8 @@ const instructions = v.pipe(v.number(), v.finite(), v.minValue(0));
 export const costTableSchema: v.GenericSchema<unknown, CostTable> = v.object({
   core: v.string(),
   costs: v.record(v.string(), v.tuple([instructions, instructions, instructions, instructions])),
+  cycles: v.optional(v.record(v.string(), v.tuple([instructions, instructions, instructions]))),
+  measured: v.optional(v.boolean()),
 });
 
 /** The cost table in a file written by `run --calibrate`; undefined if the file does not exist. Throws `COSTS_INVALID`. */
@@ -63,13 +112,21 @@ export async function readCosts(path: string): Promise<CostTable> {
 }
 
 /** Writes a cost table for `search --costs`. */
-export async function writeCosts(path: string, { core, costs }: CostTable): Promise<void> {
-  const lines = Object.entries(costs).map(([kind, cost]) => `    ${JSON.stringify(kind)}: ${JSON.stringify(cost)}`);
+export async function writeCosts(path: string, { core, measured, costs, cycles = {} }: CostTable): Promise<void> {
+  const block = (name: string, values: Readonly<Record<string, readonly number[]>>) => {
+    const lines = Object.entries(values).map(
+      ([kind, value]) => `    ${JSON.stringify(kind)}: ${JSON.stringify(value)}`,
+    );
+    return `  "${name}": {\n${lines.join(',\n')}\n  }`;
+  };
+  const head = [
+    `  "tinytrain": "${version}"`,
+    `  "core": ${JSON.stringify(core)}`,
+    `  "measured": ${measured ?? false}`,
+  ];
+  const parts = [...head, block('costs', costs), block('cycles', cycles)];
   await makeFolder(dirname(resolve(path)));
-  await replaceFile(
-    path,
-    `{\n  "tinytrain": "${version}",\n  "core": ${JSON.stringify(core)},\n  "costs": {\n${lines.join(',\n')}\n  }\n}\n`,
-  );
+  await replaceFile(path, `{\n${parts.join(',\n')}\n}\n`);
 }
 
 /** The work of each step of a Program. */
@@ -78,15 +135,44 @@ export function workOf(program: Program): readonly Work[] {
 }
 
 /**
- * Predicted instructions of a training step, with the sample already in its place, on the core of a board: by default the board for which the Program was
- * compiled. Throws `COSTS_MISSING` if there are no costs for that core, neither built in nor given.
+ * Predicted instructions and milliseconds of a Program, with the sample already in its place, on a board: by default the board for which it was compiled.
+ * Throws `COSTS_MISSING` if there are no costs for the board's core, neither built in nor given.
  */
-export function instructionsOfStep(
+export function estimateOf(
   program: Program,
   costs?: CostTable | null,
   target: string = program.limits.target ?? defaultTarget,
-): number {
-  return call(() => program.handle.instructions(target, costText(costs)));
+): Estimate {
+  const found = recordOf<Estimate>(call(() => program.handle.estimate(target, costText(costs))));
+  const label = (i: number) => program.record.steps[i]?.label ?? '';
+  return { ...found, steps: found.steps.map((step, i) => ({ ...step, label: label(i) })) };
+}
+
+/** The same; null if there are no costs for the board's core. */
+export function estimateIfKnown(program: Program, costs?: CostTable | null, target?: string): Estimate | null {
+  try {
+    return estimateOf(program, costs, target);
+  } catch (error) {
+    if (error instanceof TinytrainError && error.code === 'COSTS_MISSING') return null;
+    throw error;
+  }
+}
+
+/** Predicted instructions of a training step; see `estimateOf`. */
+export function instructionsOfStep(program: Program, costs?: CostTable | null, target?: string): number {
+  return estimateOf(program, costs, target).instructions.trainStep;
+}
+
+/** A table whose cycles are scaled, all by the same factor, to the milliseconds that a training step takes on a board. */
+export function withMeasured(table: CostTable, estimate: Estimate, milliseconds: number): CostTable {
+  if (!estimate.time || !table.cycles) return table;
+  const factor = milliseconds / estimate.time.trainStep.milliseconds.likely;
+  const scaled = ([, likely]: KindCycles): KindCycles => {
+    const cycles = Number((likely * factor).toPrecision(4));
+    return [cycles, cycles, cycles];
+  };
+  const cycles = Object.fromEntries(Object.entries(table.cycles).map(([kind, one]) => [kind, scaled(one)]));
+  return { ...table, cycles, measured: true };
 }
 
 function sum(values: Iterable<number>): number {
@@ -111,5 +197,5 @@ export function calibrated(
     const [a = 0, b = 0, c = 0, d = 0] = each.map(cost => Number(cost.toPrecision(6)));
     result[kind] = [a, b, c, d];
   }
-  return { core: table.core, costs: result };
+  return { ...table, costs: result };
 }

@@ -62,10 +62,16 @@ export function contributionBars(contributions: Contributions, describe: (layer:
 }
 
 const INSTRUCTIONS = 'instructions';
+const TIME = 'a step, about';
 
 /** Instructions of a training step, `41.3 M`, as wide as the heading of their column. */
 function millions(instructions: number): string {
   return `${(instructions / 1e6).toFixed(1)} M`.padStart(INSTRUCTIONS.length);
+}
+
+/** Likely milliseconds of a training step; nothing if they are not known. */
+function time(milliseconds: number | null): string {
+  return milliseconds === null ? '' : `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`.padStart(TIME.length);
 }
 
 function row(one: Proved, mark: string): (string | number)[] {
@@ -74,6 +80,7 @@ function row(one: Proved, mark: string): (string | number)[] {
     one.name,
     one.sram,
     millions(one.instructions),
+    time(one.milliseconds),
     accuracyText(one.accuracy.validation),
     accuracyText(one.accuracy.test),
   ];
@@ -82,7 +89,7 @@ function row(one: Proved, mark: string): (string | number)[] {
 /** The finalists, with the winner last. */
 export function triedTable(result: SearchResult): string {
   const winner = result.front.at(-1);
-  const rows: (string | number)[][] = [['', 'scheme', 'SRAM', INSTRUCTIONS, 'validation', 'test']];
+  const rows: (string | number)[][] = [['', 'scheme', 'SRAM', INSTRUCTIONS, TIME, 'validation', 'test']];
   for (const baseline of [...result.baselines].sort(
     (a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean,
   )) {
@@ -177,11 +184,12 @@ export function frontTable(front: readonly FrontPoint[], others: readonly Proved
     point.budget,
     point.sram,
     millions(point.instructions),
+    time(point.milliseconds),
     accuracyText(point.accuracy.validation),
     accuracyText(point.accuracy.test),
     point.scheme,
   ]);
-  const heads = ['budget', 'SRAM', INSTRUCTIONS, 'validation', 'test', 'scheme'];
+  const heads = ['budget', 'SRAM', INSTRUCTIONS, TIME, 'validation', 'test', 'scheme'];
   return [table([heads, ...rows]), '', ...plot(front, others)].join('\n');
 }
 

@@ -1,6 +1,6 @@
 import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import { thousands } from '../format.js';
-import { instructionsOfStep } from '../program/costs.js';
+import { estimateOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { type AnalysisContext, analyse, bitsGains } from './analysis.js';
 import { textOf } from './candidate.js';
@@ -108,7 +108,9 @@ export async function finalistsOf(work: SearchWork, contributions: Contributions
     clock.stopped();
     const program = await smallest(work, one);
     const sram = program.memory.sram.total;
-    result.push({ ...one, sram, instructions: instructionsOfStep(program, plan.costs, plan.target) });
+    const { instructions, time } = estimateOf(program, plan.costs, plan.target);
+    const milliseconds = time?.trainStep.milliseconds.likely ?? null;
+    result.push({ ...one, sram, instructions: instructions.trainStep, milliseconds });
   }
   return result;
 }

@@ -9,11 +9,13 @@ const ROUNDS = 8;
 /** No limit of SRAM, in bytes: more than any board has. */
 const LARGEST = 2 ** 32 - 1;
 
-/** The cost of a candidate: total bytes, and predicted instructions of a training step. */
+/** The cost of a candidate: total bytes, and predicted instructions and likely milliseconds of a training step. */
 export interface Cost {
   readonly sram: number;
   readonly flash: number;
   readonly instructions: number;
+  /** Infinite if no cycles are known of the board's core. */
+  readonly milliseconds: number;
 }
 
 /** Settings for pricing candidates: board, cost table, threads. */
@@ -80,11 +82,21 @@ export class Costs {
 export type Limits = Cost;
 
 /** No limit at all. */
-export const unlimited: Limits = { sram: Infinity, flash: Infinity, instructions: Infinity };
+export const unlimited: Limits = {
+  sram: Infinity,
+  flash: Infinity,
+  instructions: Infinity,
+  milliseconds: Infinity,
+};
 
 /** Whether a cost is within the limits. */
 export function fits(cost: Cost, limits: Limits): boolean {
-  return cost.sram <= limits.sram && cost.flash <= limits.flash && cost.instructions <= limits.instructions;
+  return (
+    cost.sram <= limits.sram &&
+    cost.flash <= limits.flash &&
+    cost.instructions <= limits.instructions &&
+    cost.milliseconds <= limits.milliseconds
+  );
 }
 
 /** Whether two costs are equal. */

@@ -11,7 +11,7 @@ import { opened, type RecordKind, sealed } from '../records.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
 const FILE = 'journal.jsonl';
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** The identity of a search. */
 export type Identity = Readonly<Record<string, unknown>>;
@@ -38,6 +38,7 @@ const plan: v.GenericSchema<unknown, SearchPlan> = v.object({
   budgets: v.pipe(v.array(count), v.minLength(1)),
   flash: v.nullable(count),
   maxInstructions: v.nullable(positive),
+  maxMilliseconds: v.nullable(positive),
   costs: v.nullable(costTableSchema),
   target: v.string(),
   residualBits: v.union([bits, v.literal('any')]),

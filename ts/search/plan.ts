@@ -19,12 +19,18 @@ const SEEDS = 3;
 export const defaultHeldBack = 0.2;
 
 /** The part of a plan that limits the cost of a scheme. */
-export type LimitsPlan = Pick<SearchPlan, 'budgets' | 'flash' | 'maxInstructions' | 'costs' | 'target'>;
+export type LimitsPlan = Pick<
+  SearchPlan,
+  'budgets' | 'flash' | 'maxInstructions' | 'maxMilliseconds' | 'costs' | 'target'
+>;
 
-function checkLimitsPlan({ budgets, maxInstructions: most }: LimitsPlan): void {
+function checkLimitsPlan({ budgets, ...most }: LimitsPlan): void {
   checkOption('budgets', budgets.length, budgets.length > 0, 'at least one budget');
   for (const budget of budgets) checkOption('budget', budget, Number.isSafeInteger(budget) && budget > 0, 'bytes');
-  if (most !== null) checkOption('maxInstructions', most, most > 0 && Number.isFinite(most), 'a number above 0');
+  for (const name of ['maxInstructions', 'maxMilliseconds'] as const) {
+    const value = most[name];
+    if (value !== null) checkOption(name, value, value > 0 && Number.isFinite(value), 'a number above 0');
+  }
 }
 
 /** The limits on the cost of a scheme, with defaults for omitted options. Throws `OPTION_INVALID`, `BOARD_UNKNOWN`, `BOARD_INVALID`. */
@@ -33,6 +39,7 @@ export function limitsPlanOf(options: SearchOptions): LimitsPlan {
     budgets: [...new Set(options.budgets)].sort((a, b) => a - b),
     flash: options.flash ?? null,
     maxInstructions: options.maxInstructions ?? null,
+    maxMilliseconds: options.maxMilliseconds ?? null,
     costs: options.costs ?? null,
     target: boardPlace(options.target ?? defaultTarget),
   };

@@ -37,7 +37,9 @@ export interface ProofContext {
 }
 
 /** A finalist with its candidate, before its Program is compiled. */
-export type Named = Omit<Finalist, 'sram' | 'instructions' | 'sum'> & { readonly candidate: Candidate };
+export type Named = Omit<Finalist, 'sram' | 'instructions' | 'milliseconds' | 'sum'> & {
+  readonly candidate: Candidate;
+};
 
 function named(kind: Finalist['kind'], name: string, candidate: Candidate): Named {
   return { kind, name, candidate, scheme: textOf(candidate), residualBits: candidate.residualBits };
@@ -77,8 +79,10 @@ async function randoms(context: ProofContext, like: Scored): Promise<Named[]> {
     const draws = Array.from({ length: DRAWS }, () => drawn(genes, count, random));
     for (const { candidate, cost } of await repaired(draws, genes, costs, within, random, REPAIRS * count)) {
       const key = keyOf(candidate);
-      // If instructions are the scarce resource, the same number of them counts as the same cost.
-      const same = cost.sram >= NEAR * like.sram || cost.instructions >= NEAR * limits.instructions;
+      // If instructions or time are the scarce resource, the same amount of them counts as the same cost.
+      const { instructions, milliseconds } = limits;
+      const slow = cost.instructions >= NEAR * instructions || cost.milliseconds >= NEAR * milliseconds;
+      const same = cost.sram >= NEAR * like.sram || slow;
       if (same && key !== keyOf(like.candidate)) near.set(key, candidate);
     }
   }

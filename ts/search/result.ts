@@ -1,5 +1,6 @@
 import type { SampleSet } from '../data/dataset.js';
 import { originOf, programOriginOf } from '../origin.js';
+import { estimateOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { version } from '../version.js';
 import { comparisons, type Tested } from './finals.js';
@@ -37,6 +38,7 @@ export function resultOf(work: SearchWork, data: SampleSet, findings: Findings):
   const judged = proved.filter(({ accuracy }) => accuracy.validation.seeds > 0);
   const others = proved.filter(({ name }) => name !== found.name);
   const { name, input } = model.description;
+  const { instructions, time } = estimateOf(program, plan.costs, plan.target);
   return {
     tinytrain: version,
     origin: originOf({ model: model.origin, input: model.input }, data),
@@ -54,7 +56,8 @@ export function resultOf(work: SearchWork, data: SampleSet, findings: Findings):
     residualBits: best.residualBits,
     budget: plan.budgets.at(-1) ?? 0,
     memory: program.memory,
-    instructions: best.instructions,
+    instructions,
+    time,
     accuracy: best.accuracy,
     baselines: others.map(one => tested.named.get(one.name) ?? one),
     contributions,

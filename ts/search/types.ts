@@ -1,5 +1,5 @@
 import type { Origin, ProgramOrigin } from '../origin.js';
-import type { CostTable } from '../program/costs.js';
+import type { CostTable, PerPass, Time } from '../program/costs.js';
 import type { MemoryTable } from '../program/memory.js';
 
 /** The phases of a search, in order. */
@@ -16,6 +16,8 @@ export interface SearchOptions {
   readonly flash?: number | undefined;
   /** Limit on the predicted instructions of a training step; none by default. */
   readonly maxInstructions?: number | undefined;
+  /** Limit on the likely milliseconds of a training step, as modelled for the board's clock; none by default. */
+  readonly maxMilliseconds?: number | undefined;
   /** The cost table for the prediction, such as written by `run --calibrate`; the built-in one by default. */
   readonly costs?: CostTable | undefined;
   /** The board; `stm32f746` by default. */
@@ -131,6 +133,8 @@ export interface Finalist {
   readonly sram: number;
   /** Instructions of a training step, as predicted. */
   readonly instructions: number;
+  /** Likely milliseconds of a training step, as modelled; null if no cycles are known of the board's core. */
+  readonly milliseconds: number | null;
   /** Sum of contributions. */
   readonly sum: number;
 }
@@ -177,8 +181,10 @@ export interface SearchResult {
   readonly residualBits: number;
   readonly budget: number;
   readonly memory: MemoryTable;
-  /** Instructions of a training step, as predicted. */
-  readonly instructions: number;
+  /** Instructions, as predicted. */
+  readonly instructions: PerPass<number>;
+  /** Milliseconds, as modelled; null if no cycles are known of the board's core. */
+  readonly time: PerPass<Time> | null;
   readonly accuracy: Proved['accuracy'];
   /** The other finalists that fit the largest budget. */
   readonly baselines: readonly Proved[];
@@ -200,6 +206,7 @@ export interface SearchPlan {
   readonly budgets: readonly number[];
   readonly flash: number | null;
   readonly maxInstructions: number | null;
+  readonly maxMilliseconds: number | null;
   readonly costs: CostTable | null;
   readonly target: string;
   readonly residualBits: number | 'any';

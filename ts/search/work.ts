@@ -22,5 +22,5 @@ export interface SearchWork {
 
 /** The limits of the largest budget: candidates beyond them are of no use. */
 export function largest({ limits }: SearchWork): Limits {
-  return limits.at(-1) ?? { sram: 0, flash: 0, instructions: 0 };
+  return limits.at(-1) ?? { sram: 0, flash: 0, instructions: 0, milliseconds: 0 };
 }

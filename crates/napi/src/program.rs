@@ -211,11 +211,13 @@ impl Program {
         json!(self.inner.work()).to_string()
     }
 
-    /// Predicted instructions of a training step on a board's core. `costs` is a cost table as JSON whose entries replace those of the core.
+    /// Predicted instructions and milliseconds of a prediction, of a training step and of each of its steps on a board, as JSON. `costs` is a cost table
+    /// as JSON whose entries replace those of the core.
     #[napi]
-    pub fn instructions(&self, target: String, costs: Option<String>) -> Result<f64> {
-        let costs = crate::target::costs(&named(&target)?, costs.as_deref())?;
-        Ok(costs.training_step(&self.inner).map_err(Failure::from)?.round())
+    pub fn estimate(&self, target: String, costs: Option<String>) -> Result<String> {
+        let target = named(&target)?;
+        let costs = crate::target::costs(&target, costs.as_deref())?;
+        Ok(crate::target::estimate(&target, &costs, &self.inner)?.to_string())
     }
 
     /// The bytes of a constant, little-endian.

@@ -141,6 +141,8 @@ pub struct CandidateCost {
     pub flash: u32,
     /// Predicted instructions of a training step.
     pub instructions: f64,
+    /// Likely milliseconds of a training step, as modelled; infinite where no cycles are known of the core.
+    pub milliseconds: f64,
 }
 
 /// The costs of schemes within `sram` bytes of a board: the totals of each Program's memory table and its predicted instructions. Compiles on several
@@ -172,8 +174,15 @@ pub fn candidate_costs<'e>(
                 let Some((scheme, bits)) = asked.get(i) else { return Ok(found) };
                 let program = within(&target, sram, |arena| compiler.compile(scheme, *bits, rounds, arena))?;
                 let memory = target.memory(&program, pixel_tables)?;
-                let instructions = costs.training_step(&program)?.round();
-                found.push((i, CandidateCost { sram: memory.sram.total, flash: memory.flash.total, instructions }));
+                let step = costs.training_step(&program)?;
+                let time = step.cycles.map(|cycles| crate::target::milliseconds(&target, cycles));
+                let cost = CandidateCost {
+                    sram: memory.sram.total,
+                    flash: memory.flash.total,
+                    instructions: step.instructions.round(),
+                    milliseconds: time.map_or(f64::INFINITY, |ms| ms.likely),
+                };
+                found.push((i, cost));
             }
         };
         let parts: Vec<_> = std::thread::scope(|scope| {

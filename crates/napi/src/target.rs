@@ -4,9 +4,9 @@ use std::path::Path;
 
 use napi::Result;
 use napi_derive::napi;
-use serde_json::json;
+use serde_json::{Value, json};
 use tinytrain_program::Program;
-use tinytrain_target::{Core, Costs, Target};
+use tinytrain_target::{Core, Costs, Estimate, Span, Target};
 
 use crate::error::Failure;
 
@@ -25,10 +25,14 @@ pub struct Board {
     pub flags: Vec<String>,
     /// C files: `common/NAME.c`, or `NAME.c` of its own folder.
     pub sources: Vec<String>,
+    /// Cycles of its core per second.
+    pub clock_hz: u32,
     /// The memory for code and constants.
     pub flash: AddressRange,
     /// The memory for everything else.
     pub sram: AddressRange,
+    /// The beginning of `sram` that the core reaches without wait states and without a cache.
+    pub fast: Option<AddressRange>,
     /// Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files.
     pub flash_commands: Vec<String>,
     /// Its emulation in QEMU.
@@ -64,9 +68,11 @@ impl Board {
             core: board.core.clone(),
             folder: folder.map(|f| f.display().to_string()),
             flags: board.flags.clone(),
+            clock_hz: board.clock_hz,
             sources: board.sources.clone(),
             flash: range(board.flash),
             sram: range(board.sram),
+            fast: board.fast.map(range),
             flash_commands: board.flash_commands.clone(),
             emulator: board.emulator.as_ref().map(|e| Emulator {
                 machine: e.machine.clone(),
@@ -158,6 +164,29 @@ pub fn core_table(core: String) -> Option<String> {
 /// The cost table of a board's core, with the entries of a table in JSON replacing its own.
 pub(crate) fn costs(target: &Target, text: Option<&str>) -> std::result::Result<Costs, Failure> {
     Ok(target.costs(text.map(Costs::parse).transpose()?)?)
+}
+
+/// Milliseconds of cycles on a board.
+pub(crate) fn milliseconds(target: &Target, cycles: Span) -> Span {
+    cycles.times(1e3 / f64::from(target.board().clock_hz))
+}
+
+/// What a Program takes on a board: `instructions` and `time` of a prediction and of a training step, and of each step. `time` is null where no cycles
+/// are known of the core.
+pub(crate) fn estimate(target: &Target, costs: &Costs, program: &Program) -> std::result::Result<Value, Failure> {
+    let time = |e: &Estimate| e.cycles.map(|cycles| milliseconds(target, cycles));
+    let source = if costs.measured() { "measured" } else { "modelled" };
+    let clock = target.board().clock_hz;
+    let timed = |e: &Estimate| time(e).map(|ms| json!({ "milliseconds": ms, "clockHz": clock, "source": source }));
+    let (inference, step) = (costs.inference(program)?, costs.training_step(program)?);
+    let steps = program.work().into_iter().map(|work| {
+        let found = costs.estimate(&work)?;
+        Ok(json!({ "kind": work.kind, "instructions": found.instructions.round(), "milliseconds": time(&found) }))
+    });
+    let steps = steps.collect::<std::result::Result<Vec<_>, Failure>>()?;
+    let instructions = json!({ "inference": inference.instructions.round(), "trainStep": step.instructions.round() });
+    let times = timed(&inference).zip(timed(&step)).map(|(i, s)| json!({ "inference": i, "trainStep": s }));
+    Ok(json!({ "instructions": instructions, "time": times, "steps": steps }))
 }
 
 /// Throws if `text` is not a cost table.

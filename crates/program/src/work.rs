@@ -74,7 +74,21 @@ pub fn kinds() -> Vec<String> {
 impl Program {
     /// The work of each step.
     pub fn work(&self) -> Vec<Work> {
-        self.steps.iter().map(|s| s.work(self)).collect()
+        self.steps.iter().map(|s| s.work(self, true)).collect()
+    }
+
+    /// The work of a prediction: the forward pass without its masks, and the probabilities in place of the head's error.
+    pub fn inference_work(&self) -> Vec<Work> {
+        let classes = |s: &Step| match &s.call {
+            Call::HeadError(c) => c.classes,
+            _ => 0,
+        };
+        let scores = |classes: i32| {
+            let kind = named(Kernel::SoftmaxScores, &[]);
+            Work { kind, terms: [1.0, 0.0, classes.into(), 0.0] }
+        };
+        let (error, forward) = self.steps[..self.forward].split_last().expect("a Program has a head");
+        forward.iter().map(|s| s.work(self, false)).chain([scores(classes(error))]).collect()
     }
 
     /// How many of the numbers of a constant are not 0: channels that can learn; the others are passed over.
@@ -90,11 +104,13 @@ impl Program {
 }
 
 impl Step {
-    fn work(&self, program: &Program) -> Work {
-        let masked = |mask: &Option<Operand>| MASKS[usize::from(mask.is_some())];
+    /// Its work, with the masks that training needs or without.
+    fn work(&self, program: &Program, masks: bool) -> Work {
+        let has_mask = |mask: &Option<Operand>| masks && mask.is_some();
+        let masked = |mask: &Option<Operand>| MASKS[usize::from(has_mask(mask))];
         let (chosen, [inputs, outputs, products]): (Vec<&str>, [i32; 3]) = match &self.call {
-            Call::Conv(c) => conv(&c.p, c.shift.is_some(), c.mask.is_some()),
-            Call::Depthwise(c) => depthwise(&c.p, c.shift.is_some(), c.mask.is_some()),
+            Call::Conv(c) => conv(&c.p, c.shift.is_some(), has_mask(&c.mask)),
+            Call::Depthwise(c) => depthwise(&c.p, c.shift.is_some(), has_mask(&c.mask)),
             Call::ConvInputGrad(c) => conv_input_grad(&c.p),
             Call::DepthwiseInputGrad(c) => depthwise_input_grad(&c.p),
             Call::ConvWeightStep(c) => conv_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c)),

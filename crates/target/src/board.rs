@@ -1,5 +1,8 @@
 use serde::Deserialize;
 
+/// The slowest clock: a smaller number is one of other units.
+const SLOWEST_HZ: u32 = 10_000;
+
 /// The content of `board.toml`: the one place that knows a board.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,10 +15,15 @@ pub struct Board {
     pub flags: Vec<String>,
     /// C files: `common/NAME.c` of the folder that boards share, `NAME.c` of the board's own.
     pub sources: Vec<String>,
+    /// Cycles of the core a second, as the board's code sets it up: what milliseconds are modelled for.
+    pub clock_hz: u32,
     /// Where code and constants lie.
     pub flash: Range,
     /// Where everything else lies, the stack first.
     pub sram: Range,
+    /// The part of `sram`, at its beginning, that the core reaches without wait states and without a cache: the stack must lie in it, and what inner
+    /// loops touch should.
+    pub fast: Option<Range>,
     /// Shell commands that write a firmware to the board, the preferred one first: `{elf}` and `{bin}` stand for the files.
     #[serde(default)]
     pub flash_commands: Vec<String>,
@@ -75,8 +83,17 @@ impl Board {
         if self.sources.is_empty() {
             return Err("sources must name the C files of the board".into());
         }
+        if self.clock_hz < SLOWEST_HZ {
+            return Err(format!("clock_hz must be the core's cycles a second, at least {SLOWEST_HZ}"));
+        }
         self.flash.check("flash")?;
         self.sram.check("sram")?;
+        if let Some(fast) = self.fast {
+            fast.check("fast")?;
+            if fast.origin != self.sram.origin || fast.length > self.sram.length {
+                return Err("fast must be the beginning of sram, where the stack lies".into());
+            }
+        }
         if let Some(command) = self.flash_commands.iter().find(|c| !is_line(c)) {
             return Err(format!("{command:?} in flash_commands must be one line of text"));
         }
@@ -113,6 +130,7 @@ mod tests {
         core = "cortex-m4"
         flags = ["-mcpu=cortex-m4", "-mthumb"]
         sources = ["common/start.c", "board.c"]
+        clock_hz = 25_000_000
         flash = { origin = 0x0800_0000, length = 0x10_0000 }
         sram = { origin = 0x2000_0000, length = 0x8000 }
         flash_commands = ["st-flash write {bin} 0x08000000"]
@@ -139,6 +157,10 @@ mod tests {
             ("board.c", "../board.c", "sources"),
             ("board.c", "board.o", "sources"),
             ("\"common/start.c\", \"board.c\"", "", "sources"),
+            ("= 25_000_000", "= 216", "clock_hz"),
+            ("clock_hz = 25_000_000", "", "clock_hz"),
+            ("0x8000 }", "0x8000 }\n fast = { origin = 0x2000_0000, length = 0x8008 }", "fast"),
+            ("0x8000 }", "0x8000 }\n fast = { origin = 0x2000_0008, length = 0x100 }", "fast"),
             ("0x8000 }", "0 }", "sram"),
             ("0x2000_0000", "0xffff_f000", "beyond"),
             ("0x2000_0000", "0x1_2000_0000", "u32"),

@@ -3,7 +3,7 @@
 //! A *board* is a folder of `device/boards`, or one of the user's: `board.toml` says its memories, compiler flags, sources and emulator,
 //! `functions.json` holds the frame, size and callees of each function that is the board's own. A *core* is a processor together with compiler flags:
 //! `cores/<core>` holds the same of every function that all boards share (`functions.json`, made by `scripts/device-tables.mjs`), and what steps cost
-//! in instructions (`costs.json`, made by `scripts/costs.mjs`). There is no number without a core, and a total depends on the board asked for alone.
+//! in instructions and an instruction in cycles (`costs.json`, made by `scripts/costs.mjs`). There is no number without a core, and a total depends on the board asked for alone.
 
 mod board;
 mod calls;
@@ -15,7 +15,7 @@ mod target;
 
 pub use board::{Board, Emulator, Range};
 pub use core::{BoardFunctions, Core, Function};
-pub use costs::{CostError, Costs};
+pub use costs::{ALL_KINDS, CostError, Costs, Estimate, Span};
 pub use error::TargetError;
 pub use memory::{Memory, MemoryItem, MemoryTable, RegionTotal};
 pub use target::Target;

@@ -358,8 +358,8 @@ mod tests {
         fs::write(folder.join("board.toml"), text("board.toml").replace("-mfloat-abi=soft", "-mfloat-abi=hard"))
             .unwrap();
         refused("-mfloat-abi=hard");
-        fs::write(folder.join("board.toml"), text("board.toml").replace("cortex-m7\"\n", "cortex-m55\"\n")).unwrap();
-        refused("no table of core cortex-m55");
+        fs::write(folder.join("board.toml"), text("board.toml").replace("cortex-m7\"\n", "cortex-m85\"\n")).unwrap();
+        refused("no table of core cortex-m85");
         fs::write(folder.join("core.json"), CORES.iter().find(|c| c.0 == "cortex-m7").unwrap().1).unwrap();
         assert_eq!(open().unwrap().costs(None).unwrap_err().code(), "COSTS_MISSING");
         fs::rename(&folder, parent.join("stm32f746")).unwrap();

@@ -1,9 +1,10 @@
-/* The functions of tt_board.h on Arm's MPS2 boards as QEMU emulates them. A board's file defines these and includes this once:
+/* The functions of tt_board.h on Arm's MPS2 and MPS3 boards as QEMU emulates them. A board's file defines these and includes this once:
  *
- *   TT_MPS2_NAME   its name
- *   TT_MPS2_UART   address of CMSDK UART 0
- *   TT_MPS2_TIMER  address of CMSDK timer 0
- *   TT_MPS2_HZ     frequency of both
+ *   TT_MPS2_NAME     its name
+ *   TT_MPS2_UART     address of CMSDK UART 0
+ *   TT_MPS2_TIMER    address of CMSDK timer 0, or
+ *   TT_MPS2_COUNTER  address of the system counter's control frame (SSE-300)
+ *   TT_MPS2_HZ       frequency of both
  *
  * QEMU hands the serial line over a byte at a time, about 35 KB/s. Where the word at tt_mailbox (`mailbox` of board.toml) holds SEMIHOSTING, which
  * QEMU's loader puts there, the same bytes come and go through the semihosting console instead, in blocks. The clock counts virtual time: under
@@ -16,9 +17,14 @@
 #define UART_STATE REG(TT_MPS2_UART + 4u) /* 0: transmitter full, 1: receiver full */
 #define UART_CTRL REG(TT_MPS2_UART + 8u)  /* 0: transmit, 1: receive */
 #define UART_BAUDDIV REG(TT_MPS2_UART + 16u)
+#ifdef TT_MPS2_COUNTER
+#define COUNTER_CTRL REG(TT_MPS2_COUNTER)
+#define COUNTER_LOW REG(TT_MPS2_COUNTER + 8u)
+#else
 #define TIMER_CTRL REG(TT_MPS2_TIMER)
 #define TIMER_VALUE REG(TT_MPS2_TIMER + 4u)
 #define TIMER_RELOAD REG(TT_MPS2_TIMER + 8u)
+#endif
 
 #define SEMIHOSTING 0x54544831u
 
@@ -52,9 +58,13 @@ void tt_board_init(void)
 {
     UART_BAUDDIV = TT_MPS2_HZ / TT_BAUD;
     UART_CTRL = 3;
+#ifdef TT_MPS2_COUNTER
+    COUNTER_CTRL = 1;
+#else
     TIMER_RELOAD = 0xffffffffu;
     TIMER_VALUE = 0xffffffffu;
     TIMER_CTRL = 1;
+#endif
 }
 
 const char *tt_board_name(void)
@@ -69,7 +79,11 @@ uint32_t tt_board_clock_hz(void)
 
 uint32_t tt_board_clock(void)
 {
+#ifdef TT_MPS2_COUNTER
+    return COUNTER_LOW;
+#else
     return ~TIMER_VALUE; /* it counts down */
+#endif
 }
 
 uint32_t tt_board_read(uint8_t *to, uint32_t most)
