@@ -914,6 +914,12 @@ export interface InputFacts {
 /** The model's input. */
 export interface ModelInput extends InputFormat, Omit<InputFacts, "shape"> {
 }
+interface HeadRow {
+	/** One weight per feature, 13 fraction bits. */
+	weights: Int16Array;
+	/** In units of the features' scale times `2^-13`. */
+	bias: number;
+}
 /** The identity of a model. */
 export interface ModelOrigin {
 	readonly name: string;
@@ -985,6 +991,8 @@ export interface ModelDescription {
 	readonly backbone: ModelTotals | null;
 	/** Why the model cannot have a head; null if it can. */
 	readonly headless: string | null;
+	/** Names of the classes of its own classifier, where its file says them; empty otherwise. */
+	readonly labels: readonly string[];
 	/** Operators of the file behind the features that are not supported: they are left out, since a head replaces them. */
 	readonly leftOut: readonly {
 		readonly index: number;
@@ -1005,7 +1013,7 @@ export interface ModelOptions {
 		readonly height: number;
 		readonly width: number;
 	} | undefined;
-	/** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; guessed from the quantisation if omitted. */
+	/** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; that of the metadata, or guessed from the quantisation, if omitted. */
 	readonly normalisation?: {
 		readonly mean: readonly number[];
 		readonly std: readonly number[];
@@ -1027,6 +1035,8 @@ export declare class Model {
 	forward(input: Int8Array, options?: {
 		readonly tensors?: boolean;
 	}): Promise<ForwardResult>;
+	/** Its own classifier: what each of its classes starts with in a head. Null if it has none. */
+	classifier(): readonly HeadRow[] | null;
 	/** The graph as text, one operation per line. */
 	dump(): string;
 }
@@ -1371,14 +1381,17 @@ export declare class SerialConnection implements Connection {
 }
 /** Builds a firmware for one of its boards; returns the path of the ELF file. `env` is added to make's environment. */
 declare function build(folder: string, board: string, signal?: AbortSignal, env?: Readonly<Record<string, string>>): Promise<string>;
-interface HeadRow {
-	/** One weight per feature, 13 fraction bits. */
-	weights: Int16Array;
-	/** In units of the features' scale times `2^-13`. */
-	bias: number;
+/** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
+export type HeadStart = "auto" | "keep" | "fresh";
+/** Which of the model's own classes are the user's. */
+export interface HeadChoice {
+	/** `auto` by default. */
+	readonly head?: HeadStart | undefined;
+	/** For a class of the samples the number of the model's own class; where the model's file names its classes, equal names need no entry. */
+	readonly map?: Readonly<Record<string, number>> | undefined;
 }
 /** Options for compiling a Program. */
-export interface CompileOptions extends MemoryLimits {
+export interface CompileOptions extends MemoryLimits, HeadChoice {
 	/** What to train: `head`, `bias:N`, `full`, the canonical form, or the path of a JSON file; `head` by default. */
 	readonly scheme?: string | undefined;
 	/** Residual bits of a trained weight: 0, 2, 4 (the default) or 8. */
@@ -1388,8 +1401,8 @@ export interface CompileOptions extends MemoryLimits {
 	/** Number of threads for calibration; one per core by default. */
 	readonly threads?: number | undefined;
 }
-interface HeadOptions extends Pick<CompileOptions, "seed" | "threads"> {
-	/** What each class starts with; null for one that starts at random, as all do by default. */
+interface HeadOptions extends Pick<CompileOptions, "seed" | "threads" | "head" | "map"> {
+	/** What each class starts with, in place of what `head` and `map` say; null for one that starts at random. */
 	readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
 /** The graph after a pass. */
@@ -1406,7 +1419,7 @@ export declare class Compiler {
 	/**
 	 * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
 	 * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
-	 * cannot have a head.
+	 * cannot have a head, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
 	 */
 	static create(model: Model, data: Pick<SampleSet, "classes"> & Partial<Pick<SampleSet, "train">>, options?: HeadOptions): Promise<Compiler>;
 	/** Number of convolutions that a scheme can refer to. */
@@ -1428,6 +1441,13 @@ export declare function compile(model: Model, data: SampleSet, options?: Compile
  * `Compiler.compile`.
  */
 export declare function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void>;
+/**
+ * A model with what a Program of it starts with (`program.withState(state)`), classifier included, as an int8 `.tflite`: int8 pixels in, int8 probabilities of the classes
+ * out. Labels and normalisation are in its metadata. Throws `MODEL_DIFFERS`, and `EXPORT_UNSUPPORTED` for an operator that the format has not.
+ */
+export declare function exportTflite(program: Program, model: Model): Promise<Uint8Array>;
+/** The weights of the same model as numpy arrays, `.npz`: see docs/export.md. Throws `MODEL_DIFFERS`. */
+export declare function exportNpz(program: Program, model: Model): Promise<Uint8Array>;
 /**
  * The Program of the same model and scheme for more classes: those of `data` begin with its own. Everything that it starts with stays as it is, bit for
  * bit; a new class starts as a class of a fresh head does. Gradients are calibrated anew on `data`. Throws `MODEL_DIFFERS` for another model,

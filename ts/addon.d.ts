@@ -61,6 +61,8 @@ export declare class Model {
   dump(): string
   /** Runs the unchanged model on one input. */
   forward(input: Int8Array, tensors: boolean): Promise<ForwardData>
+  /** The model's own classifier: what each of its classes starts with in a head. None if it has no classifier. */
+  classifier(): Array<HeadRow> | null
 }
 
 /** A compiled Program. */
@@ -249,6 +251,12 @@ export interface EvaluationResult {
   /** Sum of the losses, with 16 fraction bits. */
   loss: number
 }
+
+/** The weights of a model with the state that a Program of it starts with, as an `.npz`. */
+export declare function exportNpz(model: Model, program: Program, classes: Array<string>): Promise<Uint8Array>
+
+/** A model with the state that a Program of it starts with, as a `.tflite`. `mean` and `std` are the input's normalisation. */
+export declare function exportTflite(model: Model, program: Program, classes: Array<string>, mean: Array<number>, std: Array<number>): Promise<Uint8Array>
 
 /** Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads. */
 export declare function featurePower(program: Program, samples: Dataset, threads: number, control: Control): Promise<number>

@@ -70,7 +70,9 @@ export {
   type StepEstimate,
   type Time,
 } from './program/costs.js';
+export { exportNpz, exportTflite } from './program/export.js';
 export { grow } from './program/grow.js';
+export type { HeadChoice, HeadStart } from './program/head.js';
 export {
   defaultTarget,
   type MemoryItem,

@@ -5,6 +5,7 @@ import { version } from '../version.js';
 import { board } from './board.js';
 import { compile } from './compile.js';
 import { doctor } from './doctor.js';
+import { exportModel } from './export.js';
 import { inspect } from './inspect.js';
 import { fail, Interrupt } from './outcome.js';
 import { predict } from './predict.js';
@@ -28,6 +29,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(search(interrupt))
     .command(train(interrupt))
     .command(predict(interrupt))
+    .command(exportModel)
     .command(compile(interrupt))
     .command(board(interrupt))
     .command(run(interrupt))

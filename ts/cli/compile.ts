@@ -94,7 +94,19 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
         out: { describe: 'folder of the firmware', type: 'string', requiresArg: true, default: 'firmware' },
         ...commonOptions,
       })
-      .conflicts('run', ['model', 'data', 'scheme', 'residual-bits', 'seed', 'input', 'mean', 'std', 'resize'])
+      .conflicts('run', [
+        'model',
+        'data',
+        'scheme',
+        'residual-bits',
+        'head',
+        'map',
+        'seed',
+        'input',
+        'mean',
+        'std',
+        'resize',
+      ])
       .example(
         'npx tinytrain compile --run runs/train-20260101-120000',
         'a firmware that starts where a run has got to',

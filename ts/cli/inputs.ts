@@ -7,9 +7,10 @@ import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import { thousands } from '../format.js';
 import { loadModel, type Model } from '../model/model.js';
 import { checkFits, compile } from '../program/compiler.js';
+import { type HeadStart, headStarts, startRows } from '../program/head.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
-import { bytes, modelOptions, normalisationOf, whole } from './options.js';
+import { bytes, classMap, modelOptions, normalisationOf, whole } from './options.js';
 import type { ProgressLine } from './progress.js';
 
 /** The arguments of a command that compiles a Program. */
@@ -24,6 +25,8 @@ export interface ProgramArguments {
   flash?: number;
   target?: string;
   'residual-bits'?: number;
+  head?: HeadStart;
+  map?: Record<string, number>;
   seed?: number;
   threads?: number;
   resize?: ResizePolicy;
@@ -69,6 +72,19 @@ export const programOptions = {
     choices: allResidualBits,
     requiresArg: true,
     defaultDescription: String(defaultResidualBits),
+  },
+  head: {
+    describe:
+      'what the head starts with: keep: the model’s own classes; fresh: random weights; auto: own where the names match or --map says so',
+    choices: headStarts,
+    requiresArg: true,
+    defaultDescription: 'auto',
+  },
+  map: {
+    describe: 'which of the model’s own classes is which of yours, such as background=0,person=1',
+    type: 'string',
+    requiresArg: true,
+    coerce: classMap,
   },
   seed: {
     describe: 'seed of the head, of the order of samples and of the split',
@@ -121,8 +137,11 @@ export async function openProgram(
   const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
   const source = await openSource(args);
   const { scheme, seed, budget, flash, target, threads } = args;
-  const options = { scheme, seed, budget, flash, target, threads, residualBits: args['residual-bits'] };
+  const { head, map } = args;
+  const options = { scheme, seed, budget, flash, target, threads, head, map, residualBits: args['residual-bits'] };
+  const kept = source.classes.filter((_, i) => startRows(model, source.classes, options)[i]);
   await checkFits(model, source.classes, options);
   const data = await source.read(model.input, readOptions(threads, signal, line));
-  return { model: modelText(model), data, program: await compile(model, data, options) };
+  const own = kept.length > 0 ? `; starts with its own ${kept.join(', ')}` : '';
+  return { model: modelText(model) + own, data, program: await compile(model, data, options) };
 }

@@ -65,12 +65,13 @@ function printEstimate(estimate: Estimate, { scheme, classes, target, layers }: 
 }
 
 function printModel({ path, description }: Model): void {
-  const { name, format, input, layers, totals, backbone, headless } = description;
+  const { name, format, input, layers, totals, backbone, headless, labels } = description;
   const leftOut = leftOutOf(description);
   print(
     `model    ${name} (${format}, ${path})`,
     `input    ${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; pixels: real = (pixel - ${input.mean}) / ${input.std}${input.guessed ? ' (guessed from the quantisation; --mean and --std override it)' : ''}`,
     `total    ${sums(totals)}`,
+    ...(labels.length > 0 ? [`classes  ${labels.join(', ')}`] : []),
     ...(leftOut === undefined ? [] : [`left out ${leftOut}`]),
     `backbone ${backbone ? sums(backbone) : `none, since the model cannot have a head: ${headless}`}`,
     '',

@@ -105,6 +105,18 @@ export function numbers(option: string): (text: string) => number[] {
   };
 }
 
+/** `background=0,person=1` */
+export function classMap(text: string): Record<string, number> {
+  const entries = String(text)
+    .split(',')
+    .map((part): [string, number] => {
+      const found = /^(.+)=(\d{1,5})$/.exec(part.trim());
+      if (!found) throw wrong('map', String(text), 'CLASS=NUMBER,..., such as background=0,person=1');
+      return [found[1] ?? '', Number(found[2])];
+    });
+  return Object.fromEntries(entries);
+}
+
 /** The options that select the model. */
 export const modelOptions = {
   input: {

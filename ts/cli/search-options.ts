@@ -4,7 +4,7 @@ import { type ProgramArguments, programOptions } from './inputs.js';
 import { budgets, bytes, commonOptions, instructions, positive, rate, time, whole } from './options.js';
 
 /** The arguments of `search`. */
-export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residual-bits'> {
+export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residual-bits' | 'head' | 'map'> {
   budget?: number[];
   'residual-bits': string;
   criterion: Criterion;
@@ -23,7 +23,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   json: boolean;
 }
 
-const { scheme: _scheme, budget: _budget, 'residual-bits': _bits, ...shared } = programOptions;
+const { scheme: _scheme, budget: _budget, 'residual-bits': _bits, head: _head, map: _map, ...shared } = programOptions;
 
 /** The options of `search`. */
 export const searchOptions = {

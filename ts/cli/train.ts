@@ -33,7 +33,18 @@ interface Arguments extends ProgramArguments {
 }
 
 /** Options that decide the Program, which a run has. */
-const ofProgram = ['scheme', 'residual-bits', 'input', 'mean', 'std', 'budget', 'flash', 'target'] as const;
+const ofProgram = [
+  'scheme',
+  'residual-bits',
+  'head',
+  'map',
+  'input',
+  'mean',
+  'std',
+  'budget',
+  'flash',
+  'target',
+] as const;
 
 /** Everything that a run needs, opened. */
 interface Prepared {

@@ -3,7 +3,7 @@ import { promises as fs } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fileError } from '../errors.js';
-import { call, type Model as Handle, native, recordOf, wait } from '../native.js';
+import { call, type Model as Handle, type HeadRow, native, recordOf, wait } from '../native.js';
 import { type InputFacts, inputOf, type ModelInput } from './input.js';
 
 /** The identity of a model. */
@@ -66,6 +66,8 @@ export interface ModelDescription {
   readonly backbone: ModelTotals | null;
   /** Why the model cannot have a head; null if it can. */
   readonly headless: string | null;
+  /** Names of the classes of its own classifier, where its file says them; empty otherwise. */
+  readonly labels: readonly string[];
   /** Operators of the file behind the features that are not supported: they are left out, since a head replaces them. */
   readonly leftOut: readonly { readonly index: number; readonly name: string }[];
 }
@@ -82,7 +84,7 @@ export interface ForwardResult {
 export interface ModelOptions {
   /** Rows and columns of the input, for a model whose file does not fix them (`.pkl`). */
   readonly input?: { readonly height: number; readonly width: number } | undefined;
-  /** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; guessed from the quantisation if omitted. */
+  /** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; that of the metadata, or guessed from the quantisation, if omitted. */
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
 }
 
@@ -126,6 +128,11 @@ export class Model {
   async forward(input: Int8Array, options: { readonly tensors?: boolean } = {}): Promise<ForwardResult> {
     const { outputs, tensors } = await wait(() => this.handle.forward(input, options.tensors ?? false));
     return { outputs, tensors: new Map(tensors.map(({ index, data }) => [index, data])) };
+  }
+
+  /** Its own classifier: what each of its classes starts with in a head. Null if it has none. */
+  classifier(): readonly HeadRow[] | null {
+    return call(() => this.handle.classifier());
   }
 
   /** The graph as text, one operation per line. */

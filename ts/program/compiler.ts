@@ -4,12 +4,13 @@ import type { SampleSet } from '../data/dataset.js';
 import { defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
 import { type Compiler as CompilerHandle, call, type HeadRow, native, wait } from '../native.js';
+import { type HeadChoice, startRows } from './head.js';
 import { checkLimits, defaultTarget, givenLimits, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
 import { schemeText } from './scheme.js';
 
 /** Options for compiling a Program. */
-export interface CompileOptions extends MemoryLimits {
+export interface CompileOptions extends MemoryLimits, HeadChoice {
   /** What to train: `head`, `bias:N`, `full`, the canonical form, or the path of a JSON file; `head` by default. */
   readonly scheme?: string | undefined;
   /** Residual bits of a trained weight: 0, 2, 4 (the default) or 8. */
@@ -21,8 +22,8 @@ export interface CompileOptions extends MemoryLimits {
 }
 
 /** Options for attaching a head. */
-export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads'> {
-  /** What each class starts with; null for one that starts at random, as all do by default. */
+export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads' | 'head' | 'map'> {
+  /** What each class starts with, in place of what `head` and `map` say; null for one that starts at random. */
   readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
 
@@ -47,7 +48,7 @@ export class Compiler {
   /**
    * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
    * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
-   * cannot have a head.
+   * cannot have a head, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
    */
   static async create(
     model: Model,
@@ -55,7 +56,7 @@ export class Compiler {
     options: HeadOptions = {},
   ): Promise<Compiler> {
     const { seed = 0, threads = availableParallelism() } = options;
-    const rows = options.rows ?? data.classes.map(() => null);
+    const rows = options.rows ?? startRows(model, data.classes, options);
     const handle = await wait(
       () => native().Compiler.create(model.handle, [...rows], seed, threads, data.train?.handle),
       model.path,

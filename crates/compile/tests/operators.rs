@@ -8,11 +8,11 @@ mod net;
 use std::path::Path;
 use std::sync::Arc;
 
-use net::schema::tflite::{Add, LeakyRelu, Mul, Options, Pack, Resize, StridedSlice, Sub};
 use net::*;
 use serde_json::Value;
 use tinytrain_compile::forward_program;
 use tinytrain_exec::Executor;
+use tinytrain_tflite::{Add, LeakyRelu, Mul, Options, Pack, Resize, StridedSlice, Sub};
 
 const SCALE: f32 = 1.0 / 32.0;
 
@@ -258,7 +258,7 @@ fn models() -> Vec<(&'static str, Net)> {
     let dims = [1, 8, 8, 4];
     let scalar = (&[][..], &[57i8][..]);
     let channels = (&[1, 1, 1, 6][..], &[-120i8, -3, 0, 7, 40, 127][..]);
-    let add = |activation| Some(Options::Add(Box::new(Add { activation })));
+    let add = |activation| Some(Options::Add(Box::new(Add { activation, ..Add::default() })));
     let sub = |activation| Some(Options::Sub(Box::new(Sub { activation })));
     let leaky = |alpha| Some(Options::LeakyRelu(Box::new(LeakyRelu { alpha })));
     vec![

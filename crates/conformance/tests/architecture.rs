@@ -6,19 +6,21 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates of the workspace that each crate may use. `plan` and `spec` know nothing of the others.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("spec", &[]),
     ("plan", &[]),
     ("kernels", &["spec"]),
     ("ir", &["spec"]),
     ("passes", &["ir", "spec"]),
-    ("import", &["ir", "spec"]),
+    ("tflite", &[]),
+    ("import", &["ir", "spec", "tflite"]),
+    ("export", &["ir", "spec", "tflite"]),
     ("program", &["spec"]),
     ("lower", &["ir", "plan", "program", "spec"]),
     ("exec", &["kernels", "program", "spec"]),
     ("compile", &["exec", "ir", "lower", "passes", "program", "spec"]),
     ("target", &["program", "spec"]),
-    ("napi", &["compile", "exec", "import", "ir", "passes", "program", "spec", "target"]),
+    ("napi", &["compile", "exec", "export", "import", "ir", "passes", "program", "spec", "target"]),
     ("conformance", &["spec", "kernels", "target"]),
 ];
 

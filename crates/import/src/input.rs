@@ -87,6 +87,11 @@ impl Normalisation {
         })
     }
 
+    /// Whether it can be that of an input with this number of channels.
+    pub(crate) fn suits(&self, channels: usize) -> bool {
+        self.check(channels).is_ok()
+    }
+
     fn check(&self, channels: usize) -> Result<(), String> {
         let fits = |v: &[f64]| v.len() == 1 || v.len() == channels;
         if !fits(&self.mean) || !fits(&self.std) {

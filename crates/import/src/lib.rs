@@ -16,8 +16,7 @@
 //! valid model; never a panic.
 //!
 //! # Formats
-//! `.tflite` is read through accessors that planus generates from `schema/tflite.fbs`, our own description of a subset
-//! of the format; every access is checked against the buffer. `.pkl` is a zip with one stored pickle (rawzip, no
+//! `.tflite` is read through accessors that planus generates (crate `tflite`); every access is checked against the buffer. `.pkl` is a zip with one stored pickle (rawzip, no
 //! decompression). The interpreter is our own because `serde-pickle` replaces an object by the state that BUILD gives
 //! it, which loses the element type of an array.
 //!
@@ -57,6 +56,8 @@ pub struct Imported {
     pub input: Input,
     /// Operators of a `.tflite` behind the features that are not supported and were left out: a head replaces them.
     pub left_out: Vec<Operator>,
+    /// Names of the classes, in the order of the file's own classifier; empty if the file does not say them (only the metadata of a `.tflite` does).
+    pub labels: Vec<String>,
     /// The file's names for activations of the graph; a `.pkl` names modules instead (`blocks[3].depthwise`).
     pub tensors: Vec<FileTensor>,
 }

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::schema::tflite::*;
 use common::*;
 use tinytrain_import::{ImportError, ImportOptions, Imported, Normalisation, import, supported_ops};
 use tinytrain_ir::{Op, Quant, Shape};
+use tinytrain_tflite::*;
 
 fn open(net: &Net) -> Result<Imported, ImportError> {
     import("nets/tiny.tflite", &net.bytes(), &ImportOptions::default())

@@ -83,6 +83,7 @@ impl GraphBuilder {
                 layers: Vec::new(),
                 input: TensorId(0),
                 outputs: Vec::new(),
+                classifier: None,
                 head: None,
                 exponents: BTreeMap::new(),
             },

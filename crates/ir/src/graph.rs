@@ -215,6 +215,15 @@ pub struct HeadRow {
     pub bias: i32,
 }
 
+/// The classifier that a model brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classifier {
+    /// What it reads.
+    pub features: TensorId,
+    /// Each of its classes as a class of a head on these features.
+    pub rows: Vec<HeadRow>,
+}
+
 /// A box of elements that is copied, each row, column and channel at its stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MovedBox {
@@ -483,6 +492,8 @@ pub struct Graph {
     pub input: TensorId,
     /// The model's outputs.
     pub outputs: Vec<TensorId>,
+    /// The classifier, where the file says which it is. It is then not among the nodes.
+    pub classifier: Option<Classifier>,
     /// The trainable head, once it is attached.
     pub head: Option<Head>,
     /// Exponents of gradients relative to the head's error, once calibrated.

@@ -20,7 +20,7 @@ pub use build::{ConvSpec, GraphBuilder, PoolSpec};
 pub use error::IrError;
 pub use functions::Function;
 pub use graph::{
-    Graph, Head, HeadRow, Kind, Layer, LayerId, Lookup, MovedBox, Movement, Node, Op, Origin, Quant, Shape, Steps,
-    Tensor, TensorId, Training, Wrt,
+    Classifier, Graph, Head, HeadRow, Kind, Layer, LayerId, Lookup, MovedBox, Movement, Node, Op, Origin, Quant, Shape,
+    Steps, Tensor, TensorId, Training, Wrt,
 };
 pub use scheme::{Scheme, Share};

@@ -3,6 +3,7 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 use tinytrain_compile::CompileError;
 use tinytrain_exec::ExecError;
+use tinytrain_export::ExportError;
 use tinytrain_ir::IrError;
 use tinytrain_program::FileError;
 use tinytrain_target::{CostError, TargetError};
@@ -57,6 +58,12 @@ impl From<CompileError> for Failure {
             CompileError::Exec(e) => e.into(),
             _ => Self::new(e.code(), e),
         }
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(e: ExportError) -> Self {
+        Self::new(e.code(), e)
     }
 }
 

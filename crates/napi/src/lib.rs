@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 mod error;
+mod export;
 mod model;
 mod program;
 mod samples;
@@ -17,6 +18,7 @@ mod target;
 mod task;
 mod trainer;
 
+pub use export::{export_npz, export_tflite};
 pub use model::{KernelSelection, Model, input_tables, kernels, supported_operators};
 pub use program::{Compiler, Program, Session, learning_rate};
 pub use samples::{Dataset, SampleStore};

@@ -11,6 +11,7 @@ use tinytrain_ir::{Graph, Layer, Node, Op, Quant, Shape, TensorId};
 use tinytrain_program::Slot;
 
 use crate::error::Failure;
+use crate::program::HeadRow;
 use crate::task::on_thread;
 
 /// Most channels of an input for which tables are made.
@@ -138,6 +139,14 @@ impl Model {
         })
     }
 
+    /// The model's own classifier: what each of its classes starts with in a head. None if it has no classifier.
+    #[napi]
+    pub fn classifier(&self) -> Result<Option<Vec<HeadRow>>> {
+        let rows = tinytrain_passes::classifier(&self.graph).map_err(Failure::from)?;
+        let row = |r: tinytrain_ir::HeadRow| HeadRow { weights: r.weights.into(), bias: r.bias };
+        Ok(rows.map(|rows| rows.into_iter().map(row).collect()))
+    }
+
     pub(crate) fn graph(&self) -> Arc<Graph> {
         self.graph.clone()
     }
@@ -237,6 +246,7 @@ fn describe(imported: &Imported) -> Value {
         "totals": totals(&graph.layers),
         "backbone": backbone,
         "headless": headless,
+        "labels": imported.labels,
         "leftOut": imported.left_out.iter().map(|o| json!({ "index": o.index, "name": o.name })).collect::<Vec<_>>(),
     })
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tinytrain_ir::{Graph, Head, IrError, Kind, Node, Op, Origin, Shape, TensorId};
-use tinytrain_spec::arith::Requant;
+use tinytrain_ir::{Graph, Head, HeadRow, IrError, Kind, Layer, LayerId, Node, Op, Origin, Shape, TensorId};
+use tinytrain_spec::arith::{HEAD_FRACTION_BITS, Requant, exp2i, round_half_up, sat32};
 use tinytrain_spec::params::MeanParams;
 
 use crate::live::sweep;
@@ -91,10 +91,19 @@ fn common(graph: &Graph) -> Result<TensorId, IrError> {
     Err(unsupported(format!("a model with {} outputs that have no features in common", graph.outputs.len())))
 }
 
-/// The tensor on which the head is placed. Ignoring SOFTMAX, LOGISTIC, RESHAPE and pooling at the end, the last convolution is a classifier if it is
-/// 1x1 and either reads a single pixel or is followed by SOFTMAX; the head then takes its input. Otherwise there is no classifier and the head takes
-/// the model's output. Of several outputs, the end is the last tensor on which all depend.
-fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
+/// What a model's classifier reads, and its convolution if it has one.
+struct Found {
+    features: TensorId,
+    layer: Option<LayerId>,
+}
+
+/// Where the head is placed. Ignoring SOFTMAX, LOGISTIC, RESHAPE and pooling at the end, the last convolution is a classifier if it is 1x1 and either
+/// reads a single pixel or is followed by SOFTMAX; the head then takes its input. Otherwise there is no classifier and the head takes the model's
+/// output. Of several outputs, the end is the last tensor on which all depend.
+fn find(graph: &Graph) -> Result<Found, IrError> {
+    if let Some(classifier) = &graph.classifier {
+        return Ok(Found { features: classifier.features, layer: None });
+    }
     let output = common(graph)?;
     let producers = graph.producers();
     let (mut t, mut softmax, mut plain) = (output, false, output);
@@ -111,13 +120,53 @@ fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
                 let geo = &graph.layer(*l).geo;
                 let single = geo.in_h * geo.in_w == 1;
                 let pointwise = geo.kh * geo.kw == 1 && !graph.layer(*l).depthwise;
-                return Ok(if pointwise && (single || softmax) { node.inputs[0] } else { plain });
+                let classifies = pointwise && (single || softmax);
+                return Ok(if classifies {
+                    Found { features: node.inputs[0], layer: Some(*l) }
+                } else {
+                    Found { features: plain, layer: None }
+                });
             }
             _ => break,
         }
         t = node.inputs[0];
     }
-    Ok(plain)
+    Ok(Found { features: plain, layer: None })
+}
+
+fn feature_map(graph: &Graph) -> Result<TensorId, IrError> {
+    Ok(find(graph)?.features)
+}
+
+/// The model's own classifier as rows of a head, one for each of its classes; none if it has no classifier.
+///
+/// # Errors
+/// A model that cannot have a head.
+pub fn classifier(graph: &Graph) -> Result<Option<Vec<HeadRow>>, IrError> {
+    if let Some(classifier) = &graph.classifier {
+        return Ok(Some(classifier.rows.clone()));
+    }
+    Ok(find(graph)?.layer.map(|l| rows_of(graph.layer(l))))
+}
+
+/// A convolution of single pixels as rows of a head. Its int8 weights get the 13 fraction bits of the head's; where some would leave int16, all logits are
+/// halved until none does, which changes no order of classes.
+fn rows_of(layer: &Layer) -> Vec<HeadRow> {
+    let features = layer.geo.in_c as usize;
+    let weight = |o: usize, w: i8| f64::from(w) * layer.w_scales[o] * exp2i(HEAD_FRACTION_BITS);
+    let own = |o: usize| &layer.weights[o * features..][..features];
+    let largest =
+        (0..layer.bias.len()).flat_map(|o| own(o).iter().map(move |&w| weight(o, w).abs())).fold(0.0, f64::max);
+    let unit =
+        (0..).map(|n| exp2i(-n)).find(|u| largest * u <= 32767.0).expect("a finite number is halved below any bound");
+    let row = |o: usize| HeadRow {
+        weights: own(o).iter().map(|&w| round_half_up(weight(o, w) * unit) as i16).collect(),
+        // The head's unit is the features' scale times 2^-13.
+        bias: sat32(
+            round_half_up(f64::from(layer.bias[o]) * layer.w_scales[o] * exp2i(HEAD_FRACTION_BITS) * unit) as i64
+        ),
+    };
+    (0..layer.bias.len()).map(row).collect()
 }
 
 /// The mean of a map over rows and columns, with the map's own quantisation and rounded to nearest; a vector is returned unchanged.

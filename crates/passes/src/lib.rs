@@ -20,7 +20,7 @@ mod live;
 mod prune;
 mod schedule;
 
-pub use head::backbone;
+pub use head::{backbone, classifier};
 use tinytrain_ir::{Graph, IrError, Scheme};
 
 /// The result of a pass.

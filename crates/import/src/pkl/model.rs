@@ -35,7 +35,7 @@ pub(super) fn build(
         fault.at(path, operator)
     })?;
     let graph = model.builder.finish(vec![output]).map_err(|e| whole(e.into()))?;
-    Ok(Imported { graph, format: "pkl", input, tensors: model.tensors, left_out: Vec::new() })
+    Ok(Imported { graph, format: "pkl", input, tensors: model.tensors, left_out: Vec::new(), labels: Vec::new() })
 }
 
 /// Shape and quantisation of the input: RGB, of the requested size or the one given in the file.

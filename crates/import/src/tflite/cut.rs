@@ -32,12 +32,13 @@ impl Fault {
     }
 }
 
-/// Translates all operators, or those up to the classifier; also the operators that were left out.
+/// Translates all operators, or those up to the classifier, into a graph that ends with these of the file's tensors; also the operators that were left out.
 pub(super) fn lowered(
     path: &str,
     file: &File<'_>,
     mut lowering: Lowering<'_>,
     entry: &Entry,
+    outputs: &[usize],
 ) -> Result<(Graph, Vec<Operator>), ImportError> {
     let mut behind = vec![false; file.tensors.len()];
     let (mut left_out, mut faults): (Vec<usize>, Vec<(usize, Fault)>) = (Vec::new(), Vec::new());
@@ -56,7 +57,7 @@ pub(super) fn lowered(
     }
     let whole = |fault: Fault| fault.at(path, None);
     if left_out.is_empty() {
-        let graph = lowering.finish(&file.outputs).map_err(whole)?;
+        let graph = lowering.finish(outputs).map_err(whole)?;
         return Ok((graph, Vec::new()));
     }
     let frontier = frontier(file, &lowering, &left_out, &behind);

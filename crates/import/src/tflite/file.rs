@@ -1,22 +1,13 @@
 //! Reads the file into plain records: visits every table and checks every index and length, but interprets nothing.
 
-use planus::{ReadAsRoot, Vector};
+use tinytrain_tflite::planus::{self, ReadAsRoot, Vector};
 
 use super::names;
-use super::schema::tflite::{
-    ModelRef, OperatorCodeRef, OperatorRef, OptionsRef, QuantisationRef, SubgraphRef, TensorRef,
-};
 use crate::budget::Budget;
 use crate::error::{Fault, Operator, malformed, printable, unsupported};
+use tinytrain_tflite::{ModelRef, OperatorCodeRef, OperatorRef, OptionsRef, QuantisationRef, SubgraphRef, TensorRef};
 
-/// Element types that the importer distinguishes.
-pub(super) mod dtype {
-    pub const FLOAT32: i8 = 0;
-    pub const INT32: i8 = 2;
-    pub const UINT8: i8 = 3;
-    pub const INT64: i8 = 4;
-    pub const INT8: i8 = 9;
-}
+pub(super) use tinytrain_tflite::dtype;
 
 /// Far more than any model for a microcontroller has; keeps the records below small in relation to the file.
 const MAX_ITEMS: usize = 1 << 16;

@@ -11,9 +11,9 @@ use tinytrain_ir::{Function, Graph, GraphBuilder, PoolSpec, Quant, Shape, Tensor
 
 use super::file::{File, Op, Tensor, dtype};
 use super::names;
-use super::schema::tflite::OptionsRef;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, unsupported};
+use tinytrain_tflite::OptionsRef;
 
 /// Operators that [`Lowering::operator`] supports, sorted.
 pub(crate) const SUPPORTED: &[&str] = &[

@@ -3,12 +3,11 @@
 mod cut;
 mod file;
 mod lower;
+mod metadata;
 mod names;
-#[rustfmt::skip]
-#[allow(unsafe_code, dead_code, missing_docs, unused_qualifications, clippy::all)]
-mod schema;
+mod own;
 
-use tinytrain_ir::{GraphBuilder, Shape};
+use tinytrain_ir::{Classifier, GraphBuilder, Shape};
 
 use self::file::{File, Op, dtype};
 use self::lower::Lowering;
@@ -26,21 +25,27 @@ pub(crate) fn import(path: &str, bytes: &[u8], options: &ImportOptions) -> Resul
     let whole = |fault: Fault| fault.at(path, None);
     let mut budget = Budget::of(bytes.len());
     let file = File::read(bytes, &mut budget).map_err(whole)?;
-    let entry = entry(&file).map_err(whole)?;
+    let mut entry = entry(&file).map_err(whole)?;
+    let own = own::head(&file);
+    entry.dropped.extend(own.iter().flat_map(|own| &own.ops));
     let (shape, quant) = file.activation(entry.tensor).map_err(whole)?;
     check_size(path, shape, options)?;
-    let input = Input::new(path, shape, quant, Some(entry.tensor), options.normalisation.as_ref())?;
+    let metadata = metadata::read(bytes);
+    let normalisation = options.normalisation.as_ref().or(metadata.normalisation.as_ref().filter(|n| n.suits(shape.c)));
+    let input = Input::new(path, shape, quant, Some(entry.tensor), normalisation)?;
     let builder =
         GraphBuilder::new(crate::stem(path), shape, quant, Some(entry.tensor)).map_err(|e| whole(e.into()))?;
 
     let lowering = Lowering::new(&file, builder, budget, entry.tensor);
-    let (graph, left_out) = cut::lowered(path, &file, lowering, &entry)?;
+    let outputs = own.as_ref().map_or(file.outputs.clone(), |own| vec![own.features]);
+    let (mut graph, left_out) = cut::lowered(path, &file, lowering, &entry, &outputs)?;
+    graph.classifier = own.map(|own| Classifier { features: graph.outputs[0], rows: own.rows });
     let tensors = graph.tensors.iter().enumerate().filter_map(|(id, t)| {
         let source = t.source?;
         let name = printable(file.tensors[source].name);
         Some(FileTensor { tensor: tinytrain_ir::TensorId(id as u32), source: Some(source), name })
     });
-    Ok(Imported { tensors: tensors.collect(), graph, format: "tflite", input, left_out })
+    Ok(Imported { tensors: tensors.collect(), graph, format: "tflite", input, left_out, labels: metadata.labels })
 }
 
 /// The beginning of the graph.

@@ -2,14 +2,9 @@
 //! ../shared.
 #![allow(dead_code)]
 
-#[rustfmt::skip]
-#[allow(unsafe_code, dead_code, missing_docs, unused_qualifications, clippy::all)]
-#[path = "../../src/tflite/schema.rs"]
-pub mod schema;
-
 pub mod pickled;
 
-use schema::tflite::*;
+use tinytrain_tflite::*;
 
 /// A model of ../shared; says so and yields nothing where the folder is absent.
 pub fn shared(file: &str) -> Option<Vec<u8>> {
@@ -100,8 +95,10 @@ impl Net {
             version: 3,
             operator_codes: Some(vec![]),
             subgraphs: Some(vec![graph]),
-            skip3: None,
+            description: None,
             buffers: Some(vec![empty]),
+            skip5: None,
+            metadata: None,
         };
         let mut net = Self { model };
         net.activation(input, 1.0 / 64.0, 3);
@@ -263,7 +260,7 @@ pub fn small() -> Net {
     let d = n.activation(&[1, 3, 3, 4], 0.5, -128);
     n.op(op::DEPTHWISE_CONV_2D, &[y, w, b], &[d], depthwise(SAME, 1, 1));
     let s = n.activation(&[1, 3, 3, 4], 0.6, -120);
-    n.op(op::ADD, &[y, d], &[s], Some(Options::Add(Box::new(Add { activation: 1 }))));
+    n.op(op::ADD, &[y, d], &[s], Some(Options::Add(Box::new(Add { activation: 1, ..Add::default() }))));
     let p = n.activation(&[1, 1, 1, 4], 0.6, -120);
     n.op(op::AVERAGE_POOL_2D, &[s], &[p], pool(VALID, [3, 3], 1));
     let (r, dims) = (n.activation(&[1, 4], 0.6, -120), n.ints(&[2], &[1, 4]));

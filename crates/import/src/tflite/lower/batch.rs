@@ -7,7 +7,7 @@ use tinytrain_ir::{MovedBox, Movement, Shape, Steps, TensorId};
 use super::{Layout, Lowering, MAX_ELEMENTS, MAX_STEP, Site, Value, missing_options};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::Op;
-use crate::tflite::schema::tflite::OptionsRef;
+use tinytrain_tflite::OptionsRef;
 
 /// Images one below the other.
 #[derive(Clone, Copy, Debug, PartialEq)]

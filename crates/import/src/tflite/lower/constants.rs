@@ -6,7 +6,7 @@ use super::{Constant, Lowering, words};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, Tensor, dtype};
 use crate::tflite::names;
-use crate::tflite::schema::tflite::OptionsRef;
+use tinytrain_tflite::OptionsRef;
 
 /// Most integers of a constant that is computed.
 const MOST: usize = 64;

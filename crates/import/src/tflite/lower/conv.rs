@@ -8,7 +8,7 @@ use super::{Layout, Lowering, MAX_STEP, Site, Value, bounds, missing_options, st
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, Tensor, dtype};
 use crate::tflite::names;
-use crate::tflite::schema::tflite::OptionsRef;
+use tinytrain_tflite::OptionsRef;
 
 /// Weights of a convolution.
 struct Weights {

@@ -6,7 +6,7 @@ use super::{Lowering, Site, bounds, fused, missing_options};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, dtype};
 use crate::tflite::names;
-use crate::tflite::schema::tflite::OptionsRef;
+use tinytrain_tflite::OptionsRef;
 
 /// A constant as reals: one for all, or one a channel.
 enum Reals {

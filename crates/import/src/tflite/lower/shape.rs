@@ -6,7 +6,7 @@ use super::{Layout, Lowering, MAX_STEP, Site, Value, fused, layout, missing_opti
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, dtype};
 use crate::tflite::names;
-use crate::tflite::schema::tflite::OptionsRef;
+use tinytrain_tflite::OptionsRef;
 
 /// A range along one dimension.
 #[derive(Clone, Copy, Debug, PartialEq)]

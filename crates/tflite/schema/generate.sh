@@ -3,7 +3,7 @@
 # The derives of serde are removed, since nothing is serialised. tests/schema.rs fails when the output is stale.
 set -eu
 cd "$(dirname "$0")"
-out=../src/tflite/schema.rs
+out=../src/schema.rs
 body=$(mktemp)
 planus rust --format false -o "$body" tflite.fbs
 format() { rustfmt --edition 2024 --config max_width=120; }
