@@ -18,6 +18,9 @@ import {
   TinytrainError,
 } from '#tinytrain';
 import { reopenProgram } from '#tinytrain/origin.js';
+import { Compiler } from '#tinytrain/program/compiler.js';
+import { candidateOf } from '#tinytrain/search/candidate.js';
+import { Costs, unlimited } from '#tinytrain/search/costs.js';
 import { images, temporary } from '../helpers/folder.js';
 
 const small = { budgets: [100_000], trialSteps: 4, proofSteps: 6, seeds: 2, seed: 3 } satisfies SearchOptions;
@@ -175,6 +178,35 @@ test('a limit on milliseconds holds for everything that is tried', async t => {
     error.message,
     /a limit of 0.5 milliseconds is below the smallest scheme: training the head alone takes [\d.]+ per step/,
   );
+});
+
+test('a candidate has the cost of a cut where one fits; where none does it stays whole, above the budget as the nearest cut is', async t => {
+  const compiler = await Compiler.create(await loadModel(), { classes: ['cat', 'dog'] });
+  const costs = new Costs(compiler, { target: 'stm32f746', pixelTables: 0, table: null, threads: 2 });
+  const seen = new Set<string>();
+  for (const [scheme, budget] of [
+    ['head', 60_000],
+    ['head', 20_000],
+    ['bias:3', 24_000],
+    ['bias:21,2:1,12:1', 40_000],
+    ['bias:14,12:1,18:1', 30_000],
+  ] as const) {
+    const candidate = candidateOf(scheme, compiler.layers, 4);
+    if (!candidate) return t.fail(scheme);
+    const [cost] = await costs.of([candidate], { ...unlimited, sram: budget });
+    const [whole] = await costs.of([candidate], unlimited);
+    const nearest = await compiler.compile({ scheme, budget, target: 'stm32f746' }).then(
+      ({ memory }) => memory.sram.total,
+      ({ details }: TinytrainError) => Number(details['needed']),
+    );
+    if (!cost || !whole) return t.fail(scheme);
+    t.is(cost.sram <= budget, nearest <= budget, scheme);
+    t.true(cost.sram >= nearest, scheme);
+    if (whole.sram <= budget) seen.add('whole');
+    else if (cost.sram <= budget) seen.add('cut');
+    else if (cost.sram > nearest) seen.add('left whole');
+  }
+  t.deepEqual([...seen].sort(), ['cut', 'left whole', 'whole']);
 });
 
 test('nothing is left behind by a search that cannot be', async t => {

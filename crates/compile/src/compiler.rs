@@ -83,10 +83,25 @@ impl Compiler {
         improvement_rounds: u32,
         arena_limit: Option<u32>,
     ) -> Result<Program, CompileError> {
+        self.lowered(scheme, &Options { residual_bits, improvement_rounds, arena_limit, ..Options::default() })
+    }
+
+    /// [`Compiler::compile`] for asking whether a scheme fits: where no cut of the forward pass reaches the limit, it stays whole, above the limit.
+    pub fn attempt(
+        &self,
+        scheme: &Scheme,
+        residual_bits: u32,
+        improvement_rounds: u32,
+        arena_limit: Option<u32>,
+    ) -> Result<Program, CompileError> {
+        let options = Options { residual_bits, improvement_rounds, arena_limit, ..Options::default() };
+        self.lowered(scheme, &Options { whole_above_limit: true, ..options })
+    }
+
+    fn lowered(&self, scheme: &Scheme, options: &Options) -> Result<Program, CompileError> {
         let mut stages = specialise(self.graph(), scheme)?;
         let last = stages.pop().expect("specialise yields stages");
-        let options = Options { residual_bits, improvement_rounds, arena_limit, ..Options::default() };
-        let program = lower(&last.graph, &options)?;
+        let program = lower(&last.graph, options)?;
         Ok(Program { scheme: scheme.to_string(), ..program })
     }
 }

@@ -20,11 +20,14 @@ pub struct Options {
     pub improvement_rounds: u32,
     /// Bytes that the arena may take: above them the forward pass runs over rows, as far as it must. Without it nothing does.
     pub arena_limit: Option<u32>,
+    /// Whether the forward pass stays whole where no cut of it reaches the limit, instead of coming as near as it can. For asking whether a scheme fits: the
+    /// nearest cut takes far longer to find.
+    pub whole_above_limit: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { residual_bits: 4, keep_all: false, improvement_rounds: 200, arena_limit: None }
+        Self { residual_bits: 4, keep_all: false, improvement_rounds: 200, arena_limit: None, whole_above_limit: false }
     }
 }
 

@@ -26,12 +26,16 @@ pub fn place(blocks: &Blocks, forward: usize, logits: Option<usize>, options: &O
     let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
     let whole = layout.steps(alone, &backward);
     let limit = options.arena_limit.unwrap_or(u32::MAX);
+    let floor = layout.backward_peak(&cutter, &backward);
+    // No cut of the forward pass changes what the backward pass takes.
+    if floor > limit && options.whole_above_limit {
+        return whole.place();
+    }
     // Where the bytes that live at once are too many, no plan of the whole need be looked for.
     let mut best = (whole.peak() <= limit).then(|| whole.place()).transpose()?;
     if let Some(whole) = best.take_if(|whole| whole.arena_bytes <= limit) {
         return Ok(whole);
     }
-    let floor = layout.backward_peak(&cutter, &backward);
     let mut aim = limit;
     for _ in 0..ATTEMPTS {
         let cut = layout.steps(choose(&cutter, aim, floor), &backward).place()?;

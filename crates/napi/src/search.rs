@@ -172,7 +172,7 @@ pub fn candidate_costs<'e>(
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 let Some((scheme, bits)) = asked.get(i) else { return Ok(found) };
-                let program = within(&target, sram, |arena| compiler.compile(scheme, *bits, rounds, arena))?;
+                let program = within(&target, sram, |arena| compiler.attempt(scheme, *bits, rounds, arena))?;
                 let memory = target.memory(&program, pixel_tables)?;
                 let step = costs.training_step(&program)?;
                 let time = step.cycles.map(|cycles| crate::target::milliseconds(&target, cycles));
