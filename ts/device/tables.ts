@@ -9,7 +9,8 @@ import { TinytrainError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { loadModel } from '../model/model.js';
 import { call, native } from '../native.js';
-import { compile } from '../program/compiler.js';
+import { Compiler } from '../program/compiler.js';
+import type { MemoryTable } from '../program/memory.js';
 import { readElf } from './elf.js';
 import { emitInput } from './firmware.js';
 import { boardSources, kernelFlags } from './sources.js';
@@ -128,6 +129,11 @@ function aboveFrame(lines: readonly string[]): number {
   return lines.slice(0, Math.max(0, first)).reduce((sum, line) => sum + reserved(line), 0);
 }
 
+/** The frame of a function written in assembly, of which GCC knows none: everything that it pushes. */
+function assembled(lines: readonly string[]): number {
+  return lines.reduce((sum, line) => sum + pushed(line), 0);
+}
+
 /** The functions of a compiled file by their names in the tables, and the bytes of its constants. */
 interface Compiled {
   readonly file: string;
@@ -159,6 +165,7 @@ async function compiled(folder: string, graph: string): Promise<Compiled> {
     const stack = /(\d+) bytes \((?:static|dynamic,bounded)\)/.exec(label)?.[1];
     if (stack === undefined) continue;
     const called = calls.get(name) ?? [];
+    const lines = code.get(name) ?? [];
     const through = THROUGH_POINTERS[name] ?? [];
     if (called.includes(INDIRECT) && through.length === 0) {
       throw broken(`${name} in ${file} calls through a pointer, so its stack is not known`);
@@ -166,7 +173,7 @@ async function compiled(folder: string, graph: string): Promise<Compiled> {
     functions[key(name)] = {
       file,
       code: known.get(name)?.bytes ?? 0,
-      stack: Number(stack) + aboveFrame(code.get(name) ?? []),
+      stack: Number(stack) === 0 ? assembled(lines) : Number(stack) + aboveFrame(lines),
       calls: unique([...called.filter(to => to !== INDIRECT).map(key), ...through]),
     };
   }
@@ -272,7 +279,7 @@ export async function makeTables(boardFolder: string, signal?: AbortSignal): Pro
   const compiler = await requireTool('compiler');
   const model = await loadModel();
   const data = await defaultImages(model.input, { trainPerClass: 1, testPerClass: 1 });
-  const program = await compile(model, data, { scheme: SCHEME });
+  const program = await (await Compiler.create(model, data)).fitted({ scheme: SCHEME });
   const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-tables-'));
   try {
     const input = await emitInput(program);
@@ -280,7 +287,7 @@ export async function makeTables(boardFolder: string, signal?: AbortSignal): Pro
     const boards = [{ board: roomy, stack: STACK }];
     const sources = new Map([...input.sources, ...(await boardSources(board))]);
     const kernelFiles = [...sources.keys()].filter(path => path.startsWith('kernels/'));
-    const files = emit({ ...input, sources, kernelFiles, memory: program.memory, target: board.name, boards });
+    const files = emit({ ...input, sources, kernelFiles, memory: unknown(board), target: board.name, boards });
     for (const [path, text] of files) {
       await fs.mkdir(dirname(join(folder, path)), { recursive: true });
       await fs.writeFile(join(folder, path), text);
@@ -298,6 +305,12 @@ export async function makeTables(boardFolder: string, signal?: AbortSignal): Pro
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
+}
+
+/** In place of the memory that a firmware takes: what it takes of code is not known yet. */
+function unknown({ name, flash, sram }: Board): MemoryTable {
+  const region = ({ length }: { readonly length: number }) => ({ total: 0, available: length });
+  return { target: name, sram: region(sram), flash: region(flash), stack: STACK, stackPath: [], items: [] };
 }
 
 /** A table as stored in a file. */

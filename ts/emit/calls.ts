@@ -131,6 +131,11 @@ function argument(param: ParamRecord, name: string | undefined): string {
   }
 }
 
+/** Behind scratch its length in bytes. */
+function room(operand: OperandRecord): readonly string[] {
+  return operand.place === 'arena' && operand.element === 'void' ? [String(operand.bytes)] : [];
+}
+
 /** The arguments of a call: parameters, then pointers. A struct with a field that differs is a local of the parameter's name. */
 export function callArguments(
   record: ProgramRecord,
@@ -145,7 +150,7 @@ export function callArguments(
       numbers.params.get(p) ??
       (copied.has(p) && 'name' in param ? `&${param.name}` : argument(param, parameters.name(step, index, param))),
   );
-  return [...values, ...step.operands.map((operand, o) => pointer(record, operand, numbers.offsets.get(o)))];
+  return [...values, ...step.operands.flatMap((operand, o) => [pointer(record, operand, numbers.offsets.get(o)), ...room(operand)])];
 }
 
 /** How a step is printed. */

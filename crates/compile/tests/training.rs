@@ -11,7 +11,7 @@ use tinytrain_exec::{
     Augment, Control, Executor, Order, Rates, SampleSource, Samples, Schedule, TrainOptions, Trainer,
 };
 use tinytrain_ir::{Graph, Kind, Scheme, TensorId};
-use tinytrain_program::{Data, State, StateKind};
+use tinytrain_program::{Const, State, StateKind};
 use tinytrain_spec::arith::Real31;
 
 const CLASSES: usize = 5;
@@ -195,15 +195,16 @@ fn trained_and_frozen_weights_make_up_the_pretrained_ones() {
     for text in ["full", "bias:0,0:1/3,1:1/4,2:1/2,3:1/8,4:3/4", "bias:5"] {
         let scheme = Scheme::parse(text, c.layers()).unwrap();
         let e = executor(&c, text, 4);
+        let plain = e.program().plain();
         for (i, layer) in c.graph().layers.iter().enumerate() {
             let state = e.program().states.iter().find(|s| s.layer == Some(i) && s.kind == StateKind::Weights);
             let mut trained =
                 state.map_or(&[][..], |s| &e.state()[s.slot.offset as usize..][..s.slot.bytes as usize]).iter();
-            let frozen = e.program().consts.iter().find(|k| k.name == format!("conv{i}_weights"));
-            let mut frozen = match frozen.map(|k| &k.data) {
-                Some(Data::I8(w)) => w.iter(),
-                _ => [].iter(),
-            };
+            // Where the device's kernels have an order of their own, the plain Program has them as int8 once more.
+            let names = ["", "_int8"].map(|end| format!("conv{i}_weights{end}"));
+            let int8 = |k: &Const| k.data.elements::<i8>().filter(|_| names.contains(&k.name)).map(<[i8]>::to_vec);
+            let frozen = plain.consts.iter().find_map(int8).unwrap_or_default();
+            let mut frozen = frozen.iter();
             let channels = scheme.training(c.graph(), i).channels;
             for (n, &w) in layer.weights.iter().enumerate() {
                 let channel = (n % layer.selectable()) as u16;

@@ -10,8 +10,8 @@ pub fn dispatch() -> String {
     for kernel in Kernel::ALL {
         let _ = writeln!(text, "    \"{}\",", kernel.spec().name);
     }
-    text += "};\n\n/* Runs one case; returns what the kernel counts, or 0. `*scratch` is what the kernel says it needs. */\n";
-    text += "static __attribute__((noinline)) uint32_t run(uint32_t kernel, uint32_t *scratch)\n{\n";
+    text += "};\n\n/* Runs one case; returns what the kernel counts, or 0. */\n";
+    text += "static __attribute__((noinline)) uint32_t run(uint32_t kernel)\n{\n";
     text += "    const int32_t *s = scalars;\n    tt_update u;\n    tt_logit_scale scale;\n    (void)u;\n    (void)scale;\n    switch (kernel) {\n";
     for (i, kernel) in Kernel::ALL.iter().enumerate() {
         text += &case(i, kernel.spec());
@@ -50,11 +50,15 @@ fn case(index: usize, spec: &KernelSpec) -> String {
         };
         at += words;
     }
-    if spec.operands.iter().any(|o| o.role == Role::Scratch) {
-        let _ = writeln!(text, "        *scratch = {}_scratch({});", spec.c, arguments[0]);
+    for (i, operand) in spec.operands.iter().enumerate() {
+        arguments.push(format!("B({i})"));
+        if operand.role == Role::Scratch {
+            arguments.push(format!("(int32_t)buffers[{i}].bytes"));
+        }
     }
-    let pointers = spec.operands.len() + usize::from(spec.returns == Returns::HeadResult);
-    arguments.extend((0..pointers).map(|i| format!("B({i})")));
+    if spec.returns == Returns::HeadResult {
+        arguments.push(format!("B({})", spec.operands.len()));
+    }
     let call = format!("{}({})", spec.c, arguments.join(", "));
     let _ = match spec.returns {
         Returns::Saturated => writeln!(text, "        return {call};"),

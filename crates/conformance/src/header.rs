@@ -83,14 +83,12 @@ fn operand(o: &OperandSpec) -> String {
         Role::Scratch => "void".to_string(),
         _ => format!("{}_t", Element::name(o.element)),
     };
-    format!("{constant}{element} *{}", o.name)
+    let room = if o.role == Role::Scratch { ", int32_t room" } else { "" };
+    format!("{constant}{element} *{}{room}", o.name)
 }
 
 fn prototype(spec: &KernelSpec) -> String {
     let mut text = format!("\n{}", comment(&documentation(spec)));
-    if let (true, Some(p)) = (spec.operands.iter().any(|o| o.role == Role::Scratch), spec.params.first()) {
-        let _ = writeln!(text, "uint32_t {}_scratch({});", spec.c, param(p));
-    }
     let returns = if spec.returns == Returns::Saturated { "uint32_t" } else { "void" };
     let mut arguments: Vec<String> = spec.params.iter().map(param).chain(spec.operands.iter().map(operand)).collect();
     if spec.returns == Returns::HeadResult {

@@ -15,8 +15,8 @@
  * Masks have one bit an element of the output, element n at bit (n & 7) of byte (n >> 3); unused bits of the last
  * byte are written 0.
  *
- * Scratch is the caller's, 8-byte aligned, of exactly `tt_<kernel>_scratch(p)` bytes (the same formulas as
- * `spec::scratch`); its content means nothing before and after. Where the formula yields 0 it may be NULL.
+ * Scratch is the caller's, 8-byte aligned, of `room` bytes: at least as many as `spec::scratch` says; more save work. Its
+ * content means nothing before and after.
  *
  * Arrays of int8 and uint8 need no alignment (kernels read them by unaligned words, never behind their end); others
  * have that of their elements. Nothing but the arguments is read or written, and nothing is kept between calls.

@@ -14,6 +14,11 @@ impl Random {
         Self { key: key(0x7474, 0, stream), at: 0 }
     }
 
+    /// Leads to another stream by a number.
+    pub fn mix(&mut self, with: u32) {
+        self.key = draw(self.key, with);
+    }
+
     /// Uniform bits.
     pub fn bits(&mut self) -> u64 {
         self.at += 1;

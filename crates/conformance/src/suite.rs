@@ -11,7 +11,9 @@ use tinytrain_kernels::reference;
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights};
 use tinytrain_spec::arith::{self, BIAS_LIMIT, Qas, Real31, Requant};
 use tinytrain_spec::kernels::*;
+use tinytrain_spec::packed;
 use tinytrain_spec::params::*;
+use tinytrain_spec::scratch::Room;
 use tinytrain_spec::softmax::{self, HeadResult, LogitScale};
 
 const MAGIC: u32 = 0x5343_5454;
@@ -94,10 +96,19 @@ fn changed<T: Scalar + IntoBytes>(before: &[T], after: &[T]) -> Buffer {
     Buffer::Output(bytes(before), bytes(after))
 }
 
+/// The most scratch of a case in bytes.
+const MOST_SCRATCH: u32 = 1 << 16;
+
 impl Case {
-    /// A case; the kernel's scratch is added. Panics where an operand has another length than the table says.
+    /// A case; the kernel's scratch is added: the least that it takes, the most, or something between. Panics where an operand has another length than the table says.
     fn new(mut call: Call<Buffer>) -> Self {
-        call.set_scratch(&mut Buffer::Scratch);
+        let mut r = Random::new(call.kernel() as u32);
+        call.params(&mut |_, value| value.words(&mut |word| r.mix(word)));
+        call.set_scratch(&mut |Room { least, most }| {
+            let most = most.min(MOST_SCRATCH).max(least);
+            let some = r.int(least as i32, most as i32) as u32;
+            Buffer::Scratch(r.of(&[least, most, some]))
+        });
         call.check().unwrap_or_else(|what| panic!("{:?}: {what}", call.kernel()));
         let kernel = call.kernel();
         call.operands(&mut |spec, operand, length| {
@@ -199,6 +210,27 @@ pub fn suite() -> Vec<Case> {
             }
         }
     }
+    for i in 0..200 {
+        let mut r = Random::new(2000 + i);
+        let l = Layer::pointwise(&mut r, i);
+        let forward = l.forward(&mut r, &mut s);
+        cases.extend(l.packed(&forward));
+        cases.extend(l.wide(&forward));
+        cases.extend(l.packed_input_grad(&mut r, &mut s));
+    }
+    for i in 0..100 {
+        let mut r = Random::new(4000 + i);
+        let l = Layer::window(&mut r);
+        let forward = l.forward(&mut r, &mut s);
+        cases.extend(l.window_forward(&forward));
+    }
+    for i in 0..240 {
+        let mut r = Random::new(3000 + i);
+        let l = Layer::square(&mut r, i);
+        let forward = l.forward(&mut r, &mut s);
+        cases.extend(l.square_forward(&forward));
+        cases.extend(l.square_input_grad(&mut r, &mut s));
+    }
     for i in 0..40 {
         let mut r = Random::new(1000 + i);
         cases.push(bias_step(&mut r));
@@ -276,6 +308,160 @@ impl Layer {
         let frozen = r.bytes((each * (all - t)) as usize);
         let trained = r.bytes((each * t) as usize);
         Self { p, depthwise, frozen, trained, channels }
+    }
+
+    /// One that its packed and wide kernels take, more or less often.
+    fn pointwise(r: &mut Random, i: u32) -> Self {
+        let mut l = Self::random(r, false, 1);
+        let p = &mut l.p;
+        let (h, w) = r.of(&[(4, 4), (1, 4), (2, 3), (8, 8), (1, 13), (7, 5)]);
+        (p.in_h, p.in_w, p.out_h, p.out_w) = (h, w, h, w);
+        (p.kh, p.kw, p.stride_h, p.stride_w, p.pad_top, p.pad_left) = (1, 1, 1, 1, 0, 0);
+        p.in_c = match i % 10 {
+            0 => r.int(200, 300),
+            n if n % 2 == 1 => r.int(1, 70),
+            _ => 4 * r.int(1, 18),
+        };
+        p.out_c = if r.one_in(2) { 2 * r.int(1, 14) } else { 8 * r.int(1, 5) };
+        (p.lo, p.hi) = (-128, 127);
+        l.channels = r.channels(p.in_c);
+        p.trained = l.channels.len() as i32;
+        let (frozen, trained) = (p.out_c * (p.in_c - p.trained), p.out_c * p.trained);
+        (l.frozen, l.trained) = (r.weights(frozen as usize), r.weights(trained as usize));
+        l
+    }
+
+    /// One that the kernels for square depthwise convolutions take, more or less often.
+    fn square(r: &mut Random, i: u32) -> Self {
+        let mut l = Self::random(r, true, 1);
+        let p = &mut l.p;
+        let (k, stride) = (r.of(&[3, 5, 7]), r.of(&[1, 2]));
+        let pad = |r: &mut Random| if r.one_in(3) { r.int(0, k - 1) } else { k / 2 };
+        (p.pad_top, p.pad_left) = (pad(r), pad(r));
+        (p.kh, p.kw, p.stride_h, p.stride_w) = (k, k, stride, stride);
+        let axis = |r: &mut Random, pad: i32| {
+            // Rows of a larger picture: any number of outputs of which each window holds an input.
+            let input = if r.one_in(3) { r.int(1, 13) } else { 4 * r.int(1, 4) };
+            let most = (input - 1 + pad) / stride + 1;
+            let whole = if stride == 2 && input % 2 == 0 { (input / 2).min(most) } else { input.min(most) };
+            (input, if r.one_in(4) { r.int(1, most) } else { whole })
+        };
+        (p.in_h, p.out_h) = axis(r, p.pad_top);
+        (p.in_w, p.out_w) = axis(r, p.pad_left);
+        let c = if i % 4 == 0 { 4 * r.int(1, 5) } else { 8 * r.int(1, 3) };
+        (p.in_c, p.out_c, p.lo, p.hi) = (c, c, -128, 127);
+        l.channels = if r.one_in(4) { (0..c as u16).collect() } else { Vec::new() };
+        p.trained = l.channels.len() as i32;
+        let weights = r.weights((k * k * c) as usize);
+        (l.frozen, l.trained) = if p.trained > 0 { (Vec::new(), weights) } else { (weights, Vec::new()) };
+        l
+    }
+
+    /// One that the kernel for windows takes, more or less often.
+    fn window(r: &mut Random) -> Self {
+        let mut l = Self::random(r, false, 2);
+        let p = &mut l.p;
+        let usual = r.one_in(3);
+        p.in_c = if usual { 3 } else { r.int(1, 6) };
+        p.stride_w = if usual || p.in_c % 2 == 1 { 2 } else { p.stride_w };
+        (p.kh, p.kw) = if usual { (3, 3) } else { (r.int(1, 4), r.int(1, 4)) };
+        (p.in_h, p.in_w) = (r.int(1, 9), r.int(4, 20));
+        (p.pad_top, p.pad_left) = (r.int(0, p.kh - 1), r.int(0, p.kw - 1));
+        p.out_h = r.int(1, (p.in_h - 1 + p.pad_top) / p.stride_h + 1);
+        p.out_w = (p.in_w - 1 + p.pad_left) / p.stride_w + 1;
+        (p.out_c, p.lo, p.hi, p.trained) = (2 * r.int(1, 9), -128, 127, 0);
+        l.frozen = r.weights((p.out_c * p.kh * p.kw * p.in_c) as usize);
+        (l.trained, l.channels) = (Vec::new(), Vec::new());
+        l
+    }
+
+    fn window_forward(&self, forward: &Case) -> Option<Case> {
+        let Call::Conv(Conv { p, x, bias, offset, m, shift: None, y, .. }) = forward.call.clone() else { return None };
+        let wide = input(&packed::window(&self.frozen, p.kh as usize, (p.kw * p.in_c) as usize));
+        let call = Call::Window(Window { p, x, wide, bias, offset, m, y, scratch: None });
+        call.check().is_ok().then(|| Case::new(call))
+    }
+
+    fn square_forward(&self, forward: &Case) -> Option<Case> {
+        let Call::Depthwise(Conv { p, x, frozen, trained, bias, offset, m, shift: None, y, mask, .. }) =
+            forward.call.clone()
+        else {
+            return None;
+        };
+        let call = DepthwiseSquare { p, x, frozen, trained, bias, offset, m, y, mask, scratch: None };
+        let call = Call::DepthwiseSquare(call);
+        call.check().is_ok().then(|| Case::new(call))
+    }
+
+    fn square_input_grad(&self, r: &mut Random, s: &mut Scratch) -> Option<Case> {
+        let case = self.input_grad(r, s);
+        let Call::DepthwiseInputGrad(c) = case.call.clone() else { return None };
+        let ConvInputGrad { p, shift, g, frozen, trained, gx, .. } = c;
+        let call = DepthwiseSquareInputGrad { p, shift, g, frozen, trained, gx, scratch: None };
+        let call = Call::DepthwiseSquareInputGrad(call);
+        call.check().is_ok().then(|| Case::new(call).count(case.count))
+    }
+
+    /// All rows of the weights of a pointwise convolution, with zeros for trained ones.
+    fn whole(&self) -> Vec<i8> {
+        let (k, mut frozen) = (self.p.in_c as usize, self.frozen.iter());
+        let trained = |i: usize| self.channels.binary_search(&((i % k) as u16)).is_ok();
+        let all = 0..k * self.p.out_c as usize;
+        all.map(|i| if trained(i) { 0 } else { *frozen.next().expect("a weight") }).collect()
+    }
+
+    fn fits(&self) -> bool {
+        packed::fits(&self.whole(), self.p.in_c as usize, self.p.trained, self.p.x_zero)
+    }
+
+    fn packed_words(&self) -> Option<Buffer> {
+        let words = packed::pack(&self.whole(), self.p.in_c as usize);
+        (self.p.trained < self.p.in_c).then(|| input(&words))
+    }
+
+    /// The same over packed weights.
+    fn packed(&self, forward: &Case) -> Option<Case> {
+        let Call::Conv(Conv { p, x, trained, channels, bias, offset, m, shift: None, y, mask, .. }) =
+            forward.call.clone()
+        else {
+            return None;
+        };
+        let packed = self.packed_words();
+        let call = Call::Pointwise(Pointwise {
+            p,
+            x,
+            packed,
+            trained,
+            channels,
+            bias,
+            offset,
+            m,
+            y,
+            mask,
+            scratch: None,
+        });
+        (call.check().is_ok() && self.fits()).then(|| Case::new(call))
+    }
+
+    /// The same over wide weights.
+    fn wide(&self, forward: &Case) -> Option<Case> {
+        let Call::Conv(Conv { p, x, bias, offset, m, shift: None, y, .. }) = forward.call.clone() else {
+            return None;
+        };
+        let wide = input(&packed::widen(&self.whole(), p.in_c as usize));
+        let call = Call::PointwiseWide(PointwiseWide { p, x, wide, bias, offset, m, y, scratch: None });
+        call.check().is_ok().then(|| Case::new(call))
+    }
+
+    fn packed_input_grad(&self, r: &mut Random, s: &mut Scratch) -> Option<Case> {
+        let case = self.input_grad(r, s);
+        let Call::ConvInputGrad(ConvInputGrad { p, shift, g, trained, channels, gx, .. }) = case.call.clone() else {
+            return None;
+        };
+        let packed = self.packed_words();
+        let call = PointwiseInputGrad { p, shift, g, packed, trained, channels, gx, scratch: None };
+        let call = Call::PointwiseInputGrad(call);
+        (call.check().is_ok() && self.fits()).then(|| Case::new(call).count(case.count))
     }
 
     fn weights(&self) -> Weights<'_> {
@@ -768,6 +954,10 @@ mod tests {
         for kernel in [
             Kernel::Conv,
             Kernel::Depthwise,
+            Kernel::Pointwise,
+            Kernel::PointwiseWide,
+            Kernel::Window,
+            Kernel::DepthwiseSquare,
             Kernel::Add,
             Kernel::AveragePool,
             Kernel::MaxPool,
@@ -782,6 +972,8 @@ mod tests {
         for kernel in [
             Kernel::ConvInputGrad,
             Kernel::DepthwiseInputGrad,
+            Kernel::PointwiseInputGrad,
+            Kernel::DepthwiseSquareInputGrad,
             Kernel::AveragePoolGrad,
             Kernel::MaxPoolGrad,
             Kernel::GradScale,

@@ -46,6 +46,8 @@ pub struct Traced {
 #[derive(Clone)]
 pub struct Executor {
     program: Arc<Program>,
+    /// What runs: the Program over int8 weights, in which every step has the same places.
+    plain: Arc<Program>,
     memory: Memory,
     /// None where the reference kernels run.
     fast: Option<Fast>,
@@ -74,7 +76,8 @@ impl Executor {
     pub fn with_kernels(program: Arc<Program>, kernels: Kernels) -> Result<Self, ExecError> {
         require(kernels)?;
         let mut memory = Memory::new(&program)?;
-        let fast = kernels.unit().map(|unit| Fast::new(unit, &program, &mut memory));
+        let plain = Arc::new(program.plain());
+        let fast = kernels.unit().map(|unit| Fast::new(unit, &plain, &mut memory));
         let saturated = vec![0; program.steps.len()];
         let mut e = Self {
             memory,
@@ -88,6 +91,7 @@ impl Executor {
             trace: None,
             profile: None,
             program,
+            plain,
         };
         e.restore(&e.program.initial_state(), 0)?;
         Ok(e)
@@ -294,7 +298,7 @@ impl Executor {
 
     /// Runs steps `from..to`; returns how many gradient elements saturated.
     fn run(&mut self, from: usize, to: usize, inputs: StepInputs) -> u64 {
-        let program = self.program.clone();
+        let program = self.plain.clone();
         let mut total = 0;
         for i in from..to {
             let step = &program.steps[i];
@@ -432,6 +436,14 @@ fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Co
             let (u, channels, lo) = (c.update(&k.u), v.channels.unwrap_or_default(), v.lo.unwrap_or_default());
             let run = if depthwise { reference::depthwise_weight_step } else { reference::conv_weight_step };
             run(&k.p, &u, v.g, v.x, channels, v.qas, v.q, lo, c.scratch);
+        }
+        Call::Pointwise(_)
+        | Call::PointwiseWide(_)
+        | Call::PointwiseInputGrad(_)
+        | Call::Window(_)
+        | Call::DepthwiseSquare(_)
+        | Call::DepthwiseSquareInputGrad(_) => {
+            unreachable!("a plain Program has general calls")
         }
         Call::BiasStep(k) => {
             let v = k.views(memory);

@@ -6,9 +6,9 @@ void tt_average_pool(const tt_pool_params *p, const int8_t *x, int8_t *y, uint8_
     uint32_t at = 0;
     tt_mask_clear(mask, p->out_h * p->out_w * p->c);
     for (int32_t oy = 0; oy < p->out_h; oy++) {
-        tt_span r = tt_window(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
+        tt_span r = tt_pool_span(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
         for (int32_t ox = 0; ox < p->out_w; ox++) {
-            tt_span s = tt_window(ox, p->stride_w, p->pad_left, p->kw, p->in_w);
+            tt_span s = tt_pool_span(ox, p->stride_w, p->pad_left, p->kw, p->in_w);
             int32_t count = (r.to - r.from) * (s.to - s.from);
             for (int32_t c = 0; c < p->c; c++, at++) {
                 int32_t sum = 0;
@@ -33,9 +33,9 @@ uint32_t tt_average_pool_grad(const tt_pool_params *p, const int8_t *g, const ui
             for (int32_t c = 0; c < p->c; c++) {
                 int32_t sum = 0;
                 for (int32_t oy = r.from; oy < r.to; oy++) {
-                    tt_span rows = tt_window(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
+                    tt_span rows = tt_pool_span(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
                     for (int32_t ox = s.from; ox < s.to; ox++) {
-                        tt_span columns = tt_window(ox, p->stride_w, p->pad_left, p->kw, p->in_w);
+                        tt_span columns = tt_pool_span(ox, p->stride_w, p->pad_left, p->kw, p->in_w);
                         int32_t count = (rows.to - rows.from) * (columns.to - columns.from);
                         int32_t at = (oy * p->out_w + ox) * p->c + c;
                         if (tt_mask_get(mask, (uint32_t)at))

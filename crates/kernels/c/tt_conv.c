@@ -3,17 +3,14 @@
  * columns. */
 #include "tt_output.h"
 
-/* Limit in bytes on columns for more than four pixels: with more pixels, the overhead per output channel matters
- * less. */
-#define COLUMN_BYTES 2048
-
 typedef struct {
     int32_t frozen, trained; /* elements of a row in each part */
     int32_t direct;          /* the inputs of a pixel are contiguous in `x`, in the order of the weights */
     int32_t words, quads;    /* words of four columns; groups of four pixels that are held at once */
 } tt_conv_plan;
 
-static tt_conv_plan plan(const tt_conv_params *p)
+/* The columns of as many pixels as `room` bytes hold, and, unless the inputs are already contiguous, the int8 inputs of one pixel. */
+static tt_conv_plan plan(const tt_conv_params *p, int32_t room)
 {
     tt_conv_plan s;
     s.trained = p->kh * p->kw * p->trained;
@@ -21,15 +18,8 @@ static tt_conv_plan plan(const tt_conv_params *p)
     s.direct = p->kh == 1 && p->kw == 1 && p->pad_top == 0 && p->pad_left == 0 && (s.frozen == 0 || s.trained == 0) &&
                (p->out_h - 1) * p->stride_h < p->in_h && (p->out_w - 1) * p->stride_w < p->in_w;
     s.words = tt_column_words(s.frozen) + tt_column_words(s.trained);
-    s.quads = tt_clamp(COLUMN_BYTES / (4 * s.words), 1, (p->out_h * p->out_w + 3) / 4);
+    s.quads = tt_clamp((room - (s.direct ? 0 : s.words / 2)) / (4 * s.words), 1, (p->out_h * p->out_w + 3) / 4);
     return s;
-}
-
-/* The columns and, unless the inputs are already contiguous, the int8 inputs of one pixel. */
-uint32_t tt_conv_scratch(const tt_conv_params *p)
-{
-    tt_conv_plan s = plan(p);
-    return (uint32_t)(4 * s.words * s.quads + (s.direct ? 0 : s.words / 2));
 }
 
 /* Copies `n` bytes; runs are so short that a call would cost more. */
@@ -186,9 +176,9 @@ static __attribute__((noinline)) void fill(const tt_conv_params *p, const tt_con
 
 void tt_conv(const tt_conv_params *p, const int8_t *x, const int8_t *frozen, const int8_t *trained,
              const uint16_t *channels, const int32_t *bias, const int32_t *offset, const int32_t *m,
-             const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch)
+             const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch, int32_t room)
 {
-    const tt_conv_job job = {plan(p), frozen, trained, bias, offset, m, shift, tt_output_new(p, y, mask)};
+    const tt_conv_job job = {plan(p, room), frozen, trained, bias, offset, m, shift, tt_output_new(p, y, mask)};
     const tt_conv_plan *s = &job.plan;
     const int32_t all = p->out_h * p->out_w, single = !shift && (s->frozen == 0 || s->trained == 0);
     uint32_t *columns = scratch;

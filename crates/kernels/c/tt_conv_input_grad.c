@@ -3,12 +3,6 @@
  * for each tap through which it reaches the input. */
 #include "tt_columns.h"
 
-/* Four columns over all taps and output channels. */
-uint32_t tt_conv_input_grad_scratch(const tt_conv_params *p)
-{
-    return (uint32_t)(4 * p->kh * p->kw * tt_column_words(p->out_c));
-}
-
 typedef struct {
     const tt_conv_params *p;
     const int8_t *g;
@@ -64,8 +58,9 @@ static __attribute__((noinline)) void general(tt_grad_job *job, int8_t *gx)
 }
 
 uint32_t tt_conv_input_grad(const tt_conv_params *p, int32_t shift, const int8_t *g, const int8_t *frozen,
-                            const int8_t *trained, const uint16_t *channels, int8_t *gx, void *scratch)
+                            const int8_t *trained, const uint16_t *channels, int8_t *gx, void *scratch, int32_t room)
 {
+    (void)room;
     const int32_t words = tt_column_words(p->out_c), taps = p->kh * p->kw;
     const int32_t same = taps == 1 && p->stride_h == 1 && p->stride_w == 1 && p->in_w == p->out_w &&
                          p->in_h == p->out_h && p->pad_top == 0 && p->pad_left == 0;

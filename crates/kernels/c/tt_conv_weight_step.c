@@ -5,36 +5,38 @@
  * only once for all output channels. */
 #include "tt_columns.h"
 
-/* Pixels processed at once; bytes of rows held at once. */
+/* Pixels processed at once. */
 #define PIXELS 256
-#define ROW_BYTES 3072
 
 typedef struct {
     int32_t pixels, row, rows, blocks; /* pixels at once, bytes of a row, rows at once, blocks of pixels */
 } tt_weight_plan;
 
-static tt_weight_plan plan(const tt_conv_params *p)
+/* Four columns, the rows and, if not all pixels are processed at once, the sums so far. */
+static tt_weight_plan plan(const tt_conv_params *p, int32_t room)
 {
     tt_weight_plan s;
     int32_t all = p->out_h * p->out_w;
     s.pixels = tt_min(all, PIXELS);
     s.row = (s.pixels + 3) & ~3;
-    s.rows = tt_min(p->kh * p->kw * p->trained, ROW_BYTES / s.row);
     s.blocks = (all + s.pixels - 1) / s.pixels;
+    /* An even number, for update_pair. */
+    s.rows = tt_clamp((room - 8 * s.row) / (s.row + (s.blocks > 1 ? 16 : 0)), 1, p->kh * p->kw * p->trained);
+    s.rows = s.rows > 1 && s.rows < p->kh * p->kw * p->trained ? s.rows & ~1 : s.rows;
     return s;
-}
-
-/* Four columns, the rows and, if not all pixels are processed at once, the sums so far. */
-uint32_t tt_conv_weight_step_scratch(const tt_conv_params *p)
-{
-    tt_weight_plan s = plan(p);
-    return (uint32_t)(8 * s.row + s.rows * s.row + (s.blocks > 1 ? 16 * s.rows : 0));
 }
 
 /* The row of weight `r` (ky, kx, channel) for `n` pixels from `from` on. */
 static __attribute__((noinline)) void gather(const tt_conv_params *p, const int8_t *x, const uint16_t *channels,
                                              int32_t r, int32_t from, int32_t n, int8_t *row)
 {
+    if (p->kh == 1 && p->kw == 1 && p->stride_w == 1 && p->stride_h == 1 && p->in_w == p->out_w && p->pad_left == 0 &&
+        p->pad_top == 0 && p->in_h >= p->out_h) {
+        x += from * p->in_c + (p->trained == p->in_c ? r : channels[r]);
+        for (; n > 0; n--, x += p->in_c)
+            *row++ = *x;
+        return;
+    }
     int32_t tap = r / p->trained, j = r - tap * p->trained, ky = tap / p->kw, kx = tap - ky * p->kw;
     int32_t oy = from / p->out_w, ox = from - oy * p->out_w;
     x += p->trained == p->in_c ? j : channels[j];
@@ -76,10 +78,41 @@ static __attribute__((noinline)) void update(const tt_update_job *job, const tt_
             tt_weight_update(job->rate[i], job->u->params.bits, job->key, a->v[i], job->q, job->lo, (uint32_t)index);
 }
 
-void tt_conv_weight_step(const tt_conv_params *p, const tt_update *u, const int8_t *g, const int8_t *x,
-                         const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo, void *scratch)
+/* Weights `index`, an even number, and `index + 1` of the columns' channels with four residual bits, which share a byte; rates as `usual` says. */
+static __attribute__((noinline)) void update_pair(const tt_update_job *job, const tt_quad *a, const tt_quad *b,
+                                                  int32_t index)
 {
-    const tt_weight_plan s = plan(p);
+    const int32_t limit = 127 << 4;
+    for (int32_t i = 0; i < job->width; i++, index += job->size) {
+        const int32_t rate = job->rate[i].p, half = 1 << (job->rate[i].s - 33), down = job->rate[i].s - 32;
+        if (!rate)
+            continue;
+        int8_t *q = job->q + index;
+        uint8_t *lo = job->lo + (index >> 1);
+        const uint32_t bits = *lo;
+        int32_t w0 = q[0] * 16 + ((int32_t)(bits << 28) >> 28), w1 = q[1] * 16 + ((int32_t)(bits << 24) >> 28);
+        w0 = tt_clamp(w0 - (tt_smmla(a->v[i], rate, half) >> down), -limit, limit);
+        w1 = tt_clamp(w1 - (tt_smmla(b->v[i], rate, half) >> down), -limit, limit);
+        q[0] = (int8_t)((w0 + 8) >> 4);
+        q[1] = (int8_t)((w1 + 8) >> 4);
+        *lo = (uint8_t)((w0 & 15) | (w1 & 15) << 4);
+    }
+}
+
+/* Whether update_pair serves all of the columns' channels. */
+static int32_t usual(const tt_update_job *job)
+{
+    int32_t good = job->u->params.bits == 4 && (job->size & 1) == 0;
+    for (int32_t i = 0; i < job->width; i++)
+        good &= job->rate[i].p == 0 || (uint32_t)(job->rate[i].s - 33) <= 29;
+    return good;
+}
+
+void tt_conv_weight_step(const tt_conv_params *p, const tt_update *u, const int8_t *g, const int8_t *x,
+                         const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo, void *scratch,
+                         int32_t room)
+{
+    const tt_weight_plan s = plan(p, room);
     const int32_t all = p->out_h * p->out_w, n = p->out_c, size = p->kh * p->kw * p->trained;
     tt_update_job job = {u, 0, size, tt_key(u->seed, u->step, (uint32_t)u->params.tensor), {{0, 0}}, q, lo};
     uint32_t *columns = scratch;
@@ -92,6 +125,7 @@ void tt_conv_weight_step(const tt_conv_params *p, const tt_update *u, const int8
             job.width = tt_min(4, n - o);
             for (int32_t i = 0; i < job.width; i++)
                 job.rate[i] = tt_rate_new(u->lr, tt_qas_real(qas[o + i]), u->params.exponent, u->k, u->params.bits);
+            const int32_t pairs = s.blocks == 1 && usual(&job);
             for (int32_t from = 0; from < all; from += s.pixels) {
                 const int32_t len = tt_min(s.pixels, all - from);
                 tt_quad zero;
@@ -99,6 +133,19 @@ void tt_conv_weight_step(const tt_conv_params *p, const tt_update *u, const int8
                 for (int32_t i = 0; i < 4; i++)
                     zero.v[i] =
                         (int32_t)(0u - (uint32_t)p->x_zero * (uint32_t)column_sum(columns + i, tt_column_words(len)));
+                if (pairs && (count & 1) == 0) {
+                    for (int32_t r = 0; r < count; r += 2) {
+                        int8_t *row = rows + r * s.row;
+                        if (o == 0) {
+                            gather(p, x, channels, r0 + r, 0, len, row);
+                            gather(p, x, channels, r0 + r + 1, 0, len, row + s.row);
+                        }
+                        tt_quad a = tt_dot4(row, columns, len, zero), first = a;
+                        tt_quad b = tt_dot4(row + s.row, columns, len, zero), second = b;
+                        update_pair(&job, &first, &second, o * size + r0 + r);
+                    }
+                    continue;
+                }
                 for (int32_t r = 0; r < count; r++) {
                     int8_t *row = rows + r * s.row;
                     if (o == 0 || s.blocks > 1)

@@ -3,30 +3,22 @@
 #include "tt_output.h"
 #include "tt_plane.h"
 
-/* Bytes of planes held at once; at least as many rows as the kernel has. */
-#define BAND_BYTES 3072
-
 typedef struct {
     tt_plane plane;
     int32_t multiplier, group, band, rows; /* input channels at once, rows of output and of input in a band */
 } tt_depthwise_plan;
 
-static tt_depthwise_plan plan(const tt_conv_params *p)
+/* The planes of as many rows as `room` bytes hold, at least as many as the kernel has, and the weights of their channels. */
+static tt_depthwise_plan plan(const tt_conv_params *p, int32_t room)
 {
     tt_depthwise_plan s;
     s.plane = tt_plane_new(p->kw, p->out_w, p->stride_w, 1, p->pad_left);
     s.multiplier = p->out_c / p->in_c;
     s.group = tt_min(4, p->in_c);
-    s.band = tt_plane_band(BAND_BYTES, s.group, s.plane.words, p->kh, p->stride_h, p->out_h);
+    int32_t rows = (room / (4 * s.group) - s.multiplier * p->kh * s.plane.row) / s.plane.words;
+    s.band = rows >= p->in_h ? p->out_h : tt_clamp((rows - p->kh) / p->stride_h + 1, 1, p->out_h);
     s.rows = tt_min((s.band - 1) * p->stride_h + p->kh, p->in_h);
     return s;
-}
-
-/* The planes of a band, and the weights of their channels. */
-uint32_t tt_depthwise_scratch(const tt_conv_params *p)
-{
-    tt_depthwise_plan s = plan(p);
-    return (uint32_t)(4 * s.group * (s.rows * s.plane.words + s.multiplier * p->kh * s.plane.row));
 }
 
 typedef struct {
@@ -70,9 +62,9 @@ static __attribute__((noinline)) void channel_any(const tt_depthwise_job *job, c
 
 void tt_depthwise(const tt_conv_params *p, const int8_t *x, const int8_t *frozen, const int8_t *trained,
                   const uint16_t *channels, const int32_t *bias, const int32_t *offset, const int32_t *m,
-                  const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch)
+                  const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch, int32_t room)
 {
-    tt_depthwise_job job = {p, plan(p), tt_output_new(p, y, mask), 0, 0, 0};
+    tt_depthwise_job job = {p, plan(p, room), tt_output_new(p, y, mask), 0, 0, 0};
     const tt_depthwise_plan *s = &job.plan;
     const int32_t apart = s->rows * s->plane.words, each = p->kh * s->plane.row;
     uint32_t *planes = scratch, *weights = planes + s->group * apart;

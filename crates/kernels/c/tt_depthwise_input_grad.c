@@ -2,15 +2,14 @@
  * which columns are spread by the stride; rows that the stride leaves empty are skipped. */
 #include "tt_plane.h"
 
-#define BAND_BYTES 3072
-
 typedef struct {
     tt_plane plane;
     int32_t multiplier, group, planes, pad_top, band,
         rows; /* input channels at once, planes; rows of gx and of g in a band */
 } tt_depthwise_plan;
 
-static tt_depthwise_plan plan(const tt_conv_params *p)
+/* The planes of as many rows as `room` bytes hold, at least as many as a window meets, and their weights. */
+static tt_depthwise_plan plan(const tt_conv_params *p, int32_t room)
 {
     tt_depthwise_plan s;
     s.plane = tt_plane_new(p->kw, p->in_w, 1, p->stride_w, p->kw - 1 - p->pad_left);
@@ -18,16 +17,10 @@ static tt_depthwise_plan plan(const tt_conv_params *p)
     s.group = s.multiplier == 1 ? tt_min(4, p->in_c) : 1;
     s.planes = s.group * s.multiplier;
     s.pad_top = p->kh - 1 - p->pad_top;
-    s.band = tt_plane_band(BAND_BYTES, s.planes, s.plane.words, (p->kh + p->stride_h - 1) / p->stride_h, 1, p->in_h);
+    int32_t rows = (room / (4 * s.planes) - p->kh * s.plane.row) / s.plane.words;
+    s.band = rows >= p->out_h ? p->in_h : tt_clamp(rows * p->stride_h - p->kh + 1, 1, p->in_h);
     s.rows = tt_min((s.band - 1 + p->kh - 1) / p->stride_h + 1, p->out_h);
     return s;
-}
-
-/* The planes of a band and their weights. */
-uint32_t tt_depthwise_input_grad_scratch(const tt_conv_params *p)
-{
-    tt_depthwise_plan s = plan(p);
-    return (uint32_t)(4 * s.planes * (s.rows * s.plane.words + p->kh * s.plane.row));
 }
 
 typedef struct {
@@ -79,9 +72,10 @@ static __attribute__((noinline)) void channel_any(tt_depthwise_job *job, int32_t
 }
 
 uint32_t tt_depthwise_input_grad(const tt_conv_params *p, int32_t shift, const int8_t *g, const int8_t *frozen,
-                                 const int8_t *trained, const uint16_t *channels, int8_t *gx, void *scratch)
+                                 const int8_t *trained, const uint16_t *channels, int8_t *gx, void *scratch,
+                                 int32_t room)
 {
-    tt_depthwise_job job = {p, plan(p), scratch, NULL, gx, shift, 0, 0, 0, 0};
+    tt_depthwise_job job = {p, plan(p, room), scratch, NULL, gx, shift, 0, 0, 0, 0};
     const tt_depthwise_plan *s = &job.plan;
     const int32_t apart = s->rows * s->plane.words, each = p->kh * s->plane.row, sh = p->stride_h;
     uint32_t *planes = scratch, *weights = planes + s->planes * apart;

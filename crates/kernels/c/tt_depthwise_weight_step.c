@@ -2,27 +2,23 @@
  * int16 planes of a band of rows, and the sum of each weight runs over these rows. */
 #include "tt_plane.h"
 
-#define BAND_BYTES 3072
-
 typedef struct {
     int32_t gw, xw, band, rows; /* words of a row of gradients and of input; rows of gradients and of input in a band */
 } tt_depthwise_plan;
 
-static tt_depthwise_plan plan(const tt_conv_params *p)
+/* The two planes of as many rows as `room` bytes hold, and the sums of the weights of a channel. */
+static tt_depthwise_plan plan(const tt_conv_params *p, int32_t room)
 {
     tt_depthwise_plan s;
     s.gw = (p->out_w + 1) / 2;
     s.xw = ((2 * s.gw - 1) * p->stride_w + p->kw + 1) / 2;
-    s.band = tt_clamp((BAND_BYTES / 4 - p->kh * s.xw) / (s.gw + p->stride_h * s.xw) + 1, 1, p->out_h);
+    const int32_t words = room / 4 - p->kh * p->kw, all = tt_min((p->out_h - 1) * p->stride_h + p->kh, p->in_h);
+    if (p->out_h * s.gw + all * s.xw <= words)
+        s.band = p->out_h;
+    else
+        s.band = tt_clamp((words - p->kh * s.xw - s.gw) / (s.gw + p->stride_h * s.xw) + 1, 1, p->out_h);
     s.rows = tt_min((s.band - 1) * p->stride_h + p->kh, p->in_h);
     return s;
-}
-
-/* The two planes, and the sums of the weights of a channel. */
-uint32_t tt_depthwise_weight_step_scratch(const tt_conv_params *p)
-{
-    tt_depthwise_plan s = plan(p);
-    return (uint32_t)(4 * (s.band * s.gw + s.rows * s.xw + p->kh * p->kw));
 }
 
 /* Widens `n` values, `stride` bytes apart. */
@@ -50,9 +46,10 @@ static int32_t dot(const uint32_t *g, const char *x, int32_t words, int32_t step
 }
 
 void tt_depthwise_weight_step(const tt_conv_params *p, const tt_update *u, const int8_t *g, const int8_t *x,
-                              const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo, void *scratch)
+                              const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo, void *scratch,
+                              int32_t room)
 {
-    const tt_depthwise_plan s = plan(p);
+    const tt_depthwise_plan s = plan(p, room);
     const int32_t multiplier = p->out_c / p->in_c, taps = p->kh * p->kw, bits = u->params.bits;
     const uint64_t key = tt_key(u->seed, u->step, (uint32_t)u->params.tensor);
     uint32_t *gs = scratch, *xs = gs + s.band * s.gw;
@@ -60,7 +57,7 @@ void tt_depthwise_weight_step(const tt_conv_params *p, const tt_update *u, const
     /* The input columns that windows reach; the last word may begin with one of them. */
     const int32_t columns = tt_min(p->in_w, 2 * s.xw - p->pad_left);
 
-    memset(scratch, 0, tt_depthwise_weight_step_scratch(p));
+    memset(scratch, 0, (size_t)(4 * (s.band * s.gw + s.rows * s.xw)));
     for (int32_t j = 0; j < p->trained; j++) {
         int32_t o = p->trained == p->out_c ? j : channels[j], i = o / multiplier;
         if (qas[o] == 0)

@@ -107,11 +107,50 @@ TT_INLINE int32_t tt_smmlar(int32_t a, int32_t b, int32_t add)
     return r;
 }
 
+/* add + (a * b >> 32) */
+TT_INLINE int32_t tt_smmla(int32_t a, int32_t b, int32_t add)
+{
+    int32_t r;
+    __asm("smmla %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(add));
+    return r;
+}
+
+/* The low bytes of four words as one. */
+TT_INLINE uint32_t tt_bytes4(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    __asm("bfi %0, %1, #8, #8\n\tbfi %0, %2, #16, #8\n\tbfi %0, %3, #24, #8" : "+r"(a) : "r"(b), "r"(c), "r"(d));
+    return (uint32_t)a;
+}
+
 /* Saturated to int8. */
 TT_INLINE int32_t tt_ssat8(int32_t v)
 {
     int32_t r;
     __asm("ssat %0, #8, %1" : "=r"(r) : "r"(v));
+    return r;
+}
+
+/* Both halves of a pair saturated to int8. */
+TT_INLINE uint32_t tt_ssat8x2(uint32_t v)
+{
+    uint32_t r;
+    __asm("ssat16 %0, #8, %1" : "=r"(r) : "r"(v));
+    return r;
+}
+
+/* Sums of halves, modulo 2^16. */
+TT_INLINE uint32_t tt_sadd16(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm("sadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+
+/* Differences of unsigned halves, 0 where they would be negative. */
+TT_INLINE uint32_t tt_uqsub16(uint32_t a, uint32_t b)
+{
+    uint32_t r;
+    __asm("uqsub16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
     return r;
 }
 
@@ -162,9 +201,35 @@ TT_INLINE int32_t tt_smmlar(int32_t a, int32_t b, int32_t add)
     return (int32_t)((uint32_t)add + (uint32_t)product);
 }
 
+TT_INLINE int32_t tt_smmla(int32_t a, int32_t b, int32_t add)
+{
+    return (int32_t)((uint32_t)add + (uint32_t)(int32_t)(((int64_t)a * b) >> 32));
+}
+
+TT_INLINE uint32_t tt_bytes4(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+    return (uint32_t)(uint8_t)a | (uint32_t)(uint8_t)b << 8 | (uint32_t)(uint8_t)c << 16 | (uint32_t)d << 24;
+}
+
 TT_INLINE int32_t tt_ssat8(int32_t v)
 {
     return v < -128 ? -128 : v > 127 ? 127 : v;
+}
+
+TT_INLINE uint32_t tt_ssat8x2(uint32_t v)
+{
+    return tt_pair(tt_ssat8((int16_t)v), tt_ssat8((int16_t)(v >> 16)));
+}
+
+TT_INLINE uint32_t tt_sadd16(uint32_t a, uint32_t b)
+{
+    return tt_pair((int16_t)a + (int16_t)b, (int16_t)(a >> 16) + (int16_t)(b >> 16));
+}
+
+TT_INLINE uint32_t tt_uqsub16(uint32_t a, uint32_t b)
+{
+    int32_t low = (int32_t)(a & 0xffffu) - (int32_t)(b & 0xffffu), high = (int32_t)(a >> 16) - (int32_t)(b >> 16);
+    return tt_pair(low < 0 ? 0 : low, high < 0 ? 0 : high);
 }
 
 #endif

@@ -15,8 +15,8 @@
  * Masks have one bit an element of the output, element n at bit (n & 7) of byte (n >> 3); unused bits of the last
  * byte are written 0.
  *
- * Scratch is the caller's, 8-byte aligned, of exactly `tt_<kernel>_scratch(p)` bytes (the same formulas as
- * `spec::scratch`); its content means nothing before and after. Where the formula yields 0 it may be NULL.
+ * Scratch is the caller's, 8-byte aligned, of `room` bytes: at least as many as `spec::scratch` says; more save work. Its
+ * content means nothing before and after.
  *
  * Arrays of int8 and uint8 need no alignment (kernels read them by unaligned words, never behind their end); others
  * have that of their elements. Nothing but the arguments is read or written, and nothing is kept between calls.
@@ -267,48 +267,77 @@ typedef struct {
 /* Kernels. */
 
 /* A convolution: see `ConvParams`. May be NULL: `frozen`, `trained`, `channels`, `offset`, `shift`, `mask`. */
-uint32_t tt_conv_scratch(const tt_conv_params *p);
 void tt_conv(const tt_conv_params *p, const int8_t *x, const int8_t *frozen, const int8_t *trained,
              const uint16_t *channels, const int32_t *bias, const int32_t *offset, const int32_t *m,
-             const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch);
+             const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch, int32_t room);
 
 /* A convolution: see `ConvParams`. May be NULL: `frozen`, `trained`, `channels`, `offset`, `shift`, `mask`. */
-uint32_t tt_depthwise_scratch(const tt_conv_params *p);
 void tt_depthwise(const tt_conv_params *p, const int8_t *x, const int8_t *frozen, const int8_t *trained,
                   const uint16_t *channels, const int32_t *bias, const int32_t *offset, const int32_t *m,
-                  const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch);
+                  const uint8_t *shift, int8_t *y, uint8_t *mask, void *scratch, int32_t room);
 
 /* A convolution's input gradient, the geometry being `ConvParams`: full: `acc[iy][ix][i] = sum over o, ky, kx of
  * g[oy][ox][o] * w[o][ky][kx][i]` over all `(oy, ox)` that `(iy, ix)` feeds; depthwise likewise with `w[ky][kx][o]`,
  * `i = o / multiplier`. `gx = sat8(round(acc * 2^-shift))`, `shift = E_x - E_g`, to the left where it is negative.
  * `g` is the gradient of the accumulator (masked and scaled). Reads the int8 weights as they are before this step's
  * update. May be NULL: `frozen`, `trained`, `channels`. */
-uint32_t tt_conv_input_grad_scratch(const tt_conv_params *p);
 uint32_t tt_conv_input_grad(const tt_conv_params *p, int32_t shift, const int8_t *g, const int8_t *frozen,
-                            const int8_t *trained, const uint16_t *channels, int8_t *gx, void *scratch);
+                            const int8_t *trained, const uint16_t *channels, int8_t *gx, void *scratch, int32_t room);
 
 /* A convolution's input gradient, the geometry being `ConvParams`: full: `acc[iy][ix][i] = sum over o, ky, kx of
  * g[oy][ox][o] * w[o][ky][kx][i]` over all `(oy, ox)` that `(iy, ix)` feeds; depthwise likewise with `w[ky][kx][o]`,
  * `i = o / multiplier`. `gx = sat8(round(acc * 2^-shift))`, `shift = E_x - E_g`, to the left where it is negative.
  * `g` is the gradient of the accumulator (masked and scaled). Reads the int8 weights as they are before this step's
  * update. May be NULL: `frozen`, `trained`, `channels`. */
-uint32_t tt_depthwise_input_grad_scratch(const tt_conv_params *p);
 uint32_t tt_depthwise_input_grad(const tt_conv_params *p, int32_t shift, const int8_t *g, const int8_t *frozen,
-                                 const int8_t *trained, const uint16_t *channels, int8_t *gx, void *scratch);
+                                 const int8_t *trained, const uint16_t *channels, int8_t *gx,
+                                 void *scratch, int32_t room);
 
 /* Weight gradient and update of the trained part `q` with its residual bits `lo` (none for 0 bits), in place: see
  * `UpdateParams`. `x` is the layer's input; `qas` has one word per output channel, 0 for one that is never updated.
  * May be NULL: `channels`, `lo`. */
-uint32_t tt_conv_weight_step_scratch(const tt_conv_params *p);
 void tt_conv_weight_step(const tt_conv_params *p, const tt_update *u, const int8_t *g, const int8_t *x,
-                         const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo, void *scratch);
+                         const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo,
+                         void *scratch, int32_t room);
 
 /* Weight gradient and update of the trained part `q` with its residual bits `lo` (none for 0 bits), in place: see
  * `UpdateParams`. `x` is the layer's input; `qas` has one word per output channel, 0 for one that is never updated.
  * May be NULL: `channels`, `lo`. */
-uint32_t tt_depthwise_weight_step_scratch(const tt_conv_params *p);
 void tt_depthwise_weight_step(const tt_conv_params *p, const tt_update *u, const int8_t *g, const int8_t *x,
-                              const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo, void *scratch);
+                              const uint16_t *channels, const uint32_t *qas, int8_t *q, uint8_t *lo,
+                              void *scratch, int32_t room);
+
+/* A convolution with a 1x1 kernel, stride 1, as many pixels out as in, and the bounds of int8: see `ConvParams`.
+ * Weights are packed: see `spec::packed`; those of trained channels are 0 in `packed`, which is absent where every
+ * channel is trained. May be NULL: `packed`, `trained`, `channels`, `offset`, `mask`. */
+void tt_pointwise(const tt_conv_params *p, const int8_t *x, const uint32_t *packed, const int8_t *trained,
+                  const uint16_t *channels, const int32_t *bias, const int32_t *offset, const int32_t *m, int8_t *y,
+                  uint8_t *mask, void *scratch, int32_t room);
+
+/* The same over wide weights, none of which is trained: see `spec::packed`. May be NULL: `offset`. */
+void tt_pointwise_wide(const tt_conv_params *p, const int8_t *x, const uint32_t *wide, const int32_t *bias,
+                       const int32_t *offset, const int32_t *m, int8_t *y, void *scratch, int32_t room);
+
+/* Input gradient of the convolution that `tt_pointwise` is, like `tt_conv_input_grad`. May be NULL: `packed`,
+ * `trained`, `channels`. */
+uint32_t tt_pointwise_input_grad(const tt_conv_params *p, int32_t shift, const int8_t *g, const uint32_t *packed,
+                                 const int8_t *trained, const uint16_t *channels, int8_t *gx,
+                                 void *scratch, int32_t room);
+
+/* A convolution of few channels with a window, none of whose weights is trained, with the bounds of int8: see
+ * `ConvParams`. Weights are those of a window: see `spec::packed`. May be NULL: `offset`. */
+void tt_window(const tt_conv_params *p, const int8_t *x, const uint32_t *wide, const int32_t *bias,
+               const int32_t *offset, const int32_t *m, int8_t *y, void *scratch, int32_t room);
+
+/* A depthwise convolution with a kernel of 3x3, 5x5 or 7x7, stride 1 or 2, as many channels out as in, all or none
+ * of them trained, and the bounds of int8: see `ConvParams`. May be NULL: `frozen`, `trained`, `offset`, `mask`. */
+void tt_depthwise_square(const tt_conv_params *p, const int8_t *x, const int8_t *frozen, const int8_t *trained,
+                         const int32_t *bias, const int32_t *offset, const int32_t *m, int8_t *y, uint8_t *mask,
+                         void *scratch, int32_t room);
+
+/* Input gradient of the same, like `tt_depthwise_input_grad`. May be NULL: `frozen`, `trained`. */
+uint32_t tt_depthwise_square_input_grad(const tt_conv_params *p, int32_t shift, const int8_t *g, const int8_t *frozen,
+                                        const int8_t *trained, int8_t *gx, void *scratch, int32_t room);
 
 /* Bias gradient and update: see `UpdateParams`. `layer` is `1 / s_x^2`; `u->params.bits` is not used (a bias has 8
  * residual bits). `base` is the imported bias, `offset` the trained distance from it, in place. */

@@ -20,9 +20,9 @@ void tt_max_pool(const tt_pool_params *p, const int8_t *x, int8_t *y, uint8_t *m
     uint32_t at = 0;
     tt_mask_clear(mask, p->out_h * p->out_w * p->c);
     for (int32_t oy = 0; oy < p->out_h; oy++) {
-        tt_span r = tt_window(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
+        tt_span r = tt_pool_span(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
         for (int32_t ox = 0; ox < p->out_w; ox++) {
-            tt_span s = tt_window(ox, p->stride_w, p->pad_left, p->kw, p->in_w);
+            tt_span s = tt_pool_span(ox, p->stride_w, p->pad_left, p->kw, p->in_w);
             for (int32_t c = 0; c < p->c; c++, at++)
                 y[at] = tt_clamp_mask(x[largest(p, x, r, s, c)], p->lo, p->hi, mask, at);
         }
@@ -39,12 +39,12 @@ uint32_t tt_max_pool_grad(const tt_pool_params *p, const int8_t *x, const int8_t
             for (int32_t c = 0; c < p->c; c++) {
                 int32_t sum = 0, self = (iy * p->in_w + ix) * p->c + c;
                 for (int32_t oy = r.from; oy < r.to; oy++) {
-                    tt_span rows = tt_window(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
+                    tt_span rows = tt_pool_span(oy, p->stride_h, p->pad_top, p->kh, p->in_h);
                     for (int32_t ox = s.from; ox < s.to; ox++) {
                         int32_t at = (oy * p->out_w + ox) * p->c + c;
                         if (g[at] == 0 || !tt_mask_get(mask, (uint32_t)at))
                             continue;
-                        if (largest(p, x, rows, tt_window(ox, p->stride_w, p->pad_left, p->kw, p->in_w), c) == self)
+                        if (largest(p, x, rows, tt_pool_span(ox, p->stride_w, p->pad_left, p->kw, p->in_w), c) == self)
                             sum += g[at];
                     }
                 }

@@ -36,7 +36,7 @@ TT_INLINE int32_t tt_output_bias(const int32_t *bias, const int32_t *offset, int
 }
 
 /* Any number of outputs of one channel with any mask: the general case, and the slow one. */
-static __attribute__((noinline)) void tt_output_any(const tt_output *s, const tt_quad *a, int32_t count, int32_t m,
+static __attribute__((noinline, unused)) void tt_output_any(const tt_output *s, const tt_quad *a, int32_t count, int32_t m,
                                                     int32_t left, int32_t at)
 {
     for (int32_t j = 0; j < count; j++, at += s->channels)

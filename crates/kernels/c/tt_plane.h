@@ -242,13 +242,4 @@ TT_INLINE tt_quad tt_plane_quad(const tt_plane *s, const uint32_t *x, const uint
             f(__VA_ARGS__, (s)->taps, (s)->step);                                                                      \
     } while (0)
 
-/* The number of output rows, at least one, for which the planes of a band take at most `bytes`; there are `planes`
- * planes with `words` pairs per row, `kh` kernel rows, and `stride` input rows from one output row to the next. */
-TT_INLINE int32_t tt_plane_band(int32_t bytes, int32_t planes, int32_t words, int32_t kh, int32_t stride,
-                                int32_t outputs)
-{
-    int32_t rows = bytes / (4 * planes * words);
-    return tt_clamp((rows - kh) / stride + 1, 1, outputs);
-}
-
 #endif

@@ -9,7 +9,7 @@ typedef struct {
     int32_t from, to;
 } tt_span;
 
-TT_INLINE tt_span tt_window(int32_t o, int32_t stride, int32_t pad, int32_t k, int32_t in)
+TT_INLINE tt_span tt_pool_span(int32_t o, int32_t stride, int32_t pad, int32_t k, int32_t in)
 {
     tt_span s = {tt_max(0, o * stride - pad), tt_min(in, o * stride - pad + k)};
     return s;

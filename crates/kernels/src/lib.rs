@@ -24,6 +24,26 @@
 //! ([`reference::grad_scale`], [`reference::sum`]). If operands overlap in an arena, the runtime has to copy one of
 //! them first.
 //!
+//! # The device's kernels
+//!
+//! `c/tt_conv.c`, `tt_conv_input_grad.c`, `tt_depthwise.c` and `tt_depthwise_input_grad.c` take every shape. Beside them stand kernels for the shapes of
+//! which networks are made, with rows of their own in the kernel table; after planning the compiler gives each step the one that takes it
+//! (`tinytrain-lower`, `fit`), and the linker leaves out what no step calls. All need DSP instructions to be fast and run everywhere.
+//!
+//! | kernel | takes | how | instructions of MCUNet-5FPS 128x128 |
+//! | --- | --- | --- | --- |
+//! | `tt_pointwise` | 1x1, stride 1, even channels (multiples of 8 with a mask) | weights of two channels in one int16, `256 w1 + w0`, two channels by four pixels in registers (`tt_dot.c`) | layers 23 - 41: 10.6 to 7.5 M |
+//! | `tt_pointwise_wide` | the same without masks and trained weights | weights as int16: an instruction of twelve less, twice the flash; from 8x8 pixels on | layers 2 - 21: 13.2 to 8.4 M |
+//! | `tt_window` | any window of few channels, none trained, no mask | rows as int16 strips, columns copied by words | layer 0: 4.0 to 2.1 M |
+//! | `tt_pointwise_input_grad` | the same, input channels in fours | packed weights sorted into int16 rows; rounding by SMMLAR, saturation by the Q flag | 11.0 to 7.5 M |
+//! | `tt_depthwise_square` | 3x3, 5x5, 7x7, stride 1 and 2, channels in fours | weights in registers or one load multiple a row (`tt_square.c`) | 11.9 to 7.2 M |
+//! | `tt_depthwise_square_input_grad` | the same, widths in fours | flipped weights; at stride 2 four products by parity | 3.9 to 1.7 M |
+//!
+//! Packed sums are exact while the second row's stays below 2^23, which the compiler checks for every pair and the verifier once more
+//! (`tinytrain_spec::packed`). A row of pixels or a mask begins anywhere: any number of rows from one on may be a call. Within kernels for all shapes,
+//! gradients are scaled eight at a time where channels are multiples of 8 (27 to 7 instructions an element), ADD works on four values, a weight step
+//! with four residual bits updates two weights at once (85 to 25 instructions), a bias step stays in 32 bits where it can.
+//!
 //! **Counts.** A `u32` result is the number of gradient elements that saturated at the bounds of int8.
 
 pub mod reference;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::group::{Band, Forward, Group};
-use crate::lives::{Crossing, peak, scratch, uses};
+use crate::lives::{Crossing, least, peak, scratch, uses};
 use crate::place::ALIGN;
 use crate::unit::Span;
 
@@ -113,7 +113,7 @@ impl<'a> Lifetimes<'a> {
             let span = Span { buffer: own + line, first: 0, bytes: *bytes };
             list.extend([0, group.calls.len() as u32 - 1].map(|step| span.used(step)));
         }
-        let scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call)).collect();
+        let scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call, least)).collect();
         idle + peak(list, &scratch, &crossing, ALIGN)
     }
 

@@ -6,6 +6,7 @@
 //! * `unit`, `group`: nodes that run over some rows of their output, and groups of them that run together.
 //! * `cut`: which groups, so that the arena keeps to a limit at the least cost in instructions.
 //! * `lives`, `steps`: the live bytes of each buffer at each step, and the plan; `place`: the whole or a cut one, as the limit asks.
+//! * `fit`: after planning, the device's kernels, formats of weights and scratch.
 //! * `storage`: constants and trainable tensors.
 //!
 //! **Steps over rows.** The arena of a network that sees images is one early layer. Every windowed op is therefore also an op over some rows of its output
@@ -19,6 +20,7 @@ mod blocks;
 mod conv;
 mod cut;
 mod error;
+mod fit;
 mod group;
 mod head;
 mod lives;

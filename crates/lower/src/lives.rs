@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use tinytrain_spec::kernels::Call;
+use tinytrain_spec::scratch::Room;
 
 use crate::unit::{Place, Span};
 
@@ -93,15 +94,17 @@ pub fn uses(step: u32, call: &Call<Place>, to: &mut Vec<Use>) {
     });
 }
 
+/// Bytes set aside for the scratch of a kernel.
+pub type Share = fn(Room) -> u32;
+
+/// As few as the kernel works with.
+pub fn least(room: Room) -> u32 {
+    room.least
+}
+
 /// Bytes of the scratch of a call.
-pub fn scratch(call: &Call<Place>) -> u32 {
-    let mut bytes = 0;
-    call.operands(&mut |_, operand, _| {
-        if let Some(&Place::Scratch(n)) = operand {
-            bytes = n;
-        }
-    });
-    bytes
+pub fn scratch(call: &Call<Place>, share: Share) -> u32 {
+    call.room().map_or(0, share)
 }
 
 /// The most bytes live at one of `steps` steps, given the uses of all buffers and each step's scratch. Buffers that no step uses are the caller's.

@@ -6,6 +6,7 @@ use tinytrain_spec::params::*;
 
 use crate::LowerError;
 use crate::blocks::{Blocks, Draft};
+use crate::fit::fit;
 use crate::place::place;
 use crate::storage::{LayerOperands, Storage};
 
@@ -62,7 +63,9 @@ pub fn lower(graph: &Graph, options: &Options) -> Result<Program, LowerError> {
     }
     let Storage { consts, states, state_bytes, .. } = l.storage;
     let planned = place(&l.blocks, forward, l.logits, options)?;
-    Ok(Program { consts, states, state_bytes, ..planned })
+    let mut program = Program { consts, states, state_bytes, ..planned };
+    fit(&mut program);
+    Ok(program)
 }
 
 impl Lowering<'_> {

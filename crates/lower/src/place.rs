@@ -3,11 +3,12 @@
 use tinytrain_ir::{Graph, TensorId};
 use tinytrain_program::Program;
 use tinytrain_spec::kernels::{Call, Role};
+use tinytrain_spec::scratch::Room;
 
 use crate::blocks::Blocks;
 use crate::cut::choose;
 use crate::group::{Forward, Group, GroupCall, whole_calls};
-use crate::lives::{Crossing, peak, scratch, uses};
+use crate::lives::{Crossing, Share, least, peak, scratch, uses};
 use crate::steps::Steps;
 use crate::unit::{Map, Place, Span, units};
 use crate::{LowerError, Options};
@@ -23,22 +24,25 @@ pub fn place(blocks: &Blocks, forward: usize, logits: Option<usize>, options: &O
     let calls = whole_calls(blocks);
     let cutter = layout.cutter(&calls);
     let backward = layout.backward(&calls);
-    let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
-    let whole = layout.steps(alone, &backward);
     let limit = options.arena_limit.unwrap_or(u32::MAX);
+    let mut best: Option<Program> = None;
+    for share in [Room::usual, least] {
+        let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
+        let whole = layout.steps(alone, &backward, share);
+        // Where the bytes that live at once are too many, no plan of the whole need be looked for.
+        if whole.peak() > limit {
+            continue;
+        }
+        let whole = whole.place()?;
+        if whole.arena_bytes <= limit {
+            return Ok(whole);
+        }
+        best = Some(whole);
+    }
     let floor = layout.backward_peak(&cutter, &backward);
-    // No cut of the forward pass changes what the backward pass takes.
-    if floor > limit && options.whole_above_limit {
-        return whole.place();
-    }
-    // Where the bytes that live at once are too many, no plan of the whole need be looked for.
-    let mut best = (whole.peak() <= limit).then(|| whole.place()).transpose()?;
-    if let Some(whole) = best.take_if(|whole| whole.arena_bytes <= limit) {
-        return Ok(whole);
-    }
     let mut aim = limit;
     for _ in 0..ATTEMPTS {
-        let cut = layout.steps(choose(&cutter, aim, floor), &backward).place()?;
+        let cut = layout.steps(choose(&cutter, aim, floor), &backward, least).place()?;
         // Beyond what lives at once only a better plan helps, not another cut.
         let hopeless = cut.plan.lower_bound > limit;
         let over = cut.arena_bytes.saturating_sub(limit);
@@ -139,15 +143,15 @@ impl<'a> Layout<'a> {
     fn backward_peak(&self, forward: &Forward, backward: &[Group]) -> u32 {
         let mut list = Vec::new();
         backward.iter().flat_map(|g| &g.calls).enumerate().for_each(|(t, e)| uses(t as u32, &e.call, &mut list));
-        let scratch: Vec<u32> = backward.iter().flat_map(|g| &g.calls).map(|e| scratch(&e.call)).collect();
+        let scratch: Vec<u32> = backward.iter().flat_map(|g| &g.calls).map(|e| scratch(&e.call, least)).collect();
         let crossing =
             |b: usize| Crossing { before: !forward.writers[b].is_empty(), after: self.blocks.blocks[b].kept };
         peak(list, &scratch, &crossing, ALIGN)
     }
 
     /// Groups one after the other.
-    fn steps(&self, forward: Vec<Group>, backward: &[Group]) -> Steps<'_> {
-        let mut steps = Steps::new(self);
+    fn steps(&self, forward: Vec<Group>, backward: &[Group], share: Share) -> Steps<'_> {
+        let mut steps = Steps::new(self, share);
         forward.into_iter().for_each(|group| steps.append(group));
         steps.end_forward();
         backward.iter().for_each(|group| steps.append(group.clone()));

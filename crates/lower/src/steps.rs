@@ -10,7 +10,8 @@ use tinytrain_program::{self as program, Boundary, Input, Operand, Piece, Placed
 
 use crate::blocks::Block;
 use crate::group::{Group, GroupCall};
-use crate::lives::{Crossing, Life, Use, scratch, uses};
+use crate::fit::SCRATCH;
+use crate::lives::{Crossing, Life, Share, Use, scratch, uses};
 use crate::place::{ALIGN, Layout};
 use crate::unit::{Place, Span};
 use crate::{LowerError, Options};
@@ -18,6 +19,7 @@ use crate::{LowerError, Options};
 /// Steps over buffers, one after the other.
 pub struct Steps<'a> {
     layout: &'a Layout<'a>,
+    share: Share,
     /// Those of the draft, then lines and scratch.
     buffers: Vec<Block>,
     calls: Vec<GroupCall>,
@@ -33,10 +35,11 @@ pub struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    pub fn new(layout: &'a Layout<'a>) -> Self {
+    pub fn new(layout: &'a Layout<'a>, share: Share) -> Self {
         let input = layout.whole(layout.input());
         Self {
             layout,
+            share,
             buffers: layout.blocks.blocks.clone(),
             calls: Vec::new(),
             // A sample that no step reads is there nevertheless.
@@ -57,18 +60,18 @@ impl<'a> Steps<'a> {
     pub fn append(&mut self, group: Group) {
         let (start, end) = (self.calls.len(), self.calls.len() + group.calls.len());
         let (own, first_line) = (self.layout.blocks.blocks.len(), self.buffers.len());
+        let shares = self.shares(&group);
         for (label, bytes) in group.lines {
             let buffer = self.buffer(label, bytes);
             // Lines live as long as their group runs.
             let span = Span { buffer, first: 0, bytes };
             self.uses.extend([start, end - 1].map(|step| span.used(step as u32)));
         }
-        let scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call)).collect();
-        let shared = self.scratch(start, &scratch);
+        let shared = self.scratch(start, &shares);
         let span = |s: Span| if s.buffer < own { s } else { Span { buffer: first_line + s.buffer - own, ..s } };
         let place = |p: &Place| match *p {
             Place::Span(s) => Place::Span(span(s)),
-            Place::Scratch(bytes) => Place::Span(Span { buffer: shared, first: 0, bytes }),
+            Place::Scratch(room) => Place::Span(Span { buffer: shared, first: 0, bytes: (self.share)(room) }),
             ready => ready,
         };
         for emitted in group.calls {
@@ -83,6 +86,17 @@ impl<'a> Steps<'a> {
         self.ends.push(end);
     }
 
+    /// Bytes of scratch of each call; those of a step take turns with equally many.
+    fn shares(&self, group: &Group) -> Vec<u32> {
+        let own = || group.calls.iter().map(|e| (e.step, scratch(&e.call, self.share)));
+        let mut most = BTreeMap::new();
+        own().for_each(|(step, bytes)| {
+            let known: &mut u32 = most.entry(step).or_default();
+            *known = bytes.max(*known);
+        });
+        own().map(|(step, _)| most[&step]).collect()
+    }
+
     /// A buffer for the scratch of the steps from `start` on: one after the other, each as much as it needs.
     fn scratch(&mut self, start: usize, bytes: &[u32]) -> usize {
         let most = bytes.iter().copied().max().unwrap_or(0);
@@ -93,7 +107,7 @@ impl<'a> Steps<'a> {
         let used = first.unwrap_or(0)..last.unwrap_or(0) + 1;
         // A buffer has one place while it lives, and lives as a few bytes where a step needs none.
         let hulls = bytes[used.clone()].iter().map(|&b| 0..b.max(ALIGN.min(most))).collect();
-        let buffer = self.buffer("scratch".into(), most);
+        let buffer = self.buffer(SCRATCH.into(), most);
         self.scratches.push((buffer, Life { start: (start + used.start) as u32, hulls }));
         buffer
     }

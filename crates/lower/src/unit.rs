@@ -6,6 +6,7 @@ use std::ops::Range;
 use tinytrain_program::Operand;
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::params::{ConvParams, PoolParams};
+use tinytrain_spec::scratch::Room;
 
 use crate::blocks::{Blocks, Draft, DraftStep};
 
@@ -22,8 +23,8 @@ pub struct Span {
 pub enum Place {
     /// In the arena.
     Span(Span),
-    /// The scratch of a call, in bytes.
-    Scratch(u32),
+    /// The scratch of a call.
+    Scratch(Room),
     /// A constant or a trainable tensor.
     Ready(Operand),
 }

@@ -135,7 +135,7 @@ fn the_arena_is_smaller_by_what_has_no_place_of_its_own() {
         let g = sums(first_again, false);
         let map = (SIDE * SIDE * 8) as u32;
         let p = program(&g, "head");
-        assert_eq!(p.arena_bytes, 2 * map + scratch::conv(&g.layers[1].geo));
+        assert_eq!(p.arena_bytes, 2 * map + scratch::conv(&g.layers[1].geo).usual());
         assert!(p.arena_bytes < 3 * map);
         assert!(steps(&p, "add").into_iter().all(|s| over(s).is_some()));
     }

@@ -7,9 +7,11 @@
 //! * [`Program`]: the value.
 //! * [`Program::to_bytes`], [`Program::from_bytes`]: the value as a file, versioned, with a hash over its content (`docs/program.md`).
 //! * [`Program::verify`]: whether a runtime may execute it without looking again. A file is trusted for nothing: reading one ends with the verifier.
+//! * [`Program::plain`]: the value without formats that only the device's kernels read.
 //! * [`record`]: the value as plain data for what prints it.
 
 mod file;
+mod plain;
 mod program;
 pub mod record;
 mod stream;

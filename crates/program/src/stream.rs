@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::Serialize;
-use tinytrain_spec::kernels::ParamValue;
+use tinytrain_spec::kernels::{ParamValue, Role};
 
 use crate::{Operand, Program, Region, Step};
 
@@ -116,8 +116,10 @@ fn same_part(first: &Step, step: &Step) -> bool {
                 other => format!("{other:?}"),
             });
         });
-        s.call.operands(&mut |_, place, _| {
+        s.call.operands(&mut |spec, place, _| {
             fixed.push(match place {
+                // C is told how long scratch is.
+                Some(Operand::Memory(slot)) if spec.role == Role::Scratch => format!("{} bytes", slot.bytes),
                 Some(Operand::Memory(slot)) if slot.region == Region::Arena => "arena".into(),
                 other => format!("{other:?}"),
             });

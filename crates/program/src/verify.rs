@@ -2,6 +2,7 @@
 //! of their operands, and an operand that is written overlaps no other of its step unless the kernel works in place.
 
 use tinytrain_spec::kernels::{Call, Kernel, OperandSpec, ParamKind, Returns, Role, Scalar};
+use tinytrain_spec::packed;
 use tinytrain_spec::params::ConvParams;
 
 use crate::{Data, Init, Operand, Program, Region, Slot, Step, Window};
@@ -160,10 +161,6 @@ impl Program {
         let mut wrong = None;
         step.call.operands(&mut |spec, operand, length| {
             let Some(&operand) = operand else { return };
-            // A kernel that takes no scratch gets none.
-            if spec.role == Role::Scratch && length.elements == 0 {
-                wrong = wrong.take().or(Some(format!("{}: not wanted", spec.name)));
-            }
             let bytes = length.elements.saturating_mul(spec.element.bytes().into());
             if let Err(what) = self.verify_operand(spec, operand, bytes, length.exact) {
                 wrong = wrong.take().or(Some(format!("{}: {what}", spec.name)));
@@ -258,6 +255,10 @@ impl Program {
             Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => {
                 parts(&c.p, c.frozen.is_some(), c.trained.is_some(), c.channels.is_some())?;
             }
+            Call::DepthwiseSquare(c) => parts(&c.p, c.frozen.is_some(), c.trained.is_some(), true)?,
+            Call::DepthwiseSquareInputGrad(c) => parts(&c.p, c.frozen.is_some(), c.trained.is_some(), true)?,
+            Call::Pointwise(c) => parts(&c.p, c.packed.is_some(), c.trained.is_some(), c.channels.is_some())?,
+            Call::PointwiseInputGrad(c) => parts(&c.p, c.packed.is_some(), c.trained.is_some(), c.channels.is_some())?,
             Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => {
                 parts(&c.p, c.p.trained < c.p.selectable(depthwise), true, c.channels.is_some())?;
                 if c.lo.is_some() != (c.u.bits > 0) {
@@ -266,11 +267,7 @@ impl Program {
             }
             _ => {}
         }
-        let mut missing = false;
-        call.operands(&mut |spec, operand, length| {
-            missing |= spec.role == Role::Scratch && operand.is_none() && length.elements > 0;
-        });
-        if missing { Err("no scratch".into()) } else { Ok(()) }
+        if call.room().is_some() && call.scratch().is_none() { Err("no scratch".into()) } else { Ok(()) }
     }
 
     /// Checks the values of constants and of the initial state where a kernel counts on them: channels in order, multipliers and shifts in range; and that names and labels can stand in C. Sums that leave int32 are not looked for: they wrap, on host and device alike.
@@ -321,6 +318,41 @@ impl Program {
         if good { Ok(()) } else { Err("channels out of order or range") }
     }
 
+    /// Packed weights are weights, 0 where trained ones come in, and no sum over them can leave its bits.
+    fn verify_packed(
+        &self,
+        p: &ConvParams,
+        packed: Option<Operand>,
+        trained: Option<Operand>,
+        channels: Option<Operand>,
+    ) -> Result<(), &'static str> {
+        self.verify_channels(channels, p.in_c)?;
+        let k = p.in_c as usize;
+        let weights = match packed {
+            Some(_) => packed::unpack(self.values(packed), k).ok_or("packed weights that are none")?,
+            None => vec![0; k * p.out_c as usize],
+        };
+        if p.trained < p.in_c {
+            let trained = self.values::<u16>(channels);
+            let clear = |row: &[i8]| trained.iter().all(|&c| row[usize::from(c)] == 0);
+            if !weights.chunks_exact(k).all(clear) {
+                return Err("a packed weight in the place of a trained one");
+            }
+        }
+        if self.packs(p, &weights, trained) { Ok(()) } else { Err("weights that cannot be packed") }
+    }
+
+    /// Whether a convolution's weights can be packed, with zeros for trained ones, which are those of `trained` at first: see `spec::packed`.
+    pub fn packs(&self, p: &ConvParams, weights: &[i8], trained: Option<Operand>) -> bool {
+        let starts = |s: &crate::State| match &s.init {
+            Init::Bytes(bytes) => !bytes.contains(&(i8::MIN as u8)),
+            _ => true,
+        };
+        let trained = trained.and_then(|t| t.slot());
+        let trainable = trained.is_none_or(|slot| self.states.iter().filter(|s| s.slot == slot).all(starts));
+        trainable && packed::fits(weights, p.in_c as usize, p.trained, p.x_zero)
+    }
+
     fn verify_values(&self, call: &Call<Operand>) -> Result<(), &'static str> {
         let depthwise = call.kernel().depthwise();
         let scales = |m: Option<Operand>, shift: Option<Operand>| {
@@ -336,6 +368,23 @@ impl Program {
             Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => {
                 self.verify_channels(c.channels, c.p.selectable(depthwise))
             }
+            Call::Pointwise(c) => {
+                scales(Some(c.m), None)?;
+                self.verify_packed(&c.p, c.packed, c.trained, c.channels)
+            }
+            Call::PointwiseWide(c) => {
+                scales(Some(c.m), None)?;
+                let weights = packed::narrow(self.values(Some(c.wide)), c.p.in_c as usize);
+                weights.map(drop).ok_or("wide weights that are none")
+            }
+            Call::Window(c) => {
+                scales(Some(c.m), None)?;
+                let [kh, run] = [c.p.kh, c.p.kw * c.p.in_c].map(|n| n as usize);
+                let weights = packed::unwindow(self.values(Some(c.wide)), kh, run);
+                weights.map(drop).ok_or("wide weights that are none")
+            }
+            Call::PointwiseInputGrad(c) => self.verify_packed(&c.p, c.packed, c.trained, c.channels),
+            Call::DepthwiseSquare(c) => scales(Some(c.m), None),
             Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => {
                 self.verify_channels(c.channels, c.p.selectable(depthwise))
             }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use tinytrain_spec::kernels::{Call, Kernel};
 use tinytrain_spec::params::{ConvParams, PoolParams};
-use tinytrain_spec::scratch::{PIXELS, ROW_BYTES};
+use tinytrain_spec::scratch::{PIXELS, Room, weight_step_rows};
 
 use crate::{Data, Operand, Program, Step};
 
@@ -26,6 +26,7 @@ const SHAPES: &[&str] = &["window", "pointwise"];
 const PARTS: &[&str] = &["whole", "split"];
 const STRIDES: &[&str] = &["dense", "strided"];
 const OUTPUTS: &[&str] = &["plain", "masked", "single"];
+const KERNELS: &[&str] = &["3x3", "wider"];
 const MASKS: &[&str] = &["plain", "masked"];
 const FACTORS: &[&str] = &["one factor", "by channel", "shifted"];
 const PIXEL_COUNTS: &[&str] = &["few pixels", "many pixels"];
@@ -36,6 +37,10 @@ const SHIFTS: &[&str] = &["plain", "shifted"];
 fn variants(kernel: Kernel) -> &'static [&'static [&'static str]] {
     match kernel {
         Kernel::Conv => &[SHAPES, PARTS, OUTPUTS],
+        Kernel::Pointwise => &[PARTS, MASKS],
+        Kernel::PointwiseInputGrad => &[PARTS],
+        Kernel::DepthwiseSquare => &[STRIDES, KERNELS, MASKS],
+        Kernel::DepthwiseSquareInputGrad => &[STRIDES, KERNELS],
         Kernel::Depthwise => &[STRIDES, OUTPUTS],
         Kernel::ConvInputGrad => &[SHAPES, PARTS],
         Kernel::DepthwiseInputGrad => &[STRIDES],
@@ -108,12 +113,26 @@ impl Step {
     fn work(&self, program: &Program, masks: bool) -> Work {
         let has_mask = |mask: &Option<Operand>| masks && mask.is_some();
         let masked = |mask: &Option<Operand>| MASKS[usize::from(has_mask(mask))];
+        let room = self.call.scratch().and_then(|o| o.slot()).map_or(0, |s| s.bytes);
+        let blocks = || blocks(self.call.room(), room);
         let (chosen, [inputs, outputs, products]): (Vec<&str>, [i32; 3]) = match &self.call {
             Call::Conv(c) => conv(&c.p, c.shift.is_some(), has_mask(&c.mask)),
             Call::Depthwise(c) => depthwise(&c.p, c.shift.is_some(), has_mask(&c.mask)),
             Call::ConvInputGrad(c) => conv_input_grad(&c.p),
             Call::DepthwiseInputGrad(c) => depthwise_input_grad(&c.p),
-            Call::ConvWeightStep(c) => conv_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c)),
+            Call::ConvWeightStep(c) => {
+                conv_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c), weight_step_rows(&c.p, room))
+            }
+            Call::Pointwise(c) => pointwise(&c.p, blocks(), has_mask(&c.mask)),
+            Call::DepthwiseSquare(c) => depthwise_square(&c.p, blocks(), has_mask(&c.mask)),
+            Call::DepthwiseSquareInputGrad(c) => depthwise_square_input_grad(&c.p, blocks()),
+            Call::Window(c) => {
+                let row = c.p.kh * c.p.kw * c.p.in_c;
+                let pixels = c.p.out_h * c.p.out_w;
+                (vec![], [pixels * row, pixels * c.p.out_c, pixels * c.p.out_c * row])
+            }
+            Call::PointwiseWide(c) => (vec![], pointwise(&c.p, blocks(), false).1),
+            Call::PointwiseInputGrad(c) => pointwise_input_grad(&c.p, blocks()),
             Call::DepthwiseWeightStep(c) => depthwise_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c)),
             Call::BiasStep(c) => (vec![], [c.pixels * c.channels, program.alive(c.qas, c.channels), 0]),
             Call::Add(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
@@ -174,6 +193,44 @@ fn output(p: &ConvParams, shift: bool, mask: bool) -> &'static str {
         true if p.out_c % 8 == 0 => OUTPUTS[1],
         _ => OUTPUTS[2],
     }
+}
+
+/// How often a kernel goes over its weights: once for every block of the units that its scratch holds.
+fn blocks(room: Option<Room>, bytes: u32) -> i32 {
+    let Some(Room { least, most }) = room else { return 1 };
+    if bytes >= most { 1 } else { most.div_ceil(bytes.max(least)) as i32 }
+}
+
+/// Columns are filled once; each block of pixels goes over the weights, and mends the rows of those that have trained ones.
+fn pointwise(p: &ConvParams, blocks: i32, mask: bool) -> Amounts {
+    let (pixels, n) = (p.out_h * p.out_w, p.out_c);
+    let mended = if p.trained > 0 { p.trained + p.in_c / 4 } else { 0 };
+    let inputs = pixels * p.in_c + blocks * n * (mended + 8);
+    let chosen = vec![parts(p.trained, p.in_c), MASKS[usize::from(mask)]];
+    (chosen, [inputs, pixels * n, pixels * n * (p.in_c + 3) / 4 * 4])
+}
+
+/// The same the other way; each block sorts the weights anew.
+fn pointwise_input_grad(p: &ConvParams, blocks: i32) -> Amounts {
+    let (pixels, k) = (p.out_h * p.out_w, p.out_c);
+    let sorted = blocks * k * (p.in_c + p.trained);
+    (vec![parts(p.trained, p.in_c)], [pixels * k + 2 * sorted, pixels * p.in_c, pixels * p.in_c * k])
+}
+
+/// Inputs are widened once, weights for each band; 3x3 has rows of zeros, wider kernels leave out what lies outside.
+fn depthwise_square(p: &ConvParams, bands: i32, mask: bool) -> Amounts {
+    let aside = mask || p.out_w % 4 != 0;
+    let chosen = vec![stride(p), KERNELS[usize::from(p.kh > 3)], MASKS[usize::from(aside)]];
+    let inputs = p.in_h * p.in_w * p.in_c + bands * p.out_c * (p.kh * p.kw + 12);
+    let rows = if p.kh == 3 { 3 * p.out_h } else { met_rows(p) };
+    (chosen, [inputs, p.out_h * up4(p.out_w) * p.out_c, rows * p.kw * up4(p.out_w) * p.out_c])
+}
+
+fn depthwise_square_input_grad(p: &ConvParams, bands: i32) -> Amounts {
+    let chosen = vec![stride(p), KERNELS[usize::from(p.kh > 3)]];
+    let inputs = p.out_h * p.out_w * p.out_c + bands * p.out_c * (p.kh * p.kw + 12);
+    let rows = if p.kh == 3 { 3 * p.in_h } else { met_rows(p) };
+    (chosen, [inputs, p.in_h * p.in_w * p.in_c, rows * p.kw * p.in_w * p.in_c])
 }
 
 /// Whether some of `of` channels are trained and others are not.
@@ -238,9 +295,8 @@ fn residuals(bits: i32) -> &'static str {
     }]
 }
 
-fn conv_weight_step(p: &ConvParams, bits: i32, alive: i32) -> Amounts {
+fn conv_weight_step(p: &ConvParams, bits: i32, alive: i32, rows: i32) -> Amounts {
     let (weights, pixels) = (p.kh * p.kw * p.trained, p.out_h * p.out_w);
-    let rows = (ROW_BYTES / up4(pixels.min(PIXELS))).clamp(1, weights.max(1));
     // Inputs are gathered once, or where not all pixels are taken at once, for every four output channels.
     let many = pixels > PIXELS;
     let times = if many { up4(p.out_c) / 4 } else { 1 };

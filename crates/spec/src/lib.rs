@@ -8,12 +8,16 @@
 //! * [`arith`]: requantisation, scaling of gradients, the update rule and the packing of residual bits.
 //! * [`random`]: the counter-based generator.
 //! * [`softmax`]: exp, log-sum-exp loss and the head's error.
+//! * [`packed`]: weights in the order in which the C kernels multiply them.
 //! * [`scratch`]: scratch sizes of the C kernels, in bytes.
 //! * [`params`]: the parameters of each op, with a documentation that defines exactly what the op computes.
 #![no_std]
 
+extern crate alloc;
+
 pub mod arith;
 pub mod kernels;
+pub mod packed;
 pub mod params;
 pub mod random;
 mod rows;

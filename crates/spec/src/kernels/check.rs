@@ -62,6 +62,27 @@ fn conv(p: &ConvParams, depthwise: bool) -> Found {
     ])
 }
 
+/// A convolution that is a product of matrices, pairs of rows by fours of pixels.
+fn pointwise(p: &ConvParams) -> Found {
+    conv(p, false)?;
+    all(&[
+        ((p.kh, p.kw, p.stride_h, p.stride_w, p.pad_top, p.pad_left) == (1, 1, 1, 1, 0, 0), "the kernel's shape"),
+        ((p.in_h, p.in_w) == (p.out_h, p.out_w) && p.out_h * p.out_w >= 4, "the number of pixels"),
+        (p.out_c % 2 == 0 && (p.lo, p.hi) == (-128, 127), "the number of channels or a bound"),
+    ])
+}
+
+/// A depthwise convolution whose channels are planes of their own.
+fn square(p: &ConvParams) -> Found {
+    conv(p, true)?;
+    all(&[
+        (p.kh == p.kw && [3, 5, 7].contains(&p.kh), "the kernel's shape"),
+        (p.stride_h == p.stride_w && p.stride_h <= 2, "a stride"),
+        (p.in_c == p.out_c && p.out_c % 4 == 0, "the number of channels"),
+        (p.trained == 0 || p.trained == p.out_c, "the number of trained channels"),
+    ])
+}
+
 fn update(u: &UpdateParams) -> Found {
     all(&[(shift(u.exponent), "an exponent"), ([0, 2, 4, 8].contains(&u.bits), "the residual bits")])
 }
@@ -114,6 +135,44 @@ impl<A> Call<A> {
             Self::ConvInputGrad(c) | Self::DepthwiseInputGrad(c) => {
                 conv(&c.p, depthwise)?;
                 all(&[(shift(c.shift), "the shift")])
+            }
+            Self::Pointwise(c) => {
+                pointwise(&c.p)?;
+                all(&[(c.mask.is_none() || c.p.out_c % 8 == 0, "a mask of so many channels")])
+            }
+            Self::PointwiseWide(c) => {
+                pointwise(&c.p)?;
+                all(&[(c.p.trained == 0, "the number of trained channels")])
+            }
+            Self::PointwiseInputGrad(c) => {
+                pointwise(&c.p)?;
+                all(&[((2..=32).contains(&c.shift), "the shift"), (c.p.in_c % 4 == 0, "the number of channels")])
+            }
+            Self::Window(c) => {
+                let p = &c.p;
+                conv(p, false)?;
+                all(&[
+                    (p.trained == 0 && p.out_c % 2 == 0 && (p.lo, p.hi) == (-128, 127), "the channels or a bound"),
+                    (p.out_w >= 4 && (p.stride_w * p.in_c) % 2 == 0, "the width or where a window begins"),
+                    (p.kh * p.kw * p.in_c >= 4, "the size of a window"),
+                ])
+            }
+            Self::DepthwiseSquare(c) => {
+                square(&c.p)?;
+                let aside = c.mask.is_some() || c.p.out_w % 4 != 0;
+                all(&[
+                    ((c.p.lo, c.p.hi) == (-128, 127), "a bound"),
+                    (!aside || c.p.out_c % 8 == 0, "a mask or a width of so many channels"),
+                ])
+            }
+            Self::DepthwiseSquareInputGrad(c) => {
+                square(&c.p)?;
+                let p = &c.p;
+                let twice = (p.in_h, p.in_w) == (2 * p.out_h, 2 * p.out_w) && p.out_w % 4 == 0;
+                all(&[
+                    ((2..=32).contains(&c.shift), "the shift"),
+                    (if p.stride_h == 1 { p.in_w % 4 == 0 } else { twice }, "the width"),
+                ])
             }
             Self::ConvWeightStep(c) | Self::DepthwiseWeightStep(c) => {
                 conv(&c.p, depthwise)?;

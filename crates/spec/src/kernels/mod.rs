@@ -15,6 +15,8 @@
 
 use core::fmt::{Debug, Error, Formatter};
 
+use crate::scratch::Room;
+
 mod check;
 mod param;
 mod table;
@@ -99,7 +101,7 @@ pub enum Role {
     Write,
     /// Read and written, or written in part, in the arena.
     Update,
-    /// Scratch in the arena: its content means nothing before and after.
+    /// Scratch in the arena: its content means nothing before and after. C is also told how many bytes it has.
     Scratch,
     /// Read, in flash.
     Constant,
@@ -322,7 +324,7 @@ macro_rules! kernels {
                         let $k = kernel;
                         let _ = $k;
                         $(let $param = &call.$param; let _ = $param;)*
-                        $(f(next(), given!([$($($attr)*)?] call.$operand), length!([$($($attr)*)?] $len));)*
+                        $(f(next(), given!([$($($attr)*)?] call.$operand), length!($role [$($($attr)*)?] $len));)*
                     }
                 )*}
             }
@@ -343,8 +345,31 @@ macro_rules! kernels {
                 )*})
             }
 
-            /// Sets the scratch of a kernel that wants some, given its size in bytes.
-            pub fn set_scratch(&mut self, f: &mut dyn FnMut(u32) -> A) {
+            /// The scratch that the kernel takes.
+            pub fn room(&self) -> Option<Room> {
+                let kernel = self.kernel();
+                match self {$(
+                    Self::$first(call) $(| Self::$other(call))* => {
+                        let $k = kernel;
+                        let _ = $k;
+                        $(let $param = &call.$param; let _ = $param;)*
+                        [$(room!($role $len)),*].into_iter().flatten().next()
+                    }
+                )*}
+            }
+
+            /// Where its scratch lies.
+            pub fn scratch(&self) -> Option<&A> {
+                match self {$(
+                    Self::$first(call) $(| Self::$other(call))* => {
+                        let _ = call;
+                        [$(scratch_of!($role call.$operand)),*].into_iter().flatten().next()
+                    }
+                )*}
+            }
+
+            /// Sets the scratch of a kernel that takes some.
+            pub fn set_scratch(&mut self, f: &mut dyn FnMut(Room) -> A) {
                 let kernel = self.kernel();
                 match self {$(
                     Self::$first(call) $(| Self::$other(call))* => {
@@ -426,8 +451,19 @@ macro_rules! given {
 }
 #[rustfmt::skip]
 macro_rules! length {
-    ([at_least] $len:expr) => { Length { elements: i64::from($len), exact: false } };
-    ([$($other:tt)*] $len:expr) => { Length { elements: i64::from($len), exact: true } };
+    (scratch [$($other:tt)*] $len:expr) => { Length { elements: i64::from($len.least), exact: false } };
+    ($role:ident [at_least] $len:expr) => { Length { elements: i64::from($len), exact: false } };
+    ($role:ident [$($other:tt)*] $len:expr) => { Length { elements: i64::from($len), exact: true } };
+}
+#[rustfmt::skip]
+macro_rules! room {
+    (scratch $len:expr) => { Some($len) };
+    ($role:ident $len:expr) => { None::<Room> };
+}
+#[rustfmt::skip]
+macro_rules! scratch_of {
+    (scratch $operand:expr) => { $operand.as_ref() };
+    ($role:ident $operand:expr) => { None };
 }
 #[rustfmt::skip]
 macro_rules! mapped {
@@ -436,7 +472,7 @@ macro_rules! mapped {
 }
 #[rustfmt::skip]
 macro_rules! set_scratch {
-    (scratch $operand:expr, $f:ident, $len:expr) => { $operand = match $len { 0 => None, bytes => Some($f(bytes)) } };
+    (scratch $operand:expr, $f:ident, $len:expr) => { $operand = Some($f($len)) };
     ($role:ident $operand:expr, $f:ident, $len:expr) => {};
 }
 #[rustfmt::skip]
@@ -465,5 +501,6 @@ macro_rules! view {
 }
 
 pub(crate) use {
-    given, holder, in_place, kernels, length, mapped, optional, returns, role, set_scratch, take, view, view_type,
+    given, holder, in_place, kernels, length, mapped, optional, returns, role, room, scratch_of, set_scratch, take, view,
+    view_type,
 };

@@ -1,9 +1,11 @@
 //! The rows. `name: role type [attribute] = length`; the roles are those of [`Role`], an attribute is `optional` (may be absent), `in_place y` (may be
-//! the output `y` itself) or `at_least` (the length is the least that is touched). Parameters and operands stand in the order of the C function. Rows
+//! the output `y` itself) or `at_least` (the length is the least that is touched). Scratch has a
+//! `Room` for its length. Parameters and operands stand in the order of the C function. Rows
 //! with two functions are full and depthwise convolutions, whose operands are the same; `k` is which.
 
 use super::*;
 use crate::arith::{Real31, residual_bytes};
+use crate::packed;
 use crate::params::*;
 use crate::scratch;
 use crate::softmax::LogitScale;
@@ -11,7 +13,14 @@ use crate::softmax::LogitScale;
 impl Kernel {
     /// Whether it belongs to a depthwise convolution.
     pub fn depthwise(self) -> bool {
-        matches!(self, Self::Depthwise | Self::DepthwiseInputGrad | Self::DepthwiseWeightStep)
+        matches!(
+            self,
+            Self::Depthwise
+                | Self::DepthwiseInputGrad
+                | Self::DepthwiseWeightStep
+                | Self::DepthwiseSquare
+                | Self::DepthwiseSquareInputGrad
+        )
     }
 }
 
@@ -64,6 +73,71 @@ kernels! {
         lo: train u8 [optional] = residuals(p.weights(k.depthwise(), p.trained), u),
         scratch: scratch u8 [optional] =
             if k.depthwise() { scratch::depthwise_weight_step(p) } else { scratch::conv_weight_step(p) },
+    }
+    /// A convolution with a 1x1 kernel, stride 1, as many pixels out as in, and the bounds of int8: see `ConvParams`. Weights are packed: see
+    /// `spec::packed`; those of trained channels are 0 in `packed`, which is absent where every channel is trained.
+    Pointwise "tt_pointwise" as k (p: ConvParams) -> nothing {
+        x: read i8 = p.inputs(),
+        packed: constant u32 [optional] = packed::packed_words(p),
+        trained: state i8 [optional] = p.weights(false, p.trained),
+        channels: constant u16 [optional] = p.trained,
+        bias: constant i32 = p.out_c,
+        offset: state i32 [optional] = p.out_c,
+        m: constant i32 = p.out_c,
+        y: write i8 = p.outputs(),
+        mask: write u8 [optional] = mask(p.outputs()),
+        scratch: scratch u8 [optional] = scratch::pointwise(p),
+    }
+    /// The same over wide weights, none of which is trained: see `spec::packed`.
+    PointwiseWide "tt_pointwise_wide" as k (p: ConvParams) -> nothing {
+        x: read i8 = p.inputs(),
+        wide: constant u32 = packed::wide_words(p),
+        bias: constant i32 = p.out_c,
+        offset: state i32 [optional] = p.out_c,
+        m: constant i32 = p.out_c,
+        y: write i8 = p.outputs(),
+        scratch: scratch u8 [optional] = scratch::pointwise_wide(p),
+    }
+    /// Input gradient of the convolution that `tt_pointwise` is, like `tt_conv_input_grad`.
+    PointwiseInputGrad "tt_pointwise_input_grad" as k (p: ConvParams, shift: i32) -> saturated {
+        g: read i8 = p.outputs(),
+        packed: constant u32 [optional] = packed::packed_words(p),
+        trained: state i8 [optional] = p.weights(false, p.trained),
+        channels: constant u16 [optional] = p.trained,
+        gx: write i8 = p.inputs(),
+        scratch: scratch u8 [optional] = scratch::pointwise_input_grad(p),
+    }
+    /// A convolution of few channels with a window, none of whose weights is trained, with the bounds of int8: see `ConvParams`. Weights are those of a
+    /// window: see `spec::packed`.
+    Window "tt_window" as k (p: ConvParams) -> nothing {
+        x: read i8 = p.inputs(),
+        wide: constant u32 = packed::window_words(p),
+        bias: constant i32 = p.out_c,
+        offset: state i32 [optional] = p.out_c,
+        m: constant i32 = p.out_c,
+        y: write i8 = p.outputs(),
+        scratch: scratch u8 [optional] = scratch::window(p),
+    }
+    /// A depthwise convolution with a kernel of 3x3, 5x5 or 7x7, stride 1 or 2, as many channels out as in, all or none of them trained, and the bounds
+    /// of int8: see `ConvParams`.
+    DepthwiseSquare "tt_depthwise_square" as k (p: ConvParams) -> nothing {
+        x: read i8 = p.inputs(),
+        frozen: constant i8 [optional] = p.weights(true, p.out_c - p.trained),
+        trained: state i8 [optional] = p.weights(true, p.trained),
+        bias: constant i32 = p.out_c,
+        offset: state i32 [optional] = p.out_c,
+        m: constant i32 = p.out_c,
+        y: write i8 = p.outputs(),
+        mask: write u8 [optional] = mask(p.outputs()),
+        scratch: scratch u8 [optional] = scratch::depthwise_square(p),
+    }
+    /// Input gradient of the same, like `tt_depthwise_input_grad`.
+    DepthwiseSquareInputGrad "tt_depthwise_square_input_grad" as k (p: ConvParams, shift: i32) -> saturated {
+        g: read i8 = p.outputs(),
+        frozen: constant i8 [optional] = p.weights(true, p.out_c - p.trained),
+        trained: state i8 [optional] = p.weights(true, p.trained),
+        gx: write i8 = p.inputs(),
+        scratch: scratch u8 [optional] = scratch::depthwise_square_input_grad(p),
     }
     /// Bias gradient and update: see `UpdateParams`. `layer` is `1 / s_x^2`; `u.bits` is not used (a bias has 8 residual bits). `base` is the imported
     /// bias, `offset` the trained distance from it, in place.
