@@ -327,7 +327,11 @@ impl Layer {
         l.channels = r.channels(p.in_c);
         p.trained = l.channels.len() as i32;
         let (frozen, trained) = (p.out_c * (p.in_c - p.trained), p.out_c * p.trained);
-        (l.frozen, l.trained) = (r.weights(frozen as usize), r.weights(trained as usize));
+        (l.frozen, l.trained) = (r.bytes(frozen as usize), r.bytes(trained as usize));
+        // Packed weights hold no -128, wide ones do.
+        if !r.one_in(4) {
+            l.frozen.iter_mut().chain(&mut l.trained).for_each(|w| *w = (*w).max(-127));
+        }
         l
     }
 
@@ -352,7 +356,7 @@ impl Layer {
         (p.in_c, p.out_c, p.lo, p.hi) = (c, c, -128, 127);
         l.channels = if r.one_in(4) { (0..c as u16).collect() } else { Vec::new() };
         p.trained = l.channels.len() as i32;
-        let weights = r.weights((k * k * c) as usize);
+        let weights = r.bytes((k * k * c) as usize);
         (l.frozen, l.trained) = if p.trained > 0 { (Vec::new(), weights) } else { (weights, Vec::new()) };
         l
     }
@@ -370,7 +374,7 @@ impl Layer {
         p.out_h = r.int(1, (p.in_h - 1 + p.pad_top) / p.stride_h + 1);
         p.out_w = (p.in_w - 1 + p.pad_left) / p.stride_w + 1;
         (p.out_c, p.lo, p.hi, p.trained) = (2 * r.int(1, 9), -128, 127, 0);
-        l.frozen = r.weights((p.out_c * p.kh * p.kw * p.in_c) as usize);
+        l.frozen = r.bytes((p.out_c * p.kh * p.kw * p.in_c) as usize);
         (l.trained, l.channels) = (Vec::new(), Vec::new());
         l
     }
@@ -411,7 +415,8 @@ impl Layer {
     }
 
     fn fits(&self) -> bool {
-        packed::fits(&self.whole(), self.p.in_c as usize, self.p.trained, self.p.x_zero)
+        !self.trained.contains(&-128)
+            && packed::fits(&self.whole(), self.p.in_c as usize, self.p.trained, self.p.x_zero)
     }
 
     fn packed_words(&self) -> Option<Buffer> {
@@ -427,19 +432,8 @@ impl Layer {
             return None;
         };
         let packed = self.packed_words();
-        let call = Call::Pointwise(Pointwise {
-            p,
-            x,
-            packed,
-            trained,
-            channels,
-            bias,
-            offset,
-            m,
-            y,
-            mask,
-            scratch: None,
-        });
+        let call =
+            Call::Pointwise(Pointwise { p, x, packed, trained, channels, bias, offset, m, y, mask, scratch: None });
         (call.check().is_ok() && self.fits()).then(|| Case::new(call))
     }
 

@@ -36,8 +36,7 @@ pub fn fit(program: &mut Program) {
     }
     for (weights, steps) in convolutions(program) {
         let format = [Format::Wide, Format::Packed, Format::Window].into_iter().find_map(|f| {
-            let calls: Option<Vec<_>> =
-                steps.iter().map(|&i| converted(&program.steps[i].call, f, room[i])).collect();
+            let calls: Option<Vec<_>> = steps.iter().map(|&i| converted(&program.steps[i].call, f, room[i])).collect();
             calls.filter(|_| suits(program, &steps, f)).map(|calls| (f, calls))
         });
         let Some((format, calls)) = format else { continue };

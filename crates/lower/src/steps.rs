@@ -9,8 +9,8 @@ use tinytrain_plan::{Buffer, Window};
 use tinytrain_program::{self as program, Boundary, Input, Operand, Piece, Placed, Plan, Program, Region, Slot, Step};
 
 use crate::blocks::Block;
-use crate::group::{Group, GroupCall};
 use crate::fit::SCRATCH;
+use crate::group::{Group, GroupCall};
 use crate::lives::{Crossing, Life, Share, Use, scratch, uses};
 use crate::place::{ALIGN, Layout};
 use crate::unit::{Place, Span};

@@ -65,9 +65,7 @@ impl Plain<'_> {
         match call.clone() {
             Call::Pointwise(c) => {
                 let frozen = self.frozen(c.packed, c.channels, &c.p, packed::unpack);
-                Some(conv(
-                    c.p, c.x, frozen, c.trained, c.channels, c.bias, c.offset, c.m, c.y, c.mask, c.scratch,
-                ))
+                Some(conv(c.p, c.x, frozen, c.trained, c.channels, c.bias, c.offset, c.m, c.y, c.mask, c.scratch))
             }
             Call::PointwiseWide(c) => {
                 let frozen = self.frozen(Some(c.wide), None, &c.p, packed::narrow);

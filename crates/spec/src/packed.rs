@@ -124,7 +124,11 @@ fn rows(fours: impl Iterator<Item = [[i32; 4]; 2]>, k: usize) -> Option<Vec<i8>>
             for v in values {
                 let w = i8::try_from(v).ok()?;
                 // Behind the end of a row there are zeros.
-                if row.len() < k { row.push(w) } else if w != 0 { return None }
+                if row.len() < k {
+                    row.push(w)
+                } else if w != 0 {
+                    return None;
+                }
             }
         }
         if pair[0].len() == k {
@@ -169,8 +173,9 @@ pub fn narrow(words: &[u32], k: usize) -> Option<Vec<i8>> {
 /// become anything from -127 to 127; inputs are int8 around `x_zero`.
 pub fn fits(weights: &[i8], k: usize, trained: i32, x_zero: i32) -> bool {
     let furthest = i64::from((127 - x_zero).max(128 + x_zero));
-    !weights.contains(&i8::MIN) && weights.chunks_exact(k).skip(1).step_by(2).all(|row| {
-        let sum: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
-        (sum + 127 * i64::from(trained)) * furthest < LIMIT
-    })
+    !weights.contains(&i8::MIN)
+        && weights.chunks_exact(k).skip(1).step_by(2).all(|row| {
+            let sum: i64 = row.iter().map(|&w| i64::from(w).abs()).sum();
+            (sum + 127 * i64::from(trained)) * furthest < LIMIT
+        })
 }

@@ -501,6 +501,6 @@ macro_rules! view {
 }
 
 pub(crate) use {
-    given, holder, in_place, kernels, length, mapped, optional, returns, role, room, scratch_of, set_scratch, take, view,
-    view_type,
+    given, holder, in_place, kernels, length, mapped, optional, returns, role, room, scratch_of, set_scratch, take,
+    view, view_type,
 };
