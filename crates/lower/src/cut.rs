@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::group::{Band, Forward, Group};
-use crate::lives::{Crossing, least, peak, scratch, uses};
+use crate::lives::{Crossing, Share, peak, scratch, uses};
 use crate::place::ALIGN;
 use crate::unit::Span;
 
@@ -24,9 +24,9 @@ struct Choice {
 }
 
 /// The groups of the forward pass, in order. `limit` is what the arena may take; `floor` what the backward pass takes whatever is done here.
-pub fn choose(forward: &Forward, limit: u32, floor: u32) -> Vec<Group> {
+pub fn choose(forward: &Forward, limit: u32, floor: u32, share: Share) -> Vec<Group> {
     let count = forward.units.len();
-    let lifetimes = Lifetimes::new(forward);
+    let lifetimes = Lifetimes::new(forward, share);
     let evaluate = |nodes: Range<usize>, band: Band| -> Option<Choice> {
         let group = forward.group(nodes.clone(), band)?;
         Some(Choice { bytes: lifetimes.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
@@ -75,18 +75,19 @@ fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &Price) -> Price) ->
 /// Buffers by the units between which they live.
 struct Lifetimes<'a> {
     forward: &'a Forward<'a>,
+    share: Share,
     /// For each buffer, the first unit that writes it (none: given) and the last that reads it.
     lives: Vec<(Option<usize>, usize)>,
 }
 
 impl<'a> Lifetimes<'a> {
-    fn new(forward: &'a Forward<'a>) -> Self {
+    fn new(forward: &'a Forward<'a>, share: Share) -> Self {
         let life = |b: usize| {
             let users = || forward.writers[b].iter().chain(&forward.readers[b]);
             let first = if forward.given[b] { None } else { users().min().copied() };
             (first, if forward.kept[b] { usize::MAX } else { users().max().copied().unwrap_or(0) })
         };
-        Self { forward, lives: (0..forward.blocks.blocks.len()).map(life).collect() }
+        Self { forward, share, lives: (0..forward.blocks.blocks.len()).map(life).collect() }
     }
 
     /// The most bytes live while a group runs.
@@ -113,7 +114,7 @@ impl<'a> Lifetimes<'a> {
             let span = Span { buffer: own + line, first: 0, bytes: *bytes };
             list.extend([0, group.calls.len() as u32 - 1].map(|step| span.used(step)));
         }
-        let scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call, least)).collect();
+        let scratch: Vec<u32> = group.calls.iter().map(|e| scratch(&e.call, self.share)).collect();
         idle + peak(list, &scratch, &crossing, ALIGN)
     }
 

@@ -149,8 +149,15 @@ fn convolutions(program: &Program) -> Vec<(Weights, Vec<usize>)> {
     found.into_values().collect()
 }
 
+/// Bytes of scratch from which on a kernel for the call's shape can run; none where it has the shape of no such kernel.
+pub fn room_for_fast<A: Clone>(call: &Call<A>) -> Option<u32> {
+    let formats = [Format::Wide, Format::Packed, Format::Window];
+    let fast = formats.into_iter().filter_map(|f| converted(call, f, u32::MAX)).chain(square(call, u32::MAX));
+    fast.filter_map(|c| Some(c.room()?.least)).max()
+}
+
 /// The call over weights of this format; none where there is no such kernel, or no room for its scratch.
-fn converted(call: &Call<Operand>, format: Format, room: u32) -> Option<Call<Operand>> {
+fn converted<A: Clone>(call: &Call<A>, format: Format, room: u32) -> Option<Call<A>> {
     let call = match (call.clone(), format) {
         (Call::Conv(c), Format::Packed) if c.shift.is_none() => {
             let Conv { p, x, frozen: packed, trained, channels, bias, offset, m, y, mask, scratch, .. } = c;
@@ -174,7 +181,7 @@ fn converted(call: &Call<Operand>, format: Format, room: u32) -> Option<Call<Ope
 }
 
 /// A depthwise call of the kernels for square ones; none where they do not take it, or have no room for its scratch.
-fn square(call: &Call<Operand>, room: u32) -> Option<Call<Operand>> {
+fn square<A: Clone>(call: &Call<A>, room: u32) -> Option<Call<A>> {
     let call = match call.clone() {
         Call::Depthwise(c) if c.shift.is_none() => {
             let Conv { p, x, frozen, trained, bias, offset, m, y, mask, scratch, .. } = c;
@@ -189,7 +196,7 @@ fn square(call: &Call<Operand>, room: u32) -> Option<Call<Operand>> {
 }
 
 /// Whether the kernel is defined for the call and has room enough.
-fn takes(call: &Call<Operand>, room: u32) -> bool {
+fn takes<A>(call: &Call<A>, room: u32) -> bool {
     call.check().is_ok() && call.room().is_none_or(|r| r.least <= room)
 }
 

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use tinytrain_spec::kernels::Call;
-use tinytrain_spec::scratch::Room;
 
+use crate::fit::room_for_fast;
 use crate::unit::{Place, Span};
 
 /// A use of bytes of a buffer by a step.
@@ -94,17 +94,25 @@ pub fn uses(step: u32, call: &Call<Place>, to: &mut Vec<Use>) {
     });
 }
 
-/// Bytes set aside for the scratch of a kernel.
-pub type Share = fn(Room) -> u32;
-
-/// As few as the kernel works with.
-pub fn least(room: Room) -> u32 {
-    room.least
+/// How much is set aside for the scratch of a call that takes some.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Share {
+    /// As much as pays.
+    Usual,
+    /// As little as the kernels for its shape work with.
+    Fast,
+    /// As little as the kernel for all shapes works with.
+    Least,
 }
 
 /// Bytes of the scratch of a call.
 pub fn scratch(call: &Call<Place>, share: Share) -> u32 {
-    call.room().map_or(0, share)
+    let Some(room) = call.room() else { return 0 };
+    match share {
+        Share::Usual => room.usual(),
+        Share::Fast => room.least.max(room_for_fast(call).unwrap_or(0)),
+        Share::Least => room.least,
+    }
 }
 
 /// The most bytes live at one of `steps` steps, given the uses of all buffers and each step's scratch. Buffers that no step uses are the caller's.

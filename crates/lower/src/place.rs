@@ -3,12 +3,11 @@
 use tinytrain_ir::{Graph, TensorId};
 use tinytrain_program::Program;
 use tinytrain_spec::kernels::{Call, Role};
-use tinytrain_spec::scratch::Room;
 
 use crate::blocks::Blocks;
 use crate::cut::choose;
 use crate::group::{Forward, Group, GroupCall, whole_calls};
-use crate::lives::{Crossing, Share, least, peak, scratch, uses};
+use crate::lives::{Crossing, Share, peak, scratch, uses};
 use crate::steps::Steps;
 use crate::unit::{Map, Place, Span, units};
 use crate::{LowerError, Options};
@@ -26,36 +25,47 @@ pub fn place(blocks: &Blocks, forward: usize, logits: Option<usize>, options: &O
     let backward = layout.backward(&calls);
     let limit = options.arena_limit.unwrap_or(u32::MAX);
     let mut best: Option<Program> = None;
-    for share in [Room::usual, least] {
+    let whole = |share: Share| {
         let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
         let whole = layout.steps(alone, &backward, share);
-        // Where the bytes that live at once are too many, no plan of the whole need be looked for.
-        if whole.peak() > limit {
-            continue;
+        // Where the bytes that live at once are too many, no plan need be looked for.
+        (whole.peak() <= limit).then(|| whole.place()).transpose()
+    };
+    let cut = |share: Share| {
+        let floor = layout.backward_peak(&cutter, &backward, share);
+        let mut aim = limit;
+        let mut best: Option<Program> = None;
+        for _ in 0..ATTEMPTS {
+            let cut = layout.steps(choose(&cutter, aim, floor, share), &backward, share).place()?;
+            // Beyond what lives at once only a better plan helps, not another cut.
+            let hopeless = cut.plan.lower_bound > limit;
+            let over = cut.arena_bytes.saturating_sub(limit);
+            let less = best.as_ref().is_none_or(|best| cut.arena_bytes < best.arena_bytes);
+            if less {
+                best = Some(cut);
+            }
+            if over == 0 || !less || hopeless {
+                break;
+            }
+            aim = aim.saturating_sub(over);
         }
-        let whole = whole.place()?;
-        if whole.arena_bytes <= limit {
-            return Ok(whole);
+        Ok(best)
+    };
+    // From the fewest instructions to the fewest bytes.
+    let ways: [&dyn Fn() -> Result<Option<Program>, LowerError>; 5] =
+        [&|| whole(Share::Usual), &|| whole(Share::Fast), &|| cut(Share::Fast), &|| whole(Share::Least), &|| {
+            cut(Share::Least)
+        }];
+    for way in ways {
+        let Some(program) = way()? else { continue };
+        if best.as_ref().is_none_or(|best| program.arena_bytes < best.arena_bytes) {
+            best = Some(program);
         }
-        best = Some(whole);
-    }
-    let floor = layout.backward_peak(&cutter, &backward);
-    let mut aim = limit;
-    for _ in 0..ATTEMPTS {
-        let cut = layout.steps(choose(&cutter, aim, floor), &backward, least).place()?;
-        // Beyond what lives at once only a better plan helps, not another cut.
-        let hopeless = cut.plan.lower_bound > limit;
-        let over = cut.arena_bytes.saturating_sub(limit);
-        let less = best.as_ref().is_none_or(|best| cut.arena_bytes < best.arena_bytes);
-        if less {
-            best = Some(cut);
-        }
-        if over == 0 || !less || hopeless {
+        if best.as_ref().is_some_and(|best| best.arena_bytes <= limit) {
             break;
         }
-        aim = aim.saturating_sub(over);
     }
-    Ok(best.expect("the first attempt is one"))
+    Ok(best.expect("a cut Program is one in any case"))
 }
 
 /// What a Program is made from.
@@ -140,10 +150,10 @@ impl<'a> Layout<'a> {
     }
 
     /// The most bytes live at a step of the backward pass.
-    fn backward_peak(&self, forward: &Forward, backward: &[Group]) -> u32 {
+    fn backward_peak(&self, forward: &Forward, backward: &[Group], share: Share) -> u32 {
         let mut list = Vec::new();
         backward.iter().flat_map(|g| &g.calls).enumerate().for_each(|(t, e)| uses(t as u32, &e.call, &mut list));
-        let scratch: Vec<u32> = backward.iter().flat_map(|g| &g.calls).map(|e| scratch(&e.call, least)).collect();
+        let scratch: Vec<u32> = backward.iter().flat_map(|g| &g.calls).map(|e| scratch(&e.call, share)).collect();
         let crossing =
             |b: usize| Crossing { before: !forward.writers[b].is_empty(), after: self.blocks.blocks[b].kept };
         peak(list, &scratch, &crossing, ALIGN)

@@ -71,7 +71,7 @@ impl<'a> Steps<'a> {
         let span = |s: Span| if s.buffer < own { s } else { Span { buffer: first_line + s.buffer - own, ..s } };
         let place = |p: &Place| match *p {
             Place::Span(s) => Place::Span(span(s)),
-            Place::Scratch(room) => Place::Span(Span { buffer: shared, first: 0, bytes: (self.share)(room) }),
+            Place::Scratch => Place::Span(Span { buffer: shared, first: 0, bytes: 0 }),
             ready => ready,
         };
         for emitted in group.calls {
@@ -168,7 +168,7 @@ impl<'a> Steps<'a> {
         let operand = |p: &Place| match *p {
             Place::Span(s) => Operand::Memory(slot(s)),
             Place::Ready(operand) => operand,
-            Place::Scratch(_) => unreachable!("scratch has a buffer"),
+            Place::Scratch => unreachable!("scratch has a buffer"),
         };
         let step = |e: &GroupCall| Step {
             label: e.step.map_or("move lines".into(), |s| layout.blocks.steps[s].label.clone()),

@@ -6,7 +6,6 @@ use std::ops::Range;
 use tinytrain_program::Operand;
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::params::{ConvParams, PoolParams};
-use tinytrain_spec::scratch::Room;
 
 use crate::blocks::{Blocks, Draft, DraftStep};
 
@@ -24,7 +23,7 @@ pub enum Place {
     /// In the arena.
     Span(Span),
     /// The scratch of a call.
-    Scratch(Room),
+    Scratch,
     /// A constant or a trainable tensor.
     Ready(Operand),
 }
@@ -158,7 +157,7 @@ pub fn whole(blocks: &Blocks, call: &Call<Draft>) -> Call<Place> {
         (_, None) => unreachable!("an operand is in a buffer or ready"),
     };
     let mut whole = call.map(&mut |_, d| Ok::<_, Infallible>(place(d))).unwrap_or_else(|e| match e {});
-    whole.set_scratch(&mut Place::Scratch);
+    whole.set_scratch(&mut |_| Place::Scratch);
     whole
 }
 
@@ -238,6 +237,6 @@ pub fn over_rows(call: &Call<Place>, unit: &ByRows, maps: &[Option<Map>], y: &Ra
         }
         _ => unreachable!("a unit that runs by rows has calls over rows"),
     }
-    cut.set_scratch(&mut Place::Scratch);
+    cut.set_scratch(&mut |_| Place::Scratch);
     Some(cut)
 }
