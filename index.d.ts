@@ -1493,7 +1493,7 @@ export interface SearchOptions {
 	readonly seed?: number | undefined;
 	/** Number of seeds in proof and test, that is, runs per scheme; 3 by default. */
 	readonly seeds?: number | undefined;
-	/** Training steps per run of the analysis. By default the number of training samples, fewer for a large model. */
+	/** Training steps per run of the analysis. By default half the number of training samples, fewer for a large model. */
 	readonly trialSteps?: number | undefined;
 	/** Training steps per run of the proof. By default twice the number of training samples, fewer for a large model. */
 	readonly proofSteps?: number | undefined;
@@ -1552,10 +1552,12 @@ export interface BiasContribution extends Gain {
 	readonly bias: number;
 	readonly sram: number;
 }
-/** The gain over biases of also updating a share of a convolution's weights. */
+/** The gain over biases alone of also updating a share of a convolution's weights. */
 export interface LayerContribution extends Gain {
 	readonly layer: number;
 	readonly share: string;
+	/** Number of last convolutions whose biases are trained with and without it: those from it on, rounded up, at most `base`. */
+	readonly biases: number;
 	/** Bytes of SRAM, including the biases. */
 	readonly sram: number;
 }
@@ -1572,7 +1574,7 @@ export interface Contributions {
 		readonly loss: Estimate$1;
 	};
 	readonly biases: readonly BiasContribution[];
-	/** The number of biases with which layers are compared. */
+	/** The best number of biases. */
 	readonly base: number;
 	readonly layers: readonly LayerContribution[];
 	readonly bits: readonly BitsContribution[];
@@ -1614,7 +1616,7 @@ export interface Comparison {
 /** The result for a budget. */
 export interface FrontPoint extends Proved {
 	readonly budget: number;
-	/** Comparisons with all other finalists that fit the budget. */
+	/** Comparisons with the other finalists that fit the budget and were tested. */
 	readonly comparisons: readonly Comparison[];
 }
 /** The result of a search. It is the same for the same seed, with any number of threads, interrupted or not. */
@@ -1999,7 +2001,10 @@ export interface TrainOptions {
 	readonly lrHead?: number | "auto" | undefined;
 	/** Draws all classes equally often, however many samples each has. */
 	readonly balance?: boolean | undefined;
-	/** `best`, the default, ends with an earlier state if the run has lost what it had learned; `last` always with the last one. */
+	/**
+	 * `best`, the default, ends with the state that has the lowest loss on the validation split or, if there is none, with an earlier one where the run has lost
+	 * what it had learned; `last` always with the last one.
+	 */
 	readonly keep?: Keep | undefined;
 	/** Seed for the order of samples and for augmentation; that of the Program by default. */
 	readonly seed?: number | undefined;

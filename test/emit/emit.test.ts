@@ -13,7 +13,8 @@ test('the same Program gives the same files', async t => {
 
 test('only kernels that the program uses are there', async t => {
   const { files } = await testFirmware(t, { scheme: 'head' });
-  t.true(files.has('kernels/tt_conv.c'));
+  t.true(files.has('kernels/tt_pointwise_wide.c'));
+  t.false(files.has('kernels/tt_pointwise_input_grad.c'));
   t.true(files.has('kernels/tt_exp.c'));
   t.false(files.has('kernels/tt_conv_weight_step.c'));
   t.false(files.has('kernels/tt_max_pool.c'));
