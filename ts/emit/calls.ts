@@ -150,7 +150,10 @@ export function callArguments(
       numbers.params.get(p) ??
       (copied.has(p) && 'name' in param ? `&${param.name}` : argument(param, parameters.name(step, index, param))),
   );
-  return [...values, ...step.operands.flatMap((operand, o) => [pointer(record, operand, numbers.offsets.get(o)), ...room(operand)])];
+  return [
+    ...values,
+    ...step.operands.flatMap((operand, o) => [pointer(record, operand, numbers.offsets.get(o)), ...room(operand)]),
+  ];
 }
 
 /** How a step is printed. */

@@ -352,7 +352,7 @@ impl Layer {
         };
         (p.in_h, p.out_h) = axis(r, p.pad_top);
         (p.in_w, p.out_w) = axis(r, p.pad_left);
-        let c = if i % 4 == 0 { 4 * r.int(1, 5) } else { 8 * r.int(1, 3) };
+        let c = if i.is_multiple_of(4) { 4 * r.int(1, 5) } else { 8 * r.int(1, 3) };
         (p.in_c, p.out_c, p.lo, p.hi) = (c, c, -128, 127);
         l.channels = if r.one_in(4) { (0..c as u16).collect() } else { Vec::new() };
         p.trained = l.channels.len() as i32;
