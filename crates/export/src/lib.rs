@@ -1,4 +1,4 @@
-//! Writes a graph with a head as files that others read: [`tflite`] as an int8 `.tflite` that LiteRT runs, [`npz`] as the weights alone.
+//! Writes a graph with a head as files that others read: [`tflite`] as an int8 `.tflite` that LiteRT runs, [`npz`](fn@npz) as the weights alone.
 //!
 //! The graph is written anew, wherever it came from. Its convolutions, with their scales, become those of the format, so that what LiteRT computes of the
 //! same inputs differs from a Program's forward pass as `docs/numerics.md` says. What the format has no operator for with the same bits (a

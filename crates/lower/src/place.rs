@@ -24,15 +24,25 @@ pub fn place(blocks: &Blocks, forward: usize, logits: Option<usize>, options: &O
     let cutter = layout.cutter(&calls);
     let backward = layout.backward(&calls);
     let limit = options.arena_limit.unwrap_or(u32::MAX);
+    let uncut = |share: Share| {
+        let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
+        layout.steps(alone, &backward, share)
+    };
+    // No cut of the forward pass changes what the backward pass takes.
+    if options.whole_above_limit && layout.backward_peak(&cutter, &backward, Share::Least) > limit {
+        return uncut(Share::Least).place();
+    }
     let mut best: Option<Program> = None;
     let whole = |share: Share| {
-        let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
-        let whole = layout.steps(alone, &backward, share);
+        let whole = uncut(share);
         // Where the bytes that live at once are too many, no plan need be looked for.
         (whole.peak() <= limit).then(|| whole.place()).transpose()
     };
     let cut = |share: Share| {
         let floor = layout.backward_peak(&cutter, &backward, share);
+        if floor > limit && share != Share::Least {
+            return Ok(None);
+        }
         let mut aim = limit;
         let mut best: Option<Program> = None;
         for _ in 0..ATTEMPTS {
