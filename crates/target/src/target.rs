@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -218,7 +218,19 @@ impl Target {
     /// `TABLES_STALE` if a function that the firmware calls is not in the tables.
     pub fn kernel_files(&self, program: &Program) -> Result<Vec<String>, TargetError> {
         let files = Calls::new(&self.functions, &self.core.core, program).files().map_err(|e| self.stale(e))?;
-        Ok(files.into_iter().filter(|f| f.starts_with("kernels/")).collect())
+        let mut files: BTreeSet<String> =
+            files.into_iter().filter(|f| f.starts_with("kernels/")).map(Into::into).collect();
+        // A folder holds other boards too, and where a core has no DSP instructions a kernel may call a plainer one.
+        let portable = &Core::shipped("cortex-m3").expect("a shipped core").functions;
+        loop {
+            let called = portable.values().filter(|f| files.contains(&f.file)).flat_map(|f| &f.calls);
+            let more = called.filter_map(|name| portable.get(name)).map(|f| &f.file);
+            let more: Vec<_> = more.filter(|f| f.starts_with("kernels/") && !files.contains(*f)).cloned().collect();
+            if more.is_empty() {
+                return Ok(files.into_iter().collect());
+            }
+            files.extend(more);
+        }
     }
 
     fn stale(&self, error: CallError) -> TargetError {
