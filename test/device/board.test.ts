@@ -59,10 +59,11 @@ test('an F746 Program takes the bytes that it took before boards were folders', 
     'trained weights': 7776,
     'residual bits': 3888,
     'trained biases': 2976,
-    constants: 166048,
+    stack: 856,
+    constants: 203536,
     'initial state': 9736,
     parameters: 1880,
-    'code of the model': 7842,
+    'code of the model': 7044,
   });
 });
 
