@@ -433,7 +433,7 @@ type Varying = {
 	 */
 	base: number;
 	/**
-	 * CallNumber one unit of the column stands for.
+	 * The difference of one in the column.
 	 */
 	unit: number;
 	/**
@@ -455,7 +455,7 @@ type Part = {
 	 */
 	bytes: number;
 	/**
-	 * CallNumber differs.
+	 * The numbers that differ from turn to turn.
 	 */
 	varying: Array<Varying>;
 };

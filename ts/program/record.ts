@@ -64,7 +64,7 @@ number: CallNumber,
  */
 base: number, 
 /**
- * CallNumber one unit of the column stands for.
+ * The difference of one in the column.
  */
 unit: number, 
 /**
@@ -86,7 +86,7 @@ step: number,
  */
 bytes: number, 
 /**
- * CallNumber differs.
+ * The numbers that differ from turn to turn.
  */
 varying: Array<Varying>, };
 

@@ -12,6 +12,7 @@ use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;
 use tinytrain_program::{Data, FileError, Init, Operand, Program, Region, Slot};
 use tinytrain_spec::kernels::{Call, Kernel};
+use tinytrain_spec::packed;
 use tinytrain_spec::random::mix;
 
 const CLASSES: usize = 4;
@@ -265,8 +266,14 @@ fn the_verifier_rejects() {
         ("two tensors of one name", |p| p.consts[0].name = p.consts[1].name.clone()),
         ("cannot be printed", |p| p.steps[0].label = "*/ evil".into()),
     ];
-    let (_, c) = compiler(1);
-    let good = program(&c, "bias:5,0:1/2,2:1/2,4:1/2", 4);
+    refuses(&fitting("bias:5,0:1/2,2:1/2,4:1/2"), spoiled);
+}
+
+fn fitting(scheme: &str) -> Program {
+    program(&compiler(1).1, scheme, 4)
+}
+
+fn refuses(good: &Program, spoiled: &[Spoiled]) {
     good.verify().unwrap();
     good.verify_content().unwrap();
     for (sentence, spoil) in spoiled {
@@ -276,4 +283,35 @@ fn the_verifier_rejects() {
         assert!(e.contains(sentence), "'{e}' says nothing of '{sentence}'");
         assert!(Program::from_bytes(&p.to_bytes()).is_err());
     }
+}
+
+/// Puts weights in the place of a pointwise convolution's packed ones.
+fn repack(p: &mut Program, change: fn(&mut [i8], usize)) {
+    let (at, k) = p
+        .steps
+        .iter()
+        .find_map(|s| match &s.call {
+            Call::Pointwise(c) => match c.packed {
+                Some(Operand::Constant(at)) => Some((at, c.p.in_c as usize)),
+                _ => None,
+            },
+            _ => None,
+        })
+        .expect("a pointwise convolution");
+    let Data::U32(words) = &mut p.consts[at].data else { panic!("packed weights are words") };
+    let mut weights = packed::unpack(words, k).unwrap();
+    change(&mut weights, k);
+    *words = packed::pack(&weights, k);
+}
+
+#[test]
+fn the_verifier_rejects_weights_that_cannot_be_packed() {
+    let good = fitting("bias:5");
+    refuses(
+        &good,
+        &[
+            ("weights that cannot be packed", |p| repack(p, |weights, _| weights[0] = -128)),
+            ("weights that cannot be packed", |p| repack(p, |weights, k| weights[k] = -128)),
+        ],
+    );
 }

@@ -9,8 +9,8 @@ use tinytrain_spec::kernels::*;
 use tinytrain_spec::packed;
 use tinytrain_spec::params::ConvParams;
 
-/// Alignment of scratch in bytes.
-const ALIGN: u32 = 8;
+use crate::place::ALIGN;
+
 /// Wide weights save an instruction for every 16 products and some for every output; what they must save for a byte of flash.
 const SAVED_PER_BYTE: i64 = 4;
 
@@ -202,7 +202,7 @@ fn takes<A>(call: &Call<A>, room: u32) -> bool {
 
 /// Whether the weights may take this format, and whether it pays.
 fn suits(program: &Program, steps: &[usize], format: Format) -> bool {
-    let (p, weights) = whole(program, steps[0]);
+    let (p, weights, trained) = whole(program, steps[0]);
     let k = i64::from(p.in_c);
     let made = |i: &usize| match &program.steps[*i].call {
         Call::Conv(c) => i64::from(c.p.out_h) * i64::from(c.p.out_w),
@@ -213,20 +213,12 @@ fn suits(program: &Program, steps: &[usize], format: Format) -> bool {
         Format::Wide => pixels * (k + 16) >= SAVED_PER_BYTE * 16 * k,
         // What the weights take more is little beside the pixels of a first layer.
         Format::Window => pixels >= 16 * SAVED_PER_BYTE,
-        Format::Packed => program.packs(&p, &weights, trained_of(&program.steps[steps[0]].call)),
-    }
-}
-
-fn trained_of(call: &Call<Operand>) -> Option<Operand> {
-    match call {
-        Call::Conv(c) => c.trained,
-        Call::ConvInputGrad(c) => c.trained,
-        _ => None,
+        Format::Packed => program.packs(&p, &weights, trained),
     }
 }
 
 fn words(program: &Program, step: usize, format: Format) -> Vec<u32> {
-    let (p, weights) = whole(program, step);
+    let (p, weights, _) = whole(program, step);
     match format {
         Format::Wide => packed::widen(&weights, p.in_c as usize),
         Format::Window => packed::window(&weights, p.kh as usize, (p.kw * p.in_c) as usize),
@@ -234,11 +226,11 @@ fn words(program: &Program, step: usize, format: Format) -> Vec<u32> {
     }
 }
 
-/// All rows of a convolution's weights, with zeros for trained ones.
-fn whole(program: &Program, step: usize) -> (ConvParams, Vec<i8>) {
-    let (p, frozen, channels) = match &program.steps[step].call {
-        Call::Conv(c) => (c.p, c.frozen, c.channels),
-        Call::ConvInputGrad(c) => (c.p, c.frozen, c.channels),
+/// All rows of a convolution's weights, with zeros for trained ones, and where those are.
+fn whole(program: &Program, step: usize) -> (ConvParams, Vec<i8>, Option<Operand>) {
+    let (p, frozen, trained, channels) = match &program.steps[step].call {
+        Call::Conv(c) => (c.p, c.frozen, c.trained, c.channels),
+        Call::ConvInputGrad(c) => (c.p, c.frozen, c.trained, c.channels),
         _ => unreachable!("steps with the weights of a convolution"),
     };
     let data = |o: Option<Operand>| match o {
@@ -247,11 +239,11 @@ fn whole(program: &Program, step: usize) -> (ConvParams, Vec<i8>) {
     };
     let row = (p.kh * p.kw * p.in_c) as usize;
     if p.trained == p.in_c {
-        return (p, vec![0; row * p.out_c as usize]);
+        return (p, vec![0; row * p.out_c as usize], trained);
     }
-    let trained = data(channels).and_then(Data::elements::<u16>).unwrap_or_default();
+    let channels = data(channels).and_then(Data::elements::<u16>).unwrap_or_default();
     let mut frozen = data(frozen).and_then(Data::elements::<i8>).unwrap_or_default().iter().copied();
-    let place = |i: usize| trained.binary_search(&((i % p.in_c as usize) as u16)).is_ok();
+    let place = |i: usize| channels.binary_search(&((i % p.in_c as usize) as u16)).is_ok();
     let all = (0..row * p.out_c as usize).map(|i| if place(i) { 0 } else { frozen.next().unwrap_or(0) });
-    (p, all.collect())
+    (p, all.collect(), trained)
 }

@@ -31,7 +31,7 @@ pub struct Part {
     pub step: usize,
     /// Bytes of a turn behind its number.
     pub bytes: usize,
-    /// CallNumber differs.
+    /// The numbers that differ from turn to turn.
     pub varying: Vec<Varying>,
 }
 
@@ -44,7 +44,7 @@ pub struct Varying {
     /// The least value.
     #[cfg_attr(test, ts(type = "number"))]
     pub base: i64,
-    /// CallNumber one unit of the column stands for.
+    /// The difference of one in the column.
     #[cfg_attr(test, ts(type = "number"))]
     pub unit: i64,
     /// The first byte of its column, counted from the part's number.
@@ -171,7 +171,7 @@ impl Program {
         let mut varying = Vec::new();
         // Numbers that grow together share a column.
         let mut columns: BTreeMap<Vec<i64>, usize> = BTreeMap::new();
-        for (n, &(what, value)) in all[0].iter().enumerate() {
+        for (n, &(number, value)) in all[0].iter().enumerate() {
             let values: Vec<i64> = all.iter().map(|numbers| numbers[n].1).collect();
             if values.iter().all(|&v| v == value) {
                 continue;
@@ -193,7 +193,7 @@ impl Program {
                 }
                 at
             });
-            varying.push(Varying { number: what, base, unit, column: at, wide });
+            varying.push(Varying { number, base, unit, column: at, wide });
         }
         Some((Part { step: first, bytes: bytes[0].len(), varying }, bytes))
     }

@@ -46,6 +46,10 @@ fn the_bound_counts_second_rows_and_trained_weights() {
     assert!(fits(&[row(260), vec![0; 260]].concat(), 260, 0, -128));
     assert!(!fits(&[vec![0; 260], row(260)].concat(), 260, 0, 127));
     assert!(fits(&row(2 * 260), 260, 0, 0));
+    // -128 leaves int16 with a negative weight below it.
+    assert!(fits(&[-1, 1, 1, -127], 2, 0, 0));
+    assert!(!fits(&[-1, 1, -128, 1], 2, 0, 0));
+    assert!(!fits(&[1, -128, 1, 1], 2, 0, 0));
     // Whatever trained weights become.
     assert!(!fits(&vec![0; 2 * 260], 260, 260, -128));
     assert!(fits(&vec![0; 2 * 260], 260, 258, -128));

@@ -218,8 +218,7 @@ impl Target {
     /// `TABLES_STALE` if a function that the firmware calls is not in the tables.
     pub fn kernel_files(&self, program: &Program) -> Result<Vec<String>, TargetError> {
         let files = Calls::new(&self.functions, &self.core.core, program).files().map_err(|e| self.stale(e))?;
-        let mut files: BTreeSet<String> =
-            files.into_iter().filter(|f| f.starts_with("kernels/")).map(Into::into).collect();
+        let mut files: BTreeSet<String> = files.into_iter().filter(|f| f.starts_with("kernels/")).collect();
         // A folder holds other boards too, and where a core has no DSP instructions a kernel may call a plainer one.
         let portable = &Core::shipped("cortex-m3").expect("a shipped core").functions;
         loop {
