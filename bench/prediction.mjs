@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os';
 import { reopenModel, reopenSamples } from '../dist/origin.js';
 import { Random } from '../dist/random.js';
 import { keyOf, shares, textOf } from '../dist/search/candidate.js';
-import { Costs } from '../dist/search/costs.js';
+import { CandidateCosts } from '../dist/search/costs.js';
 import { Contribution, drawn, repaired } from '../dist/search/evolution.js';
 import { searchSamples } from '../dist/search/heldout.js';
 import { Journal, searchOrigin } from '../dist/search/journal.js';
@@ -26,7 +26,7 @@ const samples = await searchSamples(data, plan.heldBack, plan.seed);
 const trials = new Trials(model, data, samples, { lr: plan.lr, threads, cacheBytes: 2 ** 30 }, Journal.inMemory());
 const compiler = await trials.compiler(plan.seed, 'validation');
 const settings = { target: plan.target, pixelTables: trials.pixelTables, table: plan.costs, threads };
-const costs = new Costs(compiler, settings);
+const costs = new CandidateCosts(compiler, settings);
 const count = compiler.layers;
 const random = new Random(plan.seed, 1234);
 const sums = Object.fromEntries(

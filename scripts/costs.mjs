@@ -21,7 +21,7 @@ const dist = process.env.TINYTRAIN_DIST ?? `${root}/dist`;
 const { Compiler, defaultImages, loadModel, targets } = await import(`${dist}/index.js`);
 const { native } = await import(`${dist}/native.js`);
 const { firmwareFiles } = await import(`${dist}/device/firmware.js`);
-const { calibrationSteps, measureSteps } = await import(`${dist}/device/calibrate.js`);
+const { measuredSteps, measureSteps } = await import(`${dist}/device/measure.js`);
 const { kernelFlags } = await import(`${dist}/device/sources.js`);
 const { standInOf } = await import(`${dist}/device/stand-in.js`);
 
@@ -77,7 +77,7 @@ async function measuredProgram(program, data, folder) {
       const sums = part => blockCycles(code, part, levels);
       // Before the first mark: what comes before a training step. Its marks: before it, at each step, behind the last, behind it, once more.
       found = program.record.steps.map((_, i) => {
-        const all = Array.from({ length: calibrationSteps }, (_, s) => {
+        const all = Array.from({ length: measuredSteps }, (_, s) => {
           const own = sums(parts[s * marks + marks - 1]);
           const step = sums(parts[s * marks + i + 2]);
           return step.map((x, k) => x - own[k]);

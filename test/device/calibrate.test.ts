@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { costTable, estimateOf, instructionsOfStep, TinytrainError } from '#tinytrain';
-import { measureSteps } from '#tinytrain/device/calibrate.js';
+import { measureSteps } from '#tinytrain/device/measure.js';
 import { runFirmware } from '#tinytrain/device/run.js';
 import { calibrated, costsIfThere, readCosts, workOf, writeCosts } from '#tinytrain/program/costs.js';
 import { has, testFirmware } from '../helpers/firmware.js';

@@ -17,7 +17,7 @@ import {
   textOf,
 } from '#tinytrain/search/candidate.js';
 import { Channel } from '#tinytrain/search/channel.js';
-import type { Costs } from '#tinytrain/search/costs.js';
+import type { CandidateCosts } from '#tinytrain/search/costs.js';
 import { Contribution } from '#tinytrain/search/evolution.js';
 import { toTest } from '#tinytrain/search/finals.js';
 import { winner } from '#tinytrain/search/proof.js';
@@ -151,7 +151,7 @@ test('an analysis: all channels of every convolution, the other shares of the be
       }),
   };
   const contributions = await analyse({
-    ...{ trials: trials as unknown as Trials, costs: costs as unknown as Costs },
+    ...{ trials: trials as unknown as Trials, costs: costs as unknown as CandidateCosts },
     ...{ count, criterion: 'loss', seed: 10, trialSteps: 7 },
     limits: { sram: 1000, flash: 10, instructions: 10, milliseconds: 10 },
     expect: () => {},

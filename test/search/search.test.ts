@@ -20,7 +20,7 @@ import {
 import { reopenProgram } from '#tinytrain/origin.js';
 import { Compiler } from '#tinytrain/program/compiler.js';
 import { candidateOf } from '#tinytrain/search/candidate.js';
-import { Costs, unlimited } from '#tinytrain/search/costs.js';
+import { CandidateCosts, unlimited } from '#tinytrain/search/costs.js';
 import { images, temporary } from '../helpers/folder.js';
 
 const small = { budgets: [100_000], trialSteps: 4, proofSteps: 6, seeds: 2, seed: 3 } satisfies SearchOptions;
@@ -182,7 +182,7 @@ test('a limit on milliseconds holds for everything that is tried', async t => {
 
 test('a candidate has the cost of a cut where one fits; where none does it stays whole, above the budget as the nearest cut is', async t => {
   const compiler = await Compiler.create(await loadModel(), { classes: ['cat', 'dog'] });
-  const costs = new Costs(compiler, { target: 'stm32f746', pixelTables: 0, table: null, threads: 2 });
+  const costs = new CandidateCosts(compiler, { target: 'stm32f746', pixelTables: 0, table: null, threads: 2 });
   const seen = new Set<string>();
   for (const [scheme, budget] of [
     ['head', 60_000],

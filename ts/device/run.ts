@@ -19,12 +19,12 @@ import {
 } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { ratesOfStep } from '../rates.js';
-import { calibrationSteps, measureSteps } from './calibrate.js';
 import type { Connection } from './connection.js';
 import { Device, type Identity } from './device.js';
 import { readElf } from './elf.js';
 import { type FirmwareManifest, openFirmware, targetOf } from './firmware.js';
 import { checkLinked, type Linked, measure } from './linked.js';
+import { measuredSteps, measureSteps } from './measure.js';
 import { strideOrder } from './order.js';
 import { type Placement, placementOf } from './placement.js';
 import { ProcessConnection } from './process.js';
@@ -340,7 +340,7 @@ async function samplesOf(
   const only = {
     train: chosen(
       source.parts.train.length,
-      Math.max(steps, calibrate && options.port === undefined ? calibrationSteps : 0),
+      Math.max(steps, calibrate && options.port === undefined ? measuredSteps : 0),
     ),
     test: chosen(source.parts.test.length, predictions),
   };

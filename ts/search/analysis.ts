@@ -1,6 +1,6 @@
 import { defaultResidualBits } from '../defaults.js';
 import { type Candidate, keyOf, shares, textOf } from './candidate.js';
-import { type Costs, fits, type Limits, same, unlimited } from './costs.js';
+import { type CandidateCosts, fits, type Limits, same, unlimited } from './costs.js';
 import { estimate } from './statistics.js';
 import type { Trials } from './trials.js';
 import type {
@@ -31,7 +31,7 @@ const LADDER_RUNS = 3 + 2 * BIAS_GRID + 4 + BIAS_FINALISTS;
 /** The inputs of an analysis. */
 export interface AnalysisContext {
   readonly trials: Trials;
-  readonly costs: Costs;
+  readonly costs: CandidateCosts;
   /** Number of convolutions of the backbone. */
   readonly count: number;
   readonly limits: Limits;

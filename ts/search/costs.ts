@@ -27,7 +27,7 @@ export interface CostSettings {
 }
 
 /** The costs of candidates on a board, within a budget of SRAM; each is planned once for a budget. */
-export class Costs {
+export class CandidateCosts {
   readonly #compiler: Compiler;
   readonly #settings: CostSettings;
   readonly #known = new Map<string, Cost>();

@@ -1,6 +1,6 @@
 import { Random } from '../random.js';
 import { type Candidate, crossed, distance, type Genes, keyOf, lighter, mutated, shares } from './candidate.js';
-import { type Cost, type Costs, fits, type Limits } from './costs.js';
+import { type CandidateCosts, type Cost, fits, type Limits } from './costs.js';
 import { pooledVariance, shrunk } from './statistics.js';
 import type { Contributions } from './types.js';
 
@@ -87,7 +87,7 @@ function better(a: Scored, b: Scored): number {
 
 /** The inputs of evolution. */
 export interface EvolutionContext {
-  readonly costs: Costs;
+  readonly costs: CandidateCosts;
   readonly limits: Limits;
   readonly seed: number;
   /** Called before each generation; true stops evolution. */
@@ -113,7 +113,7 @@ export function drawn(genes: Genes, count: number, random: Random): Candidate {
 export async function repaired(
   candidates: readonly Candidate[],
   genes: Genes,
-  costs: Costs,
+  costs: CandidateCosts,
   limits: Limits,
   random: Random,
   steps: number = REPAIRS,

@@ -1,6 +1,6 @@
 import { Random } from '../random.js';
 import { type Candidate, candidateOf, type Genes, keyOf, shares, textOf } from './candidate.js';
-import { type Costs, fits, type Limits } from './costs.js';
+import { type CandidateCosts, fits, type Limits } from './costs.js';
 import { type Contribution, distinct, drawn, repaired, type Scored } from './evolution.js';
 import type { Published } from './published.js';
 import { estimate } from './statistics.js';
@@ -21,7 +21,7 @@ const REPAIRS = 4;
 
 /** The inputs for selecting finalists. */
 export interface ProofContext {
-  readonly costs: Costs;
+  readonly costs: CandidateCosts;
   readonly limits: Limits;
   /** Schemes that were published for this model. */
   readonly published: readonly Published[];

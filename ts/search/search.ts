@@ -9,7 +9,7 @@ import { version } from '../version.js';
 import { Channel } from './channel.js';
 import { contributionsOf, finalistsOf } from './choice.js';
 import { Clock } from './clock.js';
-import { Costs } from './costs.js';
+import { CandidateCosts } from './costs.js';
 import { expectedFinals, prove, test, toTest } from './finals.js';
 import { writeSearch } from './folder.js';
 import { contentHash, type SearchSamples, searchSamples } from './heldout.js';
@@ -94,7 +94,7 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
     const trials = new Trials(model, data, samples, settings, journal);
     const compiler = await trials.compiler(plan.seed, 'validation');
     const { target, costs: table } = plan;
-    const costs = new Costs(compiler, { target, pixelTables: trials.pixelTables, table, threads });
+    const costs = new CandidateCosts(compiler, { target, pixelTables: trials.pixelTables, table, threads });
     const limits = await limitsOf(compiler, plan);
     if (signal?.aborted) throw aborted('the search');
     await journal.begin();

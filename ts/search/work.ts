@@ -1,7 +1,7 @@
 import type { Model } from '../model/model.js';
 import type { Compiler } from '../program/compiler.js';
 import type { Clock } from './clock.js';
-import type { Costs, Limits } from './costs.js';
+import type { CandidateCosts, Limits } from './costs.js';
 import type { SearchSamples } from './heldout.js';
 import type { Trials } from './trials.js';
 import type { SearchEvent, SearchPlan } from './types.js';
@@ -13,7 +13,7 @@ export interface SearchWork {
   readonly plan: SearchPlan;
   readonly trials: Trials;
   readonly compiler: Compiler;
-  readonly costs: Costs;
+  readonly costs: CandidateCosts;
   /** Limits for each budget, ascending. */
   readonly limits: readonly Limits[];
   readonly clock: Clock;

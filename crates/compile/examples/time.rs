@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tinytrain_compile::{CALIBRATION_SAMPLES, Compiler, forward_program};
 use tinytrain_exec::{Control, ExecError, Executor, Kernels, Rates, SampleSource, checksum, chosen_kernels, evaluate};
 use tinytrain_ir::{Graph, Scheme};
-use tinytrain_lower::Options;
+use tinytrain_lower::LowerOptions;
 use tinytrain_program::Program;
 use tinytrain_spec::kernels::Call;
 use tinytrain_spec::random::mix;
@@ -84,7 +84,7 @@ fn main() -> Result<(), Failed> {
             let sample = &samples[..samples.len().min(CALIBRATION_SAMPLES)];
             let compiler = Compiler::new(&graph, CLASSES, SEED, sample, 1)?;
             let scheme = Scheme::parse(scheme, compiler.layers())?;
-            let Options { residual_bits, improvement_rounds, .. } = Options::default();
+            let LowerOptions { residual_bits, improvement_rounds, .. } = LowerOptions::default();
             Timed::new(compiler.compile(&scheme, residual_bits, improvement_rounds, None)?, samples)?
         }
         _ => return Err("time MODEL [SCHEME SAMPLES SIDE]".into()),

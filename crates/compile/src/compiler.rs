@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tinytrain_ir::{Graph, HeadRow, Scheme, TensorId};
-use tinytrain_lower::{Options, lower};
+use tinytrain_lower::{LowerOptions, lower};
 use tinytrain_passes::{Stage, differentiate, specialise};
 use tinytrain_program::{Program, Slot};
 
@@ -18,7 +18,7 @@ pub struct Compiler {
 
 /// Rounds in which the planner improves the Programs that are handed over; where bytes are only estimated, fewer do.
 pub fn planner_rounds() -> u32 {
-    Options::default().improvement_rounds
+    LowerOptions::default().improvement_rounds
 }
 
 impl Compiler {
@@ -83,7 +83,10 @@ impl Compiler {
         improvement_rounds: u32,
         arena_limit: Option<u32>,
     ) -> Result<Program, CompileError> {
-        self.lowered(scheme, &Options { residual_bits, improvement_rounds, arena_limit, ..Options::default() })
+        self.lowered(
+            scheme,
+            &LowerOptions { residual_bits, improvement_rounds, arena_limit, ..LowerOptions::default() },
+        )
     }
 
     /// [`Compiler::compile`] for asking whether a scheme fits: where no cut of the forward pass reaches the limit, it stays whole, above the limit.
@@ -94,11 +97,11 @@ impl Compiler {
         improvement_rounds: u32,
         arena_limit: Option<u32>,
     ) -> Result<Program, CompileError> {
-        let options = Options { residual_bits, improvement_rounds, arena_limit, ..Options::default() };
-        self.lowered(scheme, &Options { whole_above_limit: true, ..options })
+        let options = LowerOptions { residual_bits, improvement_rounds, arena_limit, ..LowerOptions::default() };
+        self.lowered(scheme, &LowerOptions { whole_above_limit: true, ..options })
     }
 
-    fn lowered(&self, scheme: &Scheme, options: &Options) -> Result<Program, CompileError> {
+    fn lowered(&self, scheme: &Scheme, options: &LowerOptions) -> Result<Program, CompileError> {
         let mut stages = specialise(self.graph(), scheme)?;
         let last = stages.pop().expect("specialise yields stages");
         let program = lower(&last.graph, options)?;
@@ -111,15 +114,15 @@ pub(crate) fn forward_of(graph: &Graph) -> Result<Program, CompileError> {
     let mut g = graph.clone();
     g.nodes.retain(|n| n.op.is_forward());
     g.exponents.clear();
-    Ok(lower(&g, &Options { keep_all: true, improvement_rounds: 0, ..Options::default() })?)
+    Ok(lower(&g, &LowerOptions { keep_all: true, improvement_rounds: 0, ..LowerOptions::default() })?)
 }
 
 /// An imported model as it stands, classifier included, as a Program.
 pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, CompileError> {
-    let defaults = Options::default();
+    let defaults = LowerOptions::default();
     // What all lives to the end has no better plan.
     let improvement_rounds = if keep_all { 0 } else { defaults.improvement_rounds };
-    Ok(lower(graph, &Options { keep_all, improvement_rounds, ..defaults })?)
+    Ok(lower(graph, &LowerOptions { keep_all, improvement_rounds, ..defaults })?)
 }
 
 /// Where each tensor of a Program made with `keep_all` lies when it has run.

@@ -202,7 +202,7 @@ pub fn suite() -> Vec<Case> {
     for i in 0..160 {
         for depthwise in [false, true] {
             let mut r = Random::new(i * 2 + depthwise as u32);
-            let l = Layer::random(&mut r, depthwise, i);
+            let l = ConvCase::random(&mut r, depthwise, i);
             cases.push(l.forward(&mut r, &mut s));
             cases.push(l.input_grad(&mut r, &mut s));
             if !l.channels.is_empty() {
@@ -212,7 +212,7 @@ pub fn suite() -> Vec<Case> {
     }
     for i in 0..200 {
         let mut r = Random::new(2000 + i);
-        let l = Layer::pointwise(&mut r, i);
+        let l = ConvCase::pointwise(&mut r, i);
         let forward = l.forward(&mut r, &mut s);
         cases.extend(l.packed(&forward));
         cases.extend(l.wide(&forward));
@@ -220,13 +220,13 @@ pub fn suite() -> Vec<Case> {
     }
     for i in 0..100 {
         let mut r = Random::new(4000 + i);
-        let l = Layer::window(&mut r);
+        let l = ConvCase::window(&mut r);
         let forward = l.forward(&mut r, &mut s);
         cases.extend(l.window_forward(&forward));
     }
     for i in 0..240 {
         let mut r = Random::new(3000 + i);
-        let l = Layer::square(&mut r, i);
+        let l = ConvCase::square(&mut r, i);
         let forward = l.forward(&mut r, &mut s);
         cases.extend(l.square_forward(&forward));
         cases.extend(l.square_input_grad(&mut r, &mut s));
@@ -252,7 +252,7 @@ pub fn suite() -> Vec<Case> {
 }
 
 /// A convolution, its weights and which of them are trained.
-struct Layer {
+struct ConvCase {
     p: ConvParams,
     depthwise: bool,
     frozen: Vec<i8>,
@@ -270,7 +270,7 @@ fn axis(r: &mut Random, largest: i32, kernels: &[i32]) -> [i32; 5] {
     [input, out, k, stride, pad]
 }
 
-impl Layer {
+impl ConvCase {
     fn random(r: &mut Random, depthwise: bool, i: u32) -> Self {
         let (largest, kernels): (i32, &[i32]) = match (depthwise, i % 8) {
             // Enough pixels for a weight gradient in blocks, and rows for depthwise bands.

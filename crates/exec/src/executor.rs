@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tinytrain_kernels::simd::{self, Kernels, Layer, Unit};
+use tinytrain_kernels::simd::{self, Kernels, PackedConv, Unit};
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
 use tinytrain_program::{Boundary, Operand, Program, Region, Slot, TensorNumber};
 use tinytrain_spec::kernels::Call;
@@ -10,7 +10,7 @@ use tinytrain_spec::softmax::{self, HeadResult};
 
 use crate::ExecError;
 use crate::fast::{Fast, chosen_kernels, require};
-use crate::memory::{Memory, StepMemory};
+use crate::regions::{Regions, StepRegions};
 use crate::schedule::Rates;
 
 /// The outcome of one training step.
@@ -48,7 +48,7 @@ pub struct Executor {
     program: Arc<Program>,
     /// What runs: the Program over int8 weights, in which every step has the same places.
     plain: Arc<Program>,
-    memory: Memory,
+    memory: Regions,
     /// None where the reference kernels run.
     fast: Option<Fast>,
     scratch: Scratch,
@@ -75,7 +75,7 @@ impl Executor {
     /// [`Executor::new`] with kernels of one's own choice. All give the same bits.
     pub fn with_kernels(program: Arc<Program>, kernels: Kernels) -> Result<Self, ExecError> {
         require(kernels)?;
-        let mut memory = Memory::new(&program)?;
+        let mut memory = Regions::new(&program)?;
         let plain = Arc::new(program.plain());
         let fast = kernels.unit().map(|unit| Fast::new(unit, &plain, &mut memory));
         let saturated = vec![0; program.steps.len()];
@@ -388,7 +388,7 @@ fn copied<'c>(from: &[i8], to: &'c mut Vec<i8>) -> &'c [i8] {
 }
 
 /// One call of a convolution's kernels over packed weights.
-fn packed(layer: &mut Layer, part: usize, call: &Call<Operand>, memory: &StepMemory, c: Context) -> u32 {
+fn packed(layer: &mut PackedConv, part: usize, call: &Call<Operand>, memory: &StepRegions, c: Context) -> u32 {
     match call {
         Call::Conv(k) | Call::Depthwise(k) => {
             let v = k.views(memory);
@@ -408,7 +408,7 @@ fn packed(layer: &mut Layer, part: usize, call: &Call<Operand>, memory: &StepMem
 }
 
 /// One kernel call. Loops over single elements run as compiled for `unit`, if there is one.
-fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepMemory, c: Context) -> u32 {
+fn dispatch(unit: Option<Unit>, call: &Call<Operand>, memory: &StepRegions, c: Context) -> u32 {
     macro_rules! k {
         ($name:ident($($arg:expr),* $(,)?)) => {
             match unit {

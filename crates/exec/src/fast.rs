@@ -1,13 +1,13 @@
 use std::sync::OnceLock;
 
-use tinytrain_kernels::simd::{Kernels, Layer, Unit};
+use tinytrain_kernels::simd::{Kernels, PackedConv, Unit};
 use tinytrain_kernels::{Scales, Weights};
 use tinytrain_program::{Operand, Program, Slot, Step};
 use tinytrain_spec::kernels::{Call, Conv};
 use tinytrain_spec::params::ConvParams;
 
 use crate::ExecError;
-use crate::memory::Memory;
+use crate::regions::Regions;
 
 /// Names a family of kernels ([`Kernels::name`]), in place of the fastest that the processor has.
 pub const KERNELS_VARIABLE: &str = "TINYTRAIN_KERNELS";
@@ -45,7 +45,7 @@ fn unavailable(what: &str) -> ExecError {
 pub struct Fast {
     /// Proof of the processor's instructions.
     pub unit: Unit,
-    layers: Vec<Layer>,
+    layers: Vec<PackedConv>,
     /// Where each layer's trained weights lie.
     trained: Vec<Option<Slot>>,
     /// The layer of each step and its part; none for other steps, and for convolutions that only the reference does.
@@ -54,7 +54,7 @@ pub struct Fast {
 
 impl Fast {
     /// Packs what frozen weights there are. Trained ones follow with [`Fast::restore`].
-    pub fn new(unit: Unit, program: &Program, memory: &mut Memory) -> Self {
+    pub fn new(unit: Unit, program: &Program, memory: &mut Regions) -> Self {
         let mut fast = Self { unit, layers: Vec::new(), trained: Vec::new(), of: vec![None; program.steps.len()] };
         let mut seen = vec![false; program.steps.len()];
         for (i, step) in program.steps.iter().enumerate() {
@@ -77,10 +77,10 @@ impl Fast {
     fn layer_of(
         &mut self,
         program: &Program,
-        memory: &mut Memory,
+        memory: &mut Regions,
         c: &Conv<Operand>,
         users: &[usize],
-    ) -> Option<Layer> {
+    ) -> Option<PackedConv> {
         let steps = &program.steps;
         // Packed weights are a copy: no other step may know the trained ones.
         let trained = c.trained.and_then(Operand::slot);
@@ -115,7 +115,7 @@ impl Fast {
         };
         let scales = Scales { m: v.m, shift: v.shift.unwrap_or_default() };
         let depthwise = steps[users[0]].call.kernel().depthwise();
-        let layer = Layer::new(self.unit, &parts, depthwise, w, v.bias, scales, input_grad)?;
+        let layer = PackedConv::new(self.unit, &parts, depthwise, w, v.bias, scales, input_grad)?;
         for (j, part) in noted {
             self.of[j] = Some((self.layers.len(), part));
         }
@@ -123,7 +123,7 @@ impl Fast {
     }
 
     /// Takes over the trained weights as they are in memory.
-    pub fn restore(&mut self, memory: &Memory) {
+    pub fn restore(&mut self, memory: &Regions) {
         for (layer, trained) in self.layers.iter_mut().zip(&self.trained) {
             if let Some(slot) = trained {
                 layer.restore(memory.read(*slot));
@@ -132,7 +132,7 @@ impl Fast {
     }
 
     /// The layer of a step and its part.
-    pub fn layer(&mut self, step: usize) -> Option<(&mut Layer, usize)> {
+    pub fn layer(&mut self, step: usize) -> Option<(&mut PackedConv, usize)> {
         self.of[step].map(|(i, part)| (&mut self.layers[i], part))
     }
 }

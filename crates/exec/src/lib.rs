@@ -12,7 +12,7 @@ mod error;
 mod executor;
 mod fast;
 mod features;
-mod memory;
+mod regions;
 mod samples;
 mod schedule;
 mod trainer;

@@ -197,7 +197,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// Parameters of an update; occasionally so large that everything saturates.
-struct Step {
+struct UpdateCase {
     params: UpdateParams,
     lr: Real31,
     k: i32,
@@ -205,7 +205,7 @@ struct Step {
     step: u32,
 }
 
-impl Step {
+impl UpdateCase {
     fn new(s: &mut Source, bits: i32) -> Self {
         let params = UpdateParams { exponent: s.within(-30, 10) as i32, bits, tensor: s.within(0, 1000) as i32 };
         let lr = Real31 { m: (1 << 30) + (s.bits() >> 34) as u32, e: s.within(-20, 1) as i32 };
@@ -219,7 +219,7 @@ impl Step {
 }
 
 /// QAS words near the one that moves weights by about one unit; some channels are frozen, some far off.
-fn scales(s: &mut Source, n: usize, step: &Step) -> Vec<u32> {
+fn scales(s: &mut Source, n: usize, step: &UpdateCase) -> Vec<u32> {
     let about = 2f64.powi(step.k - step.params.exponent - step.lr.e - s.within(0, 18) as i32);
     (0..n)
         .map(|_| match s.within(0, 9) {
@@ -265,7 +265,7 @@ proptest! {
 
     #[test]
     fn weight_step(mut c in case(), bits in prop::sample::select(vec![0, 2, 4, 8])) {
-        let step = Step::new(&mut c.source, bits);
+        let step = UpdateCase::new(&mut c.source, bits);
         let bits = bits as u32;
         let qas = scales(&mut c.source, c.p.out_c as usize, &step);
         let (mut q, mut lo) = (c.trained.clone(), c.source.bytes(residual_bytes(c.trained.len(), bits)));
@@ -295,7 +295,7 @@ proptest! {
     #[test]
     fn bias_grad_and_step(channels in 1..150usize, pixels in 1..40usize, seed in any::<u64>()) {
         let mut s = Source::new(seed);
-        let step = Step::new(&mut s, 4);
+        let step = UpdateCase::new(&mut s, 4);
         let g = s.activations(pixels * channels);
         let qas = scales(&mut s, channels, &step);
         let base: Vec<i32> = qas.iter().map(|&q| {

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use common::{Source, with_scratch};
-use tinytrain_kernels::simd::{self, Kernels, Layer, Unit};
+use tinytrain_kernels::simd::{self, Kernels, PackedConv, Unit};
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
 use tinytrain_spec::arith::{BIAS_LIMIT, Qas, Real31, Requant, apply_bias, apply_weight, residual_bytes, residual_set};
 use tinytrain_spec::params::*;
@@ -119,10 +119,10 @@ impl Case {
         (self.p.out_h * self.p.out_w * self.p.out_c) as usize
     }
 
-    fn layer(&self, unit: Unit, input_grad: bool) -> Option<Layer> {
+    fn layer(&self, unit: Unit, input_grad: bool) -> Option<PackedConv> {
         let scales = Scales { m: &self.m, shift: &self.shift };
         let parts: Vec<ConvParams> = self.parts().into_iter().map(|(p, _, _)| p).collect();
-        Layer::new(unit, &parts, self.depthwise, self.weights(), &self.base, scales, input_grad.then_some(0))
+        PackedConv::new(unit, &parts, self.depthwise, self.weights(), &self.base, scales, input_grad.then_some(0))
     }
 
     /// The whole, the first row, the last, and some in the middle, each with its rows of output and input.
@@ -134,7 +134,7 @@ impl Case {
     }
 
     /// Forward pass and mask, by the reference kernel and by a layer, whole and over rows.
-    fn forward(&self, layer: &mut Layer, x: &[i8], masked: bool) {
+    fn forward(&self, layer: &mut PackedConv, x: &[i8], masked: bool) {
         let row = (self.p.in_w * self.p.in_c) as usize;
         let mut whole = Vec::new();
         for (part, (p, rows, from)) in self.parts().into_iter().enumerate() {
@@ -153,7 +153,7 @@ impl Case {
         }
     }
 
-    fn forward_part(&self, layer: &mut Layer, part: usize, p: &ConvParams, x: &[i8], masked: bool) -> Vec<i8> {
+    fn forward_part(&self, layer: &mut PackedConv, part: usize, p: &ConvParams, x: &[i8], masked: bool) -> Vec<i8> {
         let outputs = (p.out_h * p.out_w * p.out_c) as usize;
         let run = |of: &Masked| {
             let (mut y, mut mask) = (vec![99; outputs], vec![0xa5; outputs.div_ceil(8)]);
@@ -172,7 +172,7 @@ impl Case {
         found.0
     }
 
-    fn input_grad(&self, layer: &mut Layer, shift: i32, g: &[i8]) {
+    fn input_grad(&self, layer: &mut PackedConv, shift: i32, g: &[i8]) {
         let p = &self.p;
         let (mut expected, mut found) = (vec![99; self.inputs()], vec![98; self.inputs()]);
         let kernel = if self.depthwise { reference::depthwise_input_grad } else { reference::conv_input_grad };
@@ -182,7 +182,7 @@ impl Case {
     }
 
     /// One update by the reference kernel and by a layer; both continue with the new weights.
-    fn weight_step(&mut self, layer: &mut Layer, s: &mut Source, bits: i32, lo: &mut Vec<u8>) {
+    fn weight_step(&mut self, layer: &mut PackedConv, s: &mut Source, bits: i32, lo: &mut Vec<u8>) {
         let (g, x) = (s.activations(self.outputs()), s.activations(self.inputs()));
         let params = UpdateParams { exponent: s.within(-12, 4) as i32, bits, tensor: s.within(0, 9) as i32 };
         let rate = 0.001 * (1 << s.within(0, 8)) as f64;
@@ -294,7 +294,7 @@ fn wrong_lengths_panic() {
                 }
             };
             let (inputs, outputs) = (case.inputs(), case.outputs());
-            let panics = |what: &str, f: &dyn Fn(&mut Layer, &mut Scratch)| {
+            let panics = |what: &str, f: &dyn Fn(&mut PackedConv, &mut Scratch)| {
                 let mut layer = case.layer(unit, true).expect("a layer");
                 let run = AssertUnwindSafe(|| f(&mut layer, &mut Scratch::default()));
                 assert!(catch_unwind(run).is_err(), "{what}, depthwise {depthwise}");
@@ -320,7 +320,7 @@ fn wrong_lengths_panic() {
             });
             panics("fewer weights", &|l, _| l.restore(&case.trained[1..]));
             let scales = Scales { m: &case.m[1..], shift: &[] };
-            let fewer = || Layer::new(unit, &[case.p], depthwise, case.weights(), &case.base, scales, None);
+            let fewer = || PackedConv::new(unit, &[case.p], depthwise, case.weights(), &case.base, scales, None);
             assert!(catch_unwind(AssertUnwindSafe(fewer)).is_err(), "fewer scales");
         }
     }

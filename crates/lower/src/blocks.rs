@@ -6,7 +6,7 @@ use tinytrain_ir::{Graph, TensorId};
 use tinytrain_program::Operand;
 use tinytrain_spec::kernels::Call;
 
-use crate::Options;
+use crate::LowerOptions;
 
 /// An operand before offsets are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,7 +54,7 @@ pub struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     /// No step yet; the input is there.
-    pub fn new(graph: &'a Graph, options: &Options) -> Self {
+    pub fn new(graph: &'a Graph, options: &LowerOptions) -> Self {
         let mut last_use = vec![0; graph.tensors.len()];
         for (n, node) in graph.nodes.iter().enumerate() {
             node.inputs.iter().for_each(|t| last_use[t.index()] = n);

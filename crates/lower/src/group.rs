@@ -118,10 +118,10 @@ struct Streamed<'a> {
     done: Vec<i32>,
     turns: Vec<Turn>,
     /// Lines of a buffer that lives in this group only: their number and rows.
-    lines: BTreeMap<usize, Line>,
+    lines: BTreeMap<usize, LineBuffer>,
 }
 
-struct Line {
+struct LineBuffer {
     buffer: usize,
     rows: i32,
     /// The row of the tensor at its beginning.
@@ -238,7 +238,7 @@ impl<'a> Streamed<'a> {
                 let rows = turn.rows.end - self.needed(buffer).min(turn.rows.start);
                 let line = self.lines.entry(buffer).or_insert_with(|| {
                     next += 1;
-                    Line { buffer: next - 1, rows: 0, base: 0 }
+                    LineBuffer { buffer: next - 1, rows: 0, base: 0 }
                 });
                 line.rows = line.rows.max(rows);
             }
@@ -262,7 +262,7 @@ impl<'a> Streamed<'a> {
         self.measure();
         self.done.fill(0);
         let mut group = Group { streamed: true, ..Group::default() };
-        let mut lines: Vec<(usize, &Line)> = self.lines.iter().map(|(&b, l)| (b, l)).collect();
+        let mut lines: Vec<(usize, &LineBuffer)> = self.lines.iter().map(|(&b, l)| (b, l)).collect();
         lines.sort_by_key(|(_, line)| line.buffer);
         group.lines = (lines.into_iter())
             .map(|(b, line)| {

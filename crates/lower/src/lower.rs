@@ -12,7 +12,7 @@ use crate::storage::{LayerOperands, Storage};
 
 /// How to lower.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct LowerOptions {
     /// Residual bits of trained weights.
     pub residual_bits: u32,
     /// Every tensor keeps a place of its own to the end, nothing is computed in place: for looking at a model's tensors.
@@ -26,7 +26,7 @@ pub struct Options {
     pub whole_above_limit: bool,
 }
 
-impl Default for Options {
+impl Default for LowerOptions {
     fn default() -> Self {
         Self { residual_bits: 4, keep_all: false, improvement_rounds: 200, arena_limit: None, whole_above_limit: false }
     }
@@ -43,7 +43,7 @@ pub struct Lowering<'a> {
 }
 
 /// Lowers a scheduled graph (or a plain forward one) to a Program.
-pub fn lower(graph: &Graph, options: &Options) -> Result<Program, LowerError> {
+pub fn lower(graph: &Graph, options: &LowerOptions) -> Result<Program, LowerError> {
     if ![0, 2, 4, 8].contains(&options.residual_bits) {
         return Err(LowerError::ResidualBits(options.residual_bits));
     }

@@ -10,7 +10,7 @@ use crate::group::{Forward, Group, GroupCall, whole_calls};
 use crate::lives::{Crossing, Share, peak, scratch, uses};
 use crate::steps::Steps;
 use crate::unit::{Map, Place, Span, units};
-use crate::{LowerError, Options};
+use crate::{LowerError, LowerOptions};
 
 /// Alignment of every buffer of the arena in bytes: that of int64 logits. One for all, because then the planner's bound is tight.
 pub const ALIGN: u32 = 8;
@@ -18,7 +18,12 @@ pub const ALIGN: u32 = 8;
 const ATTEMPTS: usize = 4;
 
 /// Everything of a Program that lies in the arena; the rest is left empty.
-pub fn place(blocks: &Blocks, forward: usize, logits: Option<usize>, options: &Options) -> Result<Program, LowerError> {
+pub fn place(
+    blocks: &Blocks,
+    forward: usize,
+    logits: Option<usize>,
+    options: &LowerOptions,
+) -> Result<Program, LowerError> {
     let layout = Layout { blocks, forward, logits, options };
     let calls = whole_calls(blocks);
     let cutter = layout.cutter(&calls);
@@ -84,7 +89,7 @@ pub struct Layout<'a> {
     /// Steps of the forward pass on whole tensors.
     forward: usize,
     pub logits: Option<usize>,
-    pub options: &'a Options,
+    pub options: &'a LowerOptions,
 }
 
 impl<'a> Layout<'a> {

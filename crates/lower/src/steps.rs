@@ -14,7 +14,7 @@ use crate::group::{Group, GroupCall};
 use crate::lives::{Crossing, Life, Share, Use, scratch, uses};
 use crate::place::{ALIGN, Layout};
 use crate::unit::{Place, Span};
-use crate::{LowerError, Options};
+use crate::{LowerError, LowerOptions};
 
 /// Steps over buffers, one after the other.
 pub struct Steps<'a> {
@@ -159,8 +159,8 @@ impl<'a> Steps<'a> {
         let lives = self.lives();
         let used: Vec<usize> = (0..lives.len()).filter(|&b| !lives[b].hulls.is_empty()).collect();
         let buffers: Vec<Buffer> = used.iter().map(|&b| planned(b, &lives[b], &self.buffers[b])).collect();
-        let Options { improvement_rounds, arena_limit, .. } = *layout.options;
-        let work = tinytrain_plan::Options { improvement_rounds, enough: arena_limit.unwrap_or(0) };
+        let LowerOptions { improvement_rounds, arena_limit, .. } = *layout.options;
+        let work = tinytrain_plan::PlanOptions { improvement_rounds, enough: arena_limit.unwrap_or(0) };
         let plan = tinytrain_plan::plan_with(&buffers, &work)?;
         let mut offsets = vec![0; self.buffers.len()];
         used.iter().zip(&plan.offsets).for_each(|(&b, &offset)| offsets[b] = offset);

@@ -1,7 +1,7 @@
 //! ADD, REQUANTIZE, the scaling of a gradient and the sum at a fan-out write over what nothing reads any more; and the arena is smaller for it.
 
 use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, Kind, PoolSpec, Quant, Scheme, Shape, TensorId};
-use tinytrain_lower::{Options, lower};
+use tinytrain_lower::{LowerOptions, lower};
 use tinytrain_passes::{differentiate, specialise};
 use tinytrain_program::{Program, Step};
 use tinytrain_spec::scratch;
@@ -39,7 +39,7 @@ fn program(g: &Graph, scheme: &str) -> Program {
     }
     let scheme = Scheme::parse(scheme, g.layers.len()).unwrap();
     let scheduled = specialise(&g, &scheme).unwrap().pop().unwrap().graph;
-    lower(&scheduled, &Options::default()).unwrap()
+    lower(&scheduled, &LowerOptions::default()).unwrap()
 }
 
 /// Where each operand in RAM begins.
@@ -144,7 +144,7 @@ fn the_arena_is_smaller_by_what_has_no_place_of_its_own() {
 #[test]
 fn to_keep_every_tensor_nothing_is_in_place() {
     let g = sums(true, false);
-    let p = lower(&g, &Options { keep_all: true, improvement_rounds: 0, ..Options::default() }).unwrap();
+    let p = lower(&g, &LowerOptions { keep_all: true, improvement_rounds: 0, ..LowerOptions::default() }).unwrap();
     for step in &p.steps {
         assert_eq!(over(step), None, "{}", step.label);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, Kind, Node, Op, PoolSpec, Quant, Scheme, Shape, TensorId, Wrt};
-use tinytrain_lower::{Options, lower};
+use tinytrain_lower::{LowerOptions, lower};
 use tinytrain_passes::{differentiate, specialise};
 use tinytrain_program::{Const, Data, Init, Operand, Program, StateKind, Step};
 use tinytrain_spec::arith::{Qas, round_half_up};
@@ -67,7 +67,7 @@ fn scheduled(scheme: &str) -> Graph {
 
 fn compiled() -> (Graph, Program) {
     let g = scheduled("full");
-    let p = lower(&g, &Options { residual_bits: RESIDUAL_BITS, ..Options::default() }).unwrap();
+    let p = lower(&g, &LowerOptions { residual_bits: RESIDUAL_BITS, ..LowerOptions::default() }).unwrap();
     (g, p)
 }
 
@@ -270,7 +270,7 @@ fn trained_state_has_its_sizes_and_frozen_weights_none() {
 
 #[test]
 fn the_prefix_ends_before_the_first_mask_or_trained_value() {
-    let program = |scheme: &str| lower(&scheduled(scheme), &Options::default()).unwrap();
+    let program = |scheme: &str| lower(&scheduled(scheme), &LowerOptions::default()).unwrap();
     let at = |p: &Program, label: &str| p.steps.iter().position(|s| s.label == label).unwrap();
     let (head, last, depthwise, full) = (program("head"), program("bias:1"), program("bias:2"), program("full"));
     assert_eq!(head.prefix().steps, head.forward - 2);

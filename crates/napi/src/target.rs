@@ -6,7 +6,7 @@ use napi::Result;
 use napi_derive::napi;
 use serde_json::{Value, json};
 use tinytrain_program::Program;
-use tinytrain_target::{Core, Costs, Estimate, Span, Target};
+use tinytrain_target::{Core, CostTable, Estimate, Span, Target};
 
 use crate::error::Failure;
 
@@ -162,8 +162,8 @@ pub fn core_table(core: String) -> Option<String> {
 }
 
 /// The cost table of a board's core, with the entries of a table in JSON replacing its own.
-pub(crate) fn costs(target: &Target, text: Option<&str>) -> std::result::Result<Costs, Failure> {
-    Ok(target.costs(text.map(Costs::parse).transpose()?)?)
+pub(crate) fn costs(target: &Target, text: Option<&str>) -> std::result::Result<CostTable, Failure> {
+    Ok(target.costs(text.map(CostTable::parse).transpose()?)?)
 }
 
 /// Milliseconds of cycles on a board.
@@ -173,7 +173,7 @@ pub(crate) fn milliseconds(target: &Target, cycles: Span) -> Span {
 
 /// What a Program takes on a board: `instructions` and `time` of a prediction and of a training step, and of each step. `time` is null where no cycles
 /// are known of the core.
-pub(crate) fn estimate(target: &Target, costs: &Costs, program: &Program) -> std::result::Result<Value, Failure> {
+pub(crate) fn estimate(target: &Target, costs: &CostTable, program: &Program) -> std::result::Result<Value, Failure> {
     let time = |e: &Estimate| e.cycles.map(|cycles| milliseconds(target, cycles));
     let source = if costs.measured() { "measured" } else { "modelled" };
     let clock = target.board().clock_hz;
@@ -192,7 +192,7 @@ pub(crate) fn estimate(target: &Target, costs: &Costs, program: &Program) -> std
 /// Throws if `text` is not a cost table.
 #[napi]
 pub fn check_costs(text: String) -> Result<()> {
-    Costs::parse(&text).map_err(Failure::from)?;
+    CostTable::parse(&text).map_err(Failure::from)?;
     Ok(())
 }
 

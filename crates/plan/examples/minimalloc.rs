@@ -3,11 +3,12 @@
 //! `cargo run --release -p tinytrain-plan --example minimalloc [improvement rounds] [folder of NAME.CAPACITY.csv]`
 
 use std::time::Instant;
-use tinytrain_plan::{Options, plan_with, read_csv};
+use tinytrain_plan::{PlanOptions, plan_with, read_csv};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let improvement_rounds = args.next().map_or(Ok(Options::default().improvement_rounds), |rounds| rounds.parse())?;
+    let improvement_rounds =
+        args.next().map_or(Ok(PlanOptions::default().improvement_rounds), |rounds| rounds.parse())?;
     let default_folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/benchmarks/minimalloc");
     let folder = args.next().unwrap_or_else(|| default_folder.into());
     let mut files = std::fs::read_dir(&folder)
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let capacity: u32 = capacity.parse()?;
         let buffers = read_csv(&std::fs::read_to_string(&path)?)?;
         let begin = Instant::now();
-        let plan = plan_with(&buffers, &Options { improvement_rounds, enough: capacity })?;
+        let plan = plan_with(&buffers, &PlanOptions { improvement_rounds, enough: capacity })?;
         let ms = begin.elapsed().as_secs_f64() * 1000.0;
         let over = (f64::from(plan.total) / f64::from(capacity) - 1.0) * 100.0;
         let count = buffers.len();

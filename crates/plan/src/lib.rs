@@ -19,7 +19,7 @@
 //!    microseconds and is optimal for most training graphs.
 //! 2. *Depth-first search* below a target (`search`): builds plans from the bottom up and abandons a branch as soon as
 //!    the items left to place at some step can no longer stay below the target. It is run in many orders and with
-//!    different focus, and bisection moves the target. The caller decides how much of this is done ([`Options`]); it is
+//!    different focus, and bisection moves the target. The caller decides how much of this is done ([`PlanOptions`]); it is
 //!    counted in units of work rather than in seconds, so a plan is the same on every machine.
 //! 3. *Validation* ([`validate`]), always: a sweep over rectangles of time and bytes that shares no code with the
 //!    solver. A wrong plan is an error here rather than a corrupted tensor on a device.
@@ -47,5 +47,5 @@ mod validator;
 pub use csv::read_csv;
 pub use error::PlanError;
 pub use problem::{Buffer, Window, lower_bound};
-pub use solver::{Options, Plan, plan, plan_with};
+pub use solver::{Plan, PlanOptions, plan, plan_with};
 pub use validator::validate;

@@ -23,7 +23,7 @@ pub struct Plan {
 
 /// How much work to spend on a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct PlanOptions {
     /// Work of the search that follows first fit: one round tries as many placements as there are buffers, and
     /// takes about half a millisecond for 200 buffers. The search stops early at the lower bound. There is none with 0
     /// rounds, nor with more than 2000 buffers, because its memory grows with the square of their number.
@@ -32,7 +32,7 @@ pub struct Options {
     pub enough: u32,
 }
 
-impl Default for Options {
+impl Default for PlanOptions {
     /// 8 rounds: for 300 buffers about 5 ms if the bound is not reached, and well under 1 ms if it is.
     fn default() -> Self {
         Self { improvement_rounds: 8, enough: 0 }
@@ -61,9 +61,9 @@ const FOCI: &[Focus] = &[Focus::Load, Focus::Failures, Focus::Lowest, Focus::Las
 /// Most buffers for which the search runs: each node of its path may list all of them.
 const MOST_SEARCHED: usize = 2000;
 
-/// Plans with the default [`Options`].
+/// Plans with the default [`PlanOptions`].
 pub fn plan(buffers: &[Buffer]) -> Result<Plan, PlanError> {
-    plan_with(buffers, &Options::default())
+    plan_with(buffers, &PlanOptions::default())
 }
 
 /// Finds an offset for each buffer, such that no byte is live in two buffers at the same step.
@@ -74,7 +74,7 @@ pub fn plan(buffers: &[Buffer]) -> Result<Plan, PlanError> {
 /// # Errors
 /// A buffer with windows that are empty, leave a gap in time or exceed its size, an alignment that is not a power of two,
 /// or more bytes than a `u32` offset can address.
-pub fn plan_with(buffers: &[Buffer], options: &Options) -> Result<Plan, PlanError> {
+pub fn plan_with(buffers: &[Buffer], options: &PlanOptions) -> Result<Plan, PlanError> {
     buffers.iter().try_for_each(Buffer::check)?;
     let live = peak(buffers);
     if live > u64::from(u32::MAX) {

@@ -1,7 +1,7 @@
 //! The instances of minimalloc: each has a plan within its capacity.
 
 use std::path::Path;
-use tinytrain_plan::{Options, plan_with, read_csv, validate};
+use tinytrain_plan::{PlanOptions, plan_with, read_csv, validate};
 
 /// Rounds of search. Work is counted and not timed, so the same totals are reached everywhere.
 const ROUNDS: u32 = 8192;
@@ -18,7 +18,7 @@ fn all_fit_their_capacity() {
         let capacity = 1 << 20;
         let text = std::fs::read_to_string(folder.join(format!("{name}.{capacity}.csv"))).unwrap();
         let buffers = read_csv(&text).unwrap();
-        let plan = plan_with(&buffers, &Options { improvement_rounds: ROUNDS, enough: capacity }).unwrap();
+        let plan = plan_with(&buffers, &PlanOptions { improvement_rounds: ROUNDS, enough: capacity }).unwrap();
         println!("{name:<8} {:>12} {capacity:>10} {:>10}", plan.lower_bound, plan.total);
         assert_eq!(validate(&buffers, &plan.offsets, plan.total), Ok(()), "{name}");
         assert!(plan.total <= capacity, "{name}: {} bytes", plan.total);

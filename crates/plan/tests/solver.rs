@@ -4,7 +4,7 @@ mod common;
 
 use common::problem;
 use proptest::prelude::*;
-use tinytrain_plan::{Buffer, Options, PlanError, lower_bound, plan, plan_with, validate};
+use tinytrain_plan::{Buffer, PlanError, PlanOptions, lower_bound, plan, plan_with, validate};
 
 fn buffer(start: u32, end: u32, size: u32, align: u32) -> Buffer {
     Buffer::whole(7, start, end, size, align)
@@ -36,7 +36,7 @@ proptest! {
 
     #[test]
     fn search_never_makes_it_worse(buffers in problem(0..6u32)) {
-        let total = |improvement_rounds| plan_with(&buffers, &Options { improvement_rounds, ..Options::default() }).unwrap().total;
+        let total = |improvement_rounds| plan_with(&buffers, &PlanOptions { improvement_rounds, ..PlanOptions::default() }).unwrap().total;
         // Up to the smallest alignment may be lost at the very top.
         let grain = buffers.iter().filter(|b| b.size > 0).map(|b| b.align).min().unwrap_or(1);
         prop_assert!(total(32) < total(0) + grain);
@@ -70,14 +70,15 @@ fn hard(copies: u32) -> Vec<Buffer> {
 
 #[test]
 fn search_finds_what_first_fit_does_not() {
-    let total =
-        |improvement_rounds| plan_with(&hard(20), &Options { improvement_rounds, ..Options::default() }).unwrap().total;
+    let total = |improvement_rounds| {
+        plan_with(&hard(20), &PlanOptions { improvement_rounds, ..PlanOptions::default() }).unwrap().total
+    };
     assert_eq!((total(0), total(8)), (12, 11));
 }
 
 #[test]
 fn very_many_buffers_are_planned_without_search() {
-    let plan = plan_with(&hard(401), &Options { improvement_rounds: u32::MAX, ..Options::default() }).unwrap();
+    let plan = plan_with(&hard(401), &PlanOptions { improvement_rounds: u32::MAX, ..PlanOptions::default() }).unwrap();
     assert_eq!((plan.total, plan.lower_bound), (12, 11));
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{no_byte_twice, windowed};
 use proptest::prelude::*;
-use tinytrain_plan::{Buffer, Options, Window, lower_bound, plan, plan_with, validate};
+use tinytrain_plan::{Buffer, PlanOptions, Window, lower_bound, plan, plan_with, validate};
 
 /// Whether, at all steps that they share, the live bytes of `low` end at or below the first of `high`.
 fn is_below((low, at_low): (&Buffer, u32), (high, at_high): (&Buffer, u32)) -> bool {
@@ -42,7 +42,7 @@ proptest! {
 
     #[test]
     fn small_problems_are_solved_to_the_optimum(buffers in windowed(4, 5, Just(0))) {
-        let plan = plan_with(&buffers, &Options { improvement_rounds: 1000, ..Options::default() }).unwrap();
+        let plan = plan_with(&buffers, &PlanOptions { improvement_rounds: 1000, ..PlanOptions::default() }).unwrap();
         prop_assert!(!fits(&buffers, &mut Vec::new(), plan.total - 1), "{:?}", plan);
     }
 
@@ -101,7 +101,8 @@ fn streamed(grow: &[u32]) -> Vec<Buffer> {
 fn networks_by_rows_are_planned_close_to_the_bound() {
     for grow in [&[192, 256, 384, 512, 640][..], &[384, 256, 192, 640], &[96, 512, 320, 1024, 512], &[192, 1024]] {
         let buffers = streamed(grow);
-        let total = |improvement_rounds| plan_with(&buffers, &Options { improvement_rounds, enough: 0 }).unwrap().total;
+        let total =
+            |improvement_rounds| plan_with(&buffers, &PlanOptions { improvement_rounds, enough: 0 }).unwrap().total;
         let (first_fit, total, bound) = (total(0), total(200), lower_bound(&buffers));
         println!("{grow:?}: {} buffers, bound {bound}, first fit {first_fit}, searched {total}", buffers.len());
         assert!(f64::from(total) <= 1.02 * f64::from(bound), "{grow:?}: {total} bytes, bound {bound}");

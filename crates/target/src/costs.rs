@@ -18,7 +18,7 @@ pub struct Span {
 
 /// Instructions for each term and cycles for each instruction, by kind of work, on a core.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Costs {
+pub struct CostTable {
     core: String,
     costs: BTreeMap<String, [f64; TERMS]>,
     /// Cycles an instruction: low, likely, high. A kind that it lacks takes those of all kinds together, [`ALL_KINDS`].
@@ -83,7 +83,7 @@ impl CostError {
     }
 }
 
-impl Costs {
+impl CostTable {
     /// The table of a core that was never measured.
     pub fn none(core: String) -> Self {
         Self { core, costs: BTreeMap::new(), cycles: BTreeMap::new(), measured: false }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_the_table_lacks_is_an_error() {
-        let table = Costs::parse(r#"{"core": "x", "costs": {"conv": [1, 2, 3, 4]}}"#).unwrap();
+        let table = CostTable::parse(r#"{"core": "x", "costs": {"conv": [1, 2, 3, 4]}}"#).unwrap();
         assert_eq!(table.of(&work("conv")).unwrap(), 4321.0);
         assert_eq!(table.of(&work("conv, unheard of")).unwrap_err().code(), "COSTS_STALE");
     }
@@ -200,9 +200,10 @@ mod tests {
     #[test]
     fn cycles_are_those_of_the_kind_or_of_all_and_there_are_none_without_a_table() {
         let table = |cycles: &str| {
-            Costs::parse(&format!(r#"{{"core": "x", "costs": {{"conv": [1, 2, 3, 4]}}, "cycles": {cycles}}}"#)).unwrap()
+            CostTable::parse(&format!(r#"{{"core": "x", "costs": {{"conv": [1, 2, 3, 4]}}, "cycles": {cycles}}}"#))
+                .unwrap()
         };
-        let cycles = |table: Costs| table.estimate(&work("conv")).unwrap().cycles;
+        let cycles = |table: CostTable| table.estimate(&work("conv")).unwrap().cycles;
         let span = |low, likely, high| Some(Span { low, likely, high });
         assert_eq!(cycles(table(r#"{"conv": [1, 2, 3], "all": [5, 6, 7]}"#)), span(4321.0, 8642.0, 12963.0));
         assert_eq!(cycles(table(r#"{"all": [1, 1, 2]}"#)), span(4321.0, 4321.0, 8642.0));
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn tables_of_one_core_are_joined_and_those_of_two_are_not() {
         let table = |core: &str, kind: &str, cost: u32| {
-            Costs::parse(&format!(r#"{{"core": "{core}", "costs": {{"{kind}": [{cost}, 0, 0, 0]}}}}"#)).unwrap()
+            CostTable::parse(&format!(r#"{{"core": "{core}", "costs": {{"{kind}": [{cost}, 0, 0, 0]}}}}"#)).unwrap()
         };
         let joined = table("x", "add", 3).with(table("x", "sum", 4)).unwrap().with(table("x", "add", 5)).unwrap();
         assert_eq!((joined.of(&work("add")).unwrap(), joined.of(&work("sum")).unwrap()), (5.0, 4.0));
@@ -232,7 +233,7 @@ mod tests {
             r#"{"core": "x", "costs": {}, "cycles": {"conv": [2, 1, 3]}}"#,
             r#"{"core": "x", "costs": {}, "cycles": {"conv": [0, 1, 3]}}"#,
         ] {
-            assert_eq!(Costs::parse(text).unwrap_err().code(), "COSTS_INVALID", "{text}");
+            assert_eq!(CostTable::parse(text).unwrap_err().code(), "COSTS_INVALID", "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ mod target;
 
 pub use board::{Board, Emulator, Range};
 pub use core::{BoardFunctions, Core, Function};
-pub use costs::{ALL_KINDS, CostError, Costs, Estimate, Span};
+pub use costs::{ALL_KINDS, CostError, CostTable, Estimate, Span};
 pub use error::TargetError;
-pub use memory::{Memory, MemoryItem, MemoryTable, RegionTotal};
+pub use memory::{MemoryItem, MemoryKind, MemoryTable, RegionTotal};
 pub use target::Target;

@@ -25,7 +25,7 @@ const PIXEL_TABLE_BYTES: u32 = 256;
 /// Which memory an item lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Memory {
+pub enum MemoryKind {
     /// RAM.
     Sram,
     /// Flash.
@@ -38,7 +38,7 @@ pub struct MemoryItem {
     /// For people and for tools: stable.
     pub name: &'static str,
     /// Which memory.
-    pub region: Memory,
+    pub region: MemoryKind,
     /// Its size.
     pub bytes: u32,
     /// Whether `bytes` is exact; otherwise it is an upper bound.
@@ -74,7 +74,7 @@ pub struct MemoryTable {
 
 /// Everything in RAM: the context (arena, state, counters), the protocol beside it, the stack.
 pub(crate) fn sram_items(program: &Program, protocol: u32, stack: u32) -> [MemoryItem; 10] {
-    let sram = |name, bytes| MemoryItem { name, region: Memory::Sram, bytes, exact: true };
+    let sram = |name, bytes| MemoryItem { name, region: MemoryKind::Sram, bytes, exact: true };
     let of = |kinds: &[StateKind]| kinds.iter().map(|&k| program.state_bytes_of(k)).sum::<u32>();
     let weights = of(&[StateKind::Weights]);
     let residuals = of(&[StateKind::Residuals]);
@@ -99,7 +99,7 @@ pub(crate) fn sram_items(program: &Program, protocol: u32, stack: u32) -> [Memor
 
 /// Everything in flash; `code` is that of kernels and board.
 pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32) -> [MemoryItem; 5] {
-    let flash = |name, bytes, exact| MemoryItem { name, region: Memory::Flash, bytes, exact };
+    let flash = |name, bytes, exact| MemoryItem { name, region: MemoryKind::Flash, bytes, exact };
     let up4 = |n: usize| (n as u32).next_multiple_of(4);
     let constants = program.consts.iter().map(|c| up4(c.data.bytes())).sum();
     let filled = program.states.iter().filter(|s| s.init != Init::Zero);

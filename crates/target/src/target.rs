@@ -7,7 +7,7 @@ use tinytrain_program::Program;
 
 use crate::calls::{CallError, Calls};
 use crate::memory::{flash_items, sram_items};
-use crate::{Board, BoardFunctions, Core, CostError, Costs, Memory, MemoryTable, RegionTotal, TargetError};
+use crate::{Board, BoardFunctions, Core, CostError, CostTable, MemoryKind, MemoryTable, RegionTotal, TargetError};
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
@@ -22,7 +22,7 @@ const STACK_GUARD: u32 = 8;
 #[derive(Debug)]
 struct CoreTables {
     core: Core,
-    costs: Option<Costs>,
+    costs: Option<CostTable>,
 }
 
 /// A board that firmware can be made for, with the tables to plan with.
@@ -41,7 +41,7 @@ fn cores() -> &'static BTreeMap<&'static str, Arc<CoreTables>> {
     PARSED.get_or_init(|| {
         let read = |&(name, functions, costs): &(&'static str, &str, Option<&str>)| {
             let core = Core::parse(functions).unwrap_or_else(|e| panic!("cores/{name}/functions.json: {e}"));
-            let costs = costs.map(|t| Costs::parse(t).unwrap_or_else(|e| panic!("cores/{name}/costs.json: {e}")));
+            let costs = costs.map(|t| CostTable::parse(t).unwrap_or_else(|e| panic!("cores/{name}/costs.json: {e}")));
             (name, Arc::new(CoreTables { core, costs }))
         };
         CORES.iter().map(read).collect()
@@ -171,15 +171,15 @@ impl Target {
     }
 
     /// The costs that were measured on its core: none at all on a core that is not shipped.
-    pub fn shipped_costs(&self) -> Costs {
-        self.core.costs.clone().unwrap_or_else(|| Costs::none(self.board.core.clone()))
+    pub fn shipped_costs(&self) -> CostTable {
+        self.core.costs.clone().unwrap_or_else(|| CostTable::none(self.board.core.clone()))
     }
 
     /// The costs of its core, with the kinds of a given table in place of those that were shipped.
     ///
     /// # Errors
     /// `COSTS_MISSING` if there are neither; `COSTS_OTHER_CORE` if the given ones are of another core.
-    pub fn costs(&self, given: Option<Costs>) -> Result<Costs, CostError> {
+    pub fn costs(&self, given: Option<CostTable>) -> Result<CostTable, CostError> {
         let shipped = self.shipped_costs();
         let costs = given.map_or(Ok(shipped.clone()), |given| shipped.with(given))?;
         if costs.is_empty() {
@@ -204,8 +204,8 @@ impl Target {
         let total = |region| items.iter().filter(|i| i.region == region).map(|i| i.bytes).sum();
         Ok(MemoryTable {
             target: self.name.clone(),
-            sram: RegionTotal { total: total(Memory::Sram), available: self.board.sram.length },
-            flash: RegionTotal { total: total(Memory::Flash), available: self.board.flash.length },
+            sram: RegionTotal { total: total(MemoryKind::Sram), available: self.board.sram.length },
+            flash: RegionTotal { total: total(MemoryKind::Flash), available: self.board.flash.length },
             stack,
             stack_path,
             items,
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn every_core_has_costs_and_a_board_that_is_emulated() {
         for (name, tables) in cores() {
-            assert_eq!(tables.costs.as_ref().map(Costs::core), Some(*name), "node scripts/costs.mjs {name}");
+            assert_eq!(tables.costs.as_ref().map(CostTable::core), Some(*name), "node scripts/costs.mjs {name}");
             let emulated = shipped().values().filter(|t| t.board.core == *name && t.board.emulator.is_some());
             assert_eq!(emulated.count(), 1, "{name}");
         }

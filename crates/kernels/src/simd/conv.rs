@@ -326,7 +326,7 @@ impl Conv {
                 }
             }
             let lhs = Lhs { factors: as_elements::<I::Lhs>(across), at: &s.places, step: row * LANES * I::GROUP };
-            let mut sink = Step {
+            let mut sink = UpdateSink {
                 p: &p,
                 tap,
                 taps,
@@ -377,7 +377,7 @@ fn set(p: &ConvParams, forward: &mut Pack, backward: &mut Option<Backward>, at: 
 
 /// Updates weights as soon as the product yields their gradients: rows are output channels, columns trained input
 /// channels.
-struct Step<'a> {
+struct UpdateSink<'a> {
     p: &'a ConvParams,
     tap: usize,
     taps: usize,
@@ -391,7 +391,7 @@ struct Step<'a> {
     backward: &'a mut Option<Backward>,
 }
 
-impl<I: Isa> Sink<I> for Step<'_> {
+impl<I: Isa> Sink<I> for UpdateSink<'_> {
     #[inline(always)]
     fn columns(&self) -> usize {
         self.channels.len()

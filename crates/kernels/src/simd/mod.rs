@@ -2,7 +2,7 @@
 //!
 //! Everything is written once, against `isa::Isa`: sixteen lanes and a dot product of narrow factors. Each instruction
 //! set is one implementation of it (`avx2`, `avx512`, `neon`); the one to use is chosen once ([`Kernels`]). A
-//! convolution's weights are packed when a Program is loaded ([`Layer`]) and kept up to date by each update. Most
+//! convolution's weights are packed when a Program is loaded ([`PackedConv`]) and kept up to date by each update. Most
 //! elementwise ops are the loops of the reference kernels, compiled for the instruction set (`plain`).
 
 #[cfg(target_arch = "x86_64")]
@@ -36,9 +36,9 @@ use tinytrain_spec::params::{AddParams, ConvParams, GradScaleParams};
 use unit::entry;
 
 /// A convolution whose weights are packed for one instruction set. It may run in several *parts*: over other rows, which differ in `in_h`, `out_h` and
-/// `pad_top` only. [`Layer::weight_step`] keeps the packed weights up to date; after any other change of trained weights, call [`Layer::restore`].
+/// `pad_top` only. [`PackedConv::weight_step`] keeps the packed weights up to date; after any other change of trained weights, call [`PackedConv::restore`].
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub struct PackedConv {
     unit: Unit,
     kind: Kind,
     /// Number of elements of input and output of each part.
@@ -53,7 +53,7 @@ enum Kind {
     Depthwise(Box<Depthwise>),
 }
 
-impl Layer {
+impl PackedConv {
     /// Packs a layer, also for the input gradient of part `input_grad`. None for the cases that only the reference kernels
     /// support: a depthwise convolution with more outputs than inputs (unless it has one input, is entirely frozen and
     /// needs no input gradient, in which case it is treated as a full one), an input gradient with more column padding

@@ -187,7 +187,7 @@ pub struct KernelSpec {
 ///
 /// An implementation must hand out slices that do not overlap for operands that do not; `views` asks for each operand of a call once, and not for one
 /// that stands on the output's bytes.
-pub trait Memory<'m, A> {
+pub trait OperandSource<'m, A> {
     /// An operand to be read.
     fn read<T: Scalar>(&self, operand: &A) -> &'m [T];
     /// An operand to be written.
@@ -396,7 +396,7 @@ macro_rules! kernels {
 
                 impl<A: PartialEq> super::$first<A> {
                     /// Its operands in a runtime's memory.
-                    pub fn views<'m>(&self, memory: &impl Memory<'m, A>) -> $first<'m> {
+                    pub fn views<'m>(&self, memory: &impl OperandSource<'m, A>) -> $first<'m> {
                         $first { $($operand: view!($role $ty [$($($attr)*)?] self, $operand, memory),)* }
                     }
                 }

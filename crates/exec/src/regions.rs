@@ -8,12 +8,12 @@ use crate::ExecError;
 
 /// Arena and state, each aligned to 8 bytes.
 #[derive(Clone)]
-pub struct Memory {
+pub struct Regions {
     arena: Vec<u64>,
     state: Vec<u64>,
 }
 
-impl Memory {
+impl Regions {
     /// Zeroed memory for a Program, which is verified here.
     pub fn new(program: &Program) -> Result<Self, ExecError> {
         program.verify()?;
@@ -63,12 +63,12 @@ impl Memory {
     }
 
     /// The memory as one step's call sees it.
-    pub fn step<'m>(&'m mut self, consts: &'m [Const]) -> StepMemory<'m> {
-        StepMemory {
+    pub fn step<'m>(&'m mut self, consts: &'m [Const]) -> StepRegions<'m> {
+        StepRegions {
             arena: self.base_mut(Region::Arena),
             state: self.base_mut(Region::State),
             consts,
-            _memory: std::marker::PhantomData,
+            _borrow: std::marker::PhantomData,
         }
     }
 
@@ -82,14 +82,14 @@ impl Memory {
 
 /// The operands of one step as slices. Several may be taken at once, mutable ones among them: the verifier has found that no written operand overlaps
 /// another of its step, except where a kernel works in place, and there `views` asks for the written one only.
-pub struct StepMemory<'m> {
+pub struct StepRegions<'m> {
     arena: *mut u8,
     state: *mut u8,
     consts: &'m [Const],
-    _memory: std::marker::PhantomData<&'m mut Memory>,
+    _borrow: std::marker::PhantomData<&'m mut Regions>,
 }
 
-impl StepMemory<'_> {
+impl StepRegions<'_> {
     fn pointer(&self, s: Slot) -> *mut u8 {
         let base = match s.region {
             Region::Arena => self.arena,
@@ -100,7 +100,7 @@ impl StepMemory<'_> {
     }
 }
 
-impl<'m> kernels::Memory<'m, Operand> for StepMemory<'m> {
+impl<'m> kernels::OperandSource<'m, Operand> for StepRegions<'m> {
     fn read<T: Scalar>(&self, operand: &Operand) -> &'m [T] {
         match *operand {
             Operand::Constant(i) => self.consts[i].data.elements().unwrap_or_default(),

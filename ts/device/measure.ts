@@ -17,7 +17,7 @@ import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
 /** Number of training steps that are counted; the instructions of a step hardly depend on its sample. */
-export const calibrationSteps = 2;
+export const measuredSteps = 2;
 
 /** A step of a Program, and its instructions. */
 export interface MeasuredStep extends Work {
@@ -94,7 +94,7 @@ async function exchange(
 ) {
   const answers = new Answers(connection, signal);
   const steps = program.record.steps.length;
-  const count = Math.min(calibrationSteps, samples.size);
+  const count = Math.min(measuredSteps, samples.size);
   const found: ReturnType<typeof between>[] = [];
   for (let step = 0; step < count; step++) {
     const rates = ratesOfStep({ head: defaultRate, backbone: defaultRate }, count, step);
