@@ -9,12 +9,14 @@ export interface InputFormat {
 	readonly channels: number;
 	/** The int8 value of each byte that a source or a sensor may yield, one table per channel. */
 	readonly tables: readonly Int8Array[];
+	/** The share of these bytes that the input's quantisation cannot hold, so that they become -128 or 127; none if omitted. */
+	readonly clipped?: number | undefined;
 }
 /** How an image of another size is fitted to the input. */
 export type ResizePolicy = "stretch" | "cover" | "contain";
 /** All resize policies: stretching, cropping the excess, or adding bars. */
 export declare const resizePolicies: readonly ResizePolicy[];
-/** The purpose of an image: training, choosing between schemes, or the final measurement. */
+/** The purpose of a sample: training, choosing between schemes, or the final measurement. */
 export type Split = "train" | "validation" | "test";
 /** Shares of a class that are held back from training. */
 export interface SplitShares {
@@ -72,6 +74,8 @@ export interface SampleSet {
 	readonly test: Dataset;
 	/** Samples that were skipped because they could not be read. */
 	readonly skipped: readonly BadSample[];
+	/** Test samples that are among the training samples, value for value; absent if that was not looked at. */
+	readonly repeated?: Repeated | undefined;
 	/** Its source and split, for people to read. */
 	readonly source: string;
 	/** How to read it again; absent for a set that did not come from a source of this package. */
@@ -83,6 +87,16 @@ export interface SampleSet {
 export interface BadSample {
 	readonly path: string;
 	readonly message: string;
+}
+/** Test samples that are among the training samples too. */
+export interface Repeated {
+	/** Their number. */
+	readonly count: number;
+	/** The names of one, in both splits. */
+	readonly first: {
+		readonly train: string;
+		readonly test: string;
+	} | null;
 }
 /** Progress of a long operation. */
 export interface Progress {
@@ -1757,7 +1771,7 @@ interface Setback {
 	readonly why: string;
 }
 interface Warning {
-	readonly code: "COLLAPSED" | "NOT_LEARNED" | "IMBALANCE" | "SATURATED";
+	readonly code: "COLLAPSED" | "NOT_LEARNED" | "IMBALANCE" | "SATURATED" | "REPEATED";
 	readonly message: string;
 }
 interface ClassAccuracy {

@@ -30,20 +30,30 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'a part of the path is not a folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  ELOOP: 'it is a link that leads back to itself',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+};
+
 /** The reason for a failed file operation, in words. */
+export function reasonOf(error: unknown): string {
+  return reasons[systemCode(error) ?? ''] ?? messageOf(error);
+}
+
+/** The error of a failed file operation. */
 export function fileError(error: unknown, path: string, doing: string): TinytrainError {
-  const reasons: Record<string, string> = {
-    ENOENT: 'it does not exist',
-    ENOTDIR: 'a part of the path is not a folder',
-    EISDIR: 'it is a folder',
-    EACCES: 'permission denied',
-    EPERM: 'not permitted',
-    EROFS: 'the file system is read-only',
-    ENOSPC: 'the disk is full',
-  };
-  const code = systemCode(error);
-  const reason = (code && reasons[code]) ?? messageOf(error);
-  return new TinytrainError('FILE_ERROR', `${path}: ${doing}: ${reason}`, { path, system: code }, error);
+  return new TinytrainError(
+    'FILE_ERROR',
+    `${path}: ${doing}: ${reasonOf(error)}`,
+    { path, system: systemCode(error) },
+    error,
+  );
 }
 
 /** The error of an operation that was stopped by an `AbortSignal`. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants, promises as fs } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileError, systemCode } from './errors.js';
+import { fileError, reasonOf, systemCode } from './errors.js';
 
 /** Creates a folder and its parents. Node's own recursive `mkdir` never returns if a parent cannot contain folders, as in `/proc`. */
 export async function makeFolder(path: string): Promise<void> {
@@ -59,5 +59,21 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
   } catch (error) {
     await fs.rm(unfinished, { force: true }).catch(() => {});
     throw fileError(error, path, 'cannot be written');
+  }
+}
+
+/**
+ * The bytes of a file that may be anything. Throws an error whose message says why it cannot be read, without its name: it is no file, such as a pipe, or
+ * has more than `most` bytes.
+ */
+export async function readWhole(path: string, most: number): Promise<Buffer> {
+  try {
+    const found = await fs.stat(path);
+    if (found.isDirectory()) throw new Error('it is a folder');
+    if (!found.isFile()) throw new Error('it is neither a file nor a folder');
+    if (found.size > most) throw new Error(`its ${found.size} bytes are more than the ${most} that are read`);
+    return await fs.readFile(path);
+  } catch (error) {
+    throw new Error(reasonOf(error), { cause: error });
   }
 }

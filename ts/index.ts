@@ -1,9 +1,10 @@
 export { joinedClasses, withClasses } from './data/classes.js';
-export { type BadSample, Dataset, type SampleSet } from './data/dataset.js';
+export { type BadSample, Dataset, type Repeated, type SampleSet } from './data/dataset.js';
 export { type DefaultImageOptions, type DrawnOptions, defaultImages, drawnImages } from './data/drawn/set.js';
-export { decodeImage, type ImageSource } from './data/images/decode.js';
+export { decodeImage } from './data/images/decode.js';
 export { type FolderOptions, type ImageOptions, imageFolder, loadImages } from './data/images/folder.js';
 export { type ResizePolicy, resizePolicies } from './data/images/input.js';
+export type { ImageSource } from './data/images/open.js';
 export type { InputFormat } from './data/input.js';
 export type { DataOrigin, DrawnOrigin, FolderOrigin } from './data/origin.js';
 export type { Progress, WorkOptions } from './data/pool.js';

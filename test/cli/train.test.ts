@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { command, tinytrain } from '../helpers/cli.js';
-import { smallSet, temporary } from '../helpers/folder.js';
+import { smallSet, temporary, write } from '../helpers/folder.js';
 
 const options = ['train', '--data', 'images', '--scheme', 'bias:6', '--seed', '5', '--json'];
 
@@ -109,6 +109,21 @@ test('train prints curve, table and map; predict uses what was learned', async t
   t.deepEqual(classes, ['cat', 'dog']);
   t.is(predictions.length, 4);
   t.true(predictions.every((p: { class: string }) => classes.includes(p.class)));
+
+  // Folders as train takes them: of class folders, with links and stray files; an empty one is an error, and no advice is of another command.
+  await write(folder, { 'images/test/Thumbs.db': 'x', 'images/test/dog/notes.txt': 'x', 'empty/dog/notes.txt': 'x' });
+  await fs.symlink(join(folder, 'images', 'test'), join(folder, 'link'));
+  const nested = await tinytrain(['predict', 'run', 'link', '--json'], folder);
+  t.is(nested.code, 0, nested.stderr);
+  t.is(JSON.parse(nested.stdout).predictions.length, 6);
+  const empty = await tinytrain(['predict', 'run', 'empty'], folder);
+  t.is(empty.code, 1);
+  t.is(empty.stderr, 'error: empty: there are no images in this folder\n');
+  await write(folder, { 'images/test/dog/bad.jpg': 'x' });
+  const bad = await tinytrain(['predict', 'run', 'images/test'], folder);
+  t.is(bad.code, 1);
+  t.regex(bad.stderr, /bad\.jpg: not an image that can be decoded/);
+  t.notRegex(bad.stderr, /--skip-bad/);
 });
 
 test('--skip-bad goes on and lists what it left out', async t => {

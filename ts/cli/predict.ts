@@ -1,7 +1,6 @@
-import { promises as fs } from 'node:fs';
-import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import { fileError } from '../errors.js';
+import { images } from '../data/kind.js';
+import { samplesUnder } from '../data/walk.js';
 import { percent, table } from '../format.js';
 import { type Prediction, Predictor } from '../train/predict.js';
 import { openRun } from '../train/run.js';
@@ -16,18 +15,6 @@ interface Arguments {
   json: boolean;
 }
 
-/** Replaces each folder by the files in it. */
-async function expand(path: string): Promise<string[]> {
-  try {
-    if (!(await fs.stat(path)).isDirectory()) return [path];
-    const entries = await fs.readdir(path, { withFileTypes: true });
-    const files = entries.filter(entry => entry.isFile() && !entry.name.startsWith('.'));
-    return files.map(entry => join(path, entry.name)).sort();
-  } catch (error) {
-    throw fileError(error, path, 'cannot be read');
-  }
-}
-
 /** The classes with the largest scores, with these scores. */
 function best(prediction: Prediction, classes: readonly string[], count: number): string[] {
   const order = prediction.scores
@@ -40,7 +27,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
     const predictor = await Predictor.open(await openRun(args.run));
-    const files = (await Promise.all(args.images.map(expand))).flat();
+    const files = (await Promise.all(args.images.map(path => samplesUnder(path, images)))).flat();
     const predictions = await predictor.predict(files, {
       signal,
       onProgress: ({ done, total }) => line.show('images', done, total),
@@ -67,7 +54,7 @@ export const predict = (interrupt: Interrupt): CommandModule<object, Arguments> 
     args
       .positional('run', { describe: 'folder of a training run', type: 'string', demandOption: true })
       .positional('images', {
-        describe: 'images, or folders of images',
+        describe: 'images, or folders of images, also with folders in them',
         type: 'string',
         array: true,
         demandOption: true,

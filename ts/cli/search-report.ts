@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
+import { repeatedText } from '../data/repeated.js';
 import { defaultResidualBits } from '../defaults.js';
 import { duration, thousands } from '../format.js';
 import { defaultModelPath, type Model } from '../model/model.js';
@@ -20,10 +21,12 @@ export function searchHead(model: Model, data: SampleSet, begin: Extract<SearchE
     maxInstructions === null ? [] : `${thousands(maxInstructions)} instructions`,
     maxMilliseconds === null ? [] : `${thousands(maxMilliseconds)} ms`,
   ].flat();
+  const repeated = repeatedText(data);
   const most = limits.length === 0 ? '' : `, at most ${limits.join(' and ')} per step`;
   return [
     `model    ${modelText(model)}`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} images${held}, ${thousands(data.test.size)} for the test)`,
+    ...(repeated === undefined ? [] : [`warning  ${repeated}`]),
     `budget   ${sram} B of SRAM in total${most}   seed ${plan.seed}   threads ${threads}`,
     '',
   ].join('\n');

@@ -8,7 +8,7 @@ import { makeFolder } from '../files.js';
 import { count, sha256 } from '../json.js';
 import { call, native, type SampleStore } from '../native.js';
 import { type RecordKind, readRecord, writeRecord } from '../records.js';
-import type { BadSample } from './dataset.js';
+import type { BadSample, Repeated } from './dataset.js';
 import { type DataOrigin, dataOrigin } from './origin.js';
 import type { Listed, Parts } from './source.js';
 
@@ -37,6 +37,7 @@ export interface CachedSamples {
   /** Bytes of a sample. */
   readonly length: number;
   readonly bad: readonly BadSample[];
+  readonly repeated: Repeated;
   /** SHA-256 over all samples. */
   readonly content: string;
 }
@@ -45,7 +46,7 @@ const listed = v.array(v.object({ name: v.string(), label: count }));
 
 const indexKind: RecordKind<CachedSamples> = {
   name: 'index of cached samples',
-  format: 1,
+  format: 2,
   code: 'CACHE_BROKEN',
   schema: v.object({
     key: sha256,
@@ -55,6 +56,7 @@ const indexKind: RecordKind<CachedSamples> = {
     parts: v.object({ train: listed, validation: v.optional(listed), test: listed }),
     length: count,
     bad: v.array(v.object({ path: v.string(), message: v.string() })),
+    repeated: v.object({ count, first: v.nullable(v.object({ train: v.string(), test: v.string() })) }),
     content: sha256,
   }),
 };

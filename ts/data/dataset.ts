@@ -94,6 +94,8 @@ export interface SampleSet {
   readonly test: Dataset;
   /** Samples that were skipped because they could not be read. */
   readonly skipped: readonly BadSample[];
+  /** Test samples that are among the training samples, value for value; absent if that was not looked at. */
+  readonly repeated?: Repeated | undefined;
   /** Its source and split, for people to read. */
   readonly source: string;
   /** How to read it again; absent for a set that did not come from a source of this package. */
@@ -106,4 +108,12 @@ export interface SampleSet {
 export interface BadSample {
   readonly path: string;
   readonly message: string;
+}
+
+/** Test samples that are among the training samples too. */
+export interface Repeated {
+  /** Their number. */
+  readonly count: number;
+  /** The names of one, in both splits. */
+  readonly first: { readonly train: string; readonly test: string } | null;
 }

@@ -8,6 +8,8 @@ export interface InputFormat {
   readonly channels: number;
   /** The int8 value of each byte that a source or a sensor may yield, one table per channel. */
   readonly tables: readonly Int8Array[];
+  /** The share of these bytes that the input's quantisation cannot hold, so that they become -128 or 127; none if omitted. */
+  readonly clipped?: number | undefined;
 }
 
 /** Number of elements of one input. */

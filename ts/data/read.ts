@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { aborted, TinytrainError } from '../errors.js';
 import { call, native, type SampleStore } from '../native.js';
 import { type CachedSamples, SampleCache, type Sink } from './cache.js';
-import { type BadSample, Dataset, type SampleSet } from './dataset.js';
+import { type BadSample, Dataset, type Repeated, type SampleSet } from './dataset.js';
 import { type InputFormat, inputLength } from './input.js';
 import { eachParallel } from './pool.js';
 import type { Listed, Parts, ReadOptions, SampleSource } from './source.js';
@@ -36,6 +37,7 @@ interface Made {
   readonly store: SampleStore;
   readonly slotOf: (sample: Wanted) => number;
   readonly bad: readonly BadSample[];
+  readonly repeated: Repeated;
 }
 
 function allOf(parts: Parts<readonly Listed[]>): Wanted[] {
@@ -53,25 +55,50 @@ function wantedOf(all: readonly Wanted[], only: ReadOptions['only']): readonly W
   });
 }
 
+/** The test samples that are among the training samples too, by their hashes. */
+function repeatedOf(samples: readonly Wanted[], hashes: ReadonlyMap<Wanted, string>): Repeated {
+  const trained = new Map<string, string>();
+  for (const sample of samples) {
+    const hash = hashes.get(sample);
+    if (sample.split === 'train' && hash !== undefined && !trained.has(hash)) trained.set(hash, sample.name);
+  }
+  const pairs = samples.flatMap(sample => {
+    const train = sample.split === 'test' ? trained.get(hashes.get(sample) ?? '') : undefined;
+    return train === undefined ? [] : [{ train, test: sample.name }];
+  });
+  return { count: pairs.length, first: pairs[0] ?? null };
+}
+
+/** The error of one sample where others could have been read without it. */
+function withSkipping(error: TinytrainError): TinytrainError {
+  const { help = [], ...details } = error.details;
+  const all = [...help, 'or pass --skip-bad to skip such samples, and list them'];
+  return new TinytrainError(error.code, error.message, { ...details, help: all }, error);
+}
+
 async function makeAll(
   samples: readonly Wanted[],
   { make, isBad, skipBad }: Making,
   put: (index: number, sample: Int8Array) => Promise<void>,
   options: ReadOptions,
-): Promise<BadSample[]> {
+): Promise<Pick<Made, 'bad' | 'repeated'>> {
   const bad: BadSample[] = [];
+  const hashes = new Map<Wanted, string>();
   const one = async (index: number): Promise<void> => {
     const sample = samples[index];
     if (!sample) return;
     try {
-      await put(index, await make(sample.split, sample.place));
+      const made = await make(sample.split, sample.place);
+      hashes.set(sample, createHash('sha1').update(made).digest('base64'));
+      await put(index, made);
     } catch (error) {
-      if (!skipBad || !isBad(error)) throw error;
+      if (!isBad(error)) throw error;
+      if (!skipBad) throw withSkipping(error);
       bad.push({ path: sample.name, message: error.message });
     }
   };
   await eachParallel(samples.length, options.threads ?? availableParallelism(), one, options);
-  return bad.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { bad: bad.sort((a, b) => (a.path < b.path ? -1 : 1)), repeated: repeatedOf(samples, hashes) };
 }
 
 /** Creates some of the samples, or all of them if nothing can be written, in memory only. */
@@ -82,21 +109,21 @@ async function makeInMemory(
   options: ReadOptions,
 ): Promise<Made> {
   const store = call(() => native().SampleStore.inMemory(wanted.length, length));
-  const bad = await makeAll(wanted, making, async (index, sample) => store.put(index, sample), options);
+  const found = await makeAll(wanted, making, async (index, sample) => store.put(index, sample), options);
   const slots = new Map(wanted.map((sample, index) => [sample, index]));
-  return { store, bad, slotOf: sample => slots.get(sample) ?? 0 };
+  return { store, ...found, slotOf: sample => slots.get(sample) ?? 0 };
 }
 
 async function makeInto(sink: Sink, all: readonly Wanted[], length: number, making: Making, options: ReadOptions) {
   const { source, key } = making;
   const { name, origin, classes, parts } = source;
   try {
-    const bad = await makeAll(all, making, (index, sample) => sink.put(index, sample), options);
+    const found = await makeAll(all, making, (index, sample) => sink.put(index, sample), options);
     if (options.signal?.aborted) throw aborted('reading samples');
     const plain = (part: readonly Listed[]) => part.map(({ name, label }) => ({ name, label }));
     const validation = parts.validation && { validation: plain(parts.validation) };
     await sink.finish({
-      ...{ key, name, origin, classes, length, bad },
+      ...{ key, name, origin, classes, length, ...found },
       parts: { train: plain(parts.train), ...validation, test: plain(parts.test) },
     });
   } catch (error) {
@@ -108,7 +135,7 @@ async function makeInto(sink: Sink, all: readonly Wanted[], length: number, maki
 async function opened(cache: SampleCache, found: CachedSamples | undefined, length: number, options: ReadOptions) {
   if (found?.length !== length) return undefined;
   const store = await cache.open(found, options.memoryLimit ?? MEMORY_LIMIT);
-  return store && { store, bad: found.bad, slotOf: ({ slot }: Wanted) => slot };
+  return store && { store, bad: found.bad, repeated: found.repeated, slotOf: ({ slot }: Wanted) => slot };
 }
 
 async function made(making: Making, all: readonly Wanted[], length: number, options: ReadOptions): Promise<Made> {
@@ -155,7 +182,7 @@ export async function readSamples(making: Making, input: InputFormat, options: R
   const { name, origin, classes, parts } = source;
   const length = inputLength(input);
   const all = allOf(parts);
-  const { store, slotOf, bad } = await made(making, all, length, options);
+  const { store, slotOf, bad, repeated } = await made(making, all, length, options);
   if (options.signal?.aborted) throw aborted('reading samples');
   const left = new Set(bad.map(({ path }) => path));
   const chosen = wantedOf(all, options.only).filter(sample => !left.has(sample.name));
@@ -171,7 +198,8 @@ export async function readSamples(making: Making, input: InputFormat, options: R
   const [train, test] = [part('train'), part('test')];
   if (!options.only) checkLeft(name, classes, train, test);
   const validation = parts.validation && { validation: part('validation') };
-  return { classes, train, ...validation, test, skipped: bad, source: name, origin, hash: key };
+  const set = { classes, train, ...validation, test, skipped: bad, source: name, origin, hash: key };
+  return options.only ? set : { ...set, repeated };
 }
 
 /** The samples that an earlier run cached under a key, without their source; undefined if they are gone. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { TinytrainError } from '../errors.js';
+import { images, type SampleKind } from './kind.js';
 
-/** The purpose of an image: training, choosing between schemes, or the final measurement. */
+/** The purpose of a sample: training, choosing between schemes, or the final measurement. */
 export type Split = 'train' | 'validation' | 'test';
 
 /** All splits. */
@@ -13,12 +14,17 @@ const names: Readonly<Record<string, Split>> = {
   validation: 'validation',
   valid: 'validation',
   val: 'validation',
+  dev: 'validation',
   test: 'test',
+  testing: 'test',
+  eval: 'test',
+  evaluation: 'test',
 };
 
-/** The split denoted by a folder's name. */
+/** The split denoted by a folder's name, in small or capital letters. */
 export function splitOf(name: string): Split | undefined {
-  return Object.hasOwn(names, name) ? names[name] : undefined;
+  const word = name.toLowerCase();
+  return Object.hasOwn(names, word) ? names[word] : undefined;
 }
 
 /** Shares of a class that are held back from training. */
@@ -54,6 +60,7 @@ export function stratify<T extends Splittable>(
   seed: number,
   nameOf: (file: T) => string,
   shares: SplitShares = defaultShares,
+  kind: Pick<SampleKind, 'one' | 'many'> = images,
 ): Record<Split, T[]> {
   const result: Record<Split, T[]> = { train: [], validation: [], test: [] };
   for (const [label, name] of classes.entries()) {
@@ -67,8 +74,8 @@ export function stratify<T extends Splittable>(
     if (test + validation >= own.length) {
       throw new TinytrainError(
         'CLASS_TOO_SMALL',
-        `class ${name} has ${own.length} image${own.length === 1 ? '' : 's'}, too few to hold some back for a test`,
-        { class: name, images: own.length, help: ['add images, or split them yourself into train/ and test/'] },
+        `class ${name} has ${own.length} ${own.length === 1 ? kind.one : kind.many}, too few to hold some back for a test`,
+        { class: name, images: own.length, help: [`add ${kind.many}, or split them yourself into train/ and test/`] },
       );
     }
     const chosen = new Map<T, Split>([

@@ -16,11 +16,25 @@ export interface InputFacts {
 /** The model's input. */
 export interface ModelInput extends InputFormat, Omit<InputFacts, 'shape'> {}
 
+/** The share of the bytes 0 to 255, over all channels, that lie more than half a level outside of int8. */
+function clippedShare({ scale, zero, mean, std }: Omit<InputFacts, 'shape'>): number {
+  const channels = Math.max(mean.length, std.length);
+  let clipped = 0;
+  for (let c = 0; c < channels; c++) {
+    const [m, s] = [mean[c] ?? mean[0] ?? 0, std[c] ?? std[0] ?? 1];
+    for (let byte = 0; byte < 256; byte++) {
+      const exact = (byte - m) / s / scale + zero;
+      if (exact < -128.5 || exact > 127.5) clipped++;
+    }
+  }
+  return clipped / (256 * channels);
+}
+
 /** The input with these properties. Throws `INPUT_INVALID` for properties that no input can have. */
 export function inputOf({ shape, scale, zero, mean, std }: InputFacts, place?: string): ModelInput {
   const [height, width, channels] = shape;
   const tables = call(() => native().inputTables(channels, scale, zero, [...mean], [...std]), place);
-  return { height, width, channels, scale, zero, mean, std, tables };
+  return { height, width, channels, scale, zero, mean, std, tables, clipped: clippedShare({ scale, zero, mean, std }) };
 }
 
 /** The properties that determine an input. */

@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.js';
-import type { ImageSource } from '../data/images/decode.js';
 import { imageSamples } from '../data/images/files.js';
 import type { ResizePolicy } from '../data/images/input.js';
+import type { ImageSource } from '../data/images/open.js';
 import type { WorkOptions } from '../data/pool.js';
 import type { ModelInput } from '../model/input.js';
 import { call, native, type Session, watched } from '../native.js';

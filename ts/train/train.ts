@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
+import { repeatedText } from '../data/repeated.js';
 import { aborted } from '../errors.js';
 import { percent } from '../format.js';
 import { factsOf } from '../model/input.js';
@@ -241,6 +242,8 @@ function applyRates({ trainer }: Run, { head, backbone }: FoundRates, setbacks: 
 function warningsOf(run: Run, state: RunState, loss: number, saturation: Saturation): Warning[] {
   const { plan, data, counts, program } = run;
   const warnings = [...imbalance(counts, data.classes, plan.balance)];
+  const repeated = repeatedText(data);
+  if (repeated !== undefined) warnings.push({ code: 'REPEATED', message: repeated });
   for (const { step, from, why } of state.setbacks) {
     const message = `collapsed at step ${step} (${why}): went on from step ${from} with a quarter of the rates`;
     warnings.push({ code: 'COLLAPSED', message });

@@ -51,7 +51,7 @@ export interface Setback {
 
 /** Something the user should know of a result. */
 export interface Warning {
-  readonly code: 'COLLAPSED' | 'NOT_LEARNED' | 'IMBALANCE' | 'SATURATED';
+  readonly code: 'COLLAPSED' | 'NOT_LEARNED' | 'IMBALANCE' | 'SATURATED' | 'REPEATED';
   readonly message: string;
 }
 
@@ -266,7 +266,10 @@ export const resultSchema: v.GenericSchema<unknown, RunResult> = v.object({
   }),
   confusion: v.array(v.array(count)),
   warnings: v.array(
-    v.object({ code: v.picklist(['COLLAPSED', 'NOT_LEARNED', 'IMBALANCE', 'SATURATED']), message: v.string() }),
+    v.object({
+      code: v.picklist(['COLLAPSED', 'NOT_LEARNED', 'IMBALANCE', 'SATURATED', 'REPEATED']),
+      message: v.string(),
+    }),
   ),
   setbacks,
   loss: v.object({ before: real, after: real }),

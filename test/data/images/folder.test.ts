@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { loadImages, type SampleSet, TinytrainError } from '#tinytrain';
+import { loadImages, loadModel, type SampleSet, TinytrainError } from '#tinytrain';
 import { images, plain, smallSet, temporary, write } from '../../helpers/folder.js';
 import { plainInput } from '../../helpers/input.js';
 
@@ -146,6 +147,90 @@ test('a file of another kind in a class folder is an error that names it', async
   await smallSet(folder);
   await write(folder, { 'train/cat/image.bmp': 'BM' });
   await refused(t, folder, 'IMAGE_CORRUPT', /image\.bmp/);
+});
+
+test('names of splits in other words and in capitals', async t => {
+  for (const [train, test] of [
+    ['train', 'Test'],
+    ['training', 'testing'],
+    ['TRAIN', 'eval'],
+  ]) {
+    const folder = await temporary(t);
+    await images(folder, { [`${train}/a`]: 2, [`${train}/b`]: 1, [`${test}/a`]: 1, [`${test}/b`]: 1 });
+    const set = await loadImages(folder, input);
+    t.deepEqual([set.classes, set.train.size, set.test.size], [['a', 'b'], 3, 2]);
+  }
+});
+
+test('folders that systems leave behind are passed over', async t => {
+  const folder = await temporary(t);
+  await images(folder, { a: 5, b: 5, __MACOSX: 0, 'a/@eaDir': 0 });
+  await write(folder, { '__MACOSX/a/._000.png': 'x', 'a/Thumbs.db': 'x', 'b/desktop.ini': 'x' });
+  t.deepEqual((await loadImages(folder, input)).classes, ['a', 'b']);
+});
+
+test('a folder too deep, a link to nowhere and a pipe are told by name', async t => {
+  const folder = await temporary(t);
+  await images(folder, { 'set/a': 2, 'set/b': 2 });
+  const error = await t.throwsAsync(loadImages(folder, input), { instanceOf: TinytrainError, code: 'DATA_LAYOUT' });
+  t.deepEqual(error.details.help, [`point to ${join(folder, 'set')}`]);
+  await fs.symlink('/nowhere/at/all', join(folder, 'set', 'a', '002.png'));
+  await refused(
+    t,
+    join(folder, 'set'),
+    'FILE_ERROR',
+    /a.002\.png: the link leads to \/nowhere\/at\/all, which does not exist/,
+  );
+  await fs.rm(join(folder, 'set', 'a', '002.png'));
+  t.is(spawnSync('mkfifo', [join(folder, 'set', 'b', 'pipe')]).status, 0);
+  await refused(t, join(folder, 'set'), 'FILE_ERROR', /b.pipe: it is neither a file nor a folder/);
+});
+
+test('a list of files and labels takes the place of folders', async t => {
+  const folder = await temporary(t);
+  await images(folder, { photos: 6 });
+  const lines = Array.from({ length: 6 }, (_, i) => `photos/00${i}.png,"the ""${i % 2 ? 'b' : 'a'}"", really"`);
+  await write(folder, { 'labels.csv': ['Filename,Label', ...lines].join('\r\n') });
+  const set = await loadImages(folder, input);
+  t.deepEqual(set.classes, ['the "a", really', 'the "b", really']);
+  t.deepEqual([set.train.size, set.test.size], [4, 2]);
+  const split = lines.map((line, i) => `${line},${i < 4 ? 'Train' : 'test'}`);
+  await write(folder, { 'labels.csv': ['file,class,split', ...split, ''].join('\n') });
+  t.deepEqual(names(await loadImages(folder, input), folder, 'test'), ['photos/004.png', 'photos/005.png']);
+  for (const [text, why] of [
+    ['file,label\na.png\n', /labels\.csv: line 2: has no label/],
+    ['file,label\n../a.png,x\n', /line 2: \.\.\/a\.png is not in the folder/],
+    ['file,label\na.png,x\n./a.png,y', /line 3: \.\/a\.png is listed twice/],
+    ['file,label,split\na.png,x,later\n', /line 2: later is none of train, validation and test/],
+  ] as const) {
+    await write(folder, { 'labels.csv': text });
+    await refused(t, folder, 'DATA_LAYOUT', why);
+  }
+});
+
+test('the same image in train and test is told', async t => {
+  const folder = await temporary(t);
+  await smallSet(folder);
+  const read = async () => (await loadImages(folder, input)).repeated;
+  t.deepEqual(await read(), { count: 0, first: null });
+  const [from, to] = [join(folder, 'train/cat/001.png'), join(folder, 'test/dog/002.png')];
+  await fs.copyFile(from, to);
+  for (const round of ['decoded', 'cached'])
+    t.deepEqual(await read(), { count: 1, first: { train: from, test: to } }, round);
+});
+
+test('a normalisation that clips, and an input that is no picture, are refused', async t => {
+  const folder = await temporary(t);
+  await smallSet(folder);
+  const read = async (options: object) => loadImages(folder, (await loadModel(undefined, options)).input);
+  const error = await t.throwsAsync(read({ normalisation: { mean: [0], std: [1] } }), { instanceOf: TinytrainError });
+  t.is(error.code, 'INPUT_CLIPPED');
+  t.regex(error.message, /the normalisation clips 99\.2 % of all pixel values/);
+  await read({ normalisation: { mean: [0], std: [400] } });
+  await t.throwsAsync(loadImages(folder, plainInput(1, 1, 1)), {
+    code: 'INPUT_NO_IMAGE',
+    message: /the model takes 1x1x1: a single number, not an image/,
+  });
 });
 
 test('an input of two channels takes no image', async t => {

@@ -1,7 +1,7 @@
-import sharp, { type Sharp } from 'sharp';
 import { messageOf, TinytrainError } from '../../errors.js';
 import { type InputFormat, quantised } from '../input.js';
 import type { ResizePolicy } from './input.js';
+import { type ImageSource, type Opener, openImage } from './open.js';
 import { center, enlarge, greyOf, type Raster } from './raster.js';
 
 /** Background of transparent images: white, for which most of them are drawn. */
@@ -9,26 +9,18 @@ const UNDER_ALPHA = { r: 255, g: 255, b: 255 };
 /** Colour of the bars added by `contain`: mid grey, close to the zero point of an input. */
 const BARS = 128;
 
-/** The source of an image: a file, or its bytes. */
-export type ImageSource = string | Uint8Array;
-
-function open(source: ImageSource): Sharp {
-  // The first page of an animation or document, rotated according to EXIF; any sign of damage is an error.
-  return sharp(source, { pages: 1, failOn: 'warning' }).autoOrient();
-}
-
 /** The size to which an image is scaled before it is cropped or gets bars; at least 1. */
-async function scaledSize(source: ImageSource, input: InputFormat, policy: ResizePolicy): Promise<[number, number]> {
+async function scaledSize(open: Opener, input: InputFormat, policy: ResizePolicy): Promise<[number, number]> {
   if (policy === 'stretch') return [input.width, input.height];
-  const { autoOrient } = await open(source).metadata();
+  const { autoOrient } = await open().metadata();
   const [x, y] = [input.width / autoOrient.width, input.height / autoOrient.height];
   const scale = policy === 'cover' ? Math.max(x, y) : Math.min(x, y);
   return [Math.max(1, Math.round(autoOrient.width * scale)), Math.max(1, Math.round(autoOrient.height * scale))];
 }
 
 /** Converts to sRGB with 8 bits per channel and no alpha. A side longer than requested is shrunk; nothing is enlarged. */
-async function reduced(source: ImageSource, width: number, height: number): Promise<Raster> {
-  const { data, info } = await open(source)
+async function reduced(open: Opener, width: number, height: number): Promise<Raster> {
+  const { data, info } = await open()
     .flatten({ background: UNDER_ALPHA })
     .resize(width, height, { fit: 'fill', kernel: 'linear', withoutEnlargement: true, fastShrinkOnLoad: false })
     .toColourspace('srgb')
@@ -37,9 +29,9 @@ async function reduced(source: ImageSource, width: number, height: number): Prom
   return { width: info.width, height: info.height, channels: info.channels, data };
 }
 
-async function raster(source: ImageSource, input: InputFormat, policy: ResizePolicy): Promise<Raster> {
-  const [width, height] = await scaledSize(source, input, policy);
-  const scaled = enlarge(await reduced(source, width, height), width, height);
+async function raster(open: Opener, input: InputFormat, policy: ResizePolicy): Promise<Raster> {
+  const [width, height] = await scaledSize(open, input, policy);
+  const scaled = enlarge(await reduced(open, width, height), width, height);
   const shaped = center(scaled, input.width, input.height, BARS);
   return input.channels === 1 ? greyOf(shaped) : shaped;
 }
@@ -58,12 +50,12 @@ export async function decodeImage(
 ): Promise<Int8Array> {
   let image: Raster;
   try {
-    image = await raster(source, input, policy);
+    image = await raster(await openImage(source, name, input), input, policy);
   } catch (error) {
     throw new TinytrainError(
       'IMAGE_CORRUPT',
       `${name}: not an image that can be decoded: ${complaint(error)}`,
-      { path: name, help: ['remove or replace it, or pass --skip-bad to skip such images'] },
+      { path: name, help: ['remove or replace it'] },
       error,
     );
   }

@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os';
 import { Dataset } from '../dataset.js';
 import { type InputFormat, inputLength } from '../input.js';
 import { eachParallel, type WorkOptions } from '../pool.js';
-import { decodeImage, type ImageSource } from './decode.js';
+import { decodeImage } from './decode.js';
 import { checkImageInput, type ResizePolicy } from './input.js';
+import type { ImageSource } from './open.js';
 
 /** Reads single images as samples without a class (their labels are 0). Throws `INPUT_NO_IMAGE`, `IMAGE_CORRUPT`, `ABORTED`. */
 export async function imageSamples(

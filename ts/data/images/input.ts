@@ -1,4 +1,5 @@
 import { TinytrainError } from '../../errors.js';
+import { percent } from '../../format.js';
 import type { InputFormat } from '../input.js';
 
 /** How an image of another size is fitted to the input. */
@@ -7,13 +8,38 @@ export type ResizePolicy = 'stretch' | 'cover' | 'contain';
 /** All resize policies: stretching, cropping the excess, or adding bars. */
 export const resizePolicies: readonly ResizePolicy[] = ['stretch', 'cover', 'contain'];
 
-/** Throws `INPUT_NO_IMAGE` for an input that no image can fill. */
-export function checkImageInput(input: Pick<InputFormat, 'channels'>): void {
-  if (input.channels !== 1 && input.channels !== 3) {
+/** Largest share of pixel values that a normalisation may take out of the model's range. */
+const MOST_CLIPPED = 0.05;
+
+/** Throws `INPUT_NO_IMAGE` for an input that no image can fill, `INPUT_CLIPPED` for a normalisation that most pixels do not survive. */
+export function checkImageInput({ height, width, channels, clipped = 0 }: InputFormat): void {
+  if (channels !== 1 && channels !== 3) {
     throw new TinytrainError(
       'INPUT_NO_IMAGE',
-      `the model takes ${input.channels} channels; an image has 3 (colour) or 1 (grey)`,
-      { channels: input.channels },
+      `the model takes ${channels} channels; an image has 3 (colour) or 1 (grey)`,
+      { channels },
     );
   }
+  if (height === 1 || width === 1) {
+    const what = height === width && channels === 1 ? 'a single number' : 'a row of numbers';
+    throw new TinytrainError(
+      'INPUT_NO_IMAGE',
+      `the model takes ${height}x${width}x${channels}: ${what}, not an image`,
+      {
+        shape: [height, width, channels],
+        help: ['other samples than images: a folder of .npy, .csv or .wav files, see docs/data.md'],
+      },
+    );
+  }
+  if (clipped <= MOST_CLIPPED) return;
+  throw new TinytrainError(
+    'INPUT_CLIPPED',
+    `the normalisation clips ${percent(clipped)} of all pixel values: they lie outside of what the model's input can hold`,
+    {
+      clipped,
+      help: [
+        'real = (pixel - mean) / std, in pixel values from 0 to 255: --mean and --std, or neither to have them guessed',
+      ],
+    },
+  );
 }

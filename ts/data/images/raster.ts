@@ -6,6 +6,16 @@ export interface Raster {
   readonly data: Uint8Array;
 }
 
+/** Most pixels of an image whose file states its size. */
+const MOST_PIXELS = 2 ** 26;
+
+/** Throws for a size that no image has. */
+export function checkPixels(format: string, width: number, height: number): void {
+  if (width < 1 || height < 1 || width * height > MOST_PIXELS) {
+    throw new Error(`the ${format} says that it has ${width}x${height} pixels`);
+  }
+}
+
 /** Fraction bits of a weight: a sum of two weights times 255 stays within 31 bits. */
 const FRACTION = 22;
 
