@@ -22,6 +22,7 @@ const { Compiler, defaultImages, loadModel, targets } = await import(`${dist}/in
 const { native } = await import(`${dist}/native.js`);
 const { firmwareFiles } = await import(`${dist}/device/firmware.js`);
 const { measuredSteps, measureSteps } = await import(`${dist}/device/measure.js`);
+const { workOf } = await import(`${dist}/program/costs.js`);
 const { kernelFlags } = await import(`${dist}/device/sources.js`);
 const { standInOf } = await import(`${dist}/device/stand-in.js`);
 
@@ -116,7 +117,9 @@ async function measured(path, folder) {
     const key = await keyOf(program, data);
     kept[key] ??= await measuredProgram(program, data, folder);
     if (cache) writeFileSync(cache, JSON.stringify(kept));
-    steps.push(...kept[key]);
+    // Kinds and terms are today's, also where the counts are kept ones.
+    const work = workOf(program);
+    steps.push(...kept[key].map((step, i) => ({ ...step, ...work[i] })));
     console.error(`${path ?? 'default'}: ${program.scheme}, ${program.residualBits} residual bits${which}`);
   };
   const all = schemes(planner.layers);

@@ -99,6 +99,19 @@ test('every command has help with an example', async t => {
   }
 });
 
+test('inspect forecasts what compile forecasts', async t => {
+  const folder = await temporary(t);
+  const scheme = ['--scheme', 'bias:21,11:1,17:1,18:1/2', '--json'];
+  const [inspected, compiled] = await Promise.all(
+    [
+      ['inspect', ...scheme],
+      ['compile', ...scheme, '--out', 'firmware'],
+    ].map(async args => JSON.parse((await tinytrain(args, folder)).stdout)),
+  );
+  t.deepEqual(inspected.instructions, compiled.instructions);
+  t.deepEqual(inspected.time, compiled.time);
+});
+
 test('inspect lists operators, layers and stages', async t => {
   const folder = await temporary(t);
   const operators = await tinytrain(['inspect', '--ops'], folder);

@@ -1,6 +1,9 @@
 import type { Argv, CommandModule } from 'yargs';
+import { Dataset } from '../data/dataset.js';
+import { inputLength } from '../data/input.js';
 import { TinytrainError } from '../errors.js';
 import { table, thousands } from '../format.js';
+import type { ModelInput } from '../model/input.js';
 import {
   type LayerInfo,
   leftOutOf,
@@ -12,6 +15,7 @@ import {
 import { Compiler } from '../program/compiler.js';
 import { type Estimate, estimateIfKnown } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
+import { Random } from '../random.js';
 import { estimateLines, stepTable } from '../report/time.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
 import { print, printJson } from './outcome.js';
@@ -52,10 +56,19 @@ function sums({ convolutions, macs, weights, biases }: ModelTotals): string {
   return `${convolutions} convolutions, ${thousands(macs)} MACs, ${thousands(weights)} weights, ${thousands(biases)} biases`;
 }
 
+/** Two samples of noise. */
+function noise(input: ModelInput): Dataset {
+  const random = new Random(0);
+  const values = Int8Array.from({ length: 2 * inputLength(input) }, () => random.whole(-128, 127));
+  return Dataset.from(values, [0, 1], input);
+}
+
 /** What the model takes on a board with a head for `classes` classes, over rows where it would not fit otherwise; null if it cannot have a head or if the board's core was never measured. */
 async function estimated(model: Model, { scheme, classes, target }: Arguments): Promise<Estimate | null> {
   if (!model.description.backbone) return null;
-  const compiler = await Compiler.create(model, { classes: Array.from({ length: classes }, (_, i) => String(i)) });
+  const names = Array.from({ length: classes }, (_, i) => String(i));
+  // Which kernels a backward pass takes depends on exponents, which noise shows well enough; without any, slow ones would be counted.
+  const compiler = await Compiler.create(model, { classes: names, train: noise(model.input) });
   return estimateIfKnown(await compiler.fitted({ scheme, target }));
 }
 

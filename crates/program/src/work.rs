@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use tinytrain_spec::kernels::{Call, Kernel};
-use tinytrain_spec::params::{ConvParams, PoolParams};
+use tinytrain_spec::params::{AddParams, ConvParams, PoolParams};
 use tinytrain_spec::scratch::{PIXELS, Room, weight_step_rows};
 
 use crate::{Data, Operand, Program, Step};
@@ -29,6 +29,8 @@ const OUTPUTS: &[&str] = &["plain", "masked", "single"];
 const KERNELS: &[&str] = &["3x3", "wider"];
 const MASKS: &[&str] = &["plain", "masked"];
 const FACTORS: &[&str] = &["one factor", "by channel", "shifted"];
+const RUNS: &[&str] = &["other runs", "runs of five"];
+const SUMS: &[&str] = &["usual", "clamped", "far scales"];
 const PIXEL_COUNTS: &[&str] = &["few pixels", "many pixels"];
 const BITS: &[&str] = &["0 bits", "2 bits", "4 bits", "8 bits"];
 const SHIFTS: &[&str] = &["plain", "shifted"];
@@ -38,19 +40,19 @@ fn variants(kernel: Kernel) -> &'static [&'static [&'static str]] {
     match kernel {
         Kernel::Conv => &[SHAPES, PARTS, OUTPUTS],
         Kernel::Pointwise => &[PARTS, MASKS],
+        Kernel::Window => &[RUNS],
         Kernel::PointwiseInputGrad => &[PARTS],
         Kernel::DepthwiseSquare => &[STRIDES, KERNELS, MASKS],
         Kernel::DepthwiseSquareInputGrad => &[STRIDES, KERNELS],
         Kernel::Depthwise => &[STRIDES, OUTPUTS],
         Kernel::ConvInputGrad => &[SHAPES, PARTS],
         Kernel::DepthwiseInputGrad => &[STRIDES],
-        Kernel::ConvWeightStep => &[PIXEL_COUNTS, BITS],
+        Kernel::ConvWeightStep => &[SHAPES, PIXEL_COUNTS, BITS],
         Kernel::DepthwiseWeightStep => &[BITS],
         Kernel::GradScale => &[FACTORS, MASKS],
         Kernel::CopyBox => &[SHIFTS],
-        Kernel::Add | Kernel::Requantize | Kernel::AveragePool | Kernel::MaxPool | Kernel::Mean | Kernel::Mul => {
-            &[MASKS]
-        }
+        Kernel::Add => &[SUMS, MASKS],
+        Kernel::Requantize | Kernel::AveragePool | Kernel::MaxPool | Kernel::Mean | Kernel::Mul => &[MASKS],
         _ => &[],
     }
 }
@@ -126,16 +128,12 @@ impl Step {
             Call::Pointwise(c) => pointwise(&c.p, blocks(), has_mask(&c.mask)),
             Call::DepthwiseSquare(c) => depthwise_square(&c.p, blocks(), has_mask(&c.mask)),
             Call::DepthwiseSquareInputGrad(c) => depthwise_square_input_grad(&c.p, blocks()),
-            Call::Window(c) => {
-                let row = c.p.kh * c.p.kw * c.p.in_c;
-                let pixels = c.p.out_h * c.p.out_w;
-                (vec![], [pixels * row, pixels * c.p.out_c, pixels * c.p.out_c * row])
-            }
+            Call::Window(c) => row_window(&c.p),
             Call::PointwiseWide(c) => (vec![], pointwise(&c.p, blocks(), false).1),
             Call::PointwiseInputGrad(c) => pointwise_input_grad(&c.p, blocks()),
             Call::DepthwiseWeightStep(c) => depthwise_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c)),
             Call::BiasStep(c) => (vec![], [c.pixels * c.channels, program.alive(c.qas, c.channels), 0]),
-            Call::Add(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
+            Call::Add(c) => (vec![sum(&c.p), masked(&c.mask)], [0, c.p.n, 0]),
             Call::Requantize(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
             Call::AveragePool(c) => (vec![masked(&c.mask)], [0, outputs_of(&c.p), window(&c.p)]),
             Call::MaxPool(c) => (vec![masked(&c.mask)], [0, outputs_of(&c.p), window(&c.p)]),
@@ -173,6 +171,12 @@ impl Step {
 /// The variants of a kernel's loops; elements brought into order, elements yielded, products.
 type Amounts = (Vec<&'static str>, [i32; 3]);
 
+/// The loop of a sum: of whole words, with other bounds than those of int8, or in 64 bits where one scale is more than twice the output's.
+fn sum(p: &AddParams) -> &'static str {
+    let far = p.m1.max(p.m2) > 1 << 21;
+    SUMS[if far { 2 } else { usize::from((p.lo, p.hi) != (-128, 127)) }]
+}
+
 fn inputs_of(p: &PoolParams) -> i32 {
     p.in_h * p.in_w * p.c
 }
@@ -201,18 +205,31 @@ fn blocks(room: Option<Room>, bytes: u32) -> i32 {
     if bytes >= most { 1 } else { most.div_ceil(bytes.max(least)) as i32 }
 }
 
+/// Pixels that a pointwise kernel computes, and how often it goes over the weights: where the pixels are no fours, the last four are a block of their own.
+fn fours(p: &ConvParams, blocks: i32) -> (i32, i32) {
+    let pixels = p.out_h * p.out_w;
+    (up4(pixels), blocks + i32::from(pixels % 4 != 0))
+}
+
 /// Columns are filled once; each block of pixels goes over the weights, and mends the rows of those that have trained ones.
 fn pointwise(p: &ConvParams, blocks: i32, mask: bool) -> Amounts {
-    let (pixels, n) = (p.out_h * p.out_w, p.out_c);
+    let ((pixels, blocks), n) = (fours(p, blocks), p.out_c);
     let mended = if p.trained > 0 { p.trained + p.in_c / 4 } else { 0 };
     let inputs = pixels * p.in_c + blocks * n * (mended + 8);
     let chosen = vec![parts(p.trained, p.in_c), MASKS[usize::from(mask)]];
     (chosen, [inputs, pixels * n, pixels * n * (p.in_c + 3) / 4 * 4])
 }
 
+/// Four pixels of a row at a time; elements come in words of two, and five words, as 3x3x3 has, are moved at once.
+fn row_window(p: &ConvParams) -> Amounts {
+    let (run, pixels) = ((p.kw * p.in_c + 1) / 2, p.out_h * up4(p.out_w));
+    let elements = pixels * p.kh * 2 * run;
+    (vec![RUNS[usize::from(run == 5)]], [elements, pixels * p.out_c, elements * p.out_c])
+}
+
 /// The same the other way; each block sorts the weights anew.
 fn pointwise_input_grad(p: &ConvParams, blocks: i32) -> Amounts {
-    let (pixels, k) = (p.out_h * p.out_w, p.out_c);
+    let ((pixels, blocks), k) = (fours(p, blocks), p.out_c);
     let sorted = blocks * k * (p.in_c + p.trained);
     (vec![parts(p.trained, p.in_c)], [pixels * k + 2 * sorted, pixels * p.in_c, pixels * p.in_c * k])
 }
@@ -222,14 +239,14 @@ fn depthwise_square(p: &ConvParams, bands: i32, mask: bool) -> Amounts {
     let aside = mask || p.out_w % 4 != 0;
     let chosen = vec![stride(p), KERNELS[usize::from(p.kh > 3)], MASKS[usize::from(aside)]];
     let inputs = p.in_h * p.in_w * p.in_c + bands * p.out_c * (p.kh * p.kw + 12);
-    let rows = if p.kh == 3 { 3 * p.out_h } else { met_rows(p) };
+    let rows = if p.kh == 3 { 3 * p.out_h } else { rows_inside(p) };
     (chosen, [inputs, p.out_h * up4(p.out_w) * p.out_c, rows * p.kw * up4(p.out_w) * p.out_c])
 }
 
 fn depthwise_square_input_grad(p: &ConvParams, bands: i32) -> Amounts {
     let chosen = vec![stride(p), KERNELS[usize::from(p.kh > 3)]];
     let inputs = p.out_h * p.out_w * p.out_c + bands * p.out_c * (p.kh * p.kw + 12);
-    let rows = if p.kh == 3 { 3 * p.in_h } else { met_rows(p) };
+    let rows = if p.kh == 3 { 3 * p.in_h } else { rows_inside(p) };
     (chosen, [inputs, p.in_h * p.in_w * p.in_c, rows * p.kw * p.in_w * p.in_c])
 }
 
@@ -245,14 +262,14 @@ fn conv(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
     (chosen, [pixels * row, pixels * p.out_c, pixels * p.out_c * row])
 }
 
-/// How many windows and rows of the kernel meet in a row of the input, one dimension of them.
-fn met(inputs: i32, outputs: i32, kernel: i32, stride: i32, pad: i32) -> i32 {
+/// Taps of all windows that lie inside the input, along one dimension.
+fn taps_inside(inputs: i32, outputs: i32, kernel: i32, stride: i32, pad: i32) -> i32 {
     let within = |o: i32| (pad - o * stride).max(0)..(inputs + pad - o * stride).min(kernel);
     (0..outputs).map(|o| within(o).len() as i32).sum()
 }
 
-fn met_rows(p: &ConvParams) -> i32 {
-    met(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top)
+fn rows_inside(p: &ConvParams) -> i32 {
+    taps_inside(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top)
 }
 
 /// Outputs are made four at a time.
@@ -261,7 +278,7 @@ fn up4(n: i32) -> i32 {
 }
 
 fn depthwise(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
-    let products = met_rows(p) * (p.kw / 2 + 1) * up4(p.out_w) * p.out_c;
+    let products = rows_inside(p) * (p.kw / 2 + 1) * up4(p.out_w) * p.out_c;
     let inputs = p.in_h * p.in_w * p.in_c + p.kh * p.kw * p.out_c;
     (vec![stride(p), output(p, shift, mask)], [inputs, p.out_h * up4(p.out_w) * p.out_c, products])
 }
@@ -276,12 +293,12 @@ fn conv_input_grad(p: &ConvParams) -> Amounts {
     // Every tap is looked at for each input, whether it reaches an output or not.
     let inputs = if pointwise { p.in_c * p.out_c } else { pixels * taps * up4(p.in_c) };
     let channels = up4(p.trained) + up4(p.in_c - p.trained);
-    let products = met_rows(p) * met(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left) * p.out_c * channels;
+    let products = rows_inside(p) * taps_inside(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left) * p.out_c * channels;
     (vec![SHAPES[usize::from(pointwise)], parts(p.trained, p.in_c)], [inputs, pixels * p.in_c, products])
 }
 
 fn depthwise_input_grad(p: &ConvParams) -> Amounts {
-    let products = met_rows(p) * (p.kw / 2 + 1) * up4(p.in_w) * p.out_c;
+    let products = rows_inside(p) * (p.kw / 2 + 1) * up4(p.in_w) * p.out_c;
     let inputs = p.out_h * p.out_w * p.out_c + p.kh * p.kw * p.out_c;
     (vec![stride(p)], [inputs, p.in_h * up4(p.in_w) * p.in_c, products])
 }
@@ -302,14 +319,17 @@ fn conv_weight_step(p: &ConvParams, bits: i32, alive: i32, rows: i32) -> Amounts
     let times = if many { up4(p.out_c) / 4 } else { 1 };
     let gradients = pixels * p.out_c * ((weights + rows - 1) / rows);
     let inputs = pixels * weights * times + gradients / 4;
-    let chosen = vec![PIXEL_COUNTS[usize::from(many)], residuals(bits)];
-    (chosen, [inputs, weights * alive, pixels * weights * up4(p.out_c)])
+    // Inputs of a 1x1 kernel are gathered without looking where the input ends.
+    let pointwise = [p.kh, p.kw, p.stride_h, p.stride_w] == [1; 4] && p.pad_top == 0 && p.pad_left == 0;
+    let chosen =
+        vec![SHAPES[usize::from(pointwise && p.in_w == p.out_w)], PIXEL_COUNTS[usize::from(many)], residuals(bits)];
+    (chosen, [inputs, weights * alive, up4(pixels) * weights * up4(p.out_c)])
 }
 
 fn depthwise_weight_step(p: &ConvParams, bits: i32, alive: i32) -> Amounts {
     let trained = (p.trained * alive + p.out_c / 2) / p.out_c;
     let inputs = (p.out_h * p.out_w + p.in_h * p.in_w) * trained;
-    (vec![residuals(bits)], [inputs, p.kh * p.kw * trained, met_rows(p) * p.kw * p.out_w * trained])
+    (vec![residuals(bits)], [inputs, p.kh * p.kw * trained, rows_inside(p) * p.kw * p.out_w * trained])
 }
 
 #[cfg(test)]
@@ -317,10 +337,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_that_meet_the_input_are_counted() {
+    fn taps_inside_the_input_are_counted() {
         // Rows -1 0 1 | 0 1 2 | 1 2 3 of an input of three rows.
-        assert_eq!(met(3, 3, 3, 1, 1), 7);
-        assert_eq!(met(4, 2, 3, 2, 0), 5);
-        assert_eq!(met(4, 2, 2, 2, 0), 4);
+        assert_eq!(taps_inside(3, 3, 3, 1, 1), 7);
+        assert_eq!(taps_inside(4, 2, 3, 2, 0), 5);
+        assert_eq!(taps_inside(4, 2, 2, 2, 0), 4);
     }
 }
