@@ -1314,6 +1314,8 @@ export interface RunFirmwareOptions {
 	readonly port?: string | undefined;
 	/** Bits per second of that port. */
 	readonly baud?: number | undefined;
+	/** How long the device may be silent before it has answered, in milliseconds; 60 s by default. */
+	readonly timeoutMs?: number | undefined;
 	/** The connection to QEMU: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
 	readonly line?: "semihosting" | "uart" | "host" | undefined;
 	/**
@@ -1381,12 +1383,15 @@ export interface RunFirmwareResult {
  * everything with the host, step by step. All started processes are ended, whatever happens.
  */
 export declare function runFirmware(folder: string, options?: RunFirmwareOptions): Promise<RunFirmwareResult>;
-/** A serial port of the system, such as `/dev/ttyACM0`. */
+/** A serial port of the system, such as `/dev/ttyACM0` or `COM3`. */
 export declare class SerialConnection implements Connection {
 	#private;
 	readonly name: string;
 	private constructor();
-	/** Opens a port: raw, 8 bits, no parity, no flow control. */
+	/**
+	 * Opens a port: raw, 8 bits, no parity, no flow control; no other program may use it. Only for the main thread of a process. Throws `FILE_ERROR`,
+	 * `PORT_FAILED`.
+	 */
 	static open(path: string, baud?: number): Promise<SerialConnection>;
 	write(bytes: Uint8Array): Promise<void>;
 	onData(listener: (bytes: Buffer) => void): void;

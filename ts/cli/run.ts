@@ -18,6 +18,7 @@ interface Arguments {
   lrHead?: number;
   port?: string;
   baud?: number;
+  timeout: number;
   line: 'semihosting' | 'uart' | 'host';
   calibrate?: string;
   json: boolean;
@@ -79,11 +80,17 @@ function report(result: RunFirmwareResult): string {
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
-    const { folder, json, calibrate: path, ...options } = args;
+    const { folder, json, calibrate: path, timeout, ...options } = args;
     if (path !== undefined) await checkWritable(dirname(resolve(path)));
     const calibrate = path === undefined ? undefined : ((await costsIfThere(path)) ?? true);
     const onProgress = (progress: RunProgress) => show(line, progress);
-    const result = await runFirmware(folder, { ...options, calibrate, signal, onProgress });
+    const result = await runFirmware(folder, {
+      ...options,
+      timeoutMs: timeout * 1000,
+      calibrate,
+      signal,
+      onProgress,
+    });
     line.clear();
     if (path !== undefined && result.costs) await writeCosts(path, result.costs);
     if (json) printJson(result);
@@ -146,6 +153,13 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
           requiresArg: true,
           coerce: whole('baud', 1200),
           defaultDescription: '115200',
+        },
+        timeout: {
+          describe: 'seconds for which the device may be silent before it answers',
+          type: 'string',
+          requiresArg: true,
+          default: 60,
+          coerce: whole('timeout', 1, 3600),
         },
         line: {
           describe: 'connection to QEMU; host: run the same sources on this computer, under sanitizers',

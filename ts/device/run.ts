@@ -61,6 +61,8 @@ export interface RunFirmwareOptions {
   readonly port?: string | undefined;
   /** Bits per second of that port. */
   readonly baud?: number | undefined;
+  /** How long the device may be silent before it has answered, in milliseconds; 60 s by default. */
+  readonly timeoutMs?: number | undefined;
   /** The connection to QEMU: `semihosting` (fast, the default) or its `uart`. `host` runs the same sources on this computer under sanitizers. */
   readonly line?: 'semihosting' | 'uart' | 'host' | undefined;
   /**
@@ -370,7 +372,7 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   const onBoard = options.port !== undefined;
   const counted = calibrate && !onBoard ? await costsOf(program, data, target, table, options) : null;
   const steps = options.steps ?? STEPS;
-  const device = new Device(await connect(folder, target, options), { signal });
+  const device = new Device(await connect(folder, target, options), { signal, timeoutMs: options.timeoutMs });
   try {
     const identity = await identified(device, program);
     const session = call(() => new (native().Session)(program.handle));

@@ -1,61 +1,69 @@
-import { execFile } from 'node:child_process';
-import { createReadStream, createWriteStream, promises as fs, type ReadStream, type WriteStream } from 'node:fs';
-import { promisify } from 'node:util';
+import { promises as fs } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+import { SerialPort } from 'serialport';
 import { fileError, messageOf, TinytrainError } from '../errors.js';
 import type { Connection } from './connection.js';
 
 /** Bits per second, unless the firmware was built with another rate. */
 export const defaultBaud = 115200;
 
-/** A serial port of the system, such as `/dev/ttyACM0`. */
+/** A serial port of the system, such as `/dev/ttyACM0` or `COM3`. */
 export class SerialConnection implements Connection {
   readonly name: string;
-  readonly #input: ReadStream;
-  readonly #output: WriteStream;
+  readonly #port: SerialPort;
   #closing = false;
 
-  private constructor(path: string) {
-    this.name = path;
-    this.#input = createReadStream(path);
-    this.#output = createWriteStream(path, { flags: 'r+' });
-    this.#output.on('error', () => {});
+  private constructor(port: SerialPort) {
+    this.name = port.path;
+    this.#port = port;
+    // An error of a write reaches its caller, one of the port is followed by `close`.
+    port.on('error', () => {});
   }
 
-  /** Opens a port: raw, 8 bits, no parity, no flow control. */
+  /**
+   * Opens a port: raw, 8 bits, no parity, no flow control; no other program may use it. Only for the main thread of a process. Throws `FILE_ERROR`,
+   * `PORT_FAILED`.
+   */
   static async open(path: string, baud: number = defaultBaud): Promise<SerialConnection> {
-    try {
-      await fs.access(path);
-    } catch (error) {
-      throw fileError(error, path, 'the port cannot be opened');
+    // The binding of `serialport` 13 puts every port on the main thread's event loop; a worker's port would end the process.
+    if (!isMainThread) {
+      throw new TinytrainError('PORT_FAILED', `${path}: ports can be opened on the main thread only`, { path });
     }
-    const device = process.platform === 'darwin' ? '-f' : '-F';
-    const settings = [String(baud), 'raw', '-echo', 'cs8', '-parenb', '-cstopb', '-crtscts', 'clocal'];
-    try {
-      await promisify(execFile)('stty', [device, path, ...settings]);
-    } catch (error) {
-      throw new TinytrainError('PORT_FAILED', `${path}: stty: ${messageOf(error)}`, { path, baud }, error);
+    // Windows has no file for a port.
+    if (process.platform !== 'win32') {
+      await fs.access(path).catch(error => {
+        throw fileError(error, path, 'the port cannot be opened');
+      });
     }
-    return new SerialConnection(path);
+    const port = new SerialPort({ path, baudRate: baud, autoOpen: false });
+    await new Promise<void>((resolve, reject) => port.open(error => (error ? reject(error) : resolve()))).catch(
+      error => {
+        const why = /lock/i.test(messageOf(error)) ? 'another program uses it' : messageOf(error);
+        throw new TinytrainError('PORT_FAILED', `${path}: the port cannot be opened: ${why}`, { path, baud }, error);
+      },
+    );
+    return new SerialConnection(port);
   }
 
   write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#output.write(bytes, error => (error ? reject(error) : resolve()));
+      this.#port.write(Buffer.from(bytes), error => (error ? reject(error) : resolve()));
     });
   }
 
   onData(listener: (bytes: Buffer) => void): void {
-    this.#input.on('data', data => listener(Buffer.from(data)));
+    this.#port.on('data', listener);
   }
 
   onEnd(listener: (why: string) => void): void {
-    this.#input.once('error', error => this.#closing || listener(error.message));
-    this.#input.once('end', () => this.#closing || listener('the port was closed'));
+    this.#port.once('close', () => this.#closing || listener('the port disappeared'));
   }
 
   async close(): Promise<void> {
     this.#closing = true;
-    this.#input.destroy();
-    this.#output.destroy();
+    if (!this.#port.isOpen) return;
+    // What has not been sent would otherwise be waited for.
+    await new Promise<void>(resolve => this.#port.flush(() => resolve()));
+    await new Promise<void>(resolve => this.#port.close(() => resolve()));
   }
 }
