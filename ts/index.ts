@@ -29,7 +29,9 @@ export {
   openFirmware,
   writeFirmware,
 } from './device/firmware.js';
+export { type Flashed, flash } from './device/flash.js';
 export type { Linked } from './device/linked.js';
+export { type OpenBoard, type OpenBoardOptions, openBoard } from './device/port.js';
 export { type QemuOptions, startQemu } from './device/qemu.js';
 export {
   type RunDifference,

@@ -7,7 +7,14 @@ const abort = new AbortController();
 process.on('SIGINT', () => abort.abort());
 try {
   const onProgress = ({ phase, done }: { readonly phase: string; readonly done: number }) => say(`${phase} ${done}`);
-  await runFirmware(folder, { port, steps: Number(steps), predictions: 0, timeoutMs: 600_000, signal: abort.signal, onProgress });
+  await runFirmware(folder, {
+    port,
+    steps: Number(steps),
+    predictions: 0,
+    timeoutMs: 600_000,
+    signal: abort.signal,
+    onProgress,
+  });
   say('ended');
 } catch (error) {
   say(`${error instanceof TinytrainError ? error.code : error}`);

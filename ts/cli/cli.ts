@@ -4,6 +4,7 @@ import { TinytrainError } from '../errors.js';
 import { version } from '../version.js';
 import { board } from './board.js';
 import { compile } from './compile.js';
+import { device } from './device.js';
 import { doctor } from './doctor.js';
 import { exportModel } from './export.js';
 import { inspect } from './inspect.js';
@@ -33,6 +34,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(compile(interrupt))
     .command(board(interrupt))
     .command(run(interrupt))
+    .command(device(interrupt))
     .command(doctor)
     .demandCommand(1, 1, 'a command is needed', 'one command at a time')
     .strict()

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { savedFrame, savedHeader } from '../emit/saved.js';
 import { aborted, TinytrainError } from '../errors.js';
@@ -92,6 +93,8 @@ const refusals: Readonly<Record<number, string>> = {
 const MAGIC = 0x53545454;
 /** The longest silence before an answer. */
 const TIMEOUT_MS = 60_000;
+/** The first wait until an unanswered greeting is sent again; each further one is twice as long, so that one of them outlasts any device's idle time. */
+const GREET_AGAIN_MS = 1000;
 
 function refusal(frame: Frame, name: string): TinytrainError {
   const [status, request, detail] = [0, 4, 8].map(at => frame.payload.readUInt32LE(at));
@@ -125,7 +128,8 @@ export class Device {
   #waiting: Waiting | undefined;
   /** Whether a part of a frame has arrived since the last check. */
   #progress = false;
-  #sequence = 0;
+  /** Begins anywhere, so that no answer to an earlier connection passes for one to this. */
+  #sequence = randomInt(0xffff);
   #ended: string | undefined;
   /** Error replies that answer no request, caused by garbage on the serial port. */
   readonly strays: TinytrainError[] = [];
@@ -144,9 +148,12 @@ export class Device {
     });
   }
 
-  /** Identifies the device. */
+  /**
+   * Identifies the device. It may still wait for the rest of a frame that another program began, and takes for it what it is sent; so the request is
+   * repeated until it is answered.
+   */
   async identify(): Promise<Identity> {
-    const p = await this.request(requests.identify);
+    const p = await this.request(requests.identify, new Uint8Array(), GREET_AGAIN_MS);
     const word = (i: number) => p.readUInt32LE(32 + 4 * i);
     const text = p.subarray(76).toString('latin1');
     return {
@@ -226,17 +233,18 @@ export class Device {
     await this.request(requests.reset);
   }
 
-  /** Sends a request of any kind and waits for its reply. */
-  async request(type: number, payload: Uint8Array = new Uint8Array()): Promise<Buffer> {
+  /** Sends a request of any kind and waits for its reply; with `againMs`, repeats it after this time, then after twice that, and so on. */
+  async request(type: number, payload: Uint8Array = new Uint8Array(), againMs?: number): Promise<Buffer> {
     this.#sequence = (this.#sequence % 0xffff) + 1;
-    return this.raw(encode(type, this.#sequence, payload), type, this.#sequence);
+    return this.raw(encode(type, this.#sequence, payload), type, this.#sequence, againMs);
   }
 
   /** Sends raw bytes and waits for the reply to request `type` with number `sequence`. */
-  async raw(bytes: Uint8Array, type: number, sequence: number): Promise<Buffer> {
+  async raw(bytes: Uint8Array, type: number, sequence: number, againMs?: number): Promise<Buffer> {
     if (this.#ended !== undefined) throw this.#gone();
     this.#signal?.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
+    let repeat: NodeJS.Timeout | undefined;
     const abort = () => this.#waiting?.reject(aborted('the exchange with the device'));
     this.#signal?.addEventListener('abort', abort, { once: true });
     try {
@@ -247,10 +255,15 @@ export class Device {
           if (patience.isOver(performance.now(), this.#starved(), this.#progress)) reject(this.#silent());
           this.#progress = false;
         }, lookEveryMs(this.#timeout));
-        this.#connection.write(bytes).catch(reject);
+        const send = (waitMs: number | undefined) => {
+          this.#connection.write(bytes).catch(reject);
+          if (waitMs !== undefined) repeat = setTimeout(() => send(2 * waitMs), waitMs);
+        };
+        send(againMs);
       });
     } finally {
       clearInterval(timer);
+      clearTimeout(repeat);
       this.#waiting = undefined;
       this.#signal?.removeEventListener('abort', abort);
     }
@@ -297,13 +310,14 @@ function bytesOf(sample: Int8Array | Uint8Array): Buffer {
   return Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength);
 }
 
-/** Parses the bytes written by `tt_save`. */
-export function parseSaved(bytes: Buffer): SavedState {
+/** Parses the bytes written by `tt_save`; `name` is that of their source in the error. Throws `STATE_CORRUPT`. */
+export function parseSaved(bytes: Buffer, name?: string): SavedState {
   const end = bytes.length - 4;
   const length = bytes.length >= savedFrame ? bytes.readUInt32LE(8) : -1;
   const valid = length === end - savedHeader && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
   if (!valid || crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) {
-    throw new TinytrainError('STATE_CORRUPT', 'not a saved state, or a damaged one');
+    const place = name === undefined ? '' : `${name}: `;
+    throw new TinytrainError('STATE_CORRUPT', `${place}not a saved state, or a damaged one`, { path: name });
   }
   return {
     steps: bytes.readUInt32LE(12),

@@ -27,6 +27,7 @@ import { checkLinked, type Linked, measure } from './linked.js';
 import { measuredSteps, measureSteps } from './measure.js';
 import { strideOrder } from './order.js';
 import { type Placement, placementOf } from './placement.js';
+import { otherProgram } from './port.js';
 import { ProcessConnection } from './process.js';
 import { instructionsOf, startQemu } from './qemu.js';
 import { defaultBaud, SerialConnection } from './serial.js';
@@ -215,17 +216,7 @@ async function link(folder: string, { target, memory }: FirmwareManifest, signal
 
 async function identified(device: Device, program: Program): Promise<Identity> {
   const identity = await device.identify();
-  if (identity.program !== program.hash) {
-    throw new TinytrainError(
-      'FIRMWARE_OTHER',
-      `${identity.board} runs another program, ${identity.program.slice(0, 16)}`,
-      {
-        device: identity.program,
-        program: program.hash,
-        help: ['`make flash` in the firmware folder writes this one to the board'],
-      },
-    );
-  }
+  if (identity.program !== program.hash) throw otherProgram(identity, program.hash);
   return identity;
 }
 

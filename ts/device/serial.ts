@@ -1,4 +1,4 @@
-import { promises as fs } from 'node:fs';
+import { constants, promises as fs } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { SerialPort } from 'serialport';
 import { fileError, messageOf, TinytrainError } from '../errors.js';
@@ -6,6 +6,15 @@ import type { Connection } from './connection.js';
 
 /** Bits per second, unless the firmware was built with another rate. */
 export const defaultBaud = 115200;
+
+/** The ports of this computer, in words, as help where one cannot be opened. */
+async function knownPorts(): Promise<string[]> {
+  const ports = await SerialPort.list().catch(() => []);
+  if (ports.length === 0) return ['this computer has no serial port'];
+  const text = (port: (typeof ports)[number]) =>
+    [port.path, port.manufacturer, port.serialNumber].filter(Boolean).join('  ');
+  return ['the ports of this computer:', ...ports.map(port => `  ${text(port)}`)];
+}
 
 /** A serial port of the system, such as `/dev/ttyACM0` or `COM3`. */
 export class SerialConnection implements Connection {
@@ -21,25 +30,27 @@ export class SerialConnection implements Connection {
   }
 
   /**
-   * Opens a port: raw, 8 bits, no parity, no flow control; no other program may use it. Only for the main thread of a process. Throws `FILE_ERROR`,
-   * `PORT_FAILED`.
+   * Opens a port: raw, 8 bits, no parity, no flow control; no other program may use it. Only for the main thread of a process. Throws `PORT_FAILED`; its
+   * help lists the ports that there are.
    */
   static async open(path: string, baud: number = defaultBaud): Promise<SerialConnection> {
     // The binding of `serialport` 13 puts every port on the main thread's event loop; a worker's port would end the process.
     if (!isMainThread) {
       throw new TinytrainError('PORT_FAILED', `${path}: ports can be opened on the main thread only`, { path });
     }
+    const failed = async (message: string, cause: unknown) =>
+      new TinytrainError('PORT_FAILED', message, { path, baud, help: await knownPorts() }, cause);
     // Windows has no file for a port.
     if (process.platform !== 'win32') {
-      await fs.access(path).catch(error => {
-        throw fileError(error, path, 'the port cannot be opened');
+      await fs.access(path, constants.R_OK | constants.W_OK).catch(async error => {
+        throw await failed(fileError(error, path, 'the port cannot be opened').message, error);
       });
     }
     const port = new SerialPort({ path, baudRate: baud, autoOpen: false });
     await new Promise<void>((resolve, reject) => port.open(error => (error ? reject(error) : resolve()))).catch(
-      error => {
+      async error => {
         const why = /lock/i.test(messageOf(error)) ? 'another program uses it' : messageOf(error);
-        throw new TinytrainError('PORT_FAILED', `${path}: the port cannot be opened: ${why}`, { path, baud }, error);
+        throw await failed(`${path}: the port cannot be opened: ${why}`, error);
       },
     );
     return new SerialConnection(port);

@@ -34,7 +34,7 @@ export interface Board {
   readonly sram: AddressRange;
   /** The beginning of `sram` that the core reaches without wait states and without a cache. */
   readonly fast?: AddressRange | undefined;
-  /** Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files. */
+  /** Shell commands that write a firmware to the board, the preferred one first; `{elf}`, `{bin}` and `{port}` stand for the files and the serial port. */
   readonly flashCommands: readonly string[];
   readonly emulator?: Emulator | undefined;
 }
@@ -65,7 +65,10 @@ function flashRecipe(board: Board): string {
   if (commands.length === 0) return `@echo 'error: board.toml has no command that writes to this board' >&2; exit 1`;
   const tools = commands.map(command => command.trim().split(/\s+/)[0] ?? '');
   const files = (command: string) =>
-    command.replaceAll('{elf}', '$(OUT)/firmware.elf').replaceAll('{bin}', '$(OUT)/firmware.bin');
+    command
+      .replaceAll('{elf}', '$(OUT)/firmware.elf')
+      .replaceAll('{bin}', '$(OUT)/firmware.bin')
+      .replaceAll('{port}', '$(PORT)');
   const cases = commands.map(
     (command, i) => `${i === 0 ? 'if' : 'elif'} command -v ${tools[i]} >/dev/null; then ${files(command)}; \\\n    `,
   );
