@@ -315,7 +315,10 @@ export declare class Device {
 	/** Error replies that answer no request, caused by garbage on the serial port. */
 	readonly strays: TinytrainError[];
 	constructor(connection: Connection, { timeoutMs, signal }?: DeviceOptions);
-	/** Identifies the device. */
+	/**
+	 * Identifies the device. It may still wait for the rest of a frame that another program began, and takes for it what it is sent; so the request is
+	 * repeated until it is answered.
+	 */
 	identify(): Promise<Identity>;
 	/** Predicts the class of a sample, and the probability of every class in Q0.31. */
 	predict(sample: Int8Array | Uint8Array, format?: SampleFormat): Promise<{
@@ -332,15 +335,15 @@ export declare class Device {
 	counters(): Promise<Counters>;
 	/** Resets to the initial state. */
 	reset(): Promise<void>;
-	/** Sends a request of any kind and waits for its reply. */
-	request(type: number, payload?: Uint8Array): Promise<Buffer>;
+	/** Sends a request of any kind and waits for its reply; with `againMs`, repeats it after this time, then after twice that, and so on. */
+	request(type: number, payload?: Uint8Array, againMs?: number): Promise<Buffer>;
 	/** Sends raw bytes and waits for the reply to request `type` with number `sequence`. */
-	raw(bytes: Uint8Array, type: number, sequence: number): Promise<Buffer>;
+	raw(bytes: Uint8Array, type: number, sequence: number, againMs?: number): Promise<Buffer>;
 	/** Closes the connection. */
 	close(): Promise<void>;
 }
-/** Parses the bytes written by `tt_save`. */
-export declare function parseSaved(bytes: Buffer): SavedState;
+/** Parses the bytes written by `tt_save`; `name` is that of their source in the error. Throws `STATE_CORRUPT`. */
+export declare function parseSaved(bytes: Buffer, name?: string): SavedState;
 /** The bytes for `tt_load`. */
 export declare function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer;
 /** The board for which a Program's memory is reported if none is given. */
@@ -875,7 +878,7 @@ interface Board {
 	readonly sram: AddressRange;
 	/** The beginning of `sram` that the core reaches without wait states and without a cache. */
 	readonly fast?: AddressRange | undefined;
-	/** Shell commands that write a firmware to the board, the preferred one first; `{elf}` and `{bin}` stand for the files. */
+	/** Shell commands that write a firmware to the board, the preferred one first; `{elf}`, `{bin}` and `{port}` stand for the files and the serial port. */
 	readonly flashCommands: readonly string[];
 	readonly emulator?: Emulator | undefined;
 }
@@ -1167,6 +1170,23 @@ export declare function firmwareFiles(program: Program, data: NamedSamples, targ
 export declare function writeFirmware(folder: string, files: FirmwareFiles): Promise<string[]>;
 /** The manifest of a firmware folder. Throws `FIRMWARE_MISSING`, `FIRMWARE_BROKEN`, `FIRMWARE_VERSION`. */
 export declare function openFirmware(folder: string): Promise<FirmwareManifest>;
+/** A firmware that was written to its board. */
+export interface Flashed {
+	readonly target: string;
+	readonly elf: string;
+	/** The command that wrote it. */
+	readonly command: string;
+}
+interface FlashOptions {
+	/** The serial port, for commands of `board.toml` that use one (`{port}`). */
+	readonly port?: string | undefined;
+	readonly signal?: AbortSignal | undefined;
+}
+/**
+ * Builds a firmware for its board and writes it there with the first of the board's commands whose tool is installed. Throws `FLASH_MISSING` if there is
+ * none, `FLASH_FAILED`, `OPTION_INVALID`, and the errors of building.
+ */
+export declare function flash(folder: string, { port, signal }?: FlashOptions): Promise<Flashed>;
 /** The memory of a linked firmware, measured from the ELF file. */
 export interface Linked {
 	/** Bytes from the first to the last one in RAM, including the stack. */
@@ -1178,6 +1198,33 @@ export interface Linked {
 	/** The items of the plan, with the sizes that the compiler and the linker gave them. */
 	readonly items: readonly Pick<MemoryItem, "name" | "bytes">[];
 }
+/** How to open a board. */
+export interface OpenBoardOptions extends DeviceOptions {
+	/** Bits per second. */
+	readonly baud?: number | undefined;
+	/** The folder of the firmware that the board should hold. */
+	readonly firmware?: string | undefined;
+}
+/** A board behind a serial port. Samples are sent to it as pixels, which its firmware quantises. */
+export interface OpenBoard {
+	readonly device: Device;
+	readonly identity: Identity;
+	/** Name of the model; undefined without a firmware folder. */
+	readonly model: string | undefined;
+	/** Names of the classes; undefined without a firmware folder. */
+	readonly classes: readonly string[] | undefined;
+	/** Shape of a sample in pixels. */
+	readonly input: InputFormat;
+	/** How images of another size are fitted to the input. */
+	readonly resize: ResizePolicy;
+	/** The name of a class, or its number in words. */
+	nameOf(label: number): string;
+}
+/**
+ * Opens a port and identifies the board behind it. Throws `PORT_FAILED`, `DEVICE_SILENT`, `DEVICE_GONE`; with a firmware folder `FIRMWARE_OTHER` if
+ * the board holds another program, and the errors of opening the folder.
+ */
+export declare function openBoard(path: string, options?: OpenBoardOptions): Promise<OpenBoard>;
 declare class ProcessConnection implements Connection {
 	#private;
 	readonly name: string;
@@ -1389,8 +1436,8 @@ export declare class SerialConnection implements Connection {
 	readonly name: string;
 	private constructor();
 	/**
-	 * Opens a port: raw, 8 bits, no parity, no flow control; no other program may use it. Only for the main thread of a process. Throws `FILE_ERROR`,
-	 * `PORT_FAILED`.
+	 * Opens a port: raw, 8 bits, no parity, no flow control; no other program may use it. Only for the main thread of a process. Throws `PORT_FAILED`; its
+	 * help lists the ports that there are.
 	 */
 	static open(path: string, baud?: number): Promise<SerialConnection>;
 	write(bytes: Uint8Array): Promise<void>;
