@@ -913,6 +913,7 @@ interface EmitInput {
 	/** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */
 	readonly marks?: boolean | undefined;
 }
+type Files = ReadonlyMap<string, string | Uint8Array>;
 /** The properties of a model's input that determine its tables. */
 export interface InputFacts {
 	/** Rows, columns, channels. */
@@ -1049,8 +1050,9 @@ export declare class Model {
 	/** The identity of this model. */
 	get origin(): ModelOrigin;
 	/** Runs the unchanged model, including its classifier, on one input. */
-	forward(input: Int8Array, options?: {
+	forward(input: Int8Array, { tensors: wanted, signal }?: {
 		readonly tensors?: boolean;
+		readonly signal?: AbortSignal;
 	}): Promise<ForwardResult>;
 	/** Its own classifier: what each of its classes starts with in a head. Null if it has none. */
 	classifier(): readonly HeadRow[] | null;
@@ -1157,15 +1159,15 @@ export interface FirmwareManifest {
 	readonly files: Readonly<Record<string, string>>;
 }
 /** Files of a firmware project by path. */
-export type FirmwareFiles = ReadonlyMap<string, string | Uint8Array>;
+export type FirmwareFiles = Files;
 /**
  * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its
  * origin (`manifest.json`).
  */
 export declare function firmwareFiles(program: Program, data: NamedSamples, target: string, { marks }?: Pick<EmitInput, "marks">): Promise<FirmwareFiles>;
 /**
- * Writes a firmware project. Existing files in `app/` are left unchanged. Returns the paths written. Throws `FOLDER_NOT_EMPTY`, `FIRMWARE_BROKEN`,
- * `FILE_ERROR`.
+ * Writes a firmware project, all of it or nothing. Files in `app/` that exist are left unchanged, and so is every file that tinytrain has not written. Returns the
+ * paths of the project's files without those. Throws `FOLDER_NOT_EMPTY`, `FOLDER_BUSY`, `FOLDER_LINK`, `FIRMWARE_EDITED`, `FIRMWARE_BROKEN`, `FILE_ERROR`.
  */
 export declare function writeFirmware(folder: string, files: FirmwareFiles): Promise<string[]>;
 /** The manifest of a firmware folder. Throws `FIRMWARE_MISSING`, `FIRMWARE_BROKEN`, `FIRMWARE_VERSION`. */
@@ -1466,8 +1468,10 @@ export interface CompileOptions extends MemoryLimits, HeadChoice {
 	readonly seed?: number | undefined;
 	/** Number of threads for calibration; one per core by default. */
 	readonly threads?: number | undefined;
+	/** Stops calibration and planning, which then reject with the code `ABORTED`. */
+	readonly signal?: AbortSignal | undefined;
 }
-interface HeadOptions extends Pick<CompileOptions, "seed" | "threads" | "head" | "map"> {
+interface HeadOptions extends Pick<CompileOptions, "seed" | "threads" | "head" | "map" | "signal"> {
 	/** What each class starts with, in place of what `head` and `map` say; null for one that starts at random. */
 	readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
@@ -1519,9 +1523,7 @@ export declare function exportNpz(program: Program, model: Model): Promise<Uint8
  * bit; a new class starts as a class of a fresh head does. Gradients are calibrated anew on `data`. Throws `MODEL_DIFFERS` for another model,
  * `CLASSES_DIFFER` for other classes, `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if the larger head does not fit the Program's limits.
  */
-export declare function grow(program: Program, model: Model, data: SampleSet, { threads }?: {
-	readonly threads?: number | undefined;
-}): Promise<Program>;
+export declare function grow(program: Program, model: Model, data: SampleSet, { threads, signal }?: Pick<CompileOptions, "threads" | "signal">): Promise<Program>;
 /**
  * A scheme as stored in a JSON file: the number of last convolutions whose biases are trained, and the trained share of the weights of some
  * convolutions.
@@ -1982,7 +1984,10 @@ export declare class RunFolder {
 	/** The samples of the run, read again from their source, or from the cache if the source is gone. */
 	samples(options?: ReadOptions): Promise<SampleSet>;
 }
-/** Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FILE_ERROR` if the folder cannot be created. */
+/**
+ * Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FOLDER_BUSY` if another process is at work in the folder,
+ * `FOLDER_NOT_EMPTY` if it has other files under the names of a run's, `FILE_ERROR` if it cannot be created.
+ */
 export declare function createRun(path: string): Promise<RunFolder>;
 /** Opens the folder of an earlier run, to continue it or to use its trained state. Throws `RUN_MISSING`, `RUN_BROKEN`. */
 export declare function openRun(path: string): Promise<RunFolder>;
@@ -2087,7 +2092,10 @@ export interface TrainOptions {
 	readonly signal?: AbortSignal | undefined;
 	readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
 }
-/** Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. */
+/**
+ * Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. Throws `OPTION_INVALID`, `ABORTED`, and with
+ * a run folder `FOLDER_BUSY`, `RUN_DIFFERS`, `RUN_VERSION`, `RUN_BROKEN`, `FILE_ERROR`.
+ */
 export declare function train(program: Program, data: SampleSet, options?: TrainOptions): Promise<TrainResult>;
 /** The package's version. */
 export declare const version: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import * as v from 'valibot';
 import { TinytrainError } from '#tinytrain';
-import { type RecordKind, readRecord, sealed, writeRecord } from '#tinytrain/records.js';
+import { type RecordKind, readRecord, recordText, sealed, writeRecord } from '#tinytrain/records.js';
 import { temporary } from './helpers/folder.js';
 
 interface Note {
@@ -24,16 +24,21 @@ const note: Note = { text: 'a', lines: [1, 0.1], more: undefined };
 test('a record is read as it was written; where there is none, nothing is', async t => {
   const path = join(await temporary(t), 'note.json');
   t.is(await readRecord(path, kind), undefined);
-  const sha256 = await writeRecord(path, kind, note);
+  await writeRecord(path, kind, note);
   const found = await readRecord(path, kind);
   t.deepEqual(found?.content, { text: 'a', lines: [1, 0.1] });
-  t.is(found?.sha256, sha256);
+  t.is(found?.sha256, sealed(kind, note).sha256);
 });
 
-test('how it is laid out does not matter, what it says does', async t => {
+test('in a line or laid out it is the same; every other change of the text is noticed', async t => {
   const path = join(await temporary(t), 'note.json');
   await fs.writeFile(path, JSON.stringify(sealed(kind, note)));
   t.deepEqual((await readRecord(path, kind))?.content, { text: 'a', lines: [1, 0.1] });
+  const whole = recordText(kind, note);
+  for (const text of [whole.replace('\n', ' '), whole.replace('0.1', '1e-1'), `${whole} `, whole.trimEnd()]) {
+    await fs.writeFile(path, text);
+    t.is((await t.throwsAsync(readRecord(path, kind), { instanceOf: TinytrainError })).code, 'NOTE_BROKEN', text);
+  }
 });
 
 test('what was cut short, changed, left out or written in another format is refused in one sentence', async t => {

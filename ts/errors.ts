@@ -56,7 +56,7 @@ export function fileError(error: unknown, path: string, doing: string): Tinytrai
   );
 }
 
-/** The error of an operation that was stopped by an `AbortSignal`. */
-export function aborted(what: string): TinytrainError {
-  return new TinytrainError('ABORTED', `${what} was stopped`);
+/** The error of an operation that was stopped by an `AbortSignal`; the signal's reason is its `cause`. */
+export function aborted(what: string, signal?: AbortSignal): TinytrainError {
+  return new TinytrainError('ABORTED', `${what} was stopped`, {}, signal?.reason);
 }

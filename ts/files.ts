@@ -1,17 +1,19 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { constants, promises as fs } from 'node:fs';
-import { dirname } from 'node:path';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { DiskFile, makeFolderIn, remove, rename, syncFolder } from './disk.js';
 import { fileError, reasonOf, systemCode } from './errors.js';
 
 /** Creates a folder and its parents. Node's own recursive `mkdir` never returns if a parent cannot contain folders, as in `/proc`. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await fs.mkdir(path);
+    await makeFolderIn(path);
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT' && dirname(path) !== path) {
       await makeFolder(dirname(path));
-      await fs.mkdir(path);
+      await makeFolderIn(path);
     } else if (code !== 'EEXIST' || !(await fs.stat(path)).isDirectory()) {
       throw error;
     }
@@ -44,20 +46,66 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes a file atomically: it exists completely or not at all, whenever the process may die. */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
+/** This machine in the name of an unfinished file: a process number says nothing on another one that shares the folder. */
+const host = createHash('sha256').update(hostname()).digest('hex').slice(0, 6);
+
+/** Unfinished files of other machines are left alone for this long. */
+const FOREIGN_MS = 86_400_000;
+
+const UNFINISHED = /^\.(.+)\.([0-9a-f]{6})-(\d+)-[0-9a-f]{12}\.unfinished$/;
+
+/** A path beside `path` for what is being written and is to become it. The name says whose it is, so that what a killed process leaves can be removed. */
+export function unfinished(path: string): string {
+  const name = `.${basename(path)}.${host}-${process.pid}-${randomBytes(6).toString('hex')}.unfinished`;
+  return join(dirname(path), name);
+}
+
+function isAlive(pid: number): boolean {
   try {
-    const file = await fs.open(unfinished, 'wx');
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await fs.rename(unfinished, path);
+    process.kill(pid, 0);
+    return true;
   } catch (error) {
-    await fs.rm(unfinished, { force: true }).catch(() => {});
+    return systemCode(error) === 'EPERM';
+  }
+}
+
+async function isLeft(path: string, machine: string | undefined, pid: number): Promise<boolean> {
+  if (machine === host) return !isAlive(pid);
+  return Date.now() - (await fs.stat(path)).mtimeMs > FOREIGN_MS;
+}
+
+/** Removes from a folder what killed processes left unfinished: of the file `name`, or of all. Never fails: it tidies up. */
+export async function removeLeft(folder: string, name?: string): Promise<void> {
+  const names = await fs.readdir(folder).catch(() => []);
+  for (const found of names) {
+    const [, of, machine, pid] = UNFINISHED.exec(found) ?? [];
+    if (of === undefined || (name !== undefined && of !== name)) continue;
+    const path = join(folder, found);
+    if (await isLeft(path, machine, Number(pid)).catch(() => false)) await remove(path).catch(() => {});
+  }
+}
+
+/** Writes a file that does not exist yet, durably. */
+export async function writeNew(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await DiskFile.open(path, 'wx');
+  try {
+    await file.write(typeof content === 'string' ? Buffer.from(content) : content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes a file atomically: it is the old one or the new one, complete, whenever the process may die or the disk be full. */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const beside = unfinished(path);
+  await removeLeft(dirname(path), basename(path));
+  try {
+    await writeNew(beside, content);
+    await rename(beside, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await remove(beside).catch(() => {});
     throw fileError(error, path, 'cannot be written');
   }
 }

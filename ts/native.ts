@@ -61,6 +61,9 @@ export function addonPath(): string | undefined {
     .at(0);
 }
 
+/** Errors that have nothing to do with the file that is worked on. */
+const PLACELESS = ['KERNELS_UNAVAILABLE', 'ABORTED', 'MEMORY'];
+
 /** Errors of the addon arrive as one JSON text; anything else is passed on unchanged. */
 export function translated(error: unknown, place?: string): unknown {
   if (!(error instanceof Error) || error instanceof TinytrainError) return error;
@@ -68,11 +71,11 @@ export function translated(error: unknown, place?: string): unknown {
     const { code, message, details } = recordOf<{ code: string; message: string; details: ErrorDetails }>(
       error.message,
     );
-    // The choice of kernels has nothing to do with the file.
-    const placed = place === undefined || code === 'KERNELS_UNAVAILABLE' ? message : `${place}: ${message}`;
+    const placed = place === undefined || PLACELESS.includes(code) ? message : `${place}: ${message}`;
     return new TinytrainError(code, placed, details, error);
   } catch {
-    return error;
+    // What napi says where it cannot convert an argument, or of a panic.
+    return new TinytrainError('INTERNAL', `internal: ${error.message}`, {}, error);
   }
 }
 
@@ -110,22 +113,37 @@ export interface Watch {
 
 /**
  * Runs a long native operation with its own control: an aborted signal stops it before its next step, and a timer reads its progress from a counter,
- * so that native code never calls JavaScript.
+ * so that native code never calls JavaScript. A listener that throws stops the operation, which then rejects with what was thrown. An error of the code
+ * `ABORTED` has the signal's reason as its cause.
  */
 export async function watched<T>(
   work: (control: Addon.Control) => Promise<T>,
   { signal, onProgress }: Watch,
+  place?: string,
 ): Promise<T> {
   const control = new (native().Control)();
   const abort = () => control.abort();
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort, { once: true });
-  const tell = () => onProgress?.({ done: control.done, total: control.total });
+  let failure: { readonly error: unknown } | undefined;
+  const tell = () => {
+    try {
+      if (!failure) onProgress?.({ done: control.done, total: control.total });
+    } catch (error) {
+      failure = { error };
+      abort();
+    }
+  };
   const timer = onProgress ? setInterval(tell, TICK_MS) : undefined;
   try {
-    const result = await wait(() => work(control));
+    const result = await wait(() => work(control), place);
     tell();
+    if (failure) throw failure.error;
     return result;
+  } catch (error) {
+    if (failure) throw failure.error;
+    const isStop = signal?.aborted && error instanceof TinytrainError && error.code === 'ABORTED';
+    throw isStop ? new TinytrainError('ABORTED', error.message, error.details, signal.reason) : error;
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', abort);

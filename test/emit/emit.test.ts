@@ -42,10 +42,15 @@ test('no double, no allocation, no printing in what is emitted', async t => {
   }
 });
 
-test('what lies in app/ is written once and never again', async t => {
+test('what lies in app/ is written once and never again; nothing that the user has changed is overwritten', async t => {
   const { folder, files } = await testFirmware(t);
   await fs.writeFile(join(folder, 'app/main.c'), 'mine');
-  await fs.writeFile(join(folder, 'model/model.c'), 'spoiled');
+  await fs.writeFile(join(folder, 'model/model.c'), 'mine too');
+  const error = await t.throwsAsync(writeFirmware(folder, files), { instanceOf: TinytrainError });
+  t.is(error.code, 'FIRMWARE_EDITED');
+  t.regex(error.message, /firmware: model\/model\.c is not as tinytrain wrote it, and would be overwritten$/);
+  t.is(await fs.readFile(join(folder, 'model/model.c'), 'utf8'), 'mine too');
+  await fs.rm(join(folder, 'model/model.c'));
   const written = await writeFirmware(folder, files);
   t.is(await fs.readFile(join(folder, 'app/main.c'), 'utf8'), 'mine');
   t.is(await fs.readFile(join(folder, 'model/model.c'), 'utf8'), String(files.get('model/model.c')));

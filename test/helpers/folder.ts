@@ -1,4 +1,4 @@
-import { promises as fs } from 'node:fs';
+import { constants, promises as fs } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -11,6 +11,19 @@ export async function temporary(t: ExecutionContext): Promise<string> {
   return folder;
 }
 
+/** The same where syncing a file takes no time, if there is such a place: for tests that write very often. */
+export async function quick(t: ExecutionContext): Promise<string> {
+  const shared = '/dev/shm';
+  const there = await fs.access(shared, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!there) return temporary(t);
+  const folder = await fs.mkdtemp(join(shared, 'tinytrain-test-'));
+  t.teardown(() => fs.rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 /** Writes files by their paths inside a folder. */
 export async function write(folder: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
@@ -18,6 +31,16 @@ export async function write(folder: string, files: Readonly<Record<string, strin
     await fs.mkdir(dirname(path), { recursive: true });
     await fs.writeFile(path, content);
   }
+}
+
+/** Everything in a folder, by path. */
+export async function contentOf(folder: string): Promise<Record<string, string>> {
+  const names = await fs.readdir(folder, { recursive: true, withFileTypes: true });
+  const files = names.filter(entry => !entry.isDirectory()).map(entry => join(entry.parentPath, entry.name));
+  const read = files
+    .sort()
+    .map(async path => [path.slice(folder.length + 1), await fs.readFile(path, 'utf8')] as const);
+  return Object.fromEntries(await Promise.all(read));
 }
 
 /** A plain PNG. */

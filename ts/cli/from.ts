@@ -57,9 +57,9 @@ export async function openFrom(
   const { scheme, residualBits, seed, limits } = known;
   const { threads } = args;
   const model = added.length > 0 ? await modelOf(learned, args.model) : undefined;
-  if (model) await checkFits(model, classes, { scheme, residualBits, seed, threads, ...limits });
+  if (model) await checkFits(model, classes, { scheme, residualBits, seed, threads, signal, ...limits });
   const data = await sourceWithClasses(source, classes).read(known.input, readOptions(threads, signal, line));
-  const program = model ? await grow(known, model, data, { threads }) : known;
+  const program = model ? await grow(known, model, data, { threads, signal }) : known;
   const more = added.length > 0 ? `; new: ${added.join(', ')}` : '';
   return { model: `${known.model.name} (${factsOf(known.input).shape.join('x')})${more}`, data, program };
 }

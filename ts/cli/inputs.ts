@@ -138,7 +138,18 @@ export async function openProgram(
   const source = await openSource(args);
   const { scheme, seed, budget, flash, target, threads } = args;
   const { head, map } = args;
-  const options = { scheme, seed, budget, flash, target, threads, head, map, residualBits: args['residual-bits'] };
+  const options = {
+    scheme,
+    seed,
+    budget,
+    flash,
+    target,
+    threads,
+    head,
+    map,
+    residualBits: args['residual-bits'],
+    signal,
+  };
   const kept = source.classes.filter((_, i) => startRows(model, source.classes, options)[i]);
   await checkFits(model, source.classes, options);
   const data = await source.read(model.input, readOptions(threads, signal, line));

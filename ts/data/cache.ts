@@ -1,10 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { DiskFile, remove, rename, syncFolder } from '../disk.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { makeFolder } from '../files.js';
+import { makeFolder, removeLeft, unfinished } from '../files.js';
 import { count, sha256 } from '../json.js';
 import { call, native, type SampleStore } from '../native.js';
 import { type RecordKind, readRecord, writeRecord } from '../records.js';
@@ -70,13 +71,6 @@ export interface Sink {
   discard(): Promise<void>;
 }
 
-async function writeAll(file: fs.FileHandle, bytes: Int8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
-    at += bytesWritten;
-  }
-}
-
 /** Reads a file to its end, block by block. */
 async function eachChunk(path: string, take: (bytes: Buffer, position: number) => void): Promise<number> {
   const file = await fs.open(path, 'r');
@@ -104,6 +98,9 @@ function damaged(error: unknown): boolean {
   return systemCode(error) === 'ENOENT' || (error instanceof TinytrainError && error.code === 'CACHE_BROKEN');
 }
 
+/** Names of the files that hold samples. */
+const SAMPLES = /^[0-9a-f]{32}\.samples$/;
+
 /** Samples in the form that models take, in files: decoding them again takes a hundred times as long as reading them. */
 export class SampleCache {
   readonly #folder: string;
@@ -120,40 +117,52 @@ export class SampleCache {
     return join(this.#folder, `${key.slice(0, 32)}.samples`);
   }
 
-  /** Creates a file for new samples. The index beside it is written last; without it the file does not count. */
+  /**
+   * Creates a file for new samples. The index beside it is written last; without it the file does not count. Throws `CACHE_FAILED` if nothing can be written,
+   * then and later.
+   */
   async sink(key: string, samples: number, length: number): Promise<Sink> {
     const path = this.#samples(key);
-    const unfinished = `${path}.${randomBytes(6).toString('hex')}`;
-    const failed = (error: unknown) => fileError(error, unfinished, 'the samples cannot be cached');
-    let file: fs.FileHandle;
+    const beside = unfinished(path);
+    const failed = (error: unknown) => {
+      const { message, details } =
+        error instanceof TinytrainError ? error : fileError(error, this.#folder, 'the samples cannot be cached');
+      return new TinytrainError('CACHE_FAILED', message, details, error);
+    };
+    let file: DiskFile | undefined;
+    const discard = async () => {
+      await file?.close().catch(() => {});
+      await remove(beside);
+    };
     try {
       await makeFolder(this.#folder);
-      file = await fs.open(unfinished, 'wx');
+      await removeLeft(this.#folder);
+      file = await DiskFile.open(beside, 'wx');
       await file.truncate(samples * length);
     } catch (error) {
+      await discard().catch(() => {});
       throw failed(error);
     }
+    const opened = file;
     return {
       put: (index, sample) =>
-        writeAll(file, sample, index * length).catch(error => {
+        opened.write(new Uint8Array(sample.buffer, sample.byteOffset, sample.length), index * length).catch(error => {
           throw failed(error);
         }),
       finish: async facts => {
         try {
-          await file.sync();
-          await file.close();
-          const content = await hashOf(unfinished);
-          await fs.rename(unfinished, path);
+          await opened.sync();
+          await opened.close();
+          const content = await hashOf(beside);
+          await rename(beside, path);
+          await syncFolder(this.#folder);
           await writeRecord(this.#index(key), indexKind, { ...facts, content });
           await this.#makeRoom(key);
         } catch (error) {
-          throw error instanceof TinytrainError ? error : failed(error);
+          throw failed(error);
         }
       },
-      discard: async () => {
-        await file.close().catch(() => {});
-        await fs.rm(unfinished, { force: true });
-      },
+      discard,
     };
   }
 
@@ -195,7 +204,7 @@ export class SampleCache {
 
   /** Removes the least recently used samples until the rest is small enough. */
   async #makeRoom(kept: string): Promise<void> {
-    const names = (await fs.readdir(this.#folder)).filter(name => name.endsWith('.samples'));
+    const names = (await fs.readdir(this.#folder)).filter(name => SAMPLES.test(name));
     const files = await Promise.all(
       names.map(async name => {
         const path = join(this.#folder, name);
@@ -207,8 +216,8 @@ export class SampleCache {
     for (const { path, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
       if (bytes <= MOST_BYTES) return;
       if (path === this.#samples(kept)) continue;
-      await fs.rm(path.replace(/samples$/, 'json'), { force: true });
-      await fs.rm(path, { force: true });
+      await remove(path.replace(/samples$/, 'json'));
+      await remove(path);
       bytes -= size;
     }
   }

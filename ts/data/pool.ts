@@ -25,7 +25,7 @@ export async function eachParallel(
   let done = 0;
   const worker = async (): Promise<void> => {
     while (next < total) {
-      if (signal?.aborted) throw aborted('the operation');
+      if (signal?.aborted) throw aborted('the operation', signal);
       await work(next++);
       onProgress?.({ done: ++done, total });
     }

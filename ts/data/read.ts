@@ -119,7 +119,7 @@ async function makeInto(sink: Sink, all: readonly Wanted[], length: number, maki
   const { name, origin, classes, parts } = source;
   try {
     const found = await makeAll(all, making, (index, sample) => sink.put(index, sample), options);
-    if (options.signal?.aborted) throw aborted('reading samples');
+    if (options.signal?.aborted) throw aborted('reading samples', options.signal);
     const plain = (part: readonly Listed[]) => part.map(({ name, label }) => ({ name, label }));
     const validation = parts.validation && { validation: plain(parts.validation) };
     await sink.finish({
@@ -148,14 +148,14 @@ async function made(making: Making, all: readonly Wanted[], length: number, opti
     return cached;
   }
   if (options.only) return makeInMemory(wantedOf(all, options.only), length, making, options);
-  let sink: Sink;
   try {
-    sink = await cache.sink(key, all.length, length);
+    await makeInto(await cache.sink(key, all.length, length), all, length, making, options);
   } catch (error) {
-    if (all.length * length > (options.memoryLimit ?? MEMORY_LIMIT)) throw error;
+    // Where nothing can be written, samples that fit are made in memory.
+    const isCache = error instanceof TinytrainError && error.code === 'CACHE_FAILED';
+    if (!isCache || all.length * length > (options.memoryLimit ?? MEMORY_LIMIT)) throw error;
     return makeInMemory(all, length, making, options);
   }
-  await makeInto(sink, all, length, making, options);
   const kept = await opened(cache, await cache.find(key), length, options);
   if (kept) return kept;
   throw new TinytrainError('FILE_ERROR', `${making.source.name}: the samples were lost while they were written`);
@@ -183,7 +183,7 @@ export async function readSamples(making: Making, input: InputFormat, options: R
   const length = inputLength(input);
   const all = allOf(parts);
   const { store, slotOf, bad, repeated } = await made(making, all, length, options);
-  if (options.signal?.aborted) throw aborted('reading samples');
+  if (options.signal?.aborted) throw aborted('reading samples', options.signal);
   const left = new Set(bad.map(({ path }) => path));
   const chosen = wantedOf(all, options.only).filter(sample => !left.has(sample.name));
   const part = (split: Split): Dataset => {

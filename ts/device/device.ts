@@ -242,10 +242,10 @@ export class Device {
   /** Sends raw bytes and waits for the reply to request `type` with number `sequence`. */
   async raw(bytes: Uint8Array, type: number, sequence: number, againMs?: number): Promise<Buffer> {
     if (this.#ended !== undefined) throw this.#gone();
-    this.#signal?.throwIfAborted();
+    if (this.#signal?.aborted) throw aborted('the exchange with the device', this.#signal);
     let timer: NodeJS.Timeout | undefined;
     let repeat: NodeJS.Timeout | undefined;
-    const abort = () => this.#waiting?.reject(aborted('the exchange with the device'));
+    const abort = () => this.#waiting?.reject(aborted('the exchange with the device', this.#signal));
     this.#signal?.addEventListener('abort', abort, { once: true });
     try {
       return await new Promise<Buffer>((resolve, reject) => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
@@ -7,8 +6,10 @@ import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
 import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { makeFolder, replaceFile } from '../files.js';
+import { readIfThere } from '../files.js';
+import { type Files, hashOf, inOwnFolder, inside, placeIn, settle } from '../folder.js';
 import { sha256 } from '../json.js';
+import { isBookkeeping } from '../names.js';
 import { call, native } from '../native.js';
 import {
   type NamedSamples,
@@ -44,10 +45,7 @@ export interface FirmwareManifest {
 }
 
 /** Files of a firmware project by path. */
-export type FirmwareFiles = ReadonlyMap<string, string | Uint8Array>;
-
-/** A path that stays inside the folder. */
-const inside = v.pipe(v.string(), v.regex(/^(?!\.{1,2}\/)[\w.-]+(\/(?!\.{1,2}(\/|$))[\w.-]+)*$/));
+export type FirmwareFiles = Files;
 
 const manifestKind: RecordKind<FirmwareManifest> = {
   name: 'manifest of a firmware',
@@ -72,10 +70,6 @@ const manifestKind: RecordKind<FirmwareManifest> = {
       },
     ),
 };
-
-function hashOf(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
-}
 
 /** The inputs of a firmware project that do not depend on its boards. */
 export async function emitInput(
@@ -141,73 +135,100 @@ function boardsOf(program: Program, target: string, board: Board): EmitBoard[] {
   return [own, { board: standIn, stack: call(() => program.handle.standInStack(target)) ?? own.stack }];
 }
 
-async function exists(path: string): Promise<boolean> {
-  return fs.access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function holds(path: string, content: string | Uint8Array): Promise<boolean> {
-  const there = await fs.readFile(path).catch(() => undefined);
-  return there?.equals(Buffer.from(content as string)) ?? false;
+/** SHA-256 of a file; undefined if there is none. */
+async function hashOfFile(path: string): Promise<string | undefined> {
+  try {
+    return hashOf(await fs.readFile(path));
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
+    throw fileError(error, path, 'cannot be read');
+  }
 }
 
 async function readManifest(folder: string): Promise<FirmwareManifest | undefined> {
+  await settle(folder);
   return (await readRecord(join(folder, MANIFEST), manifestKind))?.content;
 }
 
-/** The manifest of an earlier firmware in the folder. Throws if the folder contains something else, before anything is written. */
-async function checkFolder(folder: string): Promise<FirmwareManifest | undefined> {
+/** Hashes of the files that an earlier firmware wrote. */
+type Earlier = FirmwareManifest['files'];
+
+/** The files of an earlier firmware in the folder, none if it is empty. Throws if it contains something else, before anything is written. */
+async function checkFolder(folder: string): Promise<Earlier> {
   try {
     const earlier = await readManifest(folder);
-    if (earlier) return earlier;
+    if (earlier) return earlier.files;
   } catch (error) {
-    // It is overwritten, as its error advises; its files are not known.
-    if (error instanceof TinytrainError && error.code === 'FIRMWARE_VERSION') return undefined;
+    // It is replaced, as its error advises, if its files can be told from the user's.
+    const files = error instanceof TinytrainError && error.code === 'FIRMWARE_VERSION' && (await filesOfAny(folder));
+    if (files) return files;
     throw error;
   }
   const names = await fs.readdir(folder).catch(error => {
     if (systemCode(error) === 'ENOENT') return [];
     throw fileError(error, folder, 'the firmware cannot be written here');
   });
-  if (names.length > 0) {
+  if (names.some(name => !isBookkeeping(name))) {
     throw new TinytrainError('FOLDER_NOT_EMPTY', `${folder}: the folder is not empty and does not contain a firmware`, {
       path: folder,
       help: ['choose another --out, or an empty folder'],
     });
   }
-  return undefined;
+  return {};
 }
 
-async function removeStale(folder: string, earlier: FirmwareManifest, files: FirmwareFiles): Promise<void> {
-  const stale = Object.keys(earlier.files).filter(path => !files.has(path) && !path.startsWith(THEIRS));
-  await Promise.all(stale.map(path => fs.rm(join(folder, path), { force: true })));
+/** The files that a firmware of any version lists. */
+async function filesOfAny(folder: string): Promise<Earlier | undefined> {
+  const text = await readIfThere(join(folder, MANIFEST));
+  const found = v.safeParse(v.looseObject({ files: v.record(inside, sha256) }), JSON.parse(text ?? '{}'));
+  return found.success ? found.output.files : undefined;
+}
+
+/** What is to be written and removed so that a folder has the new files: nothing of what the user has made or changed. Throws `FIRMWARE_EDITED`. */
+async function changesOf(folder: string, earlier: Earlier, files: FirmwareFiles) {
+  const changed = new Map<string, string | Uint8Array>();
+  const edited: string[] = [];
+  for (const [path, content] of files) {
+    const found = await hashOfFile(join(folder, path));
+    if (found !== undefined && path.startsWith(THEIRS)) continue;
+    // A file that stays the same keeps its time, so that make does not compile it again.
+    if (found === hashOf(content)) continue;
+    if (found !== undefined && path !== MANIFEST && found !== earlier[path]) edited.push(path);
+    changed.set(path, content);
+  }
+  const [first, ...more] = edited;
+  if (first !== undefined) {
+    const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
+    throw new TinytrainError(
+      'FIRMWARE_EDITED',
+      `${folder}: ${first}${others} is not as tinytrain wrote it, and would be overwritten`,
+      {
+        path: folder,
+        files: edited,
+        help: ['move what you have changed to app/, which is yours, and delete the file', 'or choose another --out'],
+      },
+    );
+  }
+  const stale: string[] = [];
+  for (const [path, hash] of Object.entries(earlier)) {
+    if (files.has(path) || path.startsWith(THEIRS)) continue;
+    if ((await hashOfFile(await placeIn(folder, path))) === hash) stale.push(path);
+  }
+  return { changed, stale };
 }
 
 /**
- * Writes a firmware project. Existing files in `app/` are left unchanged. Returns the paths written. Throws `FOLDER_NOT_EMPTY`, `FIRMWARE_BROKEN`,
- * `FILE_ERROR`.
+ * Writes a firmware project, all of it or nothing. Files in `app/` that exist are left unchanged, and so is every file that tinytrain has not written. Returns the
+ * paths of the project's files without those. Throws `FOLDER_NOT_EMPTY`, `FOLDER_BUSY`, `FOLDER_LINK`, `FIRMWARE_EDITED`, `FIRMWARE_BROKEN`, `FILE_ERROR`.
  */
 export async function writeFirmware(folder: string, files: FirmwareFiles): Promise<string[]> {
-  const earlier = await checkFolder(folder);
-  const written: string[] = [];
-  try {
-    for (const [path, content] of files) {
-      const to = join(folder, path);
-      if (path.startsWith(THEIRS) && (await exists(to))) continue;
-      // A file that stays the same keeps its time, so that make does not compile it again.
-      if (!(await holds(to, content))) {
-        await makeFolder(dirname(to));
-        await replaceFile(to, content);
-      }
-      written.push(path);
-    }
-    if (earlier) await removeStale(folder, earlier, files);
-  } catch (error) {
-    throw error instanceof TinytrainError ? error : fileError(error, folder, 'the firmware cannot be written here');
-  }
-  return written;
+  // A folder with something else in it is not even locked.
+  await checkFolder(folder);
+  return inOwnFolder(folder, async own => {
+    const { changed, stale } = await changesOf(folder, await checkFolder(folder), files);
+    if (changed.size + stale.length > 0) await own.write(changed, stale);
+    return [...files.keys()].filter(path => !path.startsWith(THEIRS) || changed.has(path));
+  });
 }
 
 /** The manifest of a firmware folder. Throws `FIRMWARE_MISSING`, `FIRMWARE_BROKEN`, `FIRMWARE_VERSION`. */

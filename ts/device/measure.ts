@@ -58,7 +58,7 @@ class Answers {
 
   async read(count: number, signal: AbortSignal | undefined): Promise<Buffer> {
     for (;;) {
-      if (signal?.aborted) throw aborted('the calibration');
+      if (signal?.aborted) throw aborted('the calibration', signal);
       const bytes = Buffer.concat(this.#chunks);
       if (bytes.length >= count) {
         this.#chunks = [bytes.subarray(count)];

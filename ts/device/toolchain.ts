@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, systemCode, TinytrainError } from '../errors.js';
+import { aborted, messageOf, systemCode, TinytrainError } from '../errors.js';
 
 const SHOWN = 12;
 
@@ -57,8 +57,15 @@ function execute(
     const chunks: string[] = [];
     child.stdout.setEncoding('utf8').on('data', text => chunks.push(text));
     child.stderr.setEncoding('utf8').on('data', text => chunks.push(text));
-    child.once('error', reject);
-    child.once('close', code => resolve({ code, output: chunks.join('') }));
+    let stopped = false;
+    // A command that was stopped has ended once its streams are closed.
+    child.once('error', error => {
+      stopped = systemCode(error) === 'ABORT_ERR';
+      if (!stopped) reject(error);
+    });
+    child.once('close', code =>
+      stopped ? reject(aborted(command, signal)) : resolve({ code, output: chunks.join('') }),
+    );
   });
 }
 

@@ -3,7 +3,7 @@ import { promises as fs } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fileError } from '../errors.js';
-import { call, type Model as Handle, type HeadRow, native, recordOf, wait } from '../native.js';
+import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
 import { type InputFacts, inputOf, type ModelInput } from './input.js';
 
 /** The identity of a model. */
@@ -125,8 +125,11 @@ export class Model {
   }
 
   /** Runs the unchanged model, including its classifier, on one input. */
-  async forward(input: Int8Array, options: { readonly tensors?: boolean } = {}): Promise<ForwardResult> {
-    const { outputs, tensors } = await wait(() => this.handle.forward(input, options.tensors ?? false));
+  async forward(
+    input: Int8Array,
+    { tensors: wanted = false, signal }: { readonly tensors?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<ForwardResult> {
+    const { outputs, tensors } = await watched(control => this.handle.forward(input, wanted, control), { signal });
     return { outputs, tensors: new Map(tensors.map(({ index, data }) => [index, data])) };
   }
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import { defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
-import { type Compiler as CompilerHandle, call, type HeadRow, native, wait } from '../native.js';
+import { type Compiler as CompilerHandle, call, type HeadRow, native, watched } from '../native.js';
 import { type HeadChoice, startRows } from './head.js';
 import { checkLimits, defaultTarget, givenLimits, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
@@ -19,10 +19,12 @@ export interface CompileOptions extends MemoryLimits, HeadChoice {
   readonly seed?: number | undefined;
   /** Number of threads for calibration; one per core by default. */
   readonly threads?: number | undefined;
+  /** Stops calibration and planning, which then reject with the code `ABORTED`. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options for attaching a head. */
-export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads' | 'head' | 'map'> {
+export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads' | 'head' | 'map' | 'signal'> {
   /** What each class starts with, in place of what `head` and `map` say; null for one that starts at random. */
   readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
@@ -57,8 +59,9 @@ export class Compiler {
   ): Promise<Compiler> {
     const { seed = 0, threads = availableParallelism() } = options;
     const rows = options.rows ?? startRows(model, data.classes, options);
-    const handle = await wait(
-      () => native().Compiler.create(model.handle, [...rows], seed, threads, data.train?.handle),
+    const handle = await watched(
+      control => native().Compiler.create(model.handle, [...rows], seed, threads, data.train?.handle, control),
+      { signal: options.signal },
       model.path,
     );
     return new Compiler(handle, model, data.classes);
@@ -93,7 +96,10 @@ export class Compiler {
     const board = target === undefined ? Number.POSITIVE_INFINITY : call(() => native().board(target)).sram.length;
     const bytes = Math.min(budget ?? Number.POSITIVE_INFINITY, board);
     const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes } : null;
-    const handle = await wait(() => this.#handle.compile(scheme, residualBits, null, limit));
+    const { signal } = options;
+    const handle = await watched(control => this.#handle.compile(scheme, residualBits, null, limit, control), {
+      signal,
+    });
     const { origin, input } = this.model;
     return new Program(handle, { model: origin, input, classes: this.classes, limits });
   }

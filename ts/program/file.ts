@@ -1,6 +1,5 @@
 import { promises as fs } from 'node:fs';
 import { fileError, TinytrainError } from '../errors.js';
-import { replaceFile } from '../files.js';
 import { native, wait } from '../native.js';
 import { Program, type ProgramFacts } from './program.js';
 
@@ -38,9 +37,4 @@ export async function readProgram(path: string, hash: string, facts: ProgramFact
   const program = new Program(await wait(() => native().Program.load(bytes), path), facts);
   checkSame(program, hash, path);
   return program;
-}
-
-/** Writes a Program to a file atomically. Throws `FILE_ERROR`. */
-export function writeProgram(path: string, program: Program): Promise<void> {
-  return replaceFile(path, program.toBytes());
 }

@@ -2,7 +2,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { HeadRow } from '../native.js';
-import { Compiler } from './compiler.js';
+import { type CompileOptions, Compiler } from './compiler.js';
 import { checkModelOf } from './model.js';
 import type { Program } from './program.js';
 import type { StateRecord } from './record.js';
@@ -44,7 +44,7 @@ export async function grow(
   program: Program,
   model: Model,
   data: SampleSet,
-  { threads }: { readonly threads?: number | undefined } = {},
+  { threads, signal }: Pick<CompileOptions, 'threads' | 'signal'> = {},
 ): Promise<Program> {
   checkModelOf(program, model);
   const { classes, scheme, residualBits, seed, limits } = program;
@@ -57,7 +57,7 @@ export async function grow(
   }
   const known = headRows(program);
   const rows = data.classes.map((_, i) => known[i] ?? null);
-  const compiler = await Compiler.create(model, data, { seed, threads, rows });
-  const grown = await compiler.compile({ scheme, residualBits, ...limits });
+  const compiler = await Compiler.create(model, data, { seed, threads, rows, signal });
+  const grown = await compiler.compile({ scheme, residualBits, signal, ...limits });
   return grown.withState({ family: grown.family, bytes: withBackboneOf(program, grown) });
 }

@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/dataset.js';
-import { native, wait } from '../native.js';
+import { native, type Watch, watched } from '../native.js';
 import type { Program } from './program.js';
 
 /** Samples with which the features are measured. */
@@ -17,8 +17,15 @@ export function evenly(set: Dataset, count: number): Dataset {
  * The learning rate by rule, `2 / mean(1 + |f|^2)` over some training samples, `f` being the features that the head reads. It is one for head and backbone,
  * and for all schemes of a model.
  */
-export async function ruledRate(program: Program, train: Dataset, threads: number): Promise<number> {
+export async function ruledRate(
+  program: Program,
+  train: Dataset,
+  threads: number,
+  { signal }: Pick<Watch, 'signal'> = {},
+): Promise<number> {
   const some = evenly(train, POWER_SAMPLES);
-  const control = new (native().Control)();
-  return RULE / (await wait(() => native().featurePower(program.handle, some.handle, threads, control)));
+  const power = await watched(control => native().featurePower(program.handle, some.handle, threads, control), {
+    signal,
+  });
+  return RULE / power;
 }

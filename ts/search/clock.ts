@@ -27,6 +27,11 @@ export class Clock {
     this.#began = began;
   }
 
+  /** What stops the search. */
+  get signal(): AbortSignal | undefined {
+    return this.#settings.signal;
+  }
+
   /** Begins a phase: no training run continues beyond its share of the time. */
   enter(phase: SearchPhase): void {
     this.#trials.deadline = this.#began + ENDS[phase] * this.#settings.seconds * 1000;
@@ -34,7 +39,7 @@ export class Clock {
 
   /** Whether the time of the phase is over. Throws `ABORTED` if the search is to stop. */
   stopped(): boolean {
-    if (this.#settings.signal?.aborted) throw aborted('the search');
+    if (this.signal?.aborted) throw aborted('the search', this.signal);
     return performance.now() > this.#trials.deadline;
   }
 

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { native, wait } from '../native.js';
+import { type Control, native, watched } from '../native.js';
 import type { Compiler } from '../program/compiler.js';
 import { type CostTable, costText } from '../program/costs.js';
 import { type Candidate, keyOf, textOf } from './candidate.js';
@@ -24,6 +24,7 @@ export interface CostSettings {
   readonly pixelTables: number;
   readonly table: CostTable | null;
   readonly threads: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The costs of candidates on a board, within a budget of SRAM; each is planned once for a budget. */
@@ -55,8 +56,8 @@ export class CandidateCosts {
     if (open.size === 0) await setImmediate();
     else {
       const list = [...open.values()];
-      const { target, pixelTables, table, threads } = this.#settings;
-      const found = await wait(() =>
+      const { target, pixelTables, table, threads, signal } = this.#settings;
+      const price = (control: Control) =>
         native().candidateCosts(
           this.#compiler.handle,
           list.map(textOf),
@@ -67,8 +68,9 @@ export class CandidateCosts {
           pixelTables,
           costText(table),
           threads,
-        ),
-      );
+          control,
+        );
+      const found = await watched(price, { signal });
       list.forEach((candidate, i) => {
         const cost = found[i];
         if (cost) this.#known.set(key(candidate), cost);

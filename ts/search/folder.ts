@@ -1,6 +1,5 @@
-import { join } from 'node:path';
-import { replaceFile } from '../files.js';
-import { programFile, writeProgram } from '../program/file.js';
+import type { OwnFolder } from '../folder.js';
+import { programFile } from '../program/file.js';
 import type { Program } from '../program/program.js';
 import type { SearchResult } from './types.js';
 
@@ -8,9 +7,13 @@ function pretty(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
+/** Names of the files that every search writes at its end. */
+export const searchFiles = ['scheme.json', 'search.json', programFile] as const;
+
 /** Writes `scheme.json` (an input of `train` and `compile`), `search.json`, `program.ttp`, and with several budgets a scheme for each. */
-export async function writeSearch(folder: string, result: SearchResult, program: Program): Promise<void> {
+export async function writeSearch(folder: OwnFolder, result: SearchResult, program: Program): Promise<void> {
   const { scheme, residualBits, budget, front } = result;
+  const files = new Map<string, string | Uint8Array>();
   if (front.length > 1) {
     for (const point of front) {
       const content = {
@@ -19,11 +22,12 @@ export async function writeSearch(folder: string, result: SearchResult, program:
         budget: point.budget,
         sram: point.sram,
       };
-      await replaceFile(join(folder, `scheme-${point.budget}.json`), pretty(content));
+      files.set(`scheme-${point.budget}.json`, pretty(content));
     }
   }
-  await writeProgram(join(folder, programFile), program);
-  await replaceFile(join(folder, 'search.json'), pretty(result));
+  files.set(programFile, program.toBytes());
+  files.set('search.json', pretty(result));
   const sram = result.memory.sram.total;
-  await replaceFile(join(folder, 'scheme.json'), pretty({ scheme, residualBits, budget, sram }));
+  files.set('scheme.json', pretty({ scheme, residualBits, budget, sram }));
+  await folder.write(files);
 }

@@ -1,13 +1,15 @@
-import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { allResidualBits } from '../defaults.js';
+import { DiskFile } from '../disk.js';
 import { fileError, TinytrainError } from '../errors.js';
-import { checkWritable, makeFolder, readIfThere } from '../files.js';
+import { checkWritable, readIfThere } from '../files.js';
+import { checkFree, checkNames, OwnFolder, settle } from '../folder.js';
 import { count, sha256 } from '../json.js';
 import { type Origin, originSchema } from '../origin.js';
 import { costTableSchema } from '../program/costs.js';
 import { opened, type RecordKind, sealed } from '../records.js';
+import { searchFiles } from './folder.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
 const FILE = 'journal.jsonl';
@@ -82,15 +84,26 @@ export function trialKey({ scheme, residualBits, seed, steps, on }: TrialKey): s
   return `${on} ${scheme} bits ${residualBits} seed ${seed} steps ${steps}`;
 }
 
-/** The complete lines: a process may have died in the middle of the last one. */
-function read(text: string, path: string): { head: Head; entries: Entry[]; bytes: number } | undefined {
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The complete lines: a process may have died in the middle of the last one. Throws `SEARCH_BROKEN`. */
+function read(text: string, path: string): { head: Head; entries: Entry[]; bytes: number } {
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-  const lines = whole.split('\n').flatMap((line, i) => (line === '' ? [] : [{ line, place: `${path}:${i + 1}` }]));
-  const [first, ...rest] = lines;
-  if (first === undefined) return undefined;
+  const cut = text.slice(whole.length);
+  const lines = whole.split('\n').slice(0, -1);
+  // A line that was cut short is dropped; one that is whole but for its end was changed.
+  if (cut !== '' && isJson(cut.slice(0, -1))) lines.push(cut);
+  const [first = '', ...rest] = lines;
   return {
-    head: opened(first.line, first.place, headKind).content,
-    entries: rest.map(({ line, place }) => opened(line, place, entryKind).content),
+    head: opened(first, `${path}:1`, headKind).content,
+    entries: rest.map((line, i) => opened(line, `${path}:${i + 2}`, entryKind).content),
     bytes: Buffer.byteLength(whole),
   };
 }
@@ -107,12 +120,23 @@ function missing(folder: string): TinytrainError {
   });
 }
 
+function existing(folder: string): TinytrainError {
+  return new TinytrainError('SEARCH_EXISTS', `${folder}: there is already a search here`, {
+    path: folder,
+    help: ['continue it with --resume, or choose another --out'],
+  });
+}
+
+function lineOf(record: unknown): string {
+  return `${JSON.stringify(record)}\n`;
+}
+
 /** How the search in a folder was started: everything needed to start it again. Throws `SEARCH_MISSING`, `SEARCH_BROKEN`. */
 export async function searchOrigin(folder: string): Promise<{ readonly origin: Origin; readonly plan: SearchPlan }> {
   const path = join(folder, FILE);
-  const found = read((await readIfThere(path)) ?? '', path);
-  if (!found) throw missing(folder);
-  const { origin, plan } = found.head;
+  const text = await readIfThere(path);
+  if (text === undefined) throw missing(folder);
+  const { origin, plan } = read(text, path).head;
   return { origin, plan };
 }
 
@@ -120,7 +144,9 @@ export async function searchOrigin(folder: string): Promise<{ readonly origin: O
 export class Journal {
   readonly #known = new Map<string, TrialRecord>();
   #unwritten: { readonly folder: string; readonly head: Head; readonly bytes: number | undefined } | undefined;
-  #file: fs.FileHandle | undefined;
+  #file: DiskFile | undefined;
+  #own: OwnFolder | undefined;
+  #path = FILE;
   #last: Promise<void> = Promise.resolve();
   /** Seconds of training that the known results took. */
   seconds = 0;
@@ -136,33 +162,49 @@ export class Journal {
   static async open(folder: string, head: Head, resume: boolean): Promise<Journal> {
     const path = join(folder, FILE);
     const journal = new Journal();
-    const text = await readIfThere(path);
-    if (text !== undefined && !resume) {
-      throw new TinytrainError('SEARCH_EXISTS', `${folder}: there is already a search here`, {
-        path: folder,
-        help: [`continue it with --resume, or choose another --out`],
-      });
+    await checkFree(folder);
+    await settle(folder);
+    if (resume && (await readIfThere(path)) !== undefined) journal.#own = await OwnFolder.open(folder);
+    try {
+      await journal.#open(folder, path, head, resume);
+    } catch (error) {
+      await journal.close();
+      throw error;
     }
-    if (text === undefined && resume) throw missing(folder);
-    const found = text === undefined ? undefined : read(text, path);
-    if (found) journal.#take(found.entries, differing(found.head.identity, head.identity), folder);
-    await checkWritable(folder);
-    journal.#unwritten = { folder, head, bytes: found?.bytes };
     return journal;
   }
 
-  /** Creates the folder and the file, or removes an incomplete line left by a process that died. */
+  async #open(folder: string, path: string, head: Head, resume: boolean): Promise<void> {
+    const text = await readIfThere(path);
+    if (text !== undefined && !resume) throw existing(folder);
+    if (text === undefined && resume) throw missing(folder);
+    const found = text === undefined ? undefined : read(text, path);
+    if (found) this.#take(found.entries, differing(found.head.identity, head.identity), folder);
+    else await checkNames(folder, searchFiles, 'a search');
+    await checkWritable(folder);
+    this.#unwritten = { folder, head, bytes: found?.bytes };
+  }
+
+  /** The folder of the search, once it has begun; undefined for a journal in memory. */
+  get folder(): OwnFolder | undefined {
+    return this.#own;
+  }
+
+  /** Creates the folder and the file, or removes an incomplete line left by a process that died. Throws `FOLDER_BUSY`, `SEARCH_EXISTS`, `FILE_ERROR`. */
   async begin(): Promise<void> {
     if (!this.#unwritten) return;
     const { folder, head, bytes } = this.#unwritten;
-    const path = join(folder, FILE);
+    this.#path = join(folder, FILE);
+    this.#own ??= await OwnFolder.open(folder);
+    if (bytes === undefined) {
+      if ((await readIfThere(this.#path)) !== undefined) throw existing(folder);
+      await this.#own.write(new Map([[FILE, lineOf(sealed(headKind, head))]]));
+    }
     try {
-      await makeFolder(folder);
-      this.#file = await fs.open(path, 'a');
-      await this.#file.truncate(bytes ?? 0);
-      if (bytes === undefined) await this.#append(sealed(headKind, head));
+      this.#file = await DiskFile.open(this.#path, 'a');
+      if (bytes !== undefined) await this.#file.truncate(bytes);
     } catch (error) {
-      throw fileError(error, path, 'the search cannot be stored here');
+      throw fileError(error, this.#path, 'the search cannot be stored here');
     }
     this.#unwritten = undefined;
   }
@@ -184,10 +226,14 @@ export class Journal {
   async #append(line: unknown): Promise<void> {
     const file = this.#file;
     if (!file) return;
-    // One after the other, each stored on disk before the next.
+    // One after the other, each stored on disk before the next; after a failure none.
     this.#last = this.#last.then(async () => {
-      await file.appendFile(`${JSON.stringify(line)}\n`);
-      await file.datasync();
+      try {
+        await file.write(Buffer.from(lineOf(line)));
+        await file.sync();
+      } catch (error) {
+        throw fileError(error, this.#path, 'cannot be written');
+      }
     });
     await this.#last;
   }
@@ -214,5 +260,7 @@ export class Journal {
     await this.#last.catch(() => {});
     await this.#file?.close();
     this.#file = undefined;
+    await this.#own?.close();
+    this.#own = undefined;
   }
 }

@@ -31,8 +31,8 @@ function checkLimit({ region, limit, least, option }: Limited): void {
 }
 
 /** Limits for each budget. Throws `BUDGET_TOO_SMALL` if not even the head fits. */
-export async function limitsOf(compiler: Compiler, plan: LimitsPlan): Promise<Limits[]> {
-  const program = await compiler.fitted({ scheme: 'head', budget: plan.budgets[0], target: plan.target });
+export async function limitsOf(compiler: Compiler, plan: LimitsPlan, signal?: AbortSignal): Promise<Limits[]> {
+  const program = await compiler.fitted({ scheme: 'head', budget: plan.budgets[0], target: plan.target, signal });
   const { memory } = program;
   const flash = Math.min(plan.flash ?? Number.POSITIVE_INFINITY, memory.flash.available);
   const instructions = plan.maxInstructions ?? Number.POSITIVE_INFINITY;
@@ -62,5 +62,6 @@ export async function limitsOf(compiler: Compiler, plan: LimitsPlan): Promise<Li
  * of classes. Also throws `OPTION_INVALID`, `BOARD_UNKNOWN` and `BOARD_INVALID`.
  */
 export async function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void> {
-  await limitsOf(await Compiler.create(model, { classes }), limitsPlanOf(options));
+  const { signal } = options;
+  await limitsOf(await Compiler.create(model, { classes }, { signal }), limitsPlanOf(options), signal);
 }

@@ -46,7 +46,7 @@ async function journalOf(
 }
 
 /** The Program of the found scheme, calibrated on all training samples: the one that `compile` yields for this scheme. */
-async function programOf({ trials, plan, limits }: SearchWork, found: Proved): Promise<Program> {
+async function programOf({ trials, plan, limits, clock }: SearchWork, found: Proved): Promise<Program> {
   const compiler = await trials.compiler(plan.seed, 'test');
   const { scheme, residualBits } = found;
   const { target } = plan;
@@ -56,6 +56,7 @@ async function programOf({ trials, plan, limits }: SearchWork, found: Proved): P
     target,
     budget: limits.at(-1)?.sram,
     flash: plan.flash ?? undefined,
+    signal: clock.signal,
   });
 }
 
@@ -87,16 +88,16 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
   const began = performance.now();
   const samples = await searchSamples(data, options.heldBack ?? defaultHeldBack, options.seed ?? 0);
   const plan = searchPlanOf(model, samples, options);
-  const { signal, out, seconds = Number.POSITIVE_INFINITY, threads = availableParallelism() } = options;
+  const { signal, seconds = Number.POSITIVE_INFINITY, threads = availableParallelism() } = options;
   const journal = await journalOf(model, data, samples, plan, options);
   try {
     const settings = { lr: plan.lr, threads, cacheBytes: cacheBytesOf(options.cacheBytes), signal };
     const trials = new Trials(model, data, samples, settings, journal);
     const compiler = await trials.compiler(plan.seed, 'validation');
     const { target, costs: table } = plan;
-    const costs = new CandidateCosts(compiler, { target, pixelTables: trials.pixelTables, table, threads });
-    const limits = await limitsOf(compiler, plan);
-    if (signal?.aborted) throw aborted('the search');
+    const costs = new CandidateCosts(compiler, { target, pixelTables: trials.pixelTables, table, threads, signal });
+    const limits = await limitsOf(compiler, plan, signal);
+    if (signal?.aborted) throw aborted('the search', signal);
     await journal.begin();
     emit({ type: 'begin', plan, threads, validation: samples.validation.size });
     const clock = new Clock(trials, { seconds, signal, emit }, began);
@@ -105,7 +106,7 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
       { model, samples, plan, trials, compiler, costs, limits, clock, emit },
       data,
     );
-    if (out !== undefined) await writeSearch(out, result, program);
+    if (journal.folder) await writeSearch(journal.folder, result, program);
     emit({ type: 'done', result });
   } finally {
     await journal.close();
@@ -126,7 +127,7 @@ export async function* search(
   const channel = new Channel<SearchEvent>();
   const controller = new AbortController();
   const { signal } = options;
-  const stop = () => controller.abort();
+  const stop = () => controller.abort(signal?.reason);
   if (signal?.aborted) stop();
   signal?.addEventListener('abort', stop, { once: true });
   const work = run(model, data, { ...options, signal: controller.signal }, event => channel.push(event)).then(

@@ -103,17 +103,22 @@ export class Trials {
     const found = this.#compilers.get(name);
     if (found) return found;
     const data = { classes: this.#data.classes, train: on === 'test' ? all : train };
-    const made = Compiler.create(this.#model, data, { seed, threads: this.#settings.threads });
+    const made = Compiler.create(this.#model, data, {
+      seed,
+      threads: this.#settings.threads,
+      signal: this.#settings.signal,
+    });
     this.#compilers.set(name, made);
     return made;
   }
 
   /** The peak learning rate of all runs: one for head and backbone. By the rule it depends on the model and on the samples for training alone. */
   rate(): Promise<number> {
-    const { lr, threads } = this.#settings;
+    const { lr, threads, signal } = this.#settings;
     this.#rate ??= (async () => {
       if (lr !== 'auto') return lr;
-      return ruledRate(await (await this.compiler(0, 'validation')).compile(), this.#samples.train, threads);
+      const program = await (await this.compiler(0, 'validation')).compile({ signal });
+      return ruledRate(program, this.#samples.train, threads, { signal });
     })();
     return this.#rate;
   }
@@ -154,7 +159,7 @@ export class Trials {
       control.abort();
     };
     const { signal } = this.#settings;
-    if (signal?.aborted) throw aborted('the search');
+    if (signal?.aborted) throw aborted('the search', signal);
     const rest = this.deadline - performance.now();
     if (rest <= 0) return;
     signal?.addEventListener('abort', stop, { once: true });
@@ -162,12 +167,12 @@ export class Trials {
     left(keys.length);
     this.#timed.began = performance.now();
     try {
-      const ready = await this.#prepare(keys, () => stopped);
+      const ready = await this.#prepare(keys, control, () => stopped);
       const levels = await this.#keep(ready, control);
       await this.#pool(ready, levels, control, left);
     } catch (error) {
       if (!(error instanceof TinytrainError) || error.code !== 'ABORTED') throw error;
-      if (signal?.aborted) throw aborted('the search');
+      if (signal?.aborted) throw aborted('the search', signal);
     } finally {
       this.#timed.seconds += (performance.now() - this.#timed.began) / 1000;
       this.#timed.began = Number.NaN;
@@ -176,12 +181,14 @@ export class Trials {
     }
   }
 
-  async #prepare(keys: readonly TrialKey[], stopped: () => boolean): Promise<Ready[]> {
+  async #prepare(keys: readonly TrialKey[], control: Control, stopped: () => boolean): Promise<Ready[]> {
     const ready: Ready[] = [];
     for (const key of keys) {
       if (stopped()) throw aborted('the search');
       const compiler = await this.compiler(key.seed, key.on);
-      const program = await wait(() => compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS));
+      const program = await wait(() =>
+        compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS, null, control),
+      );
       ready.push({ key, program, frozen: native().frozenSteps(program) });
     }
     // Long runs first, so that no thread is left with one at the end.

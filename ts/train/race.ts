@@ -1,7 +1,7 @@
 import type { Dataset, SampleSet } from '../data/dataset.js';
 import { heldBack } from '../data/heldback.js';
-import { aborted, TinytrainError } from '../errors.js';
-import { type ActivationCache, type Control, native, wait } from '../native.js';
+import { aborted } from '../errors.js';
+import { type ActivationCache, type Control, native, wait, watched } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { evenly, ruledRate } from '../program/rule.js';
@@ -144,19 +144,12 @@ class Race {
   /** Computes what frozen layers make of the samples. */
   async cache(): Promise<void> {
     const frozen = native().frozenSteps(this.#program.handle);
-    const { threads } = this.#options;
+    const { threads, signal } = this.#options;
     if (frozen === 0) return;
+    const { handle: program } = this.#program;
+    const most = Number.MAX_SAFE_INTEGER;
     const keep = ({ handle }: Dataset) =>
-      wait(() =>
-        native().ActivationCache.compute(
-          this.#program.handle,
-          handle,
-          frozen,
-          Number.MAX_SAFE_INTEGER,
-          threads,
-          this.#control,
-        ),
-      );
+      watched(control => native().ActivationCache.compute(program, handle, frozen, most, threads, control), { signal });
     this.#caches = [await keep(this.#track.train), await keep(this.#track.held)];
   }
 
@@ -182,7 +175,7 @@ class Race {
     try {
       const ends = await Promise.allSettled(Array.from({ length: Math.min(threads, open.length) }, worker));
       const failed = ends.find(end => end.status === 'rejected');
-      if (signal?.aborted) throw aborted('the race for the learning rates');
+      if (signal?.aborted) throw aborted('the race for the learning rates', signal);
       if (failed) throw failed.reason;
     } finally {
       signal?.removeEventListener('abort', stop);
@@ -198,7 +191,7 @@ class Race {
   async #one(place: Place, steps: number): Promise<TriedRates> {
     const { head, backbone } = this.#rates(place);
     const { plan, signal } = this.#options;
-    if (signal?.aborted) throw new TinytrainError('ABORTED', 'stopped');
+    if (signal?.aborted) throw aborted('the race for the learning rates', signal);
     const { train, held } = this.#track;
     const [learned, measured] = this.#caches;
     const found = await wait(() =>
@@ -327,7 +320,7 @@ export async function findRates(program: Program, data: SampleSet, options: Race
   if (plan.lr !== 'auto' && plan.lrHead !== 'auto') {
     return { head: plan.lrHead, backbone: plan.lr, how: 'given', why: 'given', tried: [], heldBack: 0, seconds: 0 };
   }
-  const rule = await ruledRate(program, data.train, options.threads);
+  const rule = await ruledRate(program, data.train, options.threads, { signal: options.signal });
   const ratesOf = (place: Place): PeakRates => ({
     head: plan.lrHead === 'auto' ? rule * 2 ** place.head : plan.lrHead,
     backbone: plan.lr === 'auto' ? rule * 2 ** place.backbone : plan.lr,

@@ -2,8 +2,9 @@ import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import type { SampleSet } from '../data/dataset.js';
 import type { ReadOptions } from '../data/source.js';
-import { fileError, TinytrainError } from '../errors.js';
-import { checkWritable, makeFolder, readIfThere } from '../files.js';
+import { TinytrainError } from '../errors.js';
+import { checkWritable, readIfThere } from '../files.js';
+import { checkFree, checkNames, OwnFolder, settle } from '../folder.js';
 import type { Checkpoint } from '../native.js';
 import {
   type Origin,
@@ -15,10 +16,10 @@ import {
   reopenProgram,
   reopenSamples,
 } from '../origin.js';
-import { programFile, writeProgram } from '../program/file.js';
+import { programFile } from '../program/file.js';
 import type { Program } from '../program/program.js';
 import type { TrainedState } from '../program/state.js';
-import { type RecordKind, readRecord, type Stored, writeRecord } from '../records.js';
+import { type RecordKind, readRecord, recordText, type Stored } from '../records.js';
 import { version } from '../version.js';
 import {
   planSchema,
@@ -99,6 +100,7 @@ function differences(a: RunRecord, b: RunRecord): string[] {
  */
 export class RunFolder {
   readonly path: string;
+  #own: OwnFolder | undefined;
 
   /** @internal */
   constructor(path: string) {
@@ -109,7 +111,13 @@ export class RunFolder {
     return join(this.path, name);
   }
 
+  async #write(files: readonly (readonly [name: string, content: string | Uint8Array])[]): Promise<void> {
+    if (!this.#own) throw new TinytrainError('INTERNAL', `internal: the run in ${this.path} has not begun`);
+    await this.#own.write(new Map(files));
+  }
+
   async #stored(): Promise<Stored<RunRecord>> {
+    await settle(this.path);
     const stored = await readRecord(this.#file(files.record), recordKind);
     if (stored) return stored;
     throw new TinytrainError('RUN_MISSING', `${this.path}: there is no training run here`, {
@@ -155,19 +163,26 @@ export class RunFolder {
     return reopenSamples(origin, this.path, options);
   }
 
-  /** @internal Writes the record of the run or, if there is one, checks that it is the same. */
+  /**
+   * @internal Locks the folder, and writes the record of the run or, if there is one, checks that it is the same. To be followed by `end`. Throws
+   * `FOLDER_BUSY`, `RUN_DIFFERS`, `RUN_VERSION`, `FILE_ERROR`.
+   */
   async begin(program: Program, data: SampleSet, plan: TrainPlan): Promise<void> {
+    this.#own = await OwnFolder.open(this.path);
     const record: RunRecord = { origin: originOf(program, data), program: programOriginOf(program), plan };
     const earlier = await readRecord(this.#file(files.record), recordKind);
     if (earlier) return this.#checkSame(earlier, record);
-    try {
-      await makeFolder(this.path);
-    } catch (error) {
-      throw fileError(error, this.path, 'the run cannot be stored here');
-    }
-    // The record is written last: without it there is no run.
-    await writeProgram(this.#file(programFile), program);
-    await writeRecord(this.#file(files.record), recordKind, record);
+    await checkNewRun(this.path);
+    await this.#write([
+      [programFile, program.toBytes()],
+      [files.record, recordText(recordKind, record)],
+    ]);
+  }
+
+  /** @internal Lets other processes change the folder. */
+  async end(): Promise<void> {
+    await this.#own?.close();
+    this.#own = undefined;
   }
 
   #checkSame(earlier: Stored<RunRecord>, record: RunRecord): void {
@@ -215,26 +230,40 @@ export class RunFolder {
   /** @internal */
   async save({ checkpoint, best, lowest, ...rest }: RunState): Promise<void> {
     const { sha256 } = await this.#stored();
-    await writeRecord(this.#file(files.state), stateKind, {
+    const stored: StoredState = {
       run: sha256,
       checkpoint: closed(checkpoint),
       best: best && { loss: best.loss, checkpoint: closed(best.checkpoint) },
       lowest: lowest && { loss: lowest.loss, checkpoint: closed(lowest.checkpoint) },
       ...rest,
-    });
+    };
+    await this.#write([[files.state, recordText(stateKind, stored)]]);
   }
 
   /** @internal */
   async finish(result: RunResult): Promise<void> {
-    await writeRecord(this.#file(files.result), resultKind, result);
+    await this.#write([[files.result, recordText(resultKind, result)]]);
   }
 }
 
-/** Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FILE_ERROR` if the folder cannot be created. */
+/** Throws unless a folder has nothing where a run writes. */
+function checkNewRun(path: string): Promise<void> {
+  return checkNames(path, [programFile, files.state, files.result], 'a training run');
+}
+
+/**
+ * Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FOLDER_BUSY` if another process is at work in the folder,
+ * `FOLDER_NOT_EMPTY` if it has other files under the names of a run's, `FILE_ERROR` if it cannot be created.
+ */
 export async function createRun(path: string): Promise<RunFolder> {
   const run = new RunFolder(path);
   await checkWritable(run.path);
-  if ((await readIfThere(join(run.path, files.record))) === undefined) return run;
+  await checkFree(run.path);
+  await settle(run.path);
+  if ((await readIfThere(join(run.path, files.record))) === undefined) {
+    await checkNewRun(run.path);
+    return run;
+  }
   throw new TinytrainError('RUN_EXISTS', `${path}: there is already a training run here`, {
     path,
     help: [`continue it with --resume ${path}, or choose another --out`],

@@ -201,7 +201,7 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
     }
     if (options.signal?.aborted) {
       await options.run?.save(state);
-      throw aborted(`training, after ${reached} of ${plan.steps} steps,`);
+      throw aborted(`training, after ${reached} of ${plan.steps} steps,`, options.signal);
     }
     const seconds = (performance.now() - began) / 1000;
     size = Math.max(1, Math.round(((reached - done) / seconds) * PIECE_SECONDS));
@@ -278,9 +278,26 @@ function gradientsOf(program: Program): number {
   return workOf(program).reduce((sum, { terms }, i) => sum + (steps[i]?.saturates ? terms[2] : 0), 0);
 }
 
-/** Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. */
+/**
+ * Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. Throws `OPTION_INVALID`, `ABORTED`, and with
+ * a run folder `FOLDER_BUSY`, `RUN_DIFFERS`, `RUN_VERSION`, `RUN_BROKEN`, `FILE_ERROR`.
+ */
 export async function train(program: Program, data: SampleSet, options: TrainOptions = {}): Promise<TrainResult> {
   const plan = planOf(program, data, options);
+  try {
+    await options.run?.begin(program, data, plan);
+    return await trained(program, data, plan, options);
+  } finally {
+    await options.run?.end();
+  }
+}
+
+async function trained(
+  program: Program,
+  data: SampleSet,
+  plan: TrainPlan,
+  options: TrainOptions,
+): Promise<TrainResult> {
   const threads = options.threads ?? availableParallelism();
   const cacheBytes = cacheBytesOf(options.cacheBytes);
   const { steps, seed, augment, balance } = plan;
@@ -290,7 +307,6 @@ export async function train(program: Program, data: SampleSet, options: TrainOpt
   const start = call(() => trainer.checkpoint());
   const run: Run = { program, data, plan, options, trainer, threads, counts, start };
 
-  await options.run?.begin(program, data, plan);
   const saved = await options.run?.load();
   if (saved) call(() => trainer.restore(saved.checkpoint));
   const fresh = async (): Promise<RunState> => {

@@ -32,6 +32,7 @@ pub fn calibrate(
         let mut executor = Executor::new(program.clone())?;
         let mut largest = BTreeMap::new();
         while let Some((sample, label)) = samples.get(next.fetch_add(1, Ordering::Relaxed)) {
+            tinytrain_stop::check();
             executor.evaluate(sample, *label)?;
             let values = read_values(graph, &program, &places, &executor);
             for (wrt, m) in magnitudes(graph, &backward(graph, &values)) {
@@ -42,8 +43,12 @@ pub fn calibrate(
         Ok(largest)
     };
     let parts: Vec<_> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
-        handles.into_iter().map(|h| h.join().expect("a calibration thread panicked")).collect()
+        // Beyond one thread for each sample, threads have nothing to do.
+        let count = threads.clamp(1, samples.len().max(1));
+        let stop = tinytrain_stop::current();
+        let under = |stop| move || tinytrain_stop::under(stop, worker);
+        let handles: Vec<_> = (0..count).map(|_| scope.spawn(under(stop.clone()))).collect();
+        handles.into_iter().map(|h| tinytrain_stop::joined(h.join())).collect()
     });
     let mut largest: BTreeMap<Wrt, f64> = BTreeMap::new();
     for part in parts {

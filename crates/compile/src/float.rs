@@ -26,6 +26,7 @@ pub struct Values {
 pub fn backward(graph: &Graph, values: &Values) -> BTreeMap<TensorId, Vec<f64>> {
     let mut grads: BTreeMap<TensorId, Vec<f64>> = BTreeMap::new();
     for node in graph.nodes.iter().filter(|n| !n.op.is_forward() && !n.outputs.is_empty()) {
+        tinytrain_stop::check();
         let y = gradient(graph, values, &grads, &node.op, &node.inputs, node.outputs[0]);
         grads.insert(node.outputs[0], y);
     }
@@ -154,6 +155,7 @@ fn products(layer: &Layer, mut f: impl FnMut(usize, usize, usize)) {
     let [ih, iw, ic] = [p.in_h, p.in_w, p.in_c].map(|v| v as usize);
     let [oh, ow, oc, kh, kw] = [p.out_h, p.out_w, p.out_c, p.kh, p.kw].map(|v| v as usize);
     for oy in 0..oh {
+        tinytrain_stop::check();
         for ox in 0..ow {
             for ky in 0..kh {
                 for kx in 0..kw {
@@ -202,6 +204,7 @@ fn scatter(p: &PoolParams, mut f: impl FnMut(&Window, &mut [f64])) -> Vec<f64> {
         start.max(0)..(start + k).min(n)
     };
     for oy in 0..p.out_h {
+        tinytrain_stop::check();
         for ox in 0..p.out_w {
             for c in 0..p.c {
                 let mut window = Window { output: ((oy * p.out_w + ox) * p.c + c) as usize, inputs: Vec::new() };

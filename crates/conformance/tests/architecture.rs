@@ -5,22 +5,23 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The crates of the workspace that each crate may use. `plan` and `spec` know nothing of the others.
-const MAY_USE: [(&str, &[&str]); 15] = [
+/// The crates of the workspace that each crate may use. `spec`, `stop` and `plan` know nothing of what the others are about.
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("spec", &[]),
-    ("plan", &[]),
+    ("stop", &[]),
+    ("plan", &["stop"]),
     ("kernels", &["spec"]),
     ("ir", &["spec"]),
-    ("passes", &["ir", "spec"]),
+    ("passes", &["ir", "spec", "stop"]),
     ("tflite", &[]),
     ("import", &["ir", "spec", "tflite"]),
     ("export", &["ir", "spec", "tflite"]),
     ("program", &["spec"]),
-    ("lower", &["ir", "plan", "program", "spec"]),
-    ("exec", &["kernels", "program", "spec"]),
-    ("compile", &["exec", "ir", "lower", "passes", "program", "spec"]),
+    ("lower", &["ir", "plan", "program", "spec", "stop"]),
+    ("exec", &["kernels", "program", "spec", "stop"]),
+    ("compile", &["exec", "ir", "lower", "passes", "program", "spec", "stop"]),
     ("target", &["program", "spec"]),
-    ("napi", &["compile", "exec", "export", "import", "ir", "passes", "program", "spec", "target"]),
+    ("napi", &["compile", "exec", "export", "import", "ir", "passes", "program", "spec", "stop", "target"]),
     ("conformance", &["spec", "kernels", "target"]),
 ];
 

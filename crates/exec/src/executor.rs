@@ -301,6 +301,7 @@ impl Executor {
         let program = self.plain.clone();
         let mut total = 0;
         for i in from..to {
+            tinytrain_stop::check();
             let step = &program.steps[i];
             let memory = self.memory.step(&program.consts);
             let context = Context {

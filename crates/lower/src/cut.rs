@@ -28,6 +28,7 @@ pub fn choose(forward: &Forward, limit: u32, floor: u32, share: Share) -> Vec<Gr
     let count = forward.units.len();
     let lifetimes = Lifetimes::new(forward, share);
     let evaluate = |nodes: Range<usize>, band: Band| -> Option<Choice> {
+        tinytrain_stop::check();
         let group = forward.group(nodes.clone(), band)?;
         Some(Choice { bytes: lifetimes.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
     };

@@ -10,7 +10,7 @@ use crate::task::on_thread;
 use crate::{Model, Program};
 
 /// A model with the state that a Program of it starts with, as a `.tflite`. `mean` and `std` are the input's normalisation.
-#[napi(ts_return_type = "Promise<Uint8Array>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
 pub fn export_tflite<'e>(
     env: &'e Env,
     model: &Model,
@@ -27,7 +27,7 @@ pub fn export_tflite<'e>(
 }
 
 /// The weights of a model with the state that a Program of it starts with, as an `.npz`.
-#[napi(ts_return_type = "Promise<Uint8Array>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
 pub fn export_npz<'e>(env: &'e Env, model: &Model, program: &Program, classes: Vec<String>) -> Result<Object<'e>> {
     let (graph, program) = (model.graph(), program.inner.clone());
     on_thread(env, move || Ok(Uint8Array::from(tinytrain_export::npz(&adapted(&graph, &program)?, &classes)?)))

@@ -10,6 +10,7 @@
 
 mod error;
 mod export;
+mod lock;
 mod model;
 mod program;
 mod samples;
@@ -19,6 +20,7 @@ mod task;
 mod trainer;
 
 pub use export::{export_npz, export_tflite};
+pub use lock::{FileLock, lock_file};
 pub use model::{KernelSelection, Model, input_tables, kernels, supported_operators};
 pub use program::{Compiler, Program, Session, learning_rate};
 pub use samples::{Dataset, SampleStore};

@@ -10,9 +10,10 @@ use tinytrain_import::{ImportError, ImportOptions, Imported, Normalisation};
 use tinytrain_ir::{Graph, Layer, Node, Op, Quant, Shape, TensorId};
 use tinytrain_program::Slot;
 
+use crate::Control;
 use crate::error::Failure;
 use crate::program::HeadRow;
-use crate::task::on_thread;
+use crate::task::{on_thread, stoppable};
 
 /// Most channels of an input for which tables are made.
 const MAX_CHANNELS: u32 = 1 << 16;
@@ -101,7 +102,7 @@ impl From<ModelOptions> for ImportOptions {
 #[napi]
 impl Model {
     /// Parses a model. `path` is used only in messages and for the model's name.
-    #[napi(ts_return_type = "Promise<Model>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Model>")]
     pub fn load<'e>(env: &'e Env, path: String, bytes: Uint8Array, options: ModelOptions) -> Result<Object<'e>> {
         let bytes = bytes.to_vec();
         on_thread(env, move || {
@@ -112,22 +113,22 @@ impl Model {
     }
 
     /// Operations, shapes and sizes as JSON.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn describe(&self) -> String {
         describe(&self.inner).to_string()
     }
 
     /// The graph as text.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn dump(&self) -> String {
         self.graph.dump()
     }
 
     /// Runs the unchanged model on one input.
-    #[napi(ts_return_type = "Promise<ForwardData>")]
-    pub fn forward<'e>(&self, env: &'e Env, input: Int8Array, tensors: bool) -> Result<Object<'e>> {
+    #[napi(catch_unwind, ts_return_type = "Promise<ForwardData>")]
+    pub fn forward<'e>(&self, env: &'e Env, input: Int8Array, tensors: bool, control: &Control) -> Result<Object<'e>> {
         let (imported, forward, input) = (self.inner.clone(), self.forward.clone(), input.to_vec());
-        on_thread(env, move || {
+        stoppable(env, control, move || {
             let runnable = forward.get(&imported, tensors)?;
             let mut executor = runnable.executor.clone();
             executor.forward(&input)?;
@@ -140,7 +141,7 @@ impl Model {
     }
 
     /// The model's own classifier: what each of its classes starts with in a head. None if it has no classifier.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn classifier(&self) -> Result<Option<Vec<HeadRow>>> {
         let rows = tinytrain_passes::classifier(&self.graph).map_err(Failure::from)?;
         let row = |r: tinytrain_ir::HeadRow| HeadRow { weights: r.weights.into(), bias: r.bias };
@@ -184,7 +185,7 @@ pub struct KernelSelection {
 }
 
 /// The kernels of this process; the variable `TINYTRAIN_KERNELS` chooses them.
-#[napi]
+#[napi(catch_unwind)]
 pub fn kernels() -> Result<KernelSelection> {
     let chosen = chosen_kernels().map_err(Failure::from)?.name().into();
     let available = Kernels::ALL.into_iter().filter(|k| k.available()).map(|k| k.name().into()).collect();
@@ -193,7 +194,7 @@ pub fn kernels() -> Result<KernelSelection> {
 
 /// The int8 value of each of the 256 pixel values, for an input with this quantisation and normalisation: one table per channel (at most four if they
 /// are all the same).
-#[napi]
+#[napi(catch_unwind)]
 pub fn input_tables(channels: u32, scale: f64, zero: i32, mean: Vec<f64>, std: Vec<f64>) -> Result<Vec<Int8Array>> {
     let channels_valid = (1..=MAX_CHANNELS).contains(&channels);
     let quant_valid = scale.is_finite() && scale > 0.0 && (-128..=127).contains(&zero);
@@ -207,7 +208,7 @@ pub fn input_tables(channels: u32, scale: f64, zero: i32, mean: Vec<f64>, std: V
 }
 
 /// Operators that a model may contain, named as in the file format.
-#[napi]
+#[napi(catch_unwind)]
 pub fn supported_operators() -> Vec<String> {
     tinytrain_import::supported_ops().iter().map(|&name| name.into()).collect()
 }

@@ -12,7 +12,7 @@ use tinytrain_spec::arith::Real31;
 use crate::error::Failure;
 use crate::samples::Dataset;
 use crate::target::{SramLimit, named, within};
-use crate::task::on_thread;
+use crate::task::{on_thread, stoppable};
 use crate::{Control, Model};
 
 /// A model with a head, differentiated and calibrated, from which Programs for any scheme are compiled.
@@ -43,7 +43,7 @@ pub struct StageDump {
 impl Compiler {
     /// Differentiates a model for as many classes as there are rows, each of which starts with its row or at random, and calibrates it on a few samples
     /// of a data set, chosen by the seed.
-    #[napi(ts_return_type = "Promise<Compiler>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Compiler>")]
     pub fn create<'e>(
         env: &'e Env,
         model: &Model,
@@ -51,13 +51,14 @@ impl Compiler {
         seed: f64,
         threads: u32,
         samples: Option<&Dataset>,
+        control: &Control,
     ) -> Result<Object<'e>> {
         let row = |r: HeadRow| tinytrain_ir::HeadRow { weights: r.weights.to_vec(), bias: r.bias };
         let rows: Vec<_> = rows.into_iter().map(|r| r.map(row)).collect();
         let (graph, seed) = (model.graph(), seed as u64);
         let length = graph.tensor(graph.input).shape.len();
         let source = samples.map(|p| p.fitting(length)).transpose()?;
-        on_thread(env, move || {
+        stoppable(env, control, move || {
             let chosen = source.map_or(Ok(Vec::new()), |s| choose(&*s, length, seed))?;
             let inner = tinytrain_compile::Compiler::with_rows(&graph, &rows, seed, &chosen, threads as usize)?;
             Ok(Self { inner })
@@ -65,14 +66,14 @@ impl Compiler {
     }
 
     /// Number of convolutions of the backbone.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn layers(&self) -> u32 {
         self.inner.layers() as u32
     }
 
     /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` its
     /// forward pass runs over rows as far as it must.
-    #[napi(ts_return_type = "Promise<Program>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Program>")]
     pub fn compile<'e>(
         &self,
         env: &'e Env,
@@ -80,12 +81,13 @@ impl Compiler {
         residual_bits: u32,
         rounds: Option<u32>,
         limit: Option<SramLimit>,
+        control: &Control,
     ) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
         let limit = limit.map(|l| named(&l.target).map(|target| (target, l.bytes))).transpose()?;
         let rounds = rounds.unwrap_or_else(tinytrain_compile::planner_rounds);
         let compiler = self.inner.clone();
-        on_thread(env, move || {
+        stoppable(env, control, move || {
             let compile = |arena| compiler.compile(&scheme, residual_bits, rounds, arena);
             let program = match limit {
                 Some((target, bytes)) => within(&target, bytes, compile)?,
@@ -96,7 +98,7 @@ impl Compiler {
     }
 
     /// The graph after each pass.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stages(&self, scheme: String) -> Result<Vec<StageDump>> {
         let stages = self.inner.stages(&self.scheme(&scheme)?).map_err(Failure::from)?;
         Ok(stages.into_iter().map(|(name, graph)| StageDump { name: name.into(), text: graph.dump() }).collect())
@@ -137,44 +139,44 @@ impl Program {
 #[napi]
 impl Program {
     /// Reads a Program file. Nothing in it is trusted: a file that is damaged, modified or of another version is rejected.
-    #[napi(ts_return_type = "Promise<Program>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Program>")]
     pub fn load<'e>(env: &'e Env, bytes: Uint8Array) -> Result<Object<'e>> {
         let bytes = bytes.to_vec();
         on_thread(env, move || Ok(Self::new(tinytrain_program::Program::from_bytes(&bytes)?)))
     }
 
     /// The Program file.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn to_bytes(&self) -> Uint8Array {
         self.inner.to_bytes().into()
     }
 
     /// The Program as JSON (`ts/program/record.ts`): everything except the content of constants and of the initial state.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn describe(&self) -> String {
         json!(self.inner.record()).to_string()
     }
 
     /// Its scheme in canonical form.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn scheme(&self) -> String {
         self.inner.scheme.clone()
     }
 
     /// SHA-256 over everything that determines its results.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn hash(&self) -> String {
         self.inner.hash()
     }
 
     /// SHA-256 over everything that determines its results except the state at the start.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn family(&self) -> String {
         self.inner.family()
     }
 
     /// The same Program starting with another state.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn with_state(&self, state: Uint8Array) -> Result<Program> {
         let program = self.inner.with_state(&state).ok_or_else(|| {
             let (found, expected) = (state.len(), self.inner.state_bytes);
@@ -185,20 +187,20 @@ impl Program {
     }
 
     /// The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
         let table = named(&target)?.memory(&self.inner, pixel_tables).map_err(Failure::from)?;
         Ok(json!(table).to_string())
     }
 
     /// The C files of the kernels that the Program needs on a board.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn kernel_files(&self, target: String) -> Result<Vec<String>> {
         Ok(named(&target)?.kernel_files(&self.inner).map_err(Failure::from)?)
     }
 
     /// Bytes of stack that the Program takes on the board that QEMU emulates as a stand-in; none if there is no such board.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn stand_in_stack(&self, target: String) -> Result<Option<u32>> {
         let stand_in = named(&target)?.stand_in();
         let memory = stand_in.map(|t| t.memory(&self.inner, 0)).transpose().map_err(Failure::from)?;
@@ -206,14 +208,14 @@ impl Program {
     }
 
     /// The work of each step, in the terms of a cost table, as JSON.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn work(&self) -> String {
         json!(self.inner.work()).to_string()
     }
 
     /// Predicted instructions and milliseconds of a prediction, of a training step and of each of its steps on a board, as JSON. `costs` is a cost table
     /// as JSON whose entries replace those of the core.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn estimate(&self, target: String, costs: Option<String>) -> Result<String> {
         let target = named(&target)?;
         let costs = crate::target::costs(&target, costs.as_deref())?;
@@ -221,7 +223,7 @@ impl Program {
     }
 
     /// The bytes of a constant, little-endian.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn constant(&self, index: u32) -> Result<Uint8Array> {
         let c = self.inner.consts.get(index as usize);
         let c = c.ok_or_else(|| Failure::new("SIZE_MISMATCH", format!("there is no constant {index}")))?;
@@ -229,7 +231,7 @@ impl Program {
     }
 
     /// The initial trainable state.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn initial_state(&self) -> Uint8Array {
         self.inner.initial_state().into()
     }
@@ -264,26 +266,26 @@ pub struct Session {
 #[napi]
 impl Session {
     /// A Program in its initial state.
-    #[napi(constructor)]
+    #[napi(catch_unwind, constructor)]
     pub fn new(program: &Program) -> Result<Self> {
         let executor = Executor::new(program.inner.clone()).map_err(Failure::from)?;
         Ok(Self { inner: Arc::new(Mutex::new(executor)) })
     }
 
     /// The class of a sample.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn predict(&self, sample: Int8Array) -> Result<u32> {
         Ok(self.lock()?.predict(&sample).map_err(Failure::from)?)
     }
 
     /// Probabilities of the last prediction, in Q0.31.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn scores(&self) -> Result<Vec<f64>> {
         Ok(self.lock()?.scores().iter().map(|&s| s as f64).collect())
     }
 
     /// One training step with learning rates from [`learning_rate`].
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn train_step(&self, sample: Int8Array, label: u32, rates: Rates) -> Result<StepResult> {
         let real = |rate: Rate| Real31 { m: rate.mantissa, e: rate.exponent };
         let rates = tinytrain_exec::Rates { head: real(rates.head), backbone: real(rates.backbone) };
@@ -292,19 +294,19 @@ impl Session {
     }
 
     /// The trainable state.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn state(&self) -> Result<Uint8Array> {
         Ok(self.lock()?.state().to_vec().into())
     }
 
     /// Replaces the trainable state and the number of steps so far.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn restore(&self, state: Uint8Array, steps: u32) -> Result<()> {
         Ok(self.lock()?.restore(&state, steps).map_err(Failure::from)?)
     }
 
     /// Classes and probabilities of all samples of a data set.
-    #[napi(ts_return_type = "Promise<Predictions>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Predictions>")]
     pub fn predict_all<'e>(&self, env: &'e Env, samples: &Dataset, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         let length = self.lock()?.program().input.slot.bytes as usize;
@@ -362,7 +364,7 @@ pub struct Rates {
 }
 
 /// The learning rate of step `step` in a run of `steps` steps.
-#[napi]
+#[napi(catch_unwind)]
 pub fn learning_rate(peak: f64, steps: f64, step: f64) -> Rate {
     let rate = Schedule { head: peak, backbone: peak, steps: steps as u64 }.rates(step as u64).head;
     Rate { mantissa: rate.m, exponent: rate.e }

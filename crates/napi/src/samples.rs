@@ -49,14 +49,21 @@ pub struct SampleStore {
 #[napi]
 impl SampleStore {
     /// Allocates room for `count` samples of `length` bytes.
-    #[napi(factory)]
-    pub fn in_memory(count: u32, length: u32) -> Self {
+    #[napi(catch_unwind, factory)]
+    pub fn in_memory(count: u32, length: u32) -> Result<Self> {
         let (count, length) = (count as usize, length as usize);
-        Self { count, length, content: Content::Filling(vec![0; count * length]) }
+        let mut data = Vec::new();
+        let room = count.checked_mul(length).filter(|&bytes| data.try_reserve_exact(bytes).is_ok());
+        let Some(bytes) = room else {
+            let what = format!("there is no memory for {count} samples of {length} B");
+            return Err(Failure::new("MEMORY", what).with(json!({ "samples": count, "length": length })).into());
+        };
+        data.resize(bytes, 0);
+        Ok(Self { count, length, content: Content::Filling(data) })
     }
 
     /// Samples stored consecutively in a file.
-    #[napi(factory)]
+    #[napi(catch_unwind, factory)]
     pub fn from_file(path: String, count: u32, length: u32) -> Result<Self> {
         let file = File::open(&path).map_err(|e| Failure::new("IO", format!("{path}: {e}")))?;
         let content = Content::Whole(Arc::new(Place::File(Mutex::new(file))));
@@ -64,7 +71,7 @@ impl SampleStore {
     }
 
     /// Stores sample `slot`. Not allowed after the first data set has been created.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn put(&mut self, slot: u32, sample: Int8Array) -> Result<()> {
         let slot = slot as usize;
         if sample.len() != self.length || slot >= self.count {
@@ -80,7 +87,7 @@ impl SampleStore {
     }
 
     /// Creates a data set of the samples in `slots`, in this order.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn subset(&mut self, slots: Uint32Array, labels: Uint16Array) -> Result<Dataset> {
         if slots.len() != labels.len() {
             return Err(size("number of labels", labels.len(), slots.len()).into());
@@ -133,7 +140,7 @@ pub struct Dataset {
 #[napi]
 impl Dataset {
     /// A copy of sample `index`.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn sample(&self, index: u32) -> Result<Int8Array> {
         if index as usize >= self.inner.len() {
             return Err(size("number of a sample", index as usize, self.inner.len()).into());
@@ -144,7 +151,7 @@ impl Dataset {
     }
 
     /// The samples at `indices`, in this order; nothing is copied.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn subset(&self, indices: Uint32Array) -> Result<Dataset> {
         let Subset { place, slots, labels } = &*self.inner;
         if let Some(&i) = indices.iter().find(|&&i| i as usize >= slots.len()) {
@@ -159,7 +166,7 @@ impl Dataset {
     }
 
     /// The same samples with other labels; nothing is copied.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn labelled(&self, labels: Uint16Array) -> Result<Dataset> {
         let Subset { place, slots, .. } = &*self.inner;
         if labels.len() != slots.len() {

@@ -11,7 +11,7 @@ use tinytrain_exec::{Augment, CachedSamples, ExecError, Executor, Schedule};
 use crate::error::Failure;
 use crate::samples::Dataset;
 use crate::target::{named, within};
-use crate::task::on_thread;
+use crate::task::{on_thread, stoppable};
 use crate::trainer::order;
 use crate::{Compiler, Control, Program};
 
@@ -25,7 +25,7 @@ pub struct ActivationCache {
 #[napi]
 impl ActivationCache {
     /// Runs the first `steps` steps for as many samples as fit into `bytes` bytes; the others are computed again in every training step.
-    #[napi(ts_return_type = "Promise<ActivationCache>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<ActivationCache>")]
     pub fn compute<'e>(
         env: &'e Env,
         program: &Program,
@@ -54,13 +54,13 @@ impl ActivationCache {
 }
 
 /// Number of steps at the start of a Program that training does not change.
-#[napi]
+#[napi(catch_unwind)]
 pub fn frozen_steps(program: &Program) -> u32 {
     program.inner.prefix().steps as u32
 }
 
 /// Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads.
-#[napi(ts_return_type = "Promise<number>")]
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn feature_power<'e>(
     env: &'e Env,
     program: &Program,
@@ -104,7 +104,7 @@ pub struct TrialResult {
 }
 
 /// Trains a Program from its initial state and evaluates it on other samples, all on one thread.
-#[napi(ts_return_type = "Promise<TrialResult>")]
+#[napi(catch_unwind, ts_return_type = "Promise<TrialResult>")]
 pub fn trial<'e>(
     env: &'e Env,
     program: &Program,
@@ -147,7 +147,7 @@ pub struct CandidateCost {
 
 /// The costs of schemes within `sram` bytes of a board: the totals of each Program's memory table and its predicted instructions. Compiles on several
 /// threads.
-#[napi(ts_return_type = "Promise<Array<CandidateCost>>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Array<CandidateCost>>")]
 pub fn candidate_costs<'e>(
     env: &'e Env,
     compiler: &Compiler,
@@ -159,13 +159,14 @@ pub fn candidate_costs<'e>(
     pixel_tables: u32,
     costs_json: Option<String>,
     threads: u32,
+    control: &Control,
 ) -> Result<Object<'e>> {
     let schemes = schemes.iter().map(|s| compiler.scheme(s)).collect::<std::result::Result<Vec<_>, _>>()?;
     let asked: Vec<_> = schemes.into_iter().zip(residual_bits).collect();
     let compiler = compiler.inner.clone();
     let target = named(&target)?;
     let costs = crate::target::costs(&target, costs_json.as_deref())?;
-    on_thread(env, move || {
+    stoppable(env, control, move || {
         let next = AtomicUsize::new(0);
         let worker = || -> std::result::Result<Vec<(usize, CandidateCost)>, Failure> {
             let mut found = Vec::new();
@@ -186,8 +187,10 @@ pub fn candidate_costs<'e>(
             }
         };
         let parts: Vec<_> = std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
-            handles.into_iter().map(|h| h.join().expect("a thread of the planner panicked")).collect()
+            let stop = tinytrain_stop::current();
+            let under = |stop| move || tinytrain_stop::under(stop, worker);
+            let handles: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(under(stop.clone()))).collect();
+            handles.into_iter().map(|h| tinytrain_stop::joined(h.join())).collect()
         });
         let parts = parts.into_iter().collect::<std::result::Result<Vec<_>, Failure>>()?;
         let mut found: Vec<_> = parts.into_iter().flatten().collect();

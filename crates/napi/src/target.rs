@@ -92,19 +92,19 @@ pub(crate) fn named(target: &str) -> std::result::Result<Target, Failure> {
 }
 
 /// Names of the shipped boards.
-#[napi]
+#[napi(catch_unwind)]
 pub fn target_names() -> Vec<String> {
     Target::names().into_iter().map(String::from).collect()
 }
 
 /// A shipped board, given by its name, or a user's board, given by the path of its folder.
-#[napi]
+#[napi(catch_unwind)]
 pub fn board(target: String) -> Result<Board> {
     Ok(Board::of(&named(&target)?))
 }
 
 /// The board that QEMU emulates in place of the given one: itself, or a shipped one with the same core.
-#[napi]
+#[napi(catch_unwind)]
 pub fn stand_in(target: String) -> Result<Option<Board>> {
     Ok(named(&target)?.stand_in().map(|t| Board::of(&t)))
 }
@@ -148,7 +148,7 @@ where
 }
 
 /// The board that a folder describes, whether or not there are tables to plan with.
-#[napi]
+#[napi(catch_unwind)]
 pub fn board_in(folder: String) -> Result<Board> {
     let path = Path::new(&folder);
     let (name, board) = Target::board_in(path).map_err(Failure::from)?;
@@ -156,7 +156,7 @@ pub fn board_in(folder: String) -> Result<Board> {
 }
 
 /// The table of a shipped core, as stored in its file; none for a core that is not shipped.
-#[napi]
+#[napi(catch_unwind)]
 pub fn core_table(core: String) -> Option<String> {
     Core::shipped_text(&core).map(String::from)
 }
@@ -190,7 +190,7 @@ pub(crate) fn estimate(target: &Target, costs: &CostTable, program: &Program) ->
 }
 
 /// Throws if `text` is not a cost table.
-#[napi]
+#[napi(catch_unwind)]
 pub fn check_costs(text: String) -> Result<()> {
     CostTable::parse(&text).map_err(Failure::from)?;
     Ok(())
@@ -198,13 +198,13 @@ pub fn check_costs(text: String) -> Result<()> {
 
 /// The cost table of a board's core as JSON: for each kind the instructions per call, per gathered element, per output element and per product. It is
 /// empty if the core was never measured.
-#[napi]
+#[napi(catch_unwind)]
 pub fn built_in_costs(target: String) -> Result<String> {
     Ok(json!(named(&target)?.shipped_costs()).to_string())
 }
 
 /// All kinds of work that a complete table of costs has; the last is what belongs to no step.
-#[napi]
+#[napi(catch_unwind)]
 pub fn work_kinds() -> Vec<String> {
     tinytrain_program::kinds()
 }

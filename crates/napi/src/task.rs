@@ -17,25 +17,25 @@ pub struct Control {
 #[napi]
 impl Control {
     /// A control for one operation.
-    #[napi(constructor)]
+    #[napi(catch_unwind, constructor)]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Asks the operation to stop before its next step.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn abort(&self) {
         self.inner.abort.store(true, Ordering::Relaxed);
     }
 
     /// Units done.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn done(&self) -> f64 {
         self.inner.progress.done.load(Ordering::Relaxed) as f64
     }
 
     /// Units in total.
-    #[napi(getter)]
+    #[napi(catch_unwind, getter)]
     pub fn total(&self) -> f64 {
         self.inner.progress.total.load(Ordering::Relaxed) as f64
     }
@@ -49,12 +49,44 @@ pub fn on_thread<'e, T>(
 where
     T: ToNapiValue + Send + 'static,
 {
+    start(env, None, work)
+}
+
+/// The same for work that does not ask its control whether to stop, but is stopped by it wherever `tinytrain_stop::check` is called: calibration, planning.
+pub fn stoppable<'e, T>(
+    env: &'e Env,
+    control: &Control,
+    work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
+) -> Result<Object<'e>>
+where
+    T: ToNapiValue + Send + 'static,
+{
+    start(env, Some(control.inner.abort.clone()), work)
+}
+
+fn start<'e, T>(
+    env: &'e Env,
+    stop: Option<tinytrain_stop::Flag>,
+    work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
+) -> Result<Object<'e>>
+where
+    T: ToNapiValue + Send + 'static,
+{
+    let work = move || {
+        tinytrain_stop::under(stop, || {
+            tinytrain_stop::check();
+            work()
+        })
+    };
     let (deferred, promise) = env.create_deferred()?;
     std::thread::Builder::new()
         .name("tinytrain".into())
         .spawn(move || match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(value)) => deferred.resolve(move |_| Ok(value)),
             Ok(Err(failure)) => deferred.reject(failure.into()),
+            Err(panic) if panic.is::<tinytrain_stop::Stopped>() => {
+                deferred.reject(Failure::new("ABORTED", "stopped").into());
+            }
             Err(panic) => deferred.reject(Failure::new("INTERNAL", panic_text(&*panic)).into()),
         })
         .map_err(|e| Failure::new("INTERNAL", format!("no thread could be started: {e}")))?;

@@ -82,7 +82,7 @@ pub struct Trainer {
 #[napi]
 impl Trainer {
     /// A run that starts from the Program's initial state.
-    #[napi(constructor)]
+    #[napi(catch_unwind, constructor)]
     pub fn new(program: &Program, samples: &Dataset, options: TrainerOptions) -> Result<Self> {
         let length = program.inner.input.slot.bytes as usize;
         let options = tinytrain_exec::TrainOptions {
@@ -102,14 +102,14 @@ impl Trainer {
     }
 
     /// Fills the activation cache where that pays off. Without it the first `run` does so.
-    #[napi(ts_return_type = "Promise<void>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn prepare<'e>(&self, env: &'e Env, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         on_thread(env, move || Ok(lock(&inner)?.prepare(&control)?))
     }
 
     /// Trains for up to `steps` further steps. The control can stop it early; the steps done so far remain in effect.
-    #[napi(ts_return_type = "Promise<TrainingResult>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<TrainingResult>")]
     pub fn run<'e>(&self, env: &'e Env, steps: f64, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         on_thread(env, move || {
@@ -119,7 +119,7 @@ impl Trainer {
     }
 
     /// Classifies samples with the current state.
-    #[napi(ts_return_type = "Promise<EvaluationResult>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<EvaluationResult>")]
     pub fn evaluate<'e>(&self, env: &'e Env, samples: &Dataset, threads: u32, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
         let samples = samples.fitting(self.length)?;
@@ -134,7 +134,7 @@ impl Trainer {
     }
 
     /// The current state of the run.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         let trainer = lock(&self.inner)?;
         let saturated: Vec<f64> = trainer.executor().saturated().iter().map(|&n| n as f64).collect();
@@ -146,14 +146,14 @@ impl Trainer {
     }
 
     /// Changes the highest rates for the steps to come.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn set_rates(&self, head: f64, backbone: f64) -> Result<()> {
         lock(&self.inner)?.set_rates(head, backbone);
         Ok(())
     }
 
     /// Continues from a checkpoint.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn restore(&self, checkpoint: Checkpoint) -> Result<()> {
         let saturated: Vec<u64> = checkpoint.saturated.iter().map(|&n| n as u64).collect();
         let restored = lock(&self.inner)?.restore(&checkpoint.state, checkpoint.steps as u64, &saturated);
@@ -161,7 +161,7 @@ impl Trainer {
     }
 
     /// SHA-256 over all trainable state, in hexadecimal.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn checksum(&self) -> Result<String> {
         Ok(lock(&self.inner)?.checksum())
     }

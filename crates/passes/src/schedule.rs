@@ -25,6 +25,7 @@ fn backward_order(g: &Graph, forward: usize) -> Vec<usize> {
     let mut open: BTreeSet<usize> = (forward..g.nodes.len()).collect();
     let mut order = Vec::with_capacity(open.len());
     while !open.is_empty() {
+        tinytrain_stop::check();
         let ready = open.iter().copied().filter(|&n| {
             let data = g.nodes[n].inputs.iter().filter_map(|t| producers[t.index()]).all(|p| !open.contains(&p));
             data && readers.get(&n).is_none_or(|r| r.iter().all(|p| !open.contains(p)))

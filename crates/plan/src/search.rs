@@ -23,6 +23,9 @@ use std::ops::Range;
 
 use crate::timeline::{Pair, Timeline};
 
+/// Placements on trial between two looks whether to stop.
+const BETWEEN_CHECKS: u64 = 256;
+
 /// Where the search goes on. It always places an item below which no neighbour could still go; there are usually many,
 /// and far apart in time they hardly depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +177,9 @@ impl<'a> Search<'a> {
                     };
                     let Some(rest) = work.checked_sub(1) else { return Outcome::Spent };
                     *work = rest;
+                    if rest.is_multiple_of(BETWEEN_CHECKS) {
+                        tinytrain_stop::check();
+                    }
                     let placed = self.place(item, group);
                     *trial = Some(placed.trial);
                     solved = placed.may_succeed;

@@ -123,6 +123,7 @@ impl<'a> Best<'a> {
             if self.is_optimal() {
                 return;
             }
+            tinytrain_stop::check();
             self.offer(first_fit(self.timeline, &order.sorted(self.timeline)), order.name);
         }
     }
@@ -174,6 +175,7 @@ impl<'a> Best<'a> {
         let straight = order.len() as u64 * 5 / 4;
         let (mut target, mut grant, mut failed) = (self.goal, budget, self.goal);
         while !self.is_optimal() && *work > 0 {
+            tinytrain_stop::check();
             let granted = grant.min(*work);
             let mut left = granted;
             match search.run(order, focus, target, &mut left) {

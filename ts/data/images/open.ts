@@ -5,12 +5,17 @@ import { isBmp, readBmp } from './bmp.js';
 import { isNetpbm, readNetpbm } from './netpbm.js';
 import type { Raster } from './raster.js';
 import { isRgb565, readRgb565 } from './rgb565.js';
+import { mayBeSvg, refusalOf } from './svg.js';
 
 /** The source of an image: a file, or its bytes. */
 export type ImageSource = string | Uint8Array;
 
 /** Most bytes of an image's file. */
 const MOST_BYTES = 2 ** 28;
+/** Most pixels of an image: twice those of the largest cameras of phones. */
+const MOST_PIXELS = 4e8;
+/** Seconds for one image. */
+const MOST_SECONDS = 60;
 
 /** Opens an image as often as it is needed. */
 export type Opener = () => Sharp;
@@ -45,5 +50,12 @@ export async function openImage(source: ImageSource, name: string, input: InputF
   if (isNetpbm(bytes)) return fromRaster(readNetpbm(bytes));
   if (isHeic(bytes)) throw new Error('a photograph in HEIC, which cannot be read here; save it as JPEG');
   // The first page of an animation or document, rotated according to EXIF; any sign of damage is an error.
-  return () => sharp(bytes, { pages: 1, failOn: 'warning' }).autoOrient();
+  const options = { pages: 1, failOn: 'warning', limitInputPixels: MOST_PIXELS } as const;
+  const open = () => sharp(bytes, options).autoOrient().timeout({ seconds: MOST_SECONDS });
+  if (mayBeSvg(bytes)) {
+    const { format, width, height } = await open().metadata();
+    const refusal = format === 'svg' ? refusalOf(bytes, width * height) : undefined;
+    if (refusal !== undefined) throw new Error(refusal);
+  }
+  return open;
 }
