@@ -31,6 +31,7 @@ export function makefile({ target, version, kernelFlags }: EmitInput, sources: S
 #
 #   STRICT=1            warnings are errors      STACK_EXTRA=BYTES   more stack, for an application's own functions
 #   BAUD=115200         of the serial line       CROSS=PREFIX        of the compiler's commands
+#   STORE=STEPS         keeps what was learned in flash, saved after every STEPS training steps, on a board that has a flash.c
 
 ifneq ($(wildcard ${pendingFile}),)
 $(error the writing of this firmware was interrupted: ${ENDS_IT})
@@ -39,7 +40,7 @@ endif
 BOARD ?= ${target}
 BAUD ?= 115200
 STACK_EXTRA ?= 0
-OUT := build/$(BOARD)
+OUT := build/$(BOARD)$(if $(STORE),-store)
 all: $(OUT)/checked
 
 include board/$(BOARD)/board.mk
@@ -47,7 +48,12 @@ include board/$(BOARD)/board.mk
 MODEL :=${list(sources.model)}
 KERNELS :=${list(sources.kernels)}
 APP :=${list(sources.app)}
-SOURCES := $(MODEL) $(KERNELS) $(APP) $(BOARD_SOURCES)
+ifdef STORE
+STORE_SOURCES := store/tt_store.c board/$(BOARD)/flash.c
+$(if $(wildcard board/$(BOARD)/flash.c),,$(error board/$(BOARD) has no flash.c, which STORE needs: store/tt_flash.h says what is in it))
+CFLAGS += -DTT_STORE_STEPS=$(STORE)u -Istore
+endif
+SOURCES := $(MODEL) $(KERNELS) $(APP) $(BOARD_SOURCES) $(STORE_SOURCES)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 
 KERNEL_FLAGS ?= ${kernelFlags}

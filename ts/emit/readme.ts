@@ -24,7 +24,8 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 | \`app/\` | yours: \`main.c\` and the port; written once, never overwritten |
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
 | \`kernels/\` | the operations that this program uses |
-| \`protocol/\` | requests over a serial port |
+| \`protocol/\` | requests over a serial port; CRC-32 |
+| \`store/\` | what was learned in flash, proof against power cuts: \`make STORE=STEPS\`, or \`tt_store.h\` in your own application |
 | \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
 
 To use the network in your own application, include \`model.h\`:
