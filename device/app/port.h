@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Reads at most `most` (at least 1) bytes that have arrived; returns their number, 0 if there are none. */
 uint32_t tt_port_read(uint8_t *to, uint32_t most);
 
@@ -18,5 +22,9 @@ const char *tt_port_name(void);
 /* Bytes of stack reserved, and used so far; 0 if unknown. */
 uint32_t tt_port_stack_reserved(void);
 uint32_t tt_port_stack_painted(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

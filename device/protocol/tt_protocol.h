@@ -4,6 +4,10 @@
 
 #include "model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define TT_PROTOCOL_VERSION 2u
 
 /* This number of polls without a byte ends an incomplete frame. */
@@ -50,5 +54,9 @@ void tt_protocol_init(tt_protocol *line);
 
 /* Processes at most one frame. Returns immediately if nothing has arrived, and waits for the rest of a frame that has begun. */
 void tt_protocol_poll(tt_protocol *line, tt_context *tt);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Number of sectors, at least 2, and the bytes of each, a multiple of 4. */
 uint32_t tt_flash_sectors(void);
 uint32_t tt_flash_sector_bytes(void);
@@ -17,5 +21,9 @@ int32_t tt_flash_program(uint32_t sector, uint32_t offset, uint32_t word);
 
 /* Reads, past any cache that may hold older bytes. */
 void tt_flash_read(uint32_t sector, uint32_t offset, void *to, uint32_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,6 +4,10 @@
 
 #include "model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Bytes that a saved state takes in flash; whole records lie in a sector. */
 #define TT_STORE_RECORD_BYTES (24u + (TT_SAVED_BYTES + 3u) / 4u * 4u)
 
@@ -23,5 +27,9 @@ tt_status tt_store_load(const tt_store *store, tt_context *tt);
 
 /* Saves the state. With TT_OK it is what every later tt_store_open finds; where power fails before, that is this state or the one before it. */
 tt_status tt_store_save(tt_store *store, const tt_context *tt);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -46,9 +46,9 @@ function classLines(names: readonly string[]): string {
 function stateAsserts({ states, stateBytes }: ProgramRecord): string {
   const members = states.map(
     ({ name, offset, bytes }) =>
-      `_Static_assert(offsetof(tt_state, ${name}) == ${offset} && sizeof ((tt_state *)0)->${name} == ${bytes}, "${name}");`,
+      `TT_ASSERT(offsetof(tt_state, ${name}) == ${offset} && sizeof ((tt_state *)0)->${name} == ${bytes}, "${name}");`,
   );
-  return [...members, `_Static_assert(sizeof(tt_state) == ${stateBytes}, "trainable state");`].join('\n');
+  return [...members, `TT_ASSERT(sizeof(tt_state) == ${stateBytes}, "trainable state");`].join('\n');
 }
 
 const statuses = `/* The result of a call. */
@@ -140,6 +140,16 @@ ${classLines(classNames)}
 #include <stddef.h>
 #include <stdint.h>
 
+/* For C11 and for C++11 or later. */
+#ifdef __cplusplus
+#define TT_ALIGN(bytes) alignas(bytes)
+#define TT_ASSERT(condition, name) static_assert(condition, name)
+extern "C" {
+#else
+#define TT_ALIGN(bytes) _Alignas(bytes)
+#define TT_ASSERT(condition, name) _Static_assert(condition, name)
+#endif
+
 #include "tt_kernels.h"
 
 #define TT_PROGRAM_HASH "${record.hash}"
@@ -162,17 +172,21 @@ typedef struct {
 
 /* All memory of a network except the stack. */
 typedef struct {
-    _Alignas(8) int8_t arena[TT_ARENA_BYTES];
+    TT_ALIGN(8) int8_t arena[TT_ARENA_BYTES];
     tt_state state;
     tt_counters counters;
 } tt_context;
 
 ${stateAsserts(record)}
-_Static_assert(offsetof(tt_context, arena) == 0 && sizeof ((tt_context *)0)->arena == ${record.arenaBytes}, "arena");
-_Static_assert(offsetof(tt_context, state) == ${record.stateOffset}, "place of the state");
-_Static_assert(sizeof(tt_context) == ${record.contextBytes}, "context");
+TT_ASSERT(offsetof(tt_context, arena) == 0 && sizeof ((tt_context *)0)->arena == ${record.arenaBytes}, "arena");
+TT_ASSERT(offsetof(tt_context, state) == ${record.stateOffset}, "place of the state");
+TT_ASSERT(sizeof(tt_context) == ${record.contextBytes}, "context");
 
 ${functions}
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
 `;

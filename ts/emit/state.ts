@@ -4,7 +4,7 @@ import { banner, elements, elementsOf } from './text.js';
 
 /** The members of `tt_state`, one line each. */
 export function stateMembers(states: readonly StateRecord[]): string {
-  return states.map(({ element, name, length }) => `    _Alignas(4) ${element}_t ${name}[${length}];`).join('\n');
+  return states.map(({ element, name, length }) => `    TT_ALIGN(4) ${element}_t ${name}[${length}];`).join('\n');
 }
 
 function initialArray({ element, name, length, offset, bytes }: StateRecord, initial: Uint8Array): string {
