@@ -51,7 +51,7 @@ export declare class Dataset {
 	/** Name of each sample: its path, if it has one. */
 	readonly names: readonly string[];
 	private constructor();
-	/** Creates a set from consecutive int8 samples, each with rows of interleaved channels. Throws `SIZE_MISMATCH`. */
+	/** Creates a set from consecutive int8 samples, each with rows of interleaved channels. Throws `SIZE_MISMATCH`, `OPTION_INVALID` for labels that are none, `MEMORY`. */
 	static from(samples: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset;
 	/** The samples at `places`, in this order, without copying them. Throws `SIZE_MISMATCH` for a place that does not exist. */
 	subset(places: ArrayLike<number>): Dataset;
@@ -1489,7 +1489,7 @@ export declare class Compiler {
 	/**
 	 * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
 	 * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
-	 * cannot have a head, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
+	 * cannot have a head, `MODEL_TOO_LARGE` for one that takes too much, `OPTION_INVALID`, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
 	 */
 	static create(model: Model, data: Pick<SampleSet, "classes"> & Partial<Pick<SampleSet, "train">>, options?: HeadOptions): Promise<Compiler>;
 	/** Number of convolutions that a scheme can refer to. */

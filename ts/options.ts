@@ -8,10 +8,18 @@ export function checkOption(name: string, value: number, ok: boolean, expected: 
   throw new TinytrainError('OPTION_INVALID', `${name} is ${value}; expected: ${expected}`, { option: name, value });
 }
 
-/** Throws unless the value is an integer of 32 bits, at least `least`. */
-export function checkWhole(name: string, value: number, least: number): void {
-  const ok = Number.isSafeInteger(value) && value >= least && value < 2 ** 32;
-  checkOption(name, value, ok, `an integer of at least ${least}`);
+/** Throws unless the value is an integer in a range; without an end, of 32 bits. */
+export function checkWhole(name: string, value: number, least: number, most: number = 2 ** 32 - 1): void {
+  const ok = Number.isSafeInteger(value) && value >= least && value <= most;
+  checkOption(name, value, ok, `an integer from ${least} to ${most}`);
+}
+
+/** The most threads that are started. */
+export const mostThreads = 1024;
+
+/** Throws unless so many threads may be started. */
+export function checkThreads(threads: number): void {
+  checkWhole('threads', threads, 1, mostThreads);
 }
 
 /** The highest learning rate that is accepted. A head whose features are small needs rates above 1. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { TinytrainError } from '../errors.js';
 import { call, type Dataset as Handle, native, type SampleStore } from '../native.js';
+import { checkWhole } from '../options.js';
 import { type InputFormat, inputLength } from './input.js';
 import type { DataOrigin } from './origin.js';
 
@@ -28,7 +29,7 @@ export class Dataset {
     );
   }
 
-  /** Creates a set from consecutive int8 samples, each with rows of interleaved channels. Throws `SIZE_MISMATCH`. */
+  /** Creates a set from consecutive int8 samples, each with rows of interleaved channels. Throws `SIZE_MISMATCH`, `OPTION_INVALID` for labels that are none, `MEMORY`. */
   static from(samples: Int8Array, labels: ArrayLike<number>, input: InputFormat, names?: readonly string[]): Dataset {
     const length = inputLength(input);
     if (samples.length !== labels.length * length) {
@@ -38,7 +39,9 @@ export class Dataset {
         { found: samples.length, expected: labels.length * length },
       );
     }
-    const store = native().SampleStore.inMemory(labels.length, length);
+    const wrong = Array.from(labels).find(label => !(Number.isInteger(label) && label >= 0 && label < 2 ** 16));
+    if (wrong !== undefined) checkWhole('a label', wrong, 0, 2 ** 16 - 1);
+    const store = call(() => native().SampleStore.inMemory(labels.length, length));
     for (let i = 0; i < labels.length; i++) store.put(i, samples.subarray(i * length, (i + 1) * length));
     const slots = Uint32Array.from({ length: labels.length }, (_, i) => i);
     return Dataset.of(store, slots, Uint16Array.from(labels), names ?? Array.from(slots, i => `sample ${i}`));

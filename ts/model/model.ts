@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { fileError } from '../errors.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
 import { type InputFacts, inputOf, type ModelInput } from './input.js';
+import { checkPrice, mostPrice, priceOf } from './price.js';
 
 /** The identity of a model. */
 export interface ModelOrigin {
@@ -124,11 +125,17 @@ export class Model {
     return { name, path: resolve(this.path), hash: this.hash, format };
   }
 
+  /** Throws `MODEL_TOO_LARGE` for a model that takes more than is computed with: see `ModelPrice`. @internal */
+  checkPrice(): void {
+    checkPrice(this.path, priceOf(this.description), mostPrice());
+  }
+
   /** Runs the unchanged model, including its classifier, on one input. */
   async forward(
     input: Int8Array,
     { tensors: wanted = false, signal }: { readonly tensors?: boolean; readonly signal?: AbortSignal } = {},
   ): Promise<ForwardResult> {
+    this.checkPrice();
     const { outputs, tensors } = await watched(control => this.handle.forward(input, wanted, control), { signal });
     return { outputs, tensors: new Map(tensors.map(({ index, data }) => [index, data])) };
   }

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
-import { defaultResidualBits } from '../defaults.js';
+import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
 import { type Compiler as CompilerHandle, call, type HeadRow, native, watched } from '../native.js';
+import { checkOption, checkThreads, checkWhole } from '../options.js';
 import { type HeadChoice, startRows } from './head.js';
 import { checkLimits, defaultTarget, givenLimits, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
@@ -50,7 +51,7 @@ export class Compiler {
   /**
    * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
    * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
-   * cannot have a head, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
+   * cannot have a head, `MODEL_TOO_LARGE` for one that takes too much, `OPTION_INVALID`, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
    */
   static async create(
     model: Model,
@@ -58,6 +59,9 @@ export class Compiler {
     options: HeadOptions = {},
   ): Promise<Compiler> {
     const { seed = 0, threads = availableParallelism() } = options;
+    checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
+    checkThreads(threads);
+    model.checkPrice();
     const rows = options.rows ?? startRows(model, data.classes, options);
     const handle = await watched(
       control => native().Compiler.create(model.handle, [...rows], seed, threads, data.train?.handle, control),
@@ -90,6 +94,12 @@ export class Compiler {
   /** The Program that comes nearest to the limits. @internal */
   async fitted(options: CompileOptions = {}): Promise<Program> {
     const residualBits = options.residualBits ?? defaultResidualBits;
+    checkOption(
+      'residualBits',
+      residualBits,
+      [...allResidualBits].some(bits => bits === residualBits),
+      `one of ${allResidualBits.join(', ')}`,
+    );
     const scheme = await schemeText(options.scheme ?? 'head');
     const limits = givenLimits(options);
     const { budget, target } = limits;

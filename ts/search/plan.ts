@@ -48,7 +48,7 @@ export function limitsPlanOf(options: SearchOptions): LimitsPlan {
 }
 
 function checkPlan(plan: SearchPlan): void {
-  checkWhole('seed', plan.seed, 0);
+  checkWhole('seed', plan.seed, 0, Number.MAX_SAFE_INTEGER);
   for (const name of ['seeds', 'trialSteps', 'proofSteps'] as const) checkWhole(name, plan[name], 1);
   if (plan.lr !== 'auto') checkRate('lr', plan.lr);
   checkOption('heldBack', plan.heldBack, plan.heldBack > 0 && plan.heldBack < 1, 'a share between 0 and 1');

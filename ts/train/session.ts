@@ -1,6 +1,7 @@
 import { call, type Session as Handle, native } from '../native.js';
+import { checkWhole } from '../options.js';
 import type { Program } from '../program/program.js';
-import type { Rates } from '../rates.js';
+import type { Rate, Rates } from '../rates.js';
 
 /** The result of one training step. */
 export interface StepResult {
@@ -10,6 +11,16 @@ export interface StepResult {
   readonly loss: number;
   /** Number of gradient elements that saturated. */
   readonly saturated: number;
+}
+
+/** The largest magnitude of a rate's exponent, on the device too (`TT_RATE_EXPONENT`). */
+const MOST_EXPONENT = 1024;
+
+/** Throws unless a rate is one that the device takes: zero, or with a mantissa of 31 bits of which the highest is set. */
+function checkFixed(part: string, { mantissa, exponent }: Rate): void {
+  if (mantissa === 0) return;
+  checkWhole(`mantissa of the rate of the ${part}`, mantissa, 2 ** 30, 2 ** 31 - 1);
+  checkWhole(`exponent of the rate of the ${part}`, exponent, -MOST_EXPONENT, MOST_EXPONENT);
 }
 
 /** A Program in its own memory, run one sample at a time on the calling thread: what a device does, step by step. */
@@ -33,6 +44,8 @@ export class Session {
 
   /** One training step: forward, loss, backward, update in place. */
   trainStep(sample: Int8Array, label: number, rates: Rates): StepResult {
+    checkWhole('label', label, 0);
+    for (const part of ['head', 'backbone'] as const) checkFixed(part, rates[part]);
     return call(() => this.#handle.trainStep(sample, label, rates));
   }
 

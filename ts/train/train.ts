@@ -5,7 +5,7 @@ import { aborted } from '../errors.js';
 import { percent } from '../format.js';
 import { factsOf } from '../model/input.js';
 import { type Checkpoint, call, native, type Trainer, type TrainingResult, wait, watched } from '../native.js';
-import { cacheBytesOf, checkOption, checkRate, checkWhole } from '../options.js';
+import { cacheBytesOf, checkOption, checkRate, checkThreads, checkWhole } from '../options.js';
 import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
@@ -95,11 +95,16 @@ export function planOf(program: Program, data: SampleSet, options: TrainOptions)
   const lrHead = options.lrHead ?? lr;
   const shift = options.augment?.shift ?? 0;
   checkWhole('steps', steps, 1);
+  const { seed = program.seed, threads = 1, cacheBytes = 0, checkpointSeconds = 0 } = options;
+  checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
+  checkThreads(threads);
+  checkOption('cacheBytes', cacheBytes, cacheBytes >= 0, 'bytes');
+  checkOption('checkpointSeconds', checkpointSeconds, checkpointSeconds >= 0, 'seconds');
   if (lr !== 'auto') checkRate('lr', lr);
   if (lrHead !== 'auto') checkRate('lrHead', lrHead);
   checkOption('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'an integer number of pixels');
   const augment = { flip: options.augment?.flip ?? false, shift };
-  const { balance = false, keep = 'best', seed = program.seed } = options;
+  const { balance = false, keep = 'best' } = options;
   return { steps, lr, lrHead, balance, keep, seed, augment };
 }
 
