@@ -13,6 +13,7 @@ import {
   TinytrainError,
   train,
 } from '#tinytrain';
+import { commented } from '#tinytrain/emit/text.js';
 import { defaultMostPrice, priceOf } from '#tinytrain/model/price.js';
 import { plainInput } from './helpers/input.js';
 import { shared, withShared } from './helpers/shared.js';
@@ -133,4 +134,9 @@ test('no native function lets a panic out', async t => {
     }
   }
   t.true(functions > 50, `${functions} functions`);
+});
+
+test('a class is seen in the firmware as it is, whatever its name', t => {
+  t.is(commented('caf\u00e9 \u{1f600} x'), 'caf\u00e9 \u{1f600} x');
+  t.is(commented('a*/b\nc\u202ed\u0000\ud800'), 'a* /b\\u{a}c\\u{202e}d\\u{0}\\u{d800}');
 });

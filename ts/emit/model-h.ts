@@ -5,7 +5,7 @@ import type { ProgramRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { savedFrame } from './saved.js';
 import { stateMembers } from './state.js';
-import { banner } from './text.js';
+import { banner, commented } from './text.js';
 
 /** The itemised table of a region, as lines of a comment. */
 export function memoryLines({ items, ...totals }: MemoryTable, region: 'sram' | 'flash'): string {
@@ -38,9 +38,9 @@ function sizes(input: EmitInput): string {
     .join('\n');
 }
 
-/** Classes by number, without anything that would end the comment. */
+/** Classes by number. */
 function classLines(names: readonly string[]): string {
-  return names.map((name, i) => ` *   ${i}: ${name.replaceAll('*/', '* /').replace(/[\r\n]/g, ' ')}`).join('\n');
+  return names.map((name, i) => ` *   ${i}: ${commented(name)}`).join('\n');
 }
 
 function stateAsserts({ states, stateBytes }: ProgramRecord): string {
