@@ -1059,7 +1059,7 @@ export declare class Model {
 	/** The graph as text, one operation per line. */
 	dump(): string;
 }
-/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. */
+/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. Throws `MODEL_FLOAT` for a float model. */
 export declare function loadModel(path?: string, options?: ModelOptions): Promise<Model>;
 /**
  * The kernels in use (`chosen`: the fastest, or those named by the environment variable `TINYTRAIN_KERNELS`) and all that this processor can
@@ -1449,6 +1449,52 @@ export declare class SerialConnection implements Connection {
 }
 /** Builds a firmware for one of its boards; returns the path of the ELF file. `env` is added to make's environment. */
 declare function build(folder: string, board: string, signal?: AbortSignal, env?: Readonly<Record<string, string>>): Promise<string>;
+/** An int8 model made from a float one. */
+export interface QuantisedModel {
+	/** The int8 `.tflite`; the normalisation of its input is in its metadata. */
+	readonly tflite: Uint8Array;
+	/** Which part of the ranges of its activations int8 covers, in words. */
+	readonly method: string;
+	/** Of the samples that were held back for the choice of the method, those to which both models give the same class. */
+	readonly agreement: {
+		readonly same: number;
+		readonly of: number;
+	};
+}
+/** Options for opening a float model. */
+export interface FloatModelOptions {
+	/** Rows and columns of the input, for an `.onnx` that leaves them open. */
+	readonly input?: {
+		readonly height: number;
+		readonly width: number;
+	} | undefined;
+	/** Normalisation of pixels from 0 to 255 with which the model was trained, `real = (pixel - mean) / std`; 0 to 1 if omitted. */
+	readonly normalisation?: {
+		readonly mean: readonly number[];
+		readonly std: readonly number[];
+	} | undefined;
+}
+/** A float model, which becomes an int8 one with samples. */
+export declare class FloatModel {
+	#private;
+	readonly path: string;
+	readonly name: string;
+	/** `onnx` or `tflite`. */
+	readonly format: string;
+	/** How samples are fed. */
+	readonly input: ModelInput;
+	/** Whether its normalisation was assumed, since neither the file nor the caller gave it. */
+	readonly assumed: boolean;
+	/**
+	 * Quantises with samples: some hundred training samples of all classes are enough. The same for any number of threads. Throws `MODEL_UNSUPPORTED` for a
+	 * model that int8 cannot hold.
+	 */
+	quantise(samples: Dataset, threads?: number): Promise<QuantisedModel>;
+	/** The class of each sample, in float: the index of its largest output. */
+	classes(samples: Dataset, threads?: number): Promise<Uint32Array>;
+}
+/** Opens a float `.onnx` or `.tflite`. Throws `MODEL_NOT_FLOAT` for an int8 model, which needs no quantisation, and for what is no model. */
+export declare function loadFloatModel(path: string, options?: FloatModelOptions): Promise<FloatModel>;
 /** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
 export type HeadStart = "auto" | "keep" | "fresh";
 /** Which of the model's own classes are the user's. */

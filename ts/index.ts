@@ -43,6 +43,7 @@ export {
 export { SerialConnection } from './device/serial.js';
 export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
+export { FloatModel, type FloatModelOptions, loadFloatModel, type QuantisedModel } from './model/float.js';
 export type { InputFacts, ModelInput } from './model/input.js';
 export {
   defaultModelPath,

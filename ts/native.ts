@@ -11,6 +11,7 @@ export type {
   Control,
   Dataset,
   EvaluationResult,
+  FloatModel,
   HeadRow,
   Model,
   Predictions,

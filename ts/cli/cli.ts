@@ -10,6 +10,7 @@ import { exportModel } from './export.js';
 import { inspect } from './inspect.js';
 import { fail, Interrupt } from './outcome.js';
 import { predict } from './predict.js';
+import { quantise } from './quantise.js';
 import { run } from './run.js';
 import { search } from './search.js';
 import { train } from './train.js';
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(train(interrupt))
     .command(predict(interrupt))
     .command(exportModel)
+    .command(quantise(interrupt))
     .command(compile(interrupt))
     .command(board(interrupt))
     .command(run(interrupt))

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { fileError } from '../errors.js';
+import { fileError, TinytrainError } from '../errors.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
+import { floatModelOf } from './float.js';
 import { type InputFacts, inputOf, type ModelInput } from './input.js';
 import { checkPrice, mostPrice, priceOf } from './price.js';
 
@@ -151,13 +152,23 @@ export class Model {
   }
 }
 
-/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. */
+/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. Throws `MODEL_FLOAT` for a float model. */
 export async function loadModel(path: string = defaultModelPath, options: ModelOptions = {}): Promise<Model> {
   let bytes: Buffer;
   try {
     bytes = await fs.readFile(path);
   } catch (error) {
     throw fileError(error, path, 'the model cannot be read');
+  }
+  return modelFrom(path, bytes, options);
+}
+
+/** @internal The model of a file's content. */
+export async function modelFrom(path: string, bytes: Uint8Array, options: ModelOptions = {}): Promise<Model> {
+  if (await floatModelOf(path, bytes, options)) {
+    throw new TinytrainError('MODEL_FLOAT', `${path}: a float model, which samples have to quantise to int8 first`, {
+      help: [`npx tinytrain quantise ${path} --data DIR --out ${basename(path, extname(path))}.int8.tflite`],
+    });
   }
   const { mean, std } = options.normalisation ?? {};
   const settings = {

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates of the workspace that each crate may use. `spec`, `stop` and `plan` know nothing of what the others are about.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("spec", &[]),
     ("stop", &[]),
     ("plan", &["stop"]),
@@ -21,7 +21,8 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("exec", &["kernels", "program", "spec", "stop"]),
     ("compile", &["exec", "ir", "lower", "passes", "program", "spec", "stop"]),
     ("target", &["program", "spec"]),
-    ("napi", &["compile", "exec", "export", "import", "ir", "passes", "program", "spec", "stop", "target"]),
+    ("quantise", &["compile", "exec", "import", "ir", "stop", "tflite"]),
+    ("napi", &["compile", "exec", "export", "import", "ir", "passes", "program", "quantise", "spec", "stop", "target"]),
     ("conformance", &["spec", "kernels", "target"]),
 ];
 

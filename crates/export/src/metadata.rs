@@ -28,7 +28,7 @@ pub fn metadata(name: &str, labels: &Labels<'_>) -> Vec<u8> {
     let output = TensorMetadata {
         name: Some("probability".into()),
         description: Some("probability of each class".into()),
-        files: Some(vec![file]),
+        files: (!labels.classes.is_empty()).then(|| vec![file]),
         ..TensorMetadata::default()
     };
     let graph =

@@ -1,12 +1,15 @@
 //! Nodes of the graph as operators of the format.
 
-use tinytrain_ir::{Graph, Layer, LayerId, Lookup, Movement, Op, Quant, Shape, TensorId};
+use tinytrain_ir::{Function, Graph, Layer, LayerId, Lookup, Movement, Op, Quant, Shape, TensorId};
 use tinytrain_spec::arith::DEAD_SCALE;
 use tinytrain_spec::params::PoolParams;
-use tinytrain_tflite::{Add, Concatenation, Conv, DepthwiseConv, Mul, Options, Pool, Reducer, Reshape, dtype};
+use tinytrain_spec::softmax::LogitScale;
+use tinytrain_tflite::{
+    Add, Concatenation, Conv, DepthwiseConv, LeakyRelu, Mul, Options, Pool, Reducer, Reshape, Softmax, dtype,
+};
 
-use crate::ExportError;
 use crate::writer::{Code, TensorIndex, Writer, code, quantisation, whole};
+use crate::{ExportError, Functions};
 
 /// Fused activations, by the format's numbers.
 mod fused {
@@ -23,6 +26,7 @@ const VALID: i8 = 1;
 /// The file's tensors of a graph's values.
 pub struct Values<'a> {
     graph: &'a Graph,
+    functions: Functions,
     places: Vec<Option<TensorIndex>>,
 }
 
@@ -89,8 +93,8 @@ fn padding(axes: [Axis; 2]) -> Option<i8> {
 
 impl<'a> Values<'a> {
     /// Begins with the graph's input.
-    pub fn new(graph: &'a Graph, writer: &mut Writer) -> Self {
-        let mut values = Self { graph, places: vec![None; graph.tensors.len()] };
+    pub fn new(graph: &'a Graph, functions: Functions, writer: &mut Writer) -> Self {
+        let mut values = Self { graph, functions, places: vec![None; graph.tensors.len()] };
         let input = values.define(writer, graph.input);
         writer.inputs.push(input);
         values
@@ -160,6 +164,15 @@ impl<'a> Values<'a> {
                 pad(w, from, to, rows.map(|n| n as i32), columns.map(|n| n as i32));
                 Ok(())
             }
+            Op::Softmax(p) => {
+                // Of scale and beta the graph has the product.
+                let usual = LogitScale::from_unit(self.quant(x).scale).is_some_and(|s| (s.m as i32, s.s) == (p.m, p.s));
+                if !usual {
+                    return Err(ExportError::Unsupported("a softmax with a beta other than 1".into()));
+                }
+                let options = Options::Softmax(Box::new(Softmax { beta: 1.0 }));
+                self.plain(w, code::SOFTMAX, &node.inputs, y, Some(options))
+            }
             Op::Concat(axis) => {
                 let options = Concatenation { axis: *axis as i32 + 1, activation: fused::NONE };
                 self.plain(w, code::CONCATENATION, &node.inputs, y, Some(Options::Concatenation(Box::new(options))))
@@ -175,7 +188,10 @@ impl<'a> Values<'a> {
                 Ok(())
             }
             Op::Lookup(l) => {
-                self.lookup(w, l, x, y);
+                match operator(l.function).filter(|_| self.functions == Functions::Operators) {
+                    Some((code, options)) => self.plain(w, code, &[x], y, options)?,
+                    None => self.lookup(w, l, x, y),
+                }
                 Ok(())
             }
             other => Err(ExportError::Unsupported(format!("{} has no operator in a .tflite", other.name()))),
@@ -285,7 +301,7 @@ impl<'a> Values<'a> {
     /// A function by its table: the values gathered by `x + 128`.
     fn lookup(&mut self, w: &mut Writer, l: &Lookup, x: TensorId, y: TensorId) {
         let shape = dims(self.shape(x));
-        let table = w.constant(l.name, &[256], dtype::INT8, bytes(&l.table), whole(self.quant(y)));
+        let table = w.constant(l.function.name(), &[256], dtype::INT8, bytes(&l.table), whole(self.quant(y)));
         let offset = w.constant("offset", &[1], dtype::INT32, words(&[128]), None);
         let wide = w.value("values", &shape, dtype::INT32, None);
         w.op(code::CAST, &[self.of(x)], wide, None);
@@ -294,6 +310,19 @@ impl<'a> Values<'a> {
         let to = self.define(w, y);
         w.op(code::GATHER, &[table, places], to, None);
     }
+}
+
+/// The operator of a function.
+fn operator(f: Function) -> Option<(Code, Option<Options>)> {
+    Some(match f {
+        Function::Logistic => (code::LOGISTIC, None),
+        Function::Tanh => (code::TANH, None),
+        Function::HardSwish => (code::HARD_SWISH, None),
+        Function::LeakyRelu { alpha } => {
+            (code::LEAKY_RELU, Some(Options::LeakyRelu(Box::new(LeakyRelu { alpha: alpha as f32 }))))
+        }
+        _ => return None,
+    })
 }
 
 fn reshape(w: &mut Writer, from: TensorIndex, to: TensorIndex, shape: &[i32]) {

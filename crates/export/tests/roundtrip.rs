@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tinytrain_compile::{Compiler, adapted, forward_program};
 use tinytrain_exec::Executor;
-use tinytrain_export::{Labels, npz, tflite};
+use tinytrain_export::{Functions, Labels, npz, tflite};
 use tinytrain_import::{ImportOptions, Imported, Normalisation, import};
 use tinytrain_ir::{Graph, HeadRow, Op, Scheme};
 use tinytrain_program::{Program, StateKind};
@@ -70,7 +70,7 @@ fn learned(model: &Graph) -> Program {
 fn exported(model: &Imported) -> (Graph, Vec<u8>) {
     let graph = adapted(&model.graph, &learned(&model.graph)).unwrap();
     let Normalisation { mean, std } = &model.input.normalisation;
-    let bytes = tflite(&graph, &Labels { classes: &classes(), mean, std }).unwrap();
+    let bytes = tflite(&graph, &Labels { classes: &classes(), mean, std }, Functions::Tables).unwrap();
     (graph, bytes)
 }
 
@@ -193,7 +193,7 @@ fn a_normalisation_of_each_channel_is_read_again() {
     let model = read(DEFAULT).unwrap();
     let graph = adapted(&model.graph, &learned(&model.graph)).unwrap();
     let (mean, std) = ([123.5, 116.25, 103.0], [58.5, 57.0, 57.25]);
-    let bytes = tflite(&graph, &Labels { classes: &classes(), mean: &mean, std: &std }).unwrap();
+    let bytes = tflite(&graph, &Labels { classes: &classes(), mean: &mean, std: &std }, Functions::Tables).unwrap();
     let again = import("again.tflite", &bytes, &ImportOptions::default()).unwrap();
     assert_eq!(again.input.normalisation, Normalisation { mean: mean.to_vec(), std: std.to_vec() });
 }

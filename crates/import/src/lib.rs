@@ -31,6 +31,7 @@ mod tflite;
 
 pub use error::{ImportError, Operator};
 pub use input::{Input, Normalisation};
+pub use tflite::file as tflite_file;
 use tinytrain_ir::{Graph, TensorId};
 
 /// Choices that the file leaves to the caller.
@@ -103,10 +104,10 @@ const FROM_KERAS: &str = "\n  export it with TensorFlow:\
     \n  converter.inference_input_type = converter.inference_output_type = tf.int8\
     \n  open(\"model.tflite\", \"wb\").write(converter.convert())";
 
-/// The lines that lead from PyTorch or ONNX to a model quantised to int8.
-const FROM_ONNX: &str = "\n  export it through ONNX:\
-    \n  torch.onnx.export(model.eval(), torch.zeros(1, 3, 96, 96), \"model.onnx\")  # from PyTorch; the shape of your input\
-    \n  onnx2tf -i model.onnx -oiqt -o tflite  # then use tflite/model_full_integer_quant.tflite";
+/// The lines that lead from PyTorch to a model quantised to int8.
+const FROM_ONNX: &str = "\n  export it as ONNX, and quantise that with your samples:\
+    \n  torch.onnx.export(model.eval(), torch.zeros(1, 3, 96, 96), \"model.onnx\")  # the shape of your input\
+    \n  npx tinytrain quantise model.onnx --data DIR --out model.tflite";
 
 /// Whether some of the first bytes are these.
 fn begins_within(bytes: &[u8], n: usize, what: &[u8]) -> bool {

@@ -58,7 +58,8 @@ fn logistic(x: f64) -> f64 {
 }
 
 impl Function {
-    fn name(self) -> &'static str {
+    /// Its name in the `.tflite` format, or what it is there.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Logistic => "LOGISTIC",
             Self::Tanh => "TANH",
@@ -143,7 +144,7 @@ impl GraphBuilder {
             // The same bytes, read as other reals: nothing is computed.
             return self.push(Op::Reshape, vec![x], xs, y);
         }
-        self.push(Op::Lookup(Arc::new(Lookup { name: f.name(), table, slope })), vec![x], xs, y)
+        self.push(Op::Lookup(Arc::new(Lookup { function: f, table, slope })), vec![x], xs, y)
     }
 
     /// LOGISTIC: `1 / (1 + e^-x)`.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use tinytrain_spec::arith::Requant;
 use tinytrain_spec::params::*;
 
+use crate::Function;
+
 /// Height, width, channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Shape {
@@ -273,8 +275,8 @@ impl Movement {
 /// A function of int8 values by its tables, both indexed by the value + 128.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lookup {
-    /// The function's name in the model's format, for people.
-    pub name: &'static str,
+    /// The function.
+    pub function: Function,
     /// Its values.
     pub table: [i8; 256],
     /// Its slopes in integer units, as multiples of `2^-SLOPE_BITS`.

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{Object, Uint8Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 use tinytrain_compile::adapted;
-use tinytrain_export::Labels;
+use tinytrain_export::{Functions, Labels};
 
 use crate::task::on_thread;
 use crate::{Model, Program};
@@ -22,7 +22,7 @@ pub fn export_tflite<'e>(
     let (graph, program) = (model.graph(), program.inner.clone());
     on_thread(env, move || {
         let labels = Labels { classes: &classes, mean: &mean, std: &std };
-        Ok(Uint8Array::from(tinytrain_export::tflite(&adapted(&graph, &program)?, &labels)?))
+        Ok(Uint8Array::from(tinytrain_export::tflite(&adapted(&graph, &program)?, &labels, Functions::Tables)?))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tinytrain_ir::{Graph, Head, HeadRow, IrError, Kind, Layer, LayerId, Node, Op, Origin, Shape, TensorId};
+use tinytrain_ir::{Function, Graph, Head, HeadRow, IrError, Kind, Layer, LayerId, Node, Op, Origin, Shape, TensorId};
 use tinytrain_spec::arith::{HEAD_FRACTION_BITS, Requant, exp2i, round_half_up, sat32};
 use tinytrain_spec::params::MeanParams;
 
@@ -114,7 +114,7 @@ fn find(graph: &Graph) -> Result<Found, IrError> {
                 softmax = true;
                 plain = node.inputs[0];
             }
-            Op::Lookup(l) if l.name == "LOGISTIC" => {}
+            Op::Lookup(l) if l.function == Function::Logistic => {}
             Op::Reshape | Op::Mean(..) | Op::AveragePool(_) => {}
             Op::Conv(l) => {
                 let geo = &graph.layer(*l).geo;

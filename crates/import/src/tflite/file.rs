@@ -1,13 +1,15 @@
 //! Reads the file into plain records: visits every table and checks every index and length, but interprets nothing.
+#![allow(missing_docs)]
 
 use tinytrain_tflite::planus::{self, ReadAsRoot, Vector};
 
 use super::names;
+use crate::ImportError;
 use crate::budget::Budget;
 use crate::error::{Fault, Operator, malformed, printable, unsupported};
 use tinytrain_tflite::{ModelRef, OperatorCodeRef, OperatorRef, OptionsRef, QuantisationRef, SubgraphRef, TensorRef};
 
-pub(super) use tinytrain_tflite::dtype;
+pub use tinytrain_tflite::dtype;
 
 /// Far more than any model for a microcontroller has; keeps the records below small in relation to the file.
 const MAX_ITEMS: usize = 1 << 16;
@@ -15,7 +17,7 @@ const MAX_RANK: usize = 8;
 const MAX_OUTPUTS: usize = 64;
 
 /// A tensor as described in the file.
-pub(super) struct Tensor<'a> {
+pub struct Tensor<'a> {
     pub name: &'a str,
     pub dims: Vec<i32>,
     /// Whether a dimension other than the batch is dynamic.
@@ -32,7 +34,7 @@ pub(super) struct Tensor<'a> {
 }
 
 /// An operator as described in the file.
-pub(super) struct Op<'a> {
+pub struct Op<'a> {
     pub code: i32,
     pub custom: Option<&'a str>,
     /// Tensors read; `None` for an omitted optional one.
@@ -42,7 +44,7 @@ pub(super) struct Op<'a> {
 }
 
 /// The one subgraph.
-pub(super) struct File<'a> {
+pub struct File<'a> {
     pub tensors: Vec<Tensor<'a>>,
     pub ops: Vec<Op<'a>>,
     pub inputs: Vec<usize>,
@@ -86,8 +88,16 @@ impl<'a> File<'a> {
         Ok(Self { tensors, ops, inputs, outputs })
     }
 
+    /// Reads a file; `path` is used only in messages.
+    ///
+    /// # Errors
+    /// A damaged file, or one with what no importer supports.
+    pub fn open(path: &str, bytes: &'a [u8]) -> Result<Self, ImportError> {
+        Self::read(bytes, &mut Budget::of(bytes.len())).map_err(|fault| fault.at(path, None))
+    }
+
     /// The operator as named in messages.
-    pub(super) fn describe(&self, index: usize) -> Operator {
+    pub fn describe(&self, index: usize) -> Operator {
         let op = &self.ops[index];
         let name = match (names::operator(op.code), op.custom) {
             (Some("CUSTOM"), Some(custom)) => format!("CUSTOM '{}'", printable(custom)),

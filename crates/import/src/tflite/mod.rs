@@ -1,7 +1,7 @@
 //! `.tflite`: builds a graph from the file's verified tables.
 
 mod cut;
-mod file;
+pub mod file;
 mod lower;
 mod metadata;
 mod names;

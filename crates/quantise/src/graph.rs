@@ -1,0 +1,158 @@
+//! A float network: values of rows, columns and channels at batch 1, and the operations that yield them, in order.
+
+use tinytrain_ir::{Quant, Shape};
+
+/// Index of a value; value 0 is the input.
+pub type ValueId = usize;
+
+/// A tensor between two operations.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Rows, columns and channels.
+    pub shape: Shape,
+    /// A quantisation that the file states (QuantizeLinear), or that an operation always has.
+    pub stated: Option<Quant>,
+}
+
+/// Rows and columns of a window, its strides and dilations, and the padding at the top, left, bottom and right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    pub pads: [usize; 4],
+}
+
+impl Window {
+    /// A window of one element.
+    pub const ONE: Self = Self { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
+
+    /// Rows and columns of the result; none where no window fits.
+    pub fn output(&self, shape: Shape) -> Option<[usize; 2]> {
+        let along = |i: usize, size: usize| {
+            let reach = (self.kernel[i].checked_sub(1)?).checked_mul(self.dilation[i])?.checked_add(1)?;
+            let padded = size.checked_add(self.pads[i])?.checked_add(self.pads[i + 2])?;
+            Some(padded.checked_sub(reach)?.checked_div(self.stride[i])? + 1)
+        };
+        Some([along(0, shape.h)?, along(1, shape.w)?])
+    }
+
+    /// The padding that SAME has in a `.tflite` for this output.
+    pub fn same(&self, shape: Shape) -> [usize; 4] {
+        let along = |i: usize, size: usize| {
+            let out = size.div_ceil(self.stride[i]);
+            let reach = (self.kernel[i] - 1) * self.dilation[i] + 1;
+            let all = ((out - 1) * self.stride[i] + reach).saturating_sub(size);
+            (all / 2, all - all / 2)
+        };
+        let ((top, bottom), (left, right)) = (along(0, shape.h), along(1, shape.w));
+        [top, left, bottom, right]
+    }
+}
+
+/// Bounds of a fused activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    pub low: f32,
+    pub high: f32,
+}
+
+impl Bounds {
+    /// No activation.
+    pub const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
+
+    /// Both one after the other.
+    pub fn and(self, then: Self) -> Self {
+        Self { low: self.low.clamp(then.low, then.high), high: self.high.clamp(then.low, then.high) }
+    }
+
+    /// A value within them.
+    pub fn hold(self, v: f32) -> f32 {
+        v.max(self.low).min(self.high)
+    }
+}
+
+/// A convolution; its weights are rows (output channels) of kernel rows, kernel columns and input channels, or for a depthwise one kernel rows, kernel
+/// columns and output channels.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    pub window: Window,
+    pub depthwise: bool,
+    pub outputs: usize,
+    pub weights: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+impl Conv {
+    /// The output channel of a weight.
+    pub fn channel(&self, weight: usize) -> usize {
+        if self.depthwise { weight % self.outputs } else { weight / (self.weights.len() / self.outputs) }
+    }
+}
+
+/// A function of each element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Function {
+    Bounded,
+    Logistic,
+    Tanh,
+    HardSwish,
+    LeakyRelu(f32),
+}
+
+impl Function {
+    /// Its value.
+    pub fn of(self, v: f32) -> f32 {
+        match self {
+            Self::Bounded => v,
+            Self::Logistic => 1.0 / (1.0 + (-v).exp()),
+            Self::Tanh => v.tanh(),
+            Self::HardSwish => v * (v + 3.0).clamp(0.0, 6.0) / 6.0,
+            Self::LeakyRelu(alpha) => {
+                if v < 0.0 {
+                    alpha * v
+                } else {
+                    v
+                }
+            }
+        }
+    }
+}
+
+/// An operation.
+#[derive(Clone, Debug)]
+pub enum Op {
+    Conv(Conv),
+    /// Every element of the input by every output's weights, outputs first: a FULLY_CONNECTED.
+    Dense(Conv),
+    Add,
+    Mul,
+    /// Along rows (0), columns (1) or channels (2).
+    Concat(usize),
+    MaxPool(Window),
+    AveragePool(Window),
+    /// Over all pixels.
+    Mean,
+    /// Zeros at the top, left, bottom and right.
+    Pad([usize; 4]),
+    Reshape,
+    Function(Function),
+    Softmax,
+}
+
+/// An operation with its operands; its fused activation comes last.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub op: Op,
+    pub inputs: Vec<ValueId>,
+    pub output: ValueId,
+    pub bounds: Bounds,
+}
+
+/// A float network.
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub values: Vec<Value>,
+    pub nodes: Vec<Node>,
+    pub output: ValueId,
+}
