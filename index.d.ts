@@ -1474,6 +1474,10 @@ export interface FloatModelOptions {
 		readonly std: readonly number[];
 	} | undefined;
 }
+interface WorkOptions$1 {
+	readonly threads?: number | undefined;
+	readonly signal?: AbortSignal | undefined;
+}
 /** A float model, which becomes an int8 one with samples. */
 export declare class FloatModel {
 	#private;
@@ -1489,9 +1493,9 @@ export declare class FloatModel {
 	 * Quantises with samples: some hundred training samples of all classes are enough. The same for any number of threads. Throws `MODEL_UNSUPPORTED` for a
 	 * model that int8 cannot hold.
 	 */
-	quantise(samples: Dataset, threads?: number): Promise<QuantisedModel>;
+	quantise(samples: Dataset, { threads, signal }?: WorkOptions$1): Promise<QuantisedModel>;
 	/** The class of each sample, in float: the index of its largest output. */
-	classes(samples: Dataset, threads?: number): Promise<Uint32Array>;
+	classes(samples: Dataset, { threads, signal }?: WorkOptions$1): Promise<Uint32Array>;
 }
 /** Opens a float `.onnx` or `.tflite`. Throws `MODEL_NOT_FLOAT` for an int8 model, which needs no quantisation, and for what is no model. */
 export declare function loadFloatModel(path: string, options?: FloatModelOptions): Promise<FloatModel>;

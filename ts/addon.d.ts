@@ -57,6 +57,18 @@ export declare class FileLock {
   release(): void
 }
 
+/** A float model as stored in its file. */
+export declare class FloatModel {
+  /** Parses a float model; null if the bytes are none. `path` is used only in messages and for the model's name. */
+  static load(path: string, bytes: Uint8Array, height?: number | undefined | null, width?: number | undefined | null): Promise<FloatModel | null>
+  /** Name, format, shape and, where the file states it, the quantisation of the input, as JSON. */
+  describe(): string
+  /** Quantises with samples of the quantisation of `input`. */
+  quantise(samples: Dataset, input: FloatInput, threads: number, control: Control): Promise<QuantisedFile>
+  /** The class of each sample: the index of its largest output. */
+  classes(samples: Dataset, input: FloatInput, threads: number, control: Control): Promise<Uint32Array>
+}
+
 /** A model as stored in its file. */
 export declare class Model {
   /** Parses a model. `path` is used only in messages and for the model's name. */
@@ -267,6 +279,18 @@ export declare function exportTflite(model: Model, program: Program, classes: Ar
 /** Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads. */
 export declare function featurePower(program: Program, samples: Dataset, threads: number, control: Control): Promise<number>
 
+/** The quantisation and normalisation of an input. */
+export interface FloatInput {
+  /** `real = (q - zero) * scale` */
+  scale: number
+  /** See `scale`. */
+  zero: number
+  /** Mean of the normalisation, in pixel values: one, or one per channel. */
+  mean: Array<number>
+  /** Standard deviation of the normalisation, in pixel values. */
+  std: Array<number>
+}
+
 /** The result of a forward pass. */
 export interface ForwardData {
   /** The model's outputs. */
@@ -327,6 +351,18 @@ export interface Predictions {
   predicted: Uint32Array
   /** Probabilities in Q0.31, `[samples][classes]`. */
   scores: Float64Array
+}
+
+/** A quantised model. */
+export interface QuantisedFile {
+  /** The int8 `.tflite`. */
+  tflite: Uint8Array
+  /** Which part of the ranges int8 covers, in words. */
+  method: string
+  /** Held-back samples to which both models give the same class. */
+  agreeing: number
+  /** Held-back samples. */
+  heldBack: number
 }
 
 /** A learning rate in fixed point: `mantissa * 2^(exponent - 31)`. */

@@ -54,8 +54,8 @@ pub fn each<T: Send>(n: usize, threads: usize, f: impl Fn(usize) -> T + Sync) ->
             own.push((i, f(i)));
         }
     };
+    let flag = tinytrain_stop::current();
     let mut all: Vec<(usize, T)> = std::thread::scope(|s| {
-        let flag = tinytrain_stop::current();
         let other = || tinytrain_stop::under(flag.clone(), work);
         let workers: Vec<_> = (1..threads.clamp(1, n.max(1))).map(|_| s.spawn(other)).collect();
         let mut all = work();
