@@ -6,8 +6,11 @@ export { type FolderOptions, type ImageOptions, imageFolder, loadImages } from '
 export { type ResizePolicy, resizePolicies } from './data/images/input.js';
 export type { ImageSource } from './data/images/open.js';
 export type { InputFormat } from './data/input.js';
-export type { DataOrigin, DrawnOrigin, FolderOrigin } from './data/origin.js';
+export { sampleFolder } from './data/open.js';
+export type { DataOrigin, DrawnOrigin, FolderOrigin, SeriesOrigin } from './data/origin.js';
 export type { Progress, WorkOptions } from './data/pool.js';
+export { type SeriesOptions, seriesFolder } from './data/series/folder.js';
+export type { ColumnScale, Quantisation, SeriesScale } from './data/series/scale.js';
 export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
 export type { Connection } from './device/connection.js';

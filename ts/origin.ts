@@ -63,6 +63,7 @@ export const originSchema: v.GenericSchema<unknown, Origin> = v.object({
     zero: v.pipe(v.number(), v.safeInteger(), v.minValue(-128), v.maxValue(127)),
     mean: numbers,
     std: v.pipe(v.array(positive), v.minLength(1)),
+    units: v.optional(v.pipe(v.array(positive), v.minLength(1))),
   }),
   data: v.object({
     source: v.string(),
@@ -123,9 +124,10 @@ export async function reopenSamples(origin: Origin, place: string, options: Read
 /** Loads the model from its file. Throws `MODEL_DIFFERS` if the file has changed. */
 export async function reopenModel({ model, input }: Origin, place: string): Promise<Model> {
   const [height, width] = input.shape;
-  const { mean, std } = input;
-  const found = await loadModel(model.path, { input: { height, width }, normalisation: { mean, std } });
-  if (found.hash === model.hash) return found;
+  const { mean, std, units } = input;
+  const normalisation = units ? undefined : { mean, std };
+  const found = await loadModel(model.path, { input: { height, width }, normalisation });
+  if (found.hash === model.hash) return units ? found.withSeries({ mean, std, units }) : found;
   throw new TinytrainError('MODEL_DIFFERS', `${model.path}: not the model with which ${place} was started`, {
     path: model.path,
     found: found.hash,

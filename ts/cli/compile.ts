@@ -106,6 +106,8 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
         'mean',
         'std',
         'resize',
+        'window',
+        'hop',
       ])
       .example(
         'npx tinytrain compile --run runs/train-20260101-120000',

@@ -35,9 +35,14 @@ export function modelOf({ path, origin }: Learned, given: string | undefined): P
 /** The images of a run, or those that are given; read with the options of the run unless others are given. */
 function sourceOf({ path, origin, program }: Learned, args: ProgramArguments): Promise<SampleSource> {
   if (args.data === undefined) return reopenSource(origin, path);
-  const before = origin.data.origin?.kind === 'images' ? origin.data.origin : undefined;
-  const { data, seed = program.seed, resize = before?.resize } = args;
-  return openSource({ data, seed, 'skip-bad': args['skip-bad'], ...(resize && { resize }) });
+  const before = origin.data.origin;
+  const cut = before?.kind === 'series' ? before : undefined;
+  const { data, seed = program.seed } = args;
+  const resize = args.resize ?? (before?.kind === 'images' ? before.resize : undefined);
+  const window = args.window ?? cut?.window ?? undefined;
+  const hop = args.hop ?? cut?.hop ?? undefined;
+  const own = { ...(resize && { resize }), ...(window && { window }), ...(hop && { hop }) };
+  return openSource({ data, seed, 'skip-bad': args['skip-bad'], ...own });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { SampleSet } from '../data/dataset.js';
 import { drawnImages } from '../data/drawn/set.js';
-import { imageFolder } from '../data/images/folder.js';
 import { type ResizePolicy, resizePolicies } from '../data/images/input.js';
+import { sampleFolder } from '../data/open.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import { thousands } from '../format.js';
@@ -30,6 +30,8 @@ export interface ProgramArguments {
   seed?: number;
   threads?: number;
   resize?: ResizePolicy;
+  window?: number;
+  hop?: number;
   'skip-bad': boolean;
 }
 
@@ -42,7 +44,7 @@ export const programOptions = {
     defaultDescription: 'the embedded default',
   },
   data: {
-    describe: 'a folder with one subfolder of images per class',
+    describe: 'a folder with one subfolder of images, .npy, .csv or .wav per class',
     type: 'string',
     requiresArg: true,
     defaultDescription: 'the embedded drawn images',
@@ -106,7 +108,21 @@ export const programOptions = {
     requiresArg: true,
     defaultDescription: 'stretch',
   },
-  'skip-bad': { describe: 'skip images that cannot be decoded, and list them', type: 'boolean', default: false },
+  window: {
+    describe: 'rows of a sample, cut from each .npy, .csv or .wav',
+    type: 'string',
+    requiresArg: true,
+    coerce: whole('window', 1),
+    defaultDescription: 'each file is a sample',
+  },
+  hop: {
+    describe: 'rows from one window to the next',
+    type: 'string',
+    requiresArg: true,
+    coerce: whole('hop', 1),
+    defaultDescription: 'as many as a window has',
+  },
+  'skip-bad': { describe: 'skip samples that cannot be read, and list them', type: 'boolean', default: false },
 } as const;
 
 /** A model in words: its name, its input, its size. */
@@ -116,16 +132,36 @@ export function modelText({ description: { name, input, totals } }: Model): stri
 
 /** The source of the samples that a command uses; nothing is read yet. */
 export async function openSource(
-  args: Pick<ProgramArguments, 'data' | 'resize' | 'seed' | 'skip-bad'>,
+  args: Pick<ProgramArguments, 'data' | 'resize' | 'seed' | 'skip-bad' | 'window' | 'hop'>,
 ): Promise<SampleSource> {
   if (args.data === undefined) return drawnImages();
-  const { resize, seed } = args;
-  return imageFolder(args.data, { resize, seed, skipBad: args['skip-bad'] });
+  const { resize, seed, window, hop } = args;
+  return sampleFolder(args.data, { resize, seed, window, hop, skipBad: args['skip-bad'] });
 }
 
 /** Options with which a command reads samples: its signal stops it, and a line shows the progress. */
 export function readOptions(threads: number | undefined, signal: AbortSignal, line: ProgressLine): ReadOptions {
-  return { threads, signal, onProgress: ({ done, total }) => line.show('images', done, total) };
+  return { threads, signal, onProgress: ({ done, total }) => line.show('samples', done, total) };
+}
+
+/** Opens the model for the samples of a source. The normalisation of series is not that of pixels, which the file is asked about. */
+export function openModel(
+  args: Pick<ProgramArguments, 'model' | 'input' | 'mean' | 'std'>,
+  source: SampleSource,
+): Promise<Model> {
+  const normalisation = source.normalise ? undefined : normalisationOf(args);
+  return loadModel(args.model, { input: args.input, normalisation });
+}
+
+/** The model fed as a source of series has to feed it; for images as it is. */
+export async function normalised(
+  model: Model,
+  source: SampleSource,
+  args: Pick<ProgramArguments, 'mean' | 'std'>,
+  how: ReadOptions,
+): Promise<Model> {
+  if (!source.normalise) return model;
+  return model.withSeries(await source.normalise(model.input, model.input, normalisationOf(args), how));
 }
 
 /** Opens the model and lists the images, checks that the Program fits, and only then reads the images and compiles. */
@@ -134,8 +170,8 @@ export async function openProgram(
   signal: AbortSignal,
   line: ProgressLine,
 ): Promise<{ model: string; data: SampleSet; program: Program }> {
-  const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
   const source = await openSource(args);
+  const model = await openModel(args, source);
   const { scheme, seed, budget, flash, target, threads } = args;
   const { head, map } = args;
   const options = {
@@ -152,7 +188,9 @@ export async function openProgram(
   };
   const kept = source.classes.filter((_, i) => startRows(model, source.classes, options)[i]);
   await checkFits(model, source.classes, options);
-  const data = await source.read(model.input, readOptions(threads, signal, line));
+  const how = readOptions(threads, signal, line);
+  const fed = await normalised(model, source, args, how);
+  const data = await source.read(fed.input, how);
   const own = kept.length > 0 ? `; starts with its own ${kept.join(', ')}` : '';
-  return { model: modelText(model) + own, data, program: await compile(model, data, options) };
+  return { model: modelText(model) + own, data, program: await compile(fed, data, options) };
 }

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import { images } from '../data/kind.js';
+import { images, recordings } from '../data/kind.js';
 import { samplesUnder } from '../data/walk.js';
 import { percent, table } from '../format.js';
 import { type Prediction, Predictor } from '../train/predict.js';
@@ -27,10 +27,11 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
     const predictor = await Predictor.open(await openRun(args.run));
-    const files = (await Promise.all(args.images.map(path => samplesUnder(path, images)))).flat();
+    const kind = predictor.input.series ? recordings : images;
+    const files = (await Promise.all(args.images.map(path => samplesUnder(path, kind)))).flat();
     const predictions = await predictor.predict(files, {
       signal,
-      onProgress: ({ done, total }) => line.show('images', done, total),
+      onProgress: ({ done, total }) => line.show('samples', done, total),
     });
     line.clear();
     if (args.json) printJson({ classes: predictor.classes, predictions });
@@ -54,7 +55,7 @@ export const predict = (interrupt: Interrupt): CommandModule<object, Arguments> 
     args
       .positional('run', { describe: 'folder of a training run', type: 'string', demandOption: true })
       .positional('images', {
-        describe: 'images, or folders of images, also with folders in them',
+        describe: 'images or recordings, or folders of them, also with folders in them',
         type: 'string',
         array: true,
         demandOption: true,

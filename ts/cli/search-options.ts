@@ -142,4 +142,6 @@ export const notWithResume: readonly string[] = [
   'proof-steps',
   'lr',
   'out',
+  'window',
+  'hop',
 ];

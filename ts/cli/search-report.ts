@@ -46,13 +46,16 @@ export function layerText({ description }: Model): (layer: number) => string {
 function again({ description }: Model, { origin, plan, residualBits }: SearchResult): string {
   const { model, input, data } = origin;
   const { guessed } = description.input;
-  const folder = data.origin?.kind === 'images' ? data.origin : undefined;
+  const folder = data.origin && data.origin.kind !== 'drawn' ? data.origin : undefined;
+  const cut = folder?.kind === 'series' ? folder : undefined;
   const options = [
     model.path !== defaultModelPath && `--model ${shown(model.path)}`,
     model.format === 'pkl' && `--input ${input.shape[0]}x${input.shape[1]}`,
-    !guessed && `--mean ${input.mean.join(',')} --std ${input.std.join(',')}`,
+    (!guessed || cut) && `--mean ${input.mean.join(',')} --std ${input.std.join(',')}`,
     folder && `--data ${shown(folder.folder)}`,
-    folder && folder.resize !== 'stretch' && `--resize ${folder.resize}`,
+    folder?.kind === 'images' && folder.resize !== 'stretch' && `--resize ${folder.resize}`,
+    cut && cut.window !== null && `--window ${cut.window}`,
+    cut && cut.hop !== null && `--hop ${cut.hop}`,
     folder?.skipBad && '--skip-bad',
     plan.seed !== 0 && `--seed ${plan.seed}`,
     residualBits !== defaultResidualBits && `--residual-bits ${residualBits}`,

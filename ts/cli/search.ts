@@ -4,7 +4,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { thousands } from '../format.js';
-import { loadModel, type Model } from '../model/model.js';
+import type { Model } from '../model/model.js';
 import { reopenModel, reopenSamples } from '../origin.js';
 import { readCosts } from '../program/costs.js';
 import { contributionFigure } from '../report/contributions.js';
@@ -13,8 +13,7 @@ import { searchOrigin } from '../search/journal.js';
 import { checkBudgets } from '../search/limits.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { SearchOptions, SearchResult } from '../search/types.js';
-import { openSource, readOptions } from './inputs.js';
-import { normalisationOf } from './options.js';
+import { normalised, openModel, openSource, readOptions } from './inputs.js';
 import { exitCodes, type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 import { type Arguments, notWithResume, searchOptions } from './search-options.js';
@@ -35,8 +34,8 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
       help: ['npx tinytrain search --budget 256k'],
     });
   }
-  const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
   const source = await openSource(args);
+  const opened = await openModel(args, source);
   const { flash, target, criterion, seed, seeds, lr } = args;
   const bits = args['residual-bits'];
   const residualBits = bits === 'any' ? ('any' as const) : Number(bits);
@@ -55,8 +54,10 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
     lr,
     residualBits,
   };
-  await checkBudgets(model, source.classes, options);
-  const data = await source.read(model.input, readOptions(args.threads, signal, line));
+  await checkBudgets(opened, source.classes, options);
+  const how = readOptions(args.threads, signal, line);
+  const model = await normalised(opened, source, args, how);
+  const data = await source.read(model.input, how);
   return { model, data, options, out: args.out ?? newFolder('search') };
 }
 

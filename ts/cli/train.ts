@@ -302,6 +302,8 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
         'data',
         'seed',
         'resize',
+        'window',
+        'hop',
         'epochs',
         'steps',
         'lr',

@@ -1,3 +1,5 @@
+import type { ColumnScale } from './series/scale.js';
+
 /** The form in which a model takes a sample: bytes of one shape. */
 export interface InputFormat {
   /** Rows. */
@@ -10,6 +12,8 @@ export interface InputFormat {
   readonly tables: readonly Int8Array[];
   /** The share of these bytes that the input's quantisation cannot hold, so that they become -128 or 127; none if omitted. */
   readonly clipped?: number | undefined;
+  /** For series in place of the tables: how the raw values of each column become int8. The values of a sample belong to the columns in turn. */
+  readonly series?: readonly ColumnScale[] | undefined;
 }
 
 /** Number of elements of one input. */

@@ -1,9 +1,55 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
 import { TinytrainError } from '../errors.js';
 import { drawnImages } from './drawn/set.js';
-import { imageFolder } from './images/folder.js';
+import { type FolderOptions, imageFolder } from './images/folder.js';
+import { images, recordings, type SampleKind, seriesLike } from './kind.js';
 import type { DataOrigin } from './origin.js';
 import { cachedSource } from './read.js';
+import { type SeriesOptions, seriesFolder } from './series/folder.js';
 import type { SampleSource } from './source.js';
+
+/** Folders inside one another in which samples may lie: splits, classes, and one too many. */
+const DEEPEST = 3;
+
+/** What the first file that tells says; undefined if none does. A `.csv` tells only where nothing else does. */
+async function kindUnder(folder: string, depth: number): Promise<'images' | 'series' | 'maybe' | undefined> {
+  const entries = await fs.readdir(folder, { withFileTypes: true }).catch(() => []);
+  const seen = entries.filter(({ name }) => !name.startsWith('.') && name !== '__MACOSX');
+  let maybe = false;
+  for (const entry of seen.filter(entry => !entry.isDirectory())) {
+    const like = seriesLike(entry.name);
+    if (like === 'is') return 'series';
+    if (like === 'may be') maybe = true;
+    else if (entry.isFile() && images.role(entry.name) === 'sample') return 'images';
+  }
+  for (const entry of depth < DEEPEST ? seen.filter(entry => entry.isDirectory() || entry.isSymbolicLink()) : []) {
+    const found = await kindUnder(join(folder, entry.name), depth + 1);
+    if (found === 'images' || found === 'series') return found;
+    maybe ||= found === 'maybe';
+  }
+  return maybe ? 'maybe' : undefined;
+}
+
+/** What the files of a folder hold: recordings if they are `.npy`, `.wav` or `.csv` and nothing is an image; images otherwise. */
+export async function kindOf(folder: string): Promise<SampleKind> {
+  const found = await kindUnder(folder, 0);
+  return found === 'series' || found === 'maybe' ? recordings : images;
+}
+
+/** A folder of images or of recordings, whichever it is, as a source of samples. Throws the errors of `imageFolder` and `seriesFolder`. */
+export async function sampleFolder(folder: string, options: FolderOptions & SeriesOptions = {}): Promise<SampleSource> {
+  if ((await kindOf(folder)) === recordings) return seriesFolder(folder, options);
+  const given = options.window ?? options.hop;
+  if (given === undefined) return imageFolder(folder, options);
+  throw new TinytrainError(
+    'DATA_LAYOUT',
+    `${folder}: there are no .npy, .csv or .wav files from which windows could be cut`,
+    {
+      path: folder,
+    },
+  );
+}
 
 /**
  * Opens the source of samples. If a folder no longer exists, the cache may still contain the samples read from it; `hash` is that of the set. Throws
@@ -12,7 +58,9 @@ import type { SampleSource } from './source.js';
 export async function openSource(origin: DataOrigin, hash: string, cacheFolder?: string): Promise<SampleSource> {
   if (origin.kind === 'drawn') return drawnImages(origin);
   try {
-    return await imageFolder(origin.folder, origin);
+    if (origin.kind === 'images') return await imageFolder(origin.folder, origin);
+    const { folder, window, hop, ...rest } = origin;
+    return await seriesFolder(folder, { ...rest, window: window ?? undefined, hop: hop ?? undefined });
   } catch (error) {
     const gone = error instanceof TinytrainError && error.code === 'FILE_ERROR';
     const cached = gone ? await cachedSource(hash, cacheFolder) : undefined;

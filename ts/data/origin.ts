@@ -14,6 +14,19 @@ export interface FolderOrigin {
   readonly shares: SplitShares;
 }
 
+/** A folder of recordings, and the options with which they are cut and read. */
+export interface SeriesOrigin {
+  readonly kind: 'series';
+  /** Absolute path. */
+  readonly folder: string;
+  /** Rows of a sample, and from one to the next; null where each file is a sample. */
+  readonly window: number | null;
+  readonly hop: number | null;
+  readonly skipBad: boolean;
+  readonly seed: number;
+  readonly shares: SplitShares;
+}
+
 /** A selection of the images that the package draws. */
 export interface DrawnOrigin {
   readonly kind: 'drawn';
@@ -23,8 +36,9 @@ export interface DrawnOrigin {
 }
 
 /** Everything needed to read a data set again: one kind per kind of source. */
-export type DataOrigin = FolderOrigin | DrawnOrigin;
+export type DataOrigin = FolderOrigin | SeriesOrigin | DrawnOrigin;
 
+const rows = v.pipe(count, v.minValue(1));
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 
 /** Schema of an origin that was read from a file. */
@@ -33,6 +47,15 @@ export const dataOrigin: v.GenericSchema<unknown, DataOrigin> = v.variant('kind'
     kind: v.literal('images'),
     folder: v.string(),
     resize: v.picklist(resizePolicies),
+    skipBad: v.boolean(),
+    seed: count,
+    shares: v.object({ validation: share, test: share }),
+  }),
+  v.object({
+    kind: v.literal('series'),
+    folder: v.string(),
+    window: v.nullable(rows),
+    hop: v.nullable(rows),
     skipBad: v.boolean(),
     seed: count,
     shares: v.object({ validation: share, test: share }),

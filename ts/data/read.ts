@@ -140,11 +140,12 @@ async function opened(cache: SampleCache, found: CachedSamples | undefined, leng
 
 async function made(making: Making, all: readonly Wanted[], length: number, options: ReadOptions): Promise<Made> {
   const cache = new SampleCache(options.cacheFolder);
-  const { key, skipBad } = making;
+  const { key, skipBad, source } = making;
+  const corrupt = source.origin.kind === 'series' ? 'RECORDING_CORRUPT' : 'IMAGE_CORRUPT';
   const cached = await opened(cache, await cache.find(key), length, options);
   if (cached) {
     const [first] = cached.bad;
-    if (first && !skipBad) throw new TinytrainError('IMAGE_CORRUPT', first.message, { path: first.path });
+    if (first && !skipBad) throw new TinytrainError(corrupt, first.message, { path: first.path });
     return cached;
   }
   if (options.only) return makeInMemory(wantedOf(all, options.only), length, making, options);

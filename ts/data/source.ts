@@ -2,6 +2,8 @@ import type { SampleSet } from './dataset.js';
 import type { InputFormat } from './input.js';
 import type { DataOrigin } from './origin.js';
 import type { WorkOptions } from './pool.js';
+import type { Quantisation, SeriesScale } from './series/scale.js';
+import type { Split } from './split.js';
 
 /** A sample before it is read: its name, such as a path, and its class. */
 export interface Listed {
@@ -42,5 +44,17 @@ export interface SampleSource {
    * Reads the samples in the form that a model takes. Throws an error such as `INPUT_NO_IMAGE` for an input that the source cannot fill, and
    * `ABORTED` when its signal stops it.
    */
+  /**
+   * For series: how their values become the model's input. Found in the training recordings, so that their range fills int8, unless mean and standard
+   * deviation are given: one number, or one a column. Throws `INPUT_SHAPE` for recordings of another shape, `INPUT_CLIPPED`, `RECORDING_CORRUPT`.
+   */
+  normalise?(
+    input: InputFormat,
+    quantisation: Quantisation,
+    given?: { readonly mean: readonly number[]; readonly std: readonly number[] },
+    options?: WorkOptions,
+  ): Promise<SeriesScale>;
+  /** For series: a sample in the raw form in which a device takes it; undefined if it cannot be had. */
+  raw?(split: Split, place: number, input: InputFormat): Promise<Int16Array | undefined>;
   read(input: InputFormat, options?: ReadOptions): Promise<SampleSet>;
 }

@@ -179,7 +179,8 @@ async function predictBoth(bench: Bench, samples: Dataset): Promise<Predicted> {
   const right = { device: 0, host: 0 };
   for (let i = 0; i < samples.size; i++) {
     const sample = samples.sample(i);
-    const rgb = i % 2 === 1;
+    // Series are sent as int8: their raw values have no format of the protocol.
+    const rgb = i % 2 === 1 && !program.input.series;
     const sent = rgb ? pixelsOf(sample, program.input.tables) : sample;
     const found = await device.predict(sent, rgb ? 'rgb888' : 'int8');
     const host = { predicted: call(() => session.predict(sample)), scores: call(() => session.scores()) };

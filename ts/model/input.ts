@@ -1,4 +1,5 @@
 import type { InputFormat } from '../data/input.js';
+import { columnScales } from '../data/series/scale.js';
 import { call, native } from '../native.js';
 
 /** The properties of a model's input that determine its tables. */
@@ -11,6 +12,8 @@ export interface InputFacts {
   /** `real = (pixel - mean) / std`, one entry or one per channel. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
+  /** For series, whose values take the place of pixels: the value of one step of a raw sample, one entry a column. */
+  readonly units?: readonly number[] | undefined;
 }
 
 /** The model's input. */
@@ -31,13 +34,17 @@ function clippedShare({ scale, zero, mean, std }: Omit<InputFacts, 'shape'>): nu
 }
 
 /** The input with these properties. Throws `INPUT_INVALID` for properties that no input can have. */
-export function inputOf({ shape, scale, zero, mean, std }: InputFacts, place?: string): ModelInput {
+export function inputOf({ shape, scale, zero, mean, std, units }: InputFacts, place?: string): ModelInput {
   const [height, width, channels] = shape;
+  if (units) {
+    const series = columnScales({ mean, std, units }, { scale, zero });
+    return { height, width, channels, scale, zero, mean, std, units, tables: [], series };
+  }
   const tables = call(() => native().inputTables(channels, scale, zero, [...mean], [...std]), place);
   return { height, width, channels, scale, zero, mean, std, tables, clipped: clippedShare({ scale, zero, mean, std }) };
 }
 
 /** The properties that determine an input. */
-export function factsOf({ height, width, channels, scale, zero, mean, std }: ModelInput): InputFacts {
-  return { shape: [height, width, channels], scale, zero, mean, std };
+export function factsOf({ height, width, channels, scale, zero, mean, std, units }: ModelInput): InputFacts {
+  return { shape: [height, width, channels], scale, zero, mean, std, ...(units && { units }) };
 }

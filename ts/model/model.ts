@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { SeriesScale } from '../data/series/scale.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
 import { floatModelOf } from './float.js';
-import { type InputFacts, inputOf, type ModelInput } from './input.js';
+import { factsOf, type InputFacts, inputOf, type ModelInput } from './input.js';
 import { checkPrice, mostPrice, priceOf } from './price.js';
 
 /** The identity of a model. */
@@ -112,12 +113,12 @@ export class Model {
   readonly handle: Handle;
 
   /** @internal */
-  constructor(handle: Handle, path: string, hash: string) {
+  constructor(handle: Handle, path: string, hash: string, input?: ModelInput) {
     this.handle = handle;
     this.path = path;
     this.hash = hash;
     this.description = recordOf<ModelDescription>(handle.describe());
-    this.input = inputOf(this.description.input, path);
+    this.input = input ?? inputOf(this.description.input, path);
   }
 
   /** The identity of this model. */
@@ -129,6 +130,12 @@ export class Model {
   /** Throws `MODEL_TOO_LARGE` for a model that takes more than is computed with: see `ModelPrice`. @internal */
   checkPrice(): void {
     checkPrice(this.path, priceOf(this.description), mostPrice());
+  }
+
+  /** The same model for series with this normalisation, such as a source's `normalise` finds. Throws `INPUT_INVALID`. */
+  withSeries(scale: SeriesScale): Model {
+    const input = inputOf({ ...factsOf(this.input), ...scale }, this.path);
+    return new Model(this.handle, this.path, this.hash, input);
   }
 
   /** Runs the unchanged model, including its classifier, on one input. */

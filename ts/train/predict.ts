@@ -3,6 +3,8 @@ import { imageSamples } from '../data/images/files.js';
 import type { ResizePolicy } from '../data/images/input.js';
 import type { ImageSource } from '../data/images/open.js';
 import type { WorkOptions } from '../data/pool.js';
+import { type Cutting, seriesSamples } from '../data/series/files.js';
+import { TinytrainError } from '../errors.js';
 import type { ModelInput } from '../model/input.js';
 import { call, native, type Session, watched } from '../native.js';
 import type { Program } from '../program/program.js';
@@ -25,24 +27,33 @@ export interface Prediction {
 /** Probabilities come in Q0.31. */
 const SCORE_UNIT = 2 ** 31;
 
+/** How samples are brought into the form of the input. */
+export interface PredictorOptions extends Cutting {
+  /** How images of another size are fitted to it; `stretch` by default. */
+  readonly resize?: ResizePolicy | undefined;
+}
+
 /** A Program with the state trained by a run. */
 export class Predictor {
   readonly program: Program;
   /** How images of another size are fitted to the input. */
   readonly resize: ResizePolicy;
+  /** How recordings are cut. */
+  readonly cutting: Cutting;
   readonly #session: Session;
 
-  private constructor(program: Program, resize: ResizePolicy, session: Session) {
+  private constructor(program: Program, { resize = 'stretch', window, hop }: PredictorOptions, session: Session) {
     this.program = program;
     this.resize = resize;
+    this.cutting = { window, hop };
     this.#session = session;
   }
 
   /** Predicts with what a Program starts with: `Predictor.of(program.withState(result.state))`. */
-  static of(program: Program, { resize = 'stretch' }: { readonly resize?: ResizePolicy | undefined } = {}): Predictor {
+  static of(program: Program, options: PredictorOptions = {}): Predictor {
     return new Predictor(
       program,
-      resize,
+      options,
       call(() => new (native().Session)(program.handle)),
     );
   }
@@ -52,7 +63,9 @@ export class Predictor {
     const { origin } = (await run.record()).origin.data;
     const state = await run.state();
     const program = (await run.program()).withState(state);
-    return Predictor.of(program, { resize: origin?.kind === 'images' ? origin.resize : 'stretch' });
+    if (origin?.kind === 'images') return Predictor.of(program, { resize: origin.resize });
+    if (origin?.kind !== 'series') return Predictor.of(program);
+    return Predictor.of(program, { window: origin.window ?? undefined, hop: origin.hop ?? undefined });
   }
 
   /** Names of the classes. */
@@ -65,8 +78,18 @@ export class Predictor {
     return this.program.input;
   }
 
-  /** Classifies images given as files or as the bytes of files. Throws `IMAGE_CORRUPT`, `ABORTED`. */
+  /**
+   * Classifies images given as files or as the bytes of files, or recordings given as files, which are cut as in training. Throws `IMAGE_CORRUPT`,
+   * `RECORDING_CORRUPT`, `INPUT_SHAPE`, `ABORTED`.
+   */
   async predict(images: readonly ImageSource[], options: WorkOptions = {}): Promise<Prediction[]> {
+    if (this.input.series) {
+      const paths = images.map(image => {
+        if (typeof image === 'string') return image;
+        throw new TinytrainError('OPTION_INVALID', 'recordings are given as paths of files');
+      });
+      return this.predictAll(await seriesSamples(paths, this.input, this.cutting, options), options);
+    }
     return this.predictAll(await imageSamples(images, this.input, this.resize, options), options);
   }
 

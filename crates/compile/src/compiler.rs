@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tinytrain_ir::{Graph, HeadRow, Scheme, TensorId};
+use tinytrain_ir::{Graph, HeadRow, Op, Scheme, TensorId};
 use tinytrain_lower::{LowerOptions, lower};
 use tinytrain_passes::{Stage, differentiate, specialise};
 use tinytrain_program::{Program, Slot};
@@ -128,5 +128,13 @@ pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, Compile
 /// Where each tensor of a Program made with `keep_all` lies when it has run.
 pub fn forward_tensors(graph: &Graph, program: &Program) -> Vec<(TensorId, Slot)> {
     let finished = program.steps.iter().flat_map(|s| s.finished.iter().map(|p| (TensorId(p.tensor), p.slot)));
-    std::iter::once((graph.input, program.input.slot)).chain(finished).collect()
+    let mut places: Vec<_> = std::iter::once((graph.input, program.input.slot)).chain(finished).collect();
+    // No step yields the input under another shape.
+    for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Reshape)) {
+        let of = |t| places.iter().find(|(place, _)| *place == t).map(|&(_, slot)| slot);
+        if let (Some(slot), None) = (of(node.inputs[0]), of(node.outputs[0])) {
+            places.push((node.outputs[0], slot));
+        }
+    }
+    places
 }

@@ -1,0 +1,91 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { tinytrain } from '../helpers/cli.js';
+import { temporary, write } from '../helpers/folder.js';
+import { wav } from '../helpers/series.js';
+import { shared, withShared } from '../helpers/shared.js';
+
+/** A sound of three channels: a tone whose pitch tells the class. */
+function tone(pitch: number, rows: number, phase: number): Buffer {
+  const values = Array.from({ length: rows * 3 }, (_, i) =>
+    Math.round(9000 * Math.sin(phase + pitch * Math.floor(i / 3) + (i % 3))),
+  );
+  return wav(values, { bits: 16, format: 1, channels: 3 });
+}
+
+test('series go through train, predict, a run that goes on, and compile', async t => {
+  const folder = await temporary(t);
+  for (const [name, pitch] of [
+    ['low', 0.002],
+    ['high', 0.05],
+  ] as const) {
+    await write(folder, {
+      [`sounds/train/${name}.wav`]: tone(pitch, 4096 * 5 + 7, 0),
+      [`sounds/test/${name}.wav`]: tone(pitch, 4096 * 2, 1),
+    });
+  }
+  const cut = ['--data', 'sounds', '--window', '4096'];
+  const train = await tinytrain(
+    ['train', ...cut, '--hop', '2048', '--steps', '60', '--scheme', 'bias:4', '--out', 'run', '--json'],
+    folder,
+  );
+  t.is(train.code, 0, train.stderr);
+  const result = JSON.parse(train.stdout);
+  t.deepEqual([result.data.classes, result.data.train, result.data.test], [['high', 'low'], 18, 6]);
+  const predicted = await tinytrain(['predict', 'run', 'sounds/test', '--json'], folder);
+  t.is(predicted.code, 0, predicted.stderr);
+  const { predictions } = JSON.parse(predicted.stdout);
+  t.deepEqual(
+    predictions.map((p: { name: string }) => p.name.split(/[\\/]/).at(-1)),
+    ['high.wav:0', 'high.wav:2048', 'high.wav:4096', 'low.wav:0', 'low.wav:2048', 'low.wav:4096'],
+  );
+  const right = predictions.filter((p: { name: string; class: string }) => p.name.includes(p.class)).length;
+  t.is(right / 6, result.accuracy.after, 'predict quantises as train did');
+  const more = await tinytrain(['train', '--from', 'run', '--steps', '2', '--out', 'more', '--json'], folder);
+  t.is(more.code, 0, more.stderr);
+  t.is(JSON.parse(more.stdout).accuracy.before, result.accuracy.after);
+  const compiled = await tinytrain(['compile', '--run', 'more', '--out', 'firmware'], folder);
+  t.is(compiled.code, 0, compiled.stderr);
+  const { origin } = JSON.parse(await fs.readFile(join(folder, 'firmware', 'manifest.json'), 'utf8'));
+  t.deepEqual([origin.input.units, origin.data.origin.kind, origin.data.origin.window], [[1, 1, 1], 'series', 4096]);
+  const wrong = await tinytrain(['train', '--data', 'sounds', '--steps', '1'], folder);
+  t.is(wrong.code, 1);
+  t.regex(
+    wrong.stderr,
+    /^error: .*\.wav: 20,487 rows of 3 columns, 61,461 values; the model takes 64x64x3, 12,288 values\n {2}--window 4096 --hop 4096 cuts/,
+  );
+});
+
+withShared(
+  'data/magic-wand',
+  'the magic wand’s own classifier scores what its authors say, and --window is asked for',
+  async t => {
+    const folder = await temporary(t);
+    const model = ['--model', shared('models/magic-wand-quantized_model.tflite'), '--data', shared('data/magic-wand')];
+    const own = ['--mean', '-4,-4,-4,-2000,-2000,-2000', '--std', '8,8,8,4000,4000,4000', '--head', 'keep'];
+    const classes = ['AlohomoraCharm', 'ArrestoMomentumCharm', 'AvadaKedavra', 'LocomotorCharm', 'Revelio'];
+    const map = ['--map', classes.map((name, i) => `${name}=${i}`).join(',')];
+    const { code, stdout, stderr } = await tinytrain(
+      [
+        'train',
+        ...model,
+        ...own,
+        ...map,
+        '--window',
+        '119',
+        '--steps',
+        '1',
+        '--lr',
+        '0.000001',
+        '--out',
+        'run',
+        '--json',
+      ],
+      folder,
+    );
+    t.is(code, 0, stderr);
+    const { accuracy, data } = JSON.parse(stdout);
+    t.deepEqual([data.train, data.test, accuracy.before], [100, 25, 0.88]);
+  },
+);

@@ -1,0 +1,34 @@
+import { aborted } from '../../errors.js';
+import { Dataset } from '../dataset.js';
+import { type InputFormat, inputLength } from '../input.js';
+import type { WorkOptions } from '../pool.js';
+import { cutsOf, sampleOf } from './folder.js';
+import { readTable } from './table.js';
+
+/** How recordings are cut. */
+export interface Cutting {
+  readonly window?: number | undefined;
+  readonly hop?: number | undefined;
+}
+
+/** Reads recordings as samples without a class (their labels are 0), cut as in training. Throws `RECORDING_CORRUPT`, `INPUT_SHAPE`, `ABORTED`. */
+export async function seriesSamples(
+  paths: readonly string[],
+  input: InputFormat,
+  { window, hop }: Cutting,
+  { signal }: WorkOptions = {},
+): Promise<Dataset> {
+  const samples: Int8Array[] = [];
+  const names: string[] = [];
+  for (const path of paths) {
+    if (signal?.aborted) throw aborted('reading samples');
+    const table = await readTable(path);
+    for (const cut of cutsOf(path, 0, table.rows, window, hop)) {
+      samples.push(sampleOf(table, cut, input));
+      names.push(cut.name);
+    }
+  }
+  const all = new Int8Array(samples.length * inputLength(input));
+  for (const [i, sample] of samples.entries()) all.set(sample, i * sample.length);
+  return Dataset.from(all, new Uint16Array(samples.length), input, names);
+}

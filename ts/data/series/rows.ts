@@ -1,0 +1,9 @@
+/** A recording: rows one after another in time. */
+export interface Table {
+  readonly rows: number;
+  /** Values of a row. */
+  readonly rowLength: number;
+  /** The values of a row belong to these columns in turn; all values of a column are of the same kind. */
+  readonly columns: number;
+  readonly values: Float64Array;
+}

@@ -1,0 +1,67 @@
+import { messageOf, TinytrainError } from '../../errors.js';
+import { readWhole } from '../../files.js';
+import { extensionOf } from '../kind.js';
+import { readCsv } from './csv.js';
+import { readNpy } from './npy.js';
+import type { Table } from './rows.js';
+import { readWav } from './wav.js';
+
+/** Most bytes of a recording's file. */
+const MOST_BYTES = 2 ** 28;
+/** Most bytes of values that are kept. */
+const MOST_KEPT = 2 ** 27;
+
+const readers: Readonly<Record<string, (bytes: Buffer) => Table>> = {
+  '.npy': readNpy,
+  '.csv': readCsv,
+  '.wav': readWav,
+};
+
+/** Reads the bytes of a recording's file. Throws `RECORDING_CORRUPT` for one that cannot be read, or has a value that is no number. */
+export async function parseTable(path: string, bytes: () => Promise<Buffer>): Promise<Table> {
+  try {
+    const read = readers[extensionOf(path)];
+    if (!read) throw new Error('expected: .npy, .csv or .wav');
+    const table = read(await bytes());
+    if (table.values.length === 0) throw new Error('there are no numbers in it');
+    const bad = table.values.findIndex(value => !Number.isFinite(value));
+    if (bad >= 0) throw new Error(`value ${bad + 1} is ${table.values[bad]}`);
+    return table;
+  } catch (error) {
+    const what = `${path}: not a recording that can be read: ${messageOf(error)}`;
+    throw new TinytrainError('RECORDING_CORRUPT', what, { path, help: ['remove or replace it'] }, error);
+  }
+}
+
+/** Reads a recording. Throws `RECORDING_CORRUPT`. */
+export function readTable(path: string): Promise<Table> {
+  return parseTable(path, () => readWhole(path, MOST_BYTES));
+}
+
+/** Recordings, read once while they are near at hand: the windows of one are wanted one after another. */
+export class Tables {
+  readonly #kept = new Map<string, Promise<Table>>();
+  #bytes = 0;
+
+  get(path: string): Promise<Table> {
+    const found = this.#kept.get(path);
+    if (found) return found;
+    const table = readTable(path);
+    this.#kept.set(path, table);
+    table.then(
+      ({ values }) => this.#keep(values.byteLength, path),
+      () => {},
+    );
+    return table;
+  }
+
+  /** Lets the oldest go where there are too many. */
+  async #keep(bytes: number, newest: string): Promise<void> {
+    this.#bytes += bytes;
+    for (const [path, table] of this.#kept) {
+      if (this.#bytes <= MOST_KEPT || path === newest) return;
+      this.#kept.delete(path);
+      this.#bytes -= (await table.catch(() => undefined))?.values.byteLength ?? 0;
+    }
+  }
+}
