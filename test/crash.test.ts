@@ -9,14 +9,19 @@ import {
   loadModel,
   openFirmware,
   openRun,
+  type SearchPlan,
   search,
   TinytrainError,
+  type TrialRecord,
   train,
 } from '#tinytrain';
 import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { OwnFolder } from '#tinytrain/folder.js';
+import { originOf } from '#tinytrain/origin.js';
+import { Journal } from '#tinytrain/search/journal.js';
 import { changesOf, failing, faults } from './helpers/faults.js';
 import { contentOf, quick, smallSet, write } from './helpers/folder.js';
+import { patient } from './helpers/progress.js';
 
 /** All changes fail in turn with `TINYTRAIN_CRASH=all`; else so many, evenly, where a run takes long. */
 function places(changes: number, most: number): number[] {
@@ -30,6 +35,7 @@ async function small() {
 }
 
 test.serial('train: whichever change of the disk fails, the run goes on and ends with the same bits', async t => {
+  const feed = patient(t);
   const root = await quick(t);
   const { model, data } = await small();
   const program = await compile(model, data, { scheme: 'bias:2' });
@@ -56,12 +62,14 @@ test.serial('train: whichever change of the disk fails, the run goes on and ends
       t.deepEqual((await fs.readdir(path)).filter(name => !name.endsWith('.unfinished')).sort(), names);
       t.is(await fs.readFile(join(path, 'notes.txt'), 'utf8'), 'of the user');
       tried++;
+      feed();
     }
   }
   t.log(`${changes} changes, ${tried} failures`);
 });
 
 test.serial('compile: an older firmware or the new one, complete; what the user has added stays', async t => {
+  const feed = patient(t);
   const root = await quick(t);
   const { model, data } = await small();
   const filesOf = async (scheme: string) =>
@@ -100,12 +108,14 @@ test.serial('compile: an older firmware or the new one, complete; what the user 
       if (error === undefined) t.true(isNew, `${fault} at ${at}: said to be written`);
       ends[isNew ? 'new' : 'old']++;
       await fs.rm(path, { recursive: true });
+      feed();
     }
   }
   t.log(`${changes} changes, each failing in ${faults.length} ways: old ${ends.old}, new ${ends.new}`);
 });
 
 test.serial('cache: whichever change fails, what is read is right', async t => {
+  const feed = patient(t);
   const root = await quick(t);
   await smallSet(join(root, 'images'), 4, 2);
   const { input } = await loadModel();
@@ -125,44 +135,67 @@ test.serial('cache: whichever change fails, what is read is right', async t => {
       t.is(await failing(at, fault, async () => t.is(await hashOf(folder), wanted)), undefined, `${fault} at ${at}`);
       t.is(await hashOf(folder), wanted, `${fault} at ${at}`);
       t.is(await hashOf(folder), wanted, `${fault} at ${at}`);
+      feed();
     }
   }
   t.log(`${changes} changes, each failing in ${faults.length} ways`);
 });
 
-test.serial('search: whichever change fails, it goes on and finds the same', async t => {
-  const root = await quick(t);
-  const { model, data } = await small();
-  const options = { budgets: [90_000, 100_000], trialSteps: 2, proofSteps: 2, seeds: 1, lr: 0.01 };
-  const run = async (out: string, resume: boolean) => {
-    for await (const event of search(model, data, { ...options, out, resume })) {
-      if (event.type === 'done') return JSON.stringify(event.result.front);
-    }
-    return '';
-  };
-  let wanted = '';
-  const changes = await changesOf(async () => {
-    wanted = await run(join(root, 'whole'), false);
-  });
-  const files = await contentOf(join(root, 'whole'));
-  let tried = 0;
-  for (const fault of faults) {
-    const ends = Array.from({ length: 6 }, (_, i) => changes - 1 - 4 * i);
-    for (const at of new Set([...places(changes, 6), ...ends])) {
-      const out = join(root, `${fault}-${at}`);
-      const error = await failing(at, fault, () => run(out, false));
-      const begun = existsSync(join(out, 'journal.jsonl'));
-      if (error === undefined) t.true(begun, `${fault} at ${at}: said to be written`);
-      t.is(await run(out, begun), wanted, `${fault} at ${at}`);
-      const found = await contentOf(out);
-      for (const name of ['search.json', 'scheme.json', 'scheme-90000.json', 'program.ttp']) {
-        t.is(found[name], files[name], `${name}, ${fault} at ${at}`);
+test.serial(
+  'search: whichever change fails, its journal goes on, and what it has found is written as a whole',
+  async t => {
+    const feed = patient(t);
+    const root = await quick(t);
+    const { model, data } = await small();
+    const program = await compile(model, data);
+    const plan: SearchPlan = {
+      ...{ budgets: [90_000], flash: null, maxInstructions: null, maxMilliseconds: null, costs: null },
+      ...{ target: 'stm32f746', residualBits: 4, criterion: 'loss', seed: 0, seeds: 1, trialSteps: 1, proofSteps: 1 },
+      ...{ heldBack: 0.2, lr: 'auto' },
+    };
+    const head = { identity: { model: model.hash }, origin: originOf(program, data), plan };
+    const trials = Array.from({ length: 4 }, (_, seed): TrialRecord => {
+      const [key, found] = [
+        { scheme: 'head', residualBits: 4, seed, steps: 1, on: 'test' },
+        { accuracy: 0.5, loss: 1 },
+      ];
+      return { ...key, ...found, checksum: program.hash } as TrialRecord;
+    });
+    const found = new Map<string, string | Uint8Array>([
+      ['scheme.json', '{}'],
+      ['search.json', '{}'],
+      ['program.ttp', program.toBytes()],
+    ]);
+    // What a search does on disk, without its trainings.
+    const run = async (out: string, resume: boolean) => {
+      const journal = await Journal.open(out, head, resume);
+      try {
+        await journal.begin();
+        for (const trial of trials) if (!journal.get(trial)) await journal.add(trial, 1);
+        await journal.folder?.write(found);
+      } finally {
+        await journal.close();
       }
-      tried++;
+    };
+    const changes = await changesOf(() => run(join(root, 'whole'), false));
+    const wanted = await contentOf(join(root, 'whole'));
+    for (const fault of faults) {
+      for (let at = 0; at < changes; at++) {
+        const out = join(root, `${fault}-${at}`);
+        const error = await failing(at, fault, () => run(out, false));
+        const begun = existsSync(join(out, 'journal.jsonl'));
+        if (error === undefined) t.true(begun, `${fault} at ${at}: said to be written`);
+        await run(out, begun);
+        const names = (await fs.readdir(out)).filter(name => !name.endsWith('.unfinished'));
+        t.deepEqual(names.sort(), Object.keys(wanted).sort(), `${fault} at ${at}`);
+        for (const name of names)
+          t.is(await fs.readFile(join(out, name), 'utf8'), wanted[name] ?? '', `${name}, ${fault} at ${at}`);
+        feed();
+      }
     }
-  }
-  t.log(`${changes} changes, ${tried} failures`);
-});
+    t.log(`${changes} changes, each failing in ${faults.length} ways`);
+  },
+);
 
 test.serial('who trains or searches in the folder of another is told', async t => {
   const root = await quick(t);

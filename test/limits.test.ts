@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import {
   Compiler,
+  checkFits,
   compile,
   Dataset,
   decodeImage,
@@ -38,6 +39,7 @@ withShared(
     for (const name of ['window', 'wide-40']) {
       const model = await loadModel(shared(`cases/models/${name}.tflite`));
       const began = performance.now();
+      if (name === 'wide-40') await t.throwsAsync(checkFits(model, ['a', 'b'], {}), { code: 'MODEL_TOO_LARGE' });
       const error = await t.throwsAsync(Compiler.create(model, { classes: ['a', 'b'] }), {
         instanceOf: TinytrainError,
       });

@@ -141,10 +141,11 @@ export async function compile(model: Model, data: SampleSet, options: CompileOpt
 }
 
 /**
- * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws the errors of
- * `Compiler.compile`.
+ * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws `MODEL_TOO_LARGE` and the
+ * errors of `Compiler.compile`.
  */
 export async function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void> {
+  model.checkPrice();
   const { budget, flash, target } = options;
   if (budget === undefined && flash === undefined && target === undefined) return;
   await (await Compiler.create(model, { classes }, options)).compile(options);
