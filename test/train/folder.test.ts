@@ -20,7 +20,7 @@ async function trained(t: ExecutionContext, steps = 40) {
   const folder = await temporary(t);
   await smallSet(join(folder, 'images'), 8, 4);
   await fs.copyFile(defaultModelPath, join(folder, 'model.tflite'));
-  const model = await loadModel(join(folder, 'model.tflite'), { normalisation: { mean: [100], std: [400] } });
+  const model = await loadModel(join(folder, 'model.tflite'), { normalisation: { mean: [10], std: [400] } });
   const data = await loadImages(join(folder, 'images'), model.input);
   const program = await compile(model, data, { scheme: 'bias:4,19:1/2' });
   const path = join(folder, 'run');
@@ -38,7 +38,7 @@ async function refused(t: ExecutionContext, work: Promise<unknown>, code: string
 test('a run remembers how its input is normalised: what it predicts is what it said', async t => {
   const { data, path, result } = await trained(t);
   const predictor = await Predictor.open(await openRun(path));
-  t.deepEqual([predictor.input.mean, predictor.input.std], [[100], [400]]);
+  t.deepEqual([predictor.input.mean, predictor.input.std], [[10], [400]]);
   const found = await predictor.predict(data.test.names);
   const right = found.filter(({ label }, i) => label === data.test.labels[i]).length;
   t.is(right / found.length, result.accuracy.after);
