@@ -1,6 +1,7 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import type { Dataset } from '../data/dataset.js';
+import { TinytrainError } from '../errors.js';
 import { makeFolder, replaceFile } from '../files.js';
 import { percent, thousands } from '../format.js';
 import { type FloatModel, loadFloatModel } from '../model/float.js';
@@ -65,6 +66,11 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   try {
     const float = await loadFloatModel(args.float, { input: args.input, normalisation: normalisationOf(args) });
     const source = await openSource(args);
+    if (source.normalise) {
+      throw new TinytrainError('UNSUPPORTED', `${args.data}: recordings; a float model is quantised with images only`, {
+        help: ['quantise it with the tool that exported it, and give the int8 .tflite to --model'],
+      });
+    }
     const data = await source.read(float.input, readOptions(args.threads, signal, line));
     line.clear();
     const samples = spread(data.train, args.samples);

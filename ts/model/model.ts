@@ -172,18 +172,22 @@ export async function loadModel(path: string = defaultModelPath, options: ModelO
 
 /** @internal The model of a file's content. */
 export async function modelFrom(path: string, bytes: Uint8Array, options: ModelOptions = {}): Promise<Model> {
-  if (await floatModelOf(path, bytes, options)) {
-    throw new TinytrainError('MODEL_FLOAT', `${path}: a float model, which samples have to quantise to int8 first`, {
-      help: [`npx tinytrain quantise ${path} --data DIR --out ${basename(path, extname(path))}.int8.tflite`],
-    });
-  }
   const { mean, std } = options.normalisation ?? {};
   const settings = {
     ...options.input,
     ...(mean && { mean: [...mean] }),
     ...(std && { std: [...std] }),
   };
-  const handle = await wait(() => native().Model.load(path, bytes, settings));
+  let handle: Handle;
+  try {
+    handle = await wait(() => native().Model.load(path, bytes, settings));
+  } catch (error) {
+    // A float model is none of the importer's; what is wrong with one is told in its own words.
+    if (!(await floatModelOf(path, bytes, options))) throw error;
+    throw new TinytrainError('MODEL_FLOAT', `${path}: a float model, which samples have to quantise to int8 first`, {
+      help: [`npx tinytrain quantise ${path} --data DIR --out ${basename(path, extname(path))}.int8.tflite`],
+    });
+  }
   return new Model(handle, path, createHash('sha256').update(bytes).digest('hex'));
 }
 

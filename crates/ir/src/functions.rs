@@ -74,7 +74,8 @@ impl Function {
         }
     }
 
-    fn value(self, x: f64) -> f64 {
+    /// Its value.
+    pub fn value(self, x: f64) -> f64 {
         match self {
             Self::Logistic => logistic(x),
             Self::Tanh => 2.0 * logistic(2.0 * x) - 1.0,

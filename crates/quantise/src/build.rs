@@ -6,10 +6,10 @@
 
 use std::rc::Rc;
 
-use tinytrain_ir::{Quant, Shape};
+use tinytrain_ir::{Function, Quant, Shape};
 
 use crate::error::{Fault, malformed, unsupported};
-use crate::graph::{Bounds, Conv, Function, Network, Node, Op, Value, ValueId, Window};
+use crate::graph::{Bounds, Conv, Network, Node, Op, Value, ValueId, Window};
 
 /// Most elements of a tensor, of all of them and of all weights, and most products of a forward pass: a small file could ask for any number.
 const MAX_ELEMENTS: usize = 1 << 26;
@@ -392,9 +392,14 @@ impl Builder {
     }
 
     /// A function of each element.
-    pub fn function(&mut self, x: &View, function: Function, bounds: Bounds) -> Result<View, Fault> {
-        let shape = self.shape(x);
-        let id = self.push(Op::Function(function), vec![x.id], shape)?;
+    pub fn function(&mut self, x: &View, function: Function) -> Result<View, Fault> {
+        let id = self.push(Op::Function(function), vec![x.id], self.shape(x))?;
+        Ok(View { id, ..x.clone() })
+    }
+
+    /// Each element held between bounds.
+    pub fn bounded(&mut self, x: &View, bounds: Bounds) -> Result<View, Fault> {
+        let id = self.push(Op::Bounded, vec![x.id], self.shape(x))?;
         let last = self.nodes.len() - 1;
         self.nodes[last].bounds = bounds;
         Ok(View { id, ..x.clone() })

@@ -1,6 +1,6 @@
 //! A float network: values of rows, columns and channels at batch 1, and the operations that yield them, in order.
 
-use tinytrain_ir::{Quant, Shape};
+use tinytrain_ir::{Function, PoolSpec, Quant, Shape};
 
 /// Index of a value; value 0 is the input.
 pub type ValueId = usize;
@@ -37,16 +37,14 @@ impl Window {
         Some([along(0, shape.h)?, along(1, shape.w)?])
     }
 
-    /// The padding that SAME has in a `.tflite` for this output.
+    /// The padding that SAME has in a `.tflite`.
     pub fn same(&self, shape: Shape) -> [usize; 4] {
-        let along = |i: usize, size: usize| {
-            let out = size.div_ceil(self.stride[i]);
-            let reach = (self.kernel[i] - 1) * self.dilation[i] + 1;
-            let all = ((out - 1) * self.stride[i] + reach).saturating_sub(size);
-            (all / 2, all - all / 2)
+        let reach: [usize; 2] = std::array::from_fn(|i| (self.kernel[i] - 1) * self.dilation[i] + 1);
+        let PoolSpec { pad: [top, left], out, .. } = PoolSpec::same(shape, reach, self.stride);
+        let behind = |i: usize, size: usize, before: usize| {
+            ((out[i] - 1) * self.stride[i] + reach[i]).saturating_sub(size + before)
         };
-        let ((top, bottom), (left, right)) = (along(0, shape.h), along(1, shape.w));
-        [top, left, bottom, right]
+        [top, left, behind(0, shape.h, top), behind(1, shape.w, left)]
     }
 }
 
@@ -90,35 +88,6 @@ impl Conv {
     }
 }
 
-/// A function of each element.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Function {
-    Bounded,
-    Logistic,
-    Tanh,
-    HardSwish,
-    LeakyRelu(f32),
-}
-
-impl Function {
-    /// Its value.
-    pub fn of(self, v: f32) -> f32 {
-        match self {
-            Self::Bounded => v,
-            Self::Logistic => 1.0 / (1.0 + (-v).exp()),
-            Self::Tanh => v.tanh(),
-            Self::HardSwish => v * (v + 3.0).clamp(0.0, 6.0) / 6.0,
-            Self::LeakyRelu(alpha) => {
-                if v < 0.0 {
-                    alpha * v
-                } else {
-                    v
-                }
-            }
-        }
-    }
-}
-
 /// An operation.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -136,6 +105,8 @@ pub enum Op {
     /// Zeros at the top, left, bottom and right.
     Pad([usize; 4]),
     Reshape,
+    /// Nothing but its activation.
+    Bounded,
     Function(Function),
     Softmax,
 }

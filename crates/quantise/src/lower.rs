@@ -2,10 +2,10 @@
 //!
 //! Scales are rounded to single precision first: they are then the same in a `.tflite` that is written from the graph.
 
-use tinytrain_ir::{ConvSpec, Function as Table, Graph, GraphBuilder, IrError, PoolSpec, Quant, Shape, TensorId};
+use tinytrain_ir::{ConvSpec, Function, Graph, GraphBuilder, IrError, PoolSpec, Quant, Shape, TensorId};
 
 use crate::error::{Fault, unsupported};
-use crate::graph::{Bounds, Conv, Function, Network, Node, Op, Window};
+use crate::graph::{Bounds, Conv, Network, Node, Op, Window};
 use crate::ranges::{Histogram, Method};
 
 const UNIT: Quant = Quant { scale: 1.0 / 256.0, zero: -128 };
@@ -120,16 +120,8 @@ fn lower(
         Op::Mean => b.mean(x, y)?,
         Op::Pad([top, left, bottom, right]) => b.pad(x, [*top, *bottom, *left, *right])?,
         Op::Reshape => b.reshape(x, shape)?,
-        Op::Function(Function::Bounded) => b.requantize(x, y, held)?,
-        Op::Function(f) => {
-            let table = match *f {
-                Function::Tanh => Table::Tanh,
-                Function::HardSwish => Table::HardSwish,
-                Function::LeakyRelu(alpha) => Table::LeakyRelu { alpha: alpha.into() },
-                Function::Logistic | Function::Bounded => Table::Logistic,
-            };
-            b.function(x, table, y, held)?
-        }
+        Op::Bounded => b.requantize(x, y, held)?,
+        Op::Function(f) => b.function(x, *f, y, held)?,
         Op::Softmax => b.softmax(x, 1.0, y)?,
     })
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tinytrain_ir::Shape;
 
-use crate::graph::{Conv, Function, Network, Op, Window};
+use crate::graph::{Conv, Network, Op, Window};
 
 /// Every value of a forward pass, by its number; those of operations that were merged away are empty.
 pub fn run(net: &Network, input: Vec<f32>) -> Vec<Vec<f32>> {
@@ -28,8 +28,8 @@ pub fn run(net: &Network, input: Vec<f32>) -> Vec<Vec<f32>> {
             Op::AveragePool(w) => pool(w, x(0), of(0), shape, 0.0, |sum, v| sum + v, |sum, n| sum / n as f32),
             Op::Mean => mean(x(0), of(0).c),
             Op::Pad(pads) => padded(x(0), of(0), *pads).into_owned(),
-            Op::Reshape | Op::Function(Function::Bounded) => x(0).to_vec(),
-            Op::Function(f) => x(0).iter().map(|&v| f.of(v)).collect(),
+            Op::Reshape | Op::Bounded => x(0).to_vec(),
+            Op::Function(f) => x(0).iter().map(|&v| f.value(v.into()) as f32).collect(),
             Op::Softmax => softmax(x(0)),
         };
         y.iter_mut().for_each(|v| *v = node.bounds.hold(*v));

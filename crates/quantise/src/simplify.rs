@@ -1,6 +1,6 @@
 //! Fewer operations of the same function: scales and shifts go into the weights before them, bounds into the operation that yields what they bound.
 
-use crate::graph::{Bounds, Conv, Function, Network, Node, Op, ValueId, Window};
+use crate::graph::{Bounds, Conv, Network, Node, Op, ValueId, Window};
 
 /// A depthwise convolution of one element: a scale and a shift for each channel.
 fn affine(op: &Op) -> Option<&Conv> {
@@ -31,16 +31,7 @@ fn scaled(op: &Op, then: &Conv) -> Option<Op> {
 
 /// Whether a `.tflite` has a fused activation for the operation.
 fn bounds_fuse(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Conv(_)
-            | Op::Dense(_)
-            | Op::Add
-            | Op::Mul
-            | Op::MaxPool(_)
-            | Op::AveragePool(_)
-            | Op::Function(Function::Bounded)
-    )
+    matches!(op, Op::Conv(_) | Op::Dense(_) | Op::Add | Op::Mul | Op::MaxPool(_) | Op::AveragePool(_) | Op::Bounded)
 }
 
 /// One operation in place of two, if the second can go into the first.
@@ -55,7 +46,7 @@ fn merged(first: &Node, second: &Node) -> Option<Node> {
 
 impl Node {
     fn op_is_bounds(&self) -> bool {
-        matches!(self.op, Op::Function(Function::Bounded))
+        matches!(self.op, Op::Bounded)
     }
 }
 

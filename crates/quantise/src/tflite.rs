@@ -1,11 +1,12 @@
 //! Float `.tflite`: also those whose weights alone are float16 or int8.
 
 use tinytrain_import::tflite_file::{File, Op as FileOp, Tensor, dtype};
+use tinytrain_ir::Function;
 use tinytrain_tflite::OptionsRef;
 
 use crate::build::{Builder, Constant, Data, Order, View};
 use crate::error::{Fault, malformed, unsupported};
-use crate::graph::{Bounds, Conv, Function, Network, Op, Window};
+use crate::graph::{Bounds, Conv, Network, Op, Window};
 
 const LAST: Order = Order::ChannelsLast;
 const FLOAT16: i8 = 1;
@@ -217,7 +218,7 @@ impl Reader<'_> {
         }
         let (view, activation) = self.computed(op, name, output)?;
         let fused = bounds(activation)?;
-        let view = if fused == Bounds::NONE { view } else { self.builder.function(&view, Function::Bounded, fused)? };
+        let view = if fused == Bounds::NONE { view } else { self.builder.bounded(&view, fused)? };
         self.views[output] = Some(view);
         Ok(())
     }
@@ -313,11 +314,11 @@ impl Reader<'_> {
             }
             ("SOFTMAX", Some(OptionsRef::Softmax(o))) if o.beta()? == 1.0 => plain(self.builder.softmax(&x)?),
             ("LEAKY_RELU", Some(OptionsRef::LeakyRelu(o))) => {
-                plain(self.builder.function(&x, Function::LeakyRelu(o.alpha()?), Bounds::NONE)?)
+                plain(self.builder.function(&x, Function::LeakyRelu { alpha: o.alpha()?.into() })?)
             }
-            ("LOGISTIC", _) => plain(self.builder.function(&x, Function::Logistic, Bounds::NONE)?),
-            ("TANH", _) => plain(self.builder.function(&x, Function::Tanh, Bounds::NONE)?),
-            ("HARD_SWISH", _) => plain(self.builder.function(&x, Function::HardSwish, Bounds::NONE)?),
+            ("LOGISTIC", _) => plain(self.builder.function(&x, Function::Logistic)?),
+            ("TANH", _) => plain(self.builder.function(&x, Function::Tanh)?),
+            ("HARD_SWISH", _) => plain(self.builder.function(&x, Function::HardSwish)?),
             ("RELU", _) => Ok((x, 1)),
             ("RELU_N1_TO_1", _) => Ok((x, 2)),
             ("RELU6", _) => Ok((x, 3)),
@@ -375,5 +376,18 @@ impl Reader<'_> {
 impl From<tinytrain_tflite::planus::Error> for Fault {
     fn from(e: tinytrain_tflite::planus::Error) -> Self {
         Self::Malformed(e.error_kind.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::half;
+
+    #[test]
+    fn half_precision() {
+        let cases =
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 2f32.powi(-24)), (0x7bff, 65504.0)];
+        assert!(cases.iter().all(|&(bits, v)| half(bits) == v));
+        assert_eq!(half(0xfc00), f32::NEG_INFINITY);
     }
 }

@@ -1,12 +1,12 @@
 //! Nodes, one kind after the other.
 
-use tinytrain_ir::Quant;
+use tinytrain_ir::{Function, Quant};
 
 use super::constants::{calculated, constant, dequantised, ints};
 use super::{Reader, SUPPORTED, Symbol, proto, short};
 use crate::build::{Constant, Data, Order, View};
 use crate::error::{Fault, malformed, unsupported};
-use crate::graph::{Bounds, Conv, Function, Op, Window};
+use crate::graph::{Bounds, Conv, Op, Window};
 
 const FIRST: Order = Order::ChannelsFirst;
 
@@ -220,7 +220,7 @@ impl Reader {
             "Conv" => self.conv(node, &x),
             "Gemm" | "MatMul" => self.dense(node, &x),
             "BatchNormalization" => self.batch_normalisation(node, &x),
-            "Relu" => self.builder.function(&x, Function::Bounded, Bounds { low: 0.0, ..Bounds::NONE }),
+            "Relu" => self.builder.bounded(&x, Bounds { low: 0.0, ..Bounds::NONE }),
             "Clip" => {
                 let bound = |name, i, default| match a.get(name) {
                     Some(a) => Ok(a.f),
@@ -235,15 +235,15 @@ impl Reader {
                 if low > high || low.is_nan() || high.is_nan() {
                     return malformed(format!("bounds from {low} to {high}"));
                 }
-                self.builder.function(&x, Function::Bounded, Bounds { low, high })
+                self.builder.bounded(&x, Bounds { low, high })
             }
-            "LeakyRelu" => self.builder.function(&x, Function::LeakyRelu(a.float("alpha", 0.01)), Bounds::NONE),
-            "Sigmoid" => self.builder.function(&x, Function::Logistic, Bounds::NONE),
-            "Tanh" => self.builder.function(&x, Function::Tanh, Bounds::NONE),
-            "HardSwish" => self.builder.function(&x, Function::HardSwish, Bounds::NONE),
+            "LeakyRelu" => self.builder.function(&x, Function::LeakyRelu { alpha: a.float("alpha", 0.01).into() }),
+            "Sigmoid" => self.builder.function(&x, Function::Logistic),
+            "Tanh" => self.builder.function(&x, Function::Tanh),
+            "HardSwish" => self.builder.function(&x, Function::HardSwish),
             "HardSigmoid" => {
                 let scaled = self.builder.affine(&x, &[a.float("alpha", 0.2)], &[a.float("beta", 0.5)])?;
-                self.builder.function(&scaled, Function::Bounded, Bounds { low: 0.0, high: 1.0 })
+                self.builder.bounded(&scaled, Bounds { low: 0.0, high: 1.0 })
             }
             "Softmax" => self.builder.softmax(&x),
             "MaxPool" | "AveragePool" => self.pool(&a, &x, op == "MaxPool"),

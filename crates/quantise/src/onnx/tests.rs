@@ -149,6 +149,18 @@ fn a_flattened_map_meets_its_weights_in_the_order_of_channels_first() {
 }
 
 #[test]
+fn an_input_that_is_first_transposed_has_its_channels_last() {
+    let mut n = Net::new(&[1, 2, 3, 2]);
+    let x = n.node("Transpose", &["input"], vec![ints("perm", &[0, 3, 1, 2])]);
+    let w = n.floats(&[1, 2, 1, 1], &[1.0, 100.0]);
+    let y = n.node("Conv", &[&x, &w], vec![]);
+    let model = n.open(&y).unwrap();
+    assert_eq!(model.input(), tinytrain_ir::Shape::new(2, 3, 2));
+    let found = run(&model.net, (0..12u8).map(f32::from).collect()).swap_remove(model.net.output);
+    assert_eq!(found, [100.0, 302.0, 504.0, 706.0, 908.0, 1110.0]);
+}
+
+#[test]
 fn scales_and_bounds_go_into_the_convolution_before_them() {
     let mut n = Net::new(&[1, 1, 1, 2]);
     let (w, s) = (n.floats(&[1, 1, 1, 1], &[3.0]), n.floats(&[1], &[2.0]));
