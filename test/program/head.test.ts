@@ -23,7 +23,7 @@ import { shared, withShared } from '../helpers/shared.js';
 async function adapted(t: ExecutionContext) {
   const folder = await temporary(t);
   await smallSet(join(folder, 'images'), 8, 4);
-  const model = await loadModel(undefined, { normalisation: { mean: [100], std: [400] } });
+  const model = await loadModel(undefined, { normalisation: { mean: [-20], std: [400] } });
   const data = await loadImages(join(folder, 'images'), model.input);
   const program = await compile(model, data, { scheme: 'bias:4,19:1/2' });
   const result = await train(program, data, { steps: 60 });
@@ -52,7 +52,7 @@ test('a model that was adapted starts where it ended, with its names, its normal
   const { data, learned, path, result } = await adapted(t);
   const model = await loadModel(path);
   t.deepEqual(model.description.labels, ['cat', 'dog']);
-  t.deepEqual([model.input.mean, model.input.std], [[100], [400]]);
+  t.deepEqual([model.input.mean, model.input.std], [[-20], [400]]);
   t.false(model.description.input.guessed);
   const program = await compile(model, data);
   const found = await Predictor.of(program).predictAll(data.test);

@@ -2,8 +2,8 @@
 const LOOKS = 20;
 
 /**
- * Detects when something has made no progress for too long. Time in which the other end could not run does not count, so a limit means the same on a
- * busy machine as on an idle one.
+ * Detects when something has made no progress for too long. Time in which the other end could not run does not count, and neither does time in which
+ * this end could not look, so a limit means the same on a busy machine as on an idle one.
  */
 export class Patience {
   readonly #limit: number;
@@ -20,7 +20,8 @@ export class Patience {
 
   /** Whether there has been no progress for longer than the limit; `progress` tells whether there was any since the last call. */
   isOver(now: number, starved: number, progress: boolean): boolean {
-    const passed = now - this.#now;
+    // A look that comes late finds what arrived meanwhile only after it: the delay is this end's own.
+    const passed = Math.min(now - this.#now, 2 * lookEveryMs(this.#limit));
     // Threads that have ended no longer count in `starved`, and several may have waited at the same time.
     const lost = Math.min(passed, Math.max(0, starved - this.#starved));
     this.#quiet = progress ? 0 : this.#quiet + passed - lost;
