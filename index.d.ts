@@ -1909,8 +1909,6 @@ export type SearchEvent = {
 	readonly type: "done";
 	readonly result: SearchResult;
 };
-/** A figure of an analysis as SVG: the gains from biases and single convolutions, with standard errors. */
-export declare function contributionFigure(contributions: Contributions): string;
 /** Augmentation of training samples; it depends only on seed and step. */
 export interface Augmentation {
 	/** Mirrors a sample with probability 1/2. */
@@ -1982,6 +1980,32 @@ export interface CurvePoint {
 	/** Share of samples that were classified correctly. */
 	readonly accuracy: number;
 }
+/** A look at held-out samples during a run. */
+export interface HeldOutPoint {
+	/** Steps done. */
+	readonly step: number;
+	/** Mean loss, natural logarithm. */
+	readonly loss: number;
+	/** Share of the samples that were classified correctly. */
+	readonly accuracy: number;
+}
+/** What a run made of held-out samples as it went on. Nothing is decided by it unless they are of the validation split. */
+export interface HeldOut {
+	/** The split: `validation` if the data has one. */
+	readonly on: "validation" | "test";
+	/** Number of samples: at most 300, at even distances. */
+	readonly samples: number;
+	readonly points: readonly HeldOutPoint[];
+}
+/** What a run made of each test sample at its end, so that runs can be compared sample by sample. */
+export interface Tested {
+	/** SHA-256 over the names of classes and, of each test sample, its name within its folder and its class: the same for the same samples in the same order. */
+	readonly samples: string;
+	/** Class of each test sample: uint16, little-endian, in base64. */
+	readonly labels: string;
+	/** The class that each was taken for, likewise. */
+	readonly predicted: string;
+}
 /** Accuracy on samples not used for training, as a share of 1. */
 export interface Accuracy {
 	readonly before: number;
@@ -2032,6 +2056,8 @@ export interface RunResult {
 		readonly after: number;
 	};
 	readonly curve: readonly CurvePoint[];
+	readonly heldOut: HeldOut;
+	readonly tested: Tested;
 	readonly saturation: Saturation;
 	readonly steps: number;
 	/** The step whose state was kept. */
@@ -2048,39 +2074,6 @@ export interface RunResult {
 export interface TrainResult extends RunResult {
 	/** What was learned: `program.withState(state)` starts with it. */
 	readonly state: TrainedState;
-}
-/** The learning curve: one column per point; its height is the share of samples classified correctly before their update. */
-export declare function learningCurve(points: readonly CurvePoint[]): string;
-/** The itemised memory table of a Program; upper bounds are marked `at most`. */
-export declare function memoryTable(memory: MemoryTable, limits?: MemoryLimits): string;
-/** A map of the arena: steps from left to right, bytes from the bottom up; a letter per buffer, `.` for free bytes. */
-export declare function memoryMap(record: ProgramRecord): string;
-/** The contributions of biases and single convolutions: one bar each, for a convolution that of its best share. */
-export declare function contributionBars(contributions: Contributions, describe: (layer: number) => string): string;
-/** The finalists, with the winner last. */
-export declare function triedTable(result: SearchResult): string;
-/** Accuracy against SRAM: a table and a plot. */
-export declare function frontTable(front: readonly FrontPoint[], others?: readonly Proved[]): string;
-/** How the search in a folder was started: everything needed to start it again. Throws `SEARCH_MISSING`, `SEARCH_BROKEN`. */
-export declare function searchOrigin(folder: string): Promise<{
-	readonly origin: Origin;
-	readonly plan: SearchPlan;
-}>;
-/**
- * Throws `BUDGET_TOO_SMALL` if a limit is below what training only the head needs, before a single sample is read, since that depends only on the number
- * of classes. Also throws `OPTION_INVALID`, `BOARD_UNKNOWN` and `BOARD_INVALID`.
- */
-export declare function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void>;
-/**
- * Finds the update scheme that learns best within an SRAM budget: contributions from short training runs, evolution among schemes that fit according to the
- * planner, proof by longer training. Yields events on the way; the last one is `done`. The same seed gives the same result for any number of threads
- * and interruptions. Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`,
- * `TIME_TOO_SHORT`, `ABORTED`.
- */
-export declare function search(model: Model, data: SampleSet, options: SearchOptions): AsyncGenerator<SearchEvent, void, void>;
-interface Cutting {
-	readonly window?: number | undefined;
-	readonly hop?: number | undefined;
 }
 /** The record of a run: everything needed to repeat it. */
 export interface RunRecord {
@@ -2116,6 +2109,124 @@ export declare class RunFolder {
 export declare function createRun(path: string): Promise<RunFolder>;
 /** Opens the folder of an earlier run, to continue it or to use its trained state. Throws `RUN_MISSING`, `RUN_BROKEN`. */
 export declare function openRun(path: string): Promise<RunFolder>;
+/** A training run that has ended. */
+export interface EndedRun {
+	readonly folder: RunFolder;
+	readonly result: RunResult;
+}
+/** What a folder holds: a run, several that differ in their seed (`train --seed 1..5`), a search or a firmware. */
+export type Opened = {
+	readonly kind: "runs";
+	readonly path: string;
+	readonly runs: readonly EndedRun[];
+} | {
+	readonly kind: "search";
+	readonly path: string;
+	readonly result: SearchResult;
+} | {
+	readonly kind: "firmware";
+	readonly path: string;
+	readonly manifest: FirmwareManifest;
+};
+/**
+ * Opens a folder that `train`, `search` or `compile` has written, whichever it is. Throws `FOLDER_UNKNOWN` for any other, `RUN_UNFINISHED`, `SEARCH_UNFINISHED`, and the
+ * errors of reading what is there.
+ */
+export declare function openFolder(path: string): Promise<Opened>;
+/** Two runs, test image by test image. */
+export interface Pair {
+	/** Seeds of the two. */
+	readonly seeds: readonly [
+		base: number,
+		other: number
+	];
+	readonly images: number;
+	/** Numbers of images that both, only the one, only the other, and neither classify correctly. */
+	readonly both: number;
+	readonly onlyBase: number;
+	readonly onlyOther: number;
+	readonly neither: number;
+	/** Accuracy of the other less that of the base, as a share of 1. */
+	readonly difference: number;
+	/** Standard error of the difference, paired by image. */
+	readonly standardError: number;
+}
+/** What is compared, on its own. */
+export interface Compared {
+	readonly path: string;
+	readonly kind: "runs" | "search";
+	readonly scheme: string;
+	readonly residualBits: number;
+	/** Bytes of SRAM in all. */
+	readonly sram: number;
+	readonly steps: number;
+	readonly seeds: readonly number[];
+	/** Accuracy on the test images. */
+	readonly accuracy: Estimate$1;
+}
+/** Another one compared with the first. */
+export interface Difference {
+	readonly path: string;
+	/** The seeds over which the two are paired. */
+	readonly seeds: readonly number[];
+	/** Difference in accuracy over these seeds, as a share of 1. */
+	readonly bySeed: Estimate$1;
+	/** Image by image, a pair of runs each; none for searches, which do not keep what they made of each image. */
+	readonly pairs: readonly Pair[];
+}
+/** The result of `compare`. */
+interface Comparison$1 {
+	/** In the order given; the first is what the others are compared with. */
+	readonly folders: readonly Compared[];
+	readonly differences: readonly Difference[];
+}
+/** Compares every folder with the first: by seed and, for runs, by test image. Throws `NOT_COMPARABLE`. */
+export declare function compareFolders(opened: readonly Opened[]): Comparison$1;
+/** A figure of an analysis as SVG: the gains from biases and single convolutions, with standard errors. */
+export declare function contributionFigure(contributions: Contributions): string;
+/**
+ * The learning curves of runs: one row per point, which is the mean over the steps since the point before (`loss`, `accuracy`, before each update), and per look
+ * at held-out samples (`held_out_loss`, `held_out_accuracy`, after that step). Rows without the one or the other leave it empty.
+ */
+export declare function runsCsv(runs: readonly RunResult[]): string;
+/**
+ * Every scheme that a search has trained: one row per scheme, residual bits, number of steps and split on which it was measured, with mean and standard error over
+ * seeds. Name, kind, instructions and milliseconds are those of finalists.
+ */
+export declare function searchCsv(result: SearchResult): string;
+/** The learning curve: one column per point; its height is the share of samples classified correctly before their update. */
+export declare function learningCurve(points: readonly CurvePoint[]): string;
+/** The itemised memory table of a Program; upper bounds are marked `at most`. */
+export declare function memoryTable(memory: MemoryTable, limits?: MemoryLimits): string;
+/** A map of the arena: steps from left to right, bytes from the bottom up; a letter per buffer, `.` for free bytes. */
+export declare function memoryMap(record: ProgramRecord): string;
+/** The contributions of biases and single convolutions: one bar each, for a convolution that of its best share. */
+export declare function contributionBars(contributions: Contributions, describe: (layer: number) => string): string;
+/** The finalists, with the winner last. */
+export declare function triedTable(result: SearchResult): string;
+/** Accuracy against SRAM: a table and a plot. */
+export declare function frontTable(front: readonly FrontPoint[], others?: readonly Proved[]): string;
+/** How the search in a folder was started: everything needed to start it again. Throws `SEARCH_MISSING`, `SEARCH_BROKEN`. */
+export declare function searchOrigin(folder: string): Promise<{
+	readonly origin: Origin;
+	readonly plan: SearchPlan;
+}>;
+/**
+ * Throws `BUDGET_TOO_SMALL` if a limit is below what training only the head needs, before a single sample is read, since that depends only on the number
+ * of classes. Also throws `OPTION_INVALID`, `BOARD_UNKNOWN` and `BOARD_INVALID`.
+ */
+export declare function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void>;
+/**
+ * Finds the update scheme that learns best within an SRAM budget: contributions from short training runs, evolution among schemes that fit according to the
+ * planner, proof by longer training. Yields events on the way; the last one is `done`. The same seed gives the same result for any number of threads
+ * and interruptions. Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`,
+ * `TIME_TOO_SHORT`, `ABORTED`.
+ */
+export declare function search(model: Model, data: SampleSet, options: SearchOptions): AsyncGenerator<SearchEvent, void, void>;
+interface Cutting {
+	readonly window?: number | undefined;
+	readonly hop?: number | undefined;
+}
 /** The prediction of a trained model for one sample. */
 export interface Prediction {
 	/** The sample. */
@@ -2233,6 +2344,7 @@ export declare function train(program: Program, data: SampleSet, options?: Train
 export declare const version: string;
 
 export {
+	Comparison$1 as FolderComparison,
 	Estimate as ProgramEstimate,
 	Estimate$1 as Estimate,
 	build as buildFirmware,

@@ -17,7 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   emit: ['.', 'data', 'program'],
   model: ['.', 'data'],
   program: ['.', 'data', 'model'],
-  report: ['.', 'program', 'search', 'train'],
+  report: ['.', 'device', 'program', 'search', 'train'],
   search: ['.', 'data', 'model', 'program'],
   train: ['.', 'data', 'model', 'program'],
 };

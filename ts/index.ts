@@ -102,8 +102,17 @@ export type {
 export { type SchemeRecord, schemeText } from './program/scheme.js';
 export type { TrainedState } from './program/state.js';
 export { learningRate, type PeakRates, type Rate, type Rates, ratesOfStep } from './rates.js';
+export {
+  type Compared,
+  type Comparison as FolderComparison,
+  compareFolders,
+  type Difference,
+  type Pair,
+} from './report/compare.js';
 export { contributionFigure } from './report/contributions.js';
+export { runsCsv, searchCsv } from './report/csv.js';
 export { learningCurve } from './report/curve.js';
+export { type EndedRun, type Opened, openFolder } from './report/folders.js';
 export { memoryMap, memoryTable } from './report/memory.js';
 export { contributionBars, frontTable, triedTable } from './report/search.js';
 export { searchOrigin } from './search/journal.js';
@@ -137,8 +146,11 @@ export type {
   Accuracy,
   Augmentation,
   CurvePoint,
+  HeldOut,
+  HeldOutPoint,
   RunResult,
   Saturation,
+  Tested,
   TrainPlan,
   TrainResult,
 } from './train/types.js';

@@ -85,7 +85,7 @@ test('files of a run that were cut short or changed are refused in one sentence'
   const program = async () => (await run()).program();
   const cases: readonly (readonly [string, (text: string) => string, () => Promise<unknown>, RegExp])[] = [
     ['run.json', text => text.slice(0, -20), run, /run\.json: not a valid record of a training run: not JSON/],
-    ['run.json', () => '{"format":1}', run, /format 1; this version of tinytrain reads format 5/],
+    ['run.json', () => '{"format":1}', run, /format 1; this version of tinytrain reads format 6/],
     ['run.json', text => text.replace('"lrHead": "auto"', '"lrHead": 0.0017'), run, /it was changed after/],
     ['run.json', text => text.replace('400', '401'), run, /it was changed after/],
     ['state.json', text => text.slice(0, 200), predict, /not a valid state of a training run: not JSON/],
@@ -140,7 +140,7 @@ test('a run of another version of tinytrain is not gone on with', async t => {
   const { path, data } = await trained(t, 4);
   const record = await (await openRun(path)).record();
   // As that version would have written it.
-  const fields = { format: 5, tinytrain: '0.0.1', ...record };
+  const fields = { format: 6, tinytrain: '0.0.1', ...record };
   const sha256 = createHash('sha256').update(JSON.stringify(fields)).digest('hex');
   await fs.writeFile(join(path, 'run.json'), JSON.stringify({ ...fields, sha256 }));
   const run = await openRun(path);

@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { TinytrainError } from '../errors.js';
 import { version } from '../version.js';
 import { board } from './board.js';
+import { compare } from './compare.js';
 import { compile } from './compile.js';
 import { device } from './device.js';
 import { doctor } from './doctor.js';
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(search(interrupt))
     .command(train(interrupt))
     .command(predict(interrupt))
+    .command(compare)
     .command(exportModel)
     .command(quantise(interrupt))
     .command(compile(interrupt))

@@ -151,3 +151,26 @@ export function normalisationOf(args: { mean?: number[] | undefined; std?: numbe
 export const commonOptions = {
   json: { describe: 'print one JSON object on stdout and nothing else', type: 'boolean', default: false },
 } as const;
+
+/** The most seeds of one command. */
+const MOST_SEEDS = 1000;
+
+/** `3`, or `1..5` for each from 1 to 5. */
+export function seeds(option: string): (text: unknown) => number | readonly number[] {
+  return text => {
+    const found = /^(\d+)\.\.(\d+)$/.exec(String(text));
+    if (!found) return whole(option, 0)(text);
+    const [from, to] = [Number(found[1]), Number(found[2])];
+    if (!Number.isSafeInteger(to) || from > to || to - from >= MOST_SEEDS)
+      throw wrong(
+        option,
+        String(text),
+        `one seed, or from the first to the last of at most ${MOST_SEEDS}, such as 1..5`,
+      );
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  };
+}
+
+/** An option that also writes a table to a file. */
+export const csvOption = (rows: string) =>
+  ({ describe: `also write a table as .csv: ${rows}`, type: 'string', requiresArg: true }) as const;

@@ -1,7 +1,7 @@
 import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import type { Criterion } from '../search/types.js';
 import { type ProgramArguments, programOptions } from './inputs.js';
-import { budgets, bytes, commonOptions, instructions, positive, rate, time, whole } from './options.js';
+import { budgets, bytes, commonOptions, csvOption, instructions, positive, rate, time, whole } from './options.js';
 
 /** The arguments of `search`. */
 export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 'residual-bits' | 'head' | 'map'> {
@@ -20,6 +20,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   'verify-device': boolean;
   out?: string;
   resume?: string;
+  csv?: string;
   json: boolean;
 }
 
@@ -123,6 +124,7 @@ export const searchOptions = {
     type: 'string',
     requiresArg: true,
   },
+  csv: csvOption('one row per scheme that was trained'),
   ...commonOptions,
 } as const;
 

@@ -8,11 +8,13 @@ import type { Model } from '../model/model.js';
 import { reopenModel, reopenSamples } from '../origin.js';
 import { readCosts } from '../program/costs.js';
 import { contributionFigure } from '../report/contributions.js';
+import { searchCsv } from '../report/csv.js';
 import { contributionBars } from '../report/search.js';
 import { searchOrigin } from '../search/journal.js';
 import { checkBudgets } from '../search/limits.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { SearchOptions, SearchResult } from '../search/types.js';
+import { checkTarget, writeText } from './files.js';
 import { normalised, openModel, openSource, readOptions } from './inputs.js';
 import { exitCodes, type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
@@ -129,10 +131,12 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   const began = performance.now();
   try {
+    if (args.csv !== undefined) await checkTarget(args.csv);
     const prepared =
       args.resume === undefined ? await start(args, signal, line) : await resumed(args.resume, args, signal, line);
     const result = await follow(prepared, args, signal, line);
     await replaceFile(join(prepared.out, 'contributions.svg'), contributionFigure(result.contributions));
+    if (args.csv !== undefined) await writeText(args.csv, searchCsv(result));
     const seconds = (performance.now() - began) / 1000;
     line.clear();
     if (!args.json) print(searchReport(prepared.model, result, prepared.out, seconds));

@@ -7,8 +7,11 @@ function pretty(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
+/** Name of the file with the whole result. */
+export const searchFile = 'search.json';
+
 /** Names of the files that every search writes at its end. */
-export const searchFiles = ['scheme.json', 'search.json', programFile] as const;
+export const searchFiles = ['scheme.json', searchFile, programFile] as const;
 
 /** Writes `scheme.json` (an input of `train` and `compile`), `search.json`, `program.ttp`, and with several budgets a scheme for each. */
 export async function writeSearch(folder: OwnFolder, result: SearchResult, program: Program): Promise<void> {
@@ -26,7 +29,7 @@ export async function writeSearch(folder: OwnFolder, result: SearchResult, progr
     }
   }
   files.set(programFile, program.toBytes());
-  files.set('search.json', pretty(result));
+  files.set(searchFile, pretty(result));
   const sram = result.memory.sram.total;
   files.set('scheme.json', pretty({ scheme, residualBits, budget, sram }));
   await folder.write(files);

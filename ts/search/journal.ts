@@ -12,7 +12,8 @@ import { opened, type RecordKind, sealed } from '../records.js';
 import { searchFiles } from './folder.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
-const FILE = 'journal.jsonl';
+/** Name of the file. */
+export const journalFile = 'journal.jsonl';
 const FORMAT = 3;
 
 /** The identity of a search. */
@@ -36,7 +37,8 @@ const real = v.pipe(v.number(), v.finite());
 const positive = v.pipe(real, v.gtValue(0));
 const bits = v.picklist(allResidualBits);
 
-const plan: v.GenericSchema<unknown, SearchPlan> = v.object({
+/** Schema of a plan that was read from a file. */
+export const planSchema: v.GenericSchema<unknown, SearchPlan> = v.object({
   budgets: v.pipe(v.array(count), v.minLength(1)),
   flash: v.nullable(count),
   maxInstructions: v.nullable(positive),
@@ -57,24 +59,27 @@ const headKind: RecordKind<Head> = {
   name: 'journal of a search',
   format: FORMAT,
   code: 'SEARCH_BROKEN',
-  schema: v.object({ identity: v.record(v.string(), v.unknown()), origin: originSchema, plan }),
+  schema: v.object({ identity: v.record(v.string(), v.unknown()), origin: originSchema, plan: planSchema }),
 };
+
+/** Schema of a training run that was read from a file. */
+export const trialSchema: v.GenericSchema<unknown, TrialRecord> = v.object({
+  scheme: v.string(),
+  residualBits: bits,
+  seed: count,
+  steps: count,
+  on: v.picklist(['validation', 'test']),
+  accuracy: v.pipe(real, v.minValue(0), v.maxValue(1)),
+  loss: real,
+  checksum: sha256,
+});
 
 const entryKind: RecordKind<Entry> = {
   name: 'line of a journal',
   format: FORMAT,
   code: 'SEARCH_BROKEN',
   schema: v.object({
-    trial: v.object({
-      scheme: v.string(),
-      residualBits: bits,
-      seed: count,
-      steps: count,
-      on: v.picklist(['validation', 'test']),
-      accuracy: v.pipe(real, v.minValue(0), v.maxValue(1)),
-      loss: real,
-      checksum: sha256,
-    }),
+    trial: trialSchema,
     seconds: v.pipe(real, v.minValue(0)),
   }),
 };
@@ -116,7 +121,7 @@ function differing(a: Identity, b: Identity): string[] {
 function missing(folder: string): TinytrainError {
   return new TinytrainError('SEARCH_MISSING', `${folder}: there is no search here to continue`, {
     path: folder,
-    help: [`the folder of a search contains ${FILE}; \`npx tinytrain search --out DIR\` creates one`],
+    help: [`the folder of a search contains ${journalFile}; \`npx tinytrain search --out DIR\` creates one`],
   });
 }
 
@@ -133,7 +138,7 @@ function lineOf(record: unknown): string {
 
 /** How the search in a folder was started: everything needed to start it again. Throws `SEARCH_MISSING`, `SEARCH_BROKEN`. */
 export async function searchOrigin(folder: string): Promise<{ readonly origin: Origin; readonly plan: SearchPlan }> {
-  const path = join(folder, FILE);
+  const path = join(folder, journalFile);
   const text = await readIfThere(path);
   if (text === undefined) throw missing(folder);
   const { origin, plan } = read(text, path).head;
@@ -146,7 +151,7 @@ export class Journal {
   #unwritten: { readonly folder: string; readonly head: Head; readonly bytes: number | undefined } | undefined;
   #file: DiskFile | undefined;
   #own: OwnFolder | undefined;
-  #path = FILE;
+  #path = journalFile;
   #last: Promise<void> = Promise.resolve();
   /** Seconds of training that the known results took. */
   seconds = 0;
@@ -160,7 +165,7 @@ export class Journal {
    * The journal in a folder: a new one or, with `resume`, the existing one, which must belong to the same search. Nothing is written before `begin`.
    */
   static async open(folder: string, head: Head, resume: boolean): Promise<Journal> {
-    const path = join(folder, FILE);
+    const path = join(folder, journalFile);
     const journal = new Journal();
     await checkFree(folder);
     await settle(folder);
@@ -194,11 +199,11 @@ export class Journal {
   async begin(): Promise<void> {
     if (!this.#unwritten) return;
     const { folder, head, bytes } = this.#unwritten;
-    this.#path = join(folder, FILE);
+    this.#path = join(folder, journalFile);
     this.#own ??= await OwnFolder.open(folder);
     if (bytes === undefined) {
       if ((await readIfThere(this.#path)) !== undefined) throw existing(folder);
-      await this.#own.write(new Map([[FILE, lineOf(sealed(headKind, head))]]));
+      await this.#own.write(new Map([[journalFile, lineOf(sealed(headKind, head))]]));
     }
     try {
       this.#file = await DiskFile.open(this.#path, 'a');

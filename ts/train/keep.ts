@@ -1,40 +1,60 @@
 import type { Dataset, SampleSet } from '../data/dataset.js';
 import { call, native, type Trainer, wait } from '../native.js';
 import { evenly } from '../program/rule.js';
-import type { BestState, RunState, TrainPlan } from './types.js';
+import type { HeldOut, HeldOutPoint, RunState, TrainPlan } from './types.js';
 import { hasLost } from './watch.js';
 
 /** Converts a loss with 16 fraction bits to a number. */
 const LOSS_UNIT = 65536;
-/** The most samples of the validation split on which states are compared. */
+/** The most samples that are looked at as a run goes on. */
 const MOST_SAMPLES = 300;
 /** The part of a run, warm-up included, before which no state is compared. */
 const GRACE = 0.15;
-/** Stretches of the curve from one comparison to the next: ten comparisons take about a tenth of a run. */
+/** Stretches of the curve from one look to the next: ten looks take about a tenth of a run. */
 const STRETCHES = 5;
 
-/** The samples on which the states of a run are compared: of the data's own validation split. Without one, all samples are for training. */
-export function heldSamples({ validation }: SampleSet): Dataset | undefined {
-  return validation && validation.size > 0 ? evenly(validation, MOST_SAMPLES) : undefined;
+/** Samples that are looked at as a run goes on. */
+export interface Held {
+  readonly on: HeldOut['on'];
+  readonly set: Dataset;
 }
 
-/** Whether the state at a point of the curve is compared with others: at every fifth point, and at the end. */
-export function isCompared({ checkpoint, curve }: RunState, { steps }: TrainPlan): boolean {
-  const done = checkpoint.steps;
-  return done === steps || (done >= GRACE * steps && curve.length % STRETCHES === 0);
+/** The samples that are looked at as a run goes on: of the data's own validation split, on which states are compared; without one of the test split, which decides nothing. */
+export function heldSamples({ validation, test }: SampleSet): Held {
+  const own = validation && validation.size > 0;
+  return own
+    ? { on: 'validation', set: evenly(validation, MOST_SAMPLES) }
+    : { on: 'test', set: evenly(test, MOST_SAMPLES) };
 }
 
-/** The state with the lowest mean loss on held-back samples so far, after a look at the trainer's own. Too short to be interrupted. */
-export async function lowestOf(
-  trainer: Trainer,
-  held: Dataset,
-  { lowest, checkpoint }: RunState,
-  threads: number,
-): Promise<BestState> {
+/** Whether held-out samples are looked at, at a point of the curve: at every fifth one, and at the end. */
+function isLookedAt({ checkpoint, curve }: RunState, { steps }: TrainPlan): boolean {
+  return checkpoint.steps === steps || curve.length % STRETCHES === 0;
+}
+
+/** What a trainer's state makes of samples. Too short to be interrupted. */
+export async function lookAt(trainer: Trainer, { set }: Held, threads: number): Promise<Omit<HeldOutPoint, 'step'>> {
   const control = new (native().Control)();
-  const found = await wait(() => trainer.evaluate(held.handle, threads, control));
-  const loss = found.loss / LOSS_UNIT / held.size;
-  return lowest && lowest.loss <= loss ? lowest : { checkpoint, loss };
+  const found = await wait(() => trainer.evaluate(set.handle, threads, control));
+  return { loss: found.loss / LOSS_UNIT / set.size, accuracy: found.correct / set.size };
+}
+
+/** A run at a point of its curve, after a look at held-out samples if it is time for one: the point is noted, and the state remembered if it is the best so far. */
+export async function looked(
+  trainer: Trainer,
+  held: Held,
+  state: RunState,
+  plan: TrainPlan,
+  threads: number,
+): Promise<RunState> {
+  if (!isLookedAt(state, plan)) return state;
+  const { checkpoint, lowest } = state;
+  const { steps } = checkpoint;
+  const found = await lookAt(trainer, held, threads);
+  const next = { ...state, heldOut: [...state.heldOut, { step: steps, ...found }] };
+  const compared = held.on === 'validation' && plan.keep === 'best' && steps >= GRACE * plan.steps;
+  if (!compared || (lowest && lowest.loss <= found.loss)) return next;
+  return { ...next, lowest: { checkpoint, loss: found.loss } };
 }
 
 /**

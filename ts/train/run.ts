@@ -39,7 +39,7 @@ export interface RunRecord {
   readonly plan: TrainPlan;
 }
 
-const FORMAT = 5;
+const FORMAT = 6;
 const BROKEN = 'RUN_BROKEN';
 const files = { record: 'run.json', state: 'state.json', result: 'result.json' };
 

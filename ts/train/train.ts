@@ -9,9 +9,10 @@ import { cacheBytesOf, checkOption, checkRate, checkThreads, checkWhole } from '
 import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
-import { heldSamples, isCompared, keptState, lowestOf } from './keep.js';
+import { type Held, heldSamples, keptState, lookAt, looked } from './keep.js';
 import { findRates } from './race.js';
 import type { RunFolder } from './run.js';
+import { testedOf } from './tested.js';
 import type {
   Augmentation,
   CurvePoint,
@@ -119,6 +120,7 @@ interface Run {
   readonly start: Checkpoint;
   /** Number of training samples of each class. */
   readonly counts: readonly number[];
+  readonly held: Held;
 }
 
 interface Evaluated {
@@ -187,7 +189,6 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
   const stretch = Math.ceil(plan.steps / POINTS);
   const interval = (options.checkpointSeconds ?? CHECKPOINT_SECONDS) * 1000;
   let state = first;
-  const held = heldSamples(run.data);
   let size = 1;
   let saved = performance.now();
   await prepare(run);
@@ -199,10 +200,8 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
     const reached = state.checkpoint.steps;
     if (reached === end) {
       state = judged(run, { ...state, curve: [...state.curve, pointOf(end, state.open)], open: nothing });
-      // A run that has just gone back is compared when it gets here again.
-      if (held && plan.keep === 'best' && state.checkpoint.steps === end && isCompared(state, plan)) {
-        state = { ...state, lowest: await lowestOf(run.trainer, held, state, run.threads) };
-      }
+      // A run that has just gone back is looked at when it gets here again.
+      if (state.checkpoint.steps === end) state = await looked(run.trainer, run.held, state, plan, run.threads);
     }
     if (options.signal?.aborted) {
       await options.run?.save(state);
@@ -229,7 +228,9 @@ function judged(run: Run, state: RunState): RunState {
     const setbacks = [...state.setbacks, { step: state.checkpoint.steps, from: from.steps, why }];
     call(() => trainer.restore(from));
     applyRates(run, state.rates, setbacks);
-    return { ...state, setbacks, checkpoint: from, curve: state.curve.filter(({ step }) => step <= from.steps) };
+    const upTo = <T extends { readonly step: number }>(points: readonly T[]) =>
+      points.filter(({ step }) => step <= from.steps);
+    return { ...state, setbacks, checkpoint: from, curve: upTo(state.curve), heldOut: upTo(state.heldOut) };
   }
   if (loss === undefined || (state.best && state.best.loss <= loss)) return state;
   return { ...state, best: { checkpoint: state.checkpoint, loss } };
@@ -310,12 +311,14 @@ async function trained(
   const trainer = call(() => new (native().Trainer)(program.handle, data.train.handle, settings));
   const counts = countsOf(data.train, data.classes.length);
   const start = call(() => trainer.checkpoint());
-  const run: Run = { program, data, plan, options, trainer, threads, counts, start };
+  const held = heldSamples(data);
+  const run: Run = { program, data, plan, options, trainer, threads, counts, start, held };
 
   const saved = await options.run?.load();
   if (saved) call(() => trainer.restore(saved.checkpoint));
   const fresh = async (): Promise<RunState> => {
     const { accuracy, loss } = await evaluate(run, 'before');
+    const heldOut = [{ step: 0, ...(await lookAt(trainer, held, threads)) }];
     const rates = await findRates(program, data, {
       plan,
       threads,
@@ -332,6 +335,7 @@ async function trained(
       kept: null,
       before,
       curve: [],
+      heldOut,
       open: nothing,
       seconds: 0,
     };
@@ -374,6 +378,8 @@ async function trained(
     setbacks: state.setbacks,
     loss: { before: state.before.loss, after: after.loss },
     curve: state.curve,
+    heldOut: { on: held.on, samples: held.set.size, points: state.heldOut },
+    tested: testedOf(data, after.predicted),
     saturation,
     steps: state.checkpoint.steps,
     kept: state.kept ?? state.checkpoint.steps,

@@ -89,6 +89,35 @@ export interface CurvePoint {
   readonly accuracy: number;
 }
 
+/** A look at held-out samples during a run. */
+export interface HeldOutPoint {
+  /** Steps done. */
+  readonly step: number;
+  /** Mean loss, natural logarithm. */
+  readonly loss: number;
+  /** Share of the samples that were classified correctly. */
+  readonly accuracy: number;
+}
+
+/** What a run made of held-out samples as it went on. Nothing is decided by it unless they are of the validation split. */
+export interface HeldOut {
+  /** The split: `validation` if the data has one. */
+  readonly on: 'validation' | 'test';
+  /** Number of samples: at most 300, at even distances. */
+  readonly samples: number;
+  readonly points: readonly HeldOutPoint[];
+}
+
+/** What a run made of each test sample at its end, so that runs can be compared sample by sample. */
+export interface Tested {
+  /** SHA-256 over the names of classes and, of each test sample, its name within its folder and its class: the same for the same samples in the same order. */
+  readonly samples: string;
+  /** Class of each test sample: uint16, little-endian, in base64. */
+  readonly labels: string;
+  /** The class that each was taken for, likewise. */
+  readonly predicted: string;
+}
+
 /** Accuracy on samples not used for training, as a share of 1. */
 export interface Accuracy {
   readonly before: number;
@@ -135,6 +164,8 @@ export interface RunResult {
   readonly setbacks: readonly Setback[];
   readonly loss: { readonly before: number; readonly after: number };
   readonly curve: readonly CurvePoint[];
+  readonly heldOut: HeldOut;
+  readonly tested: Tested;
   readonly saturation: Saturation;
   readonly steps: number;
   /** The step whose state was kept. */
@@ -168,6 +199,8 @@ export interface RunState {
   /** Accuracy and loss before the first step. */
   readonly before: { readonly accuracy: number; readonly loss: number };
   readonly curve: readonly CurvePoint[];
+  /** Looks at held-out samples. */
+  readonly heldOut: readonly HeldOutPoint[];
   /** Sums over the steps since the last point of the curve. */
   readonly open: Required<TrainingResult>;
   readonly seconds: number;
@@ -207,6 +240,7 @@ const share = v.pipe(real, v.minValue(0), v.maxValue(1));
 const seconds = v.pipe(real, v.minValue(0));
 const strings = v.array(v.string());
 const curve = v.array(v.object({ step: count, loss: real, accuracy: share }));
+const base64 = v.pipe(v.string(), v.base64());
 
 const rate = v.pipe(real, v.gtValue(0), v.maxValue(mostRate));
 const asked = v.union([rate, v.literal('auto')]);
@@ -220,7 +254,7 @@ const rates = v.object({
   seconds,
 });
 const setbacks = v.array(v.object({ step: count, from: count, why: v.string() }));
-const checkpoint = v.object({ state: v.pipe(v.string(), v.base64()), steps: count, saturated: v.array(count) });
+const checkpoint = v.object({ state: base64, steps: count, saturated: v.array(count) });
 
 const best = v.object({ checkpoint, loss: real });
 
@@ -246,6 +280,7 @@ export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
   kept: v.nullable(count),
   before: v.object({ accuracy: share, loss: real }),
   curve,
+  heldOut: curve,
   open: v.object({ steps: count, loss: real, correct: count }),
   seconds,
 });
@@ -274,6 +309,8 @@ export const resultSchema: v.GenericSchema<unknown, RunResult> = v.object({
   setbacks,
   loss: v.object({ before: real, after: real }),
   curve,
+  heldOut: v.object({ on: v.picklist(['validation', 'test']), samples: count, points: curve }),
+  tested: v.object({ samples: sha256, labels: base64, predicted: base64 }),
   saturation: v.object({ total: count, steps: v.array(v.object({ label: v.string(), count })) }),
   steps: count,
   kept: count,
