@@ -1,12 +1,13 @@
 //! The kernel table: every kernel of a Program, said once.
 //!
-//! A row (`table.rs`) names a kernel, its C function, its parameters and its operands: for each operand its role, the type of its elements, its length
-//! as a function of the parameters, whether it may be absent, whether it may stand on the output's bytes. Everything that has to know a kernel follows
-//! from its row:
+//! A row (`table.rs`) names a kernel, its C function, its parameters, the values of them that it is defined for, and its operands: for each operand its
+//! role, the type of its elements, its length as a function of the parameters, whether it may be absent, whether it may stand on the output's bytes.
+//! Everything that has to know a kernel follows from its row:
 //!
 //! * [`Call`]: a kernel with its parameters and operands *by name*, over any type of operand: tensors of a graph while lowering, places in memory in a
 //!   Program, buffers in a test. What runs is matched on it, so the compiler names every place that a new kernel must fill.
 //! * `views`: its operands as typed slices, for a runtime.
+//! * [`Call::check`]: whether its parameters are ones that the kernel takes, for a Program that comes from a file.
 //! * [`Call::operands`], [`Call::params`]: the same as data, for what treats all kernels alike: the Program file and its verifier, the record that C is
 //!   printed from, the conformance suite, the C header.
 //! * [`Kernel::spec`]: the row itself.
@@ -183,6 +184,13 @@ pub struct KernelSpec {
     pub returns: Returns,
 }
 
+impl Kernel {
+    /// The kernel of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|k| k.spec().name == name)
+    }
+}
+
 /// Where a runtime has the operands of a call.
 ///
 /// An implementation must hand out slices that do not overlap for operands that do not; `views` asks for each operand of a call once, and not for one
@@ -199,6 +207,7 @@ macro_rules! kernels {
     ($(
         $(#[doc = $doc:literal])*
         $first:ident $c:literal $(| $other:ident $other_c:literal)* as $k:ident ($($param:ident: $pty:ty),* $(,)?) -> $returns:ident {
+            where $check:expr;
             $($operand:ident: $role:ident $ty:ident $([$($attr:tt)*])? = $len:expr),* $(,)?
         }
     )*) => {
@@ -311,6 +320,20 @@ macro_rules! kernels {
                     }
                 )*}
                 debug_assert!(i == specs.len());
+            }
+
+            /// Whether the kernel is defined for these parameters; the error names what is not.
+            pub fn check(&self) -> Result<(), &'static str> {
+                let kernel = self.kernel();
+                match self {$(
+                    Self::$first(call) $(| Self::$other(call))* => {
+                        let $k = kernel;
+                        let _ = $k;
+                        $(let $param = &call.$param; let _ = $param;)*
+                        $(let $operand = given!([$($($attr)*)?] call.$operand); let _ = $operand;)*
+                        $check
+                    }
+                )*}
             }
 
             /// Its operands, in the order of its row, each with the length that its parameters ask for. Parameters are to be checked before
