@@ -13,6 +13,7 @@ mod error;
 mod functions;
 mod graph;
 mod movement;
+mod op;
 mod scheme;
 mod verify;
 
@@ -20,7 +21,8 @@ pub use build::{ConvSpec, GraphBuilder, PoolSpec};
 pub use error::IrError;
 pub use functions::Function;
 pub use graph::{
-    Classifier, Graph, Head, HeadRow, Kind, Layer, LayerId, Lookup, MovedBox, Movement, Node, Op, Origin, Quant, Shape,
+    Classifier, Graph, Head, HeadRow, Kind, Layer, LayerId, Lookup, MovedBox, Movement, Node, Origin, Quant, Shape,
     Steps, Tensor, TensorId, Training, Wrt,
 };
+pub use op::Op;
 pub use scheme::{Scheme, Share};
