@@ -92,7 +92,7 @@ pub fn import(path: &str, bytes: &[u8], options: &ImportOptions) -> Result<Impor
 
 /// The `.tflite` operators that [`import`] supports, sorted; for `inspect --ops`.
 pub fn supported_ops() -> &'static [&'static str] {
-    tflite::SUPPORTED
+    tflite::supported()
 }
 
 /// The lines of TensorFlow that export a model quantised to int8.

@@ -7,60 +7,33 @@ mod layout;
 mod pointwise;
 mod shape;
 
-use tinytrain_ir::{Function, Graph, GraphBuilder, PoolSpec, Quant, Shape, TensorId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use tinytrain_ir::{Graph, GraphBuilder, PoolSpec, Quant, Shape, TensorId};
 
 use super::file::{File, Op, Tensor, dtype};
 use super::names;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, unsupported};
-use tinytrain_tflite::OptionsRef;
+
+/// What an operator with one output of int8 or uint8 becomes in the graph. The shape of a value in the file's order is checked afterwards.
+type Operator = for<'a> fn(&mut Lowering<'a>, &Site<'a>) -> Result<Value, Fault>;
+
+/// Those operators by name, as each part of this module lists its own.
+static OPERATORS: LazyLock<BTreeMap<&'static str, Operator>> = LazyLock::new(|| {
+    [conv::OPERATORS, layout::OPERATORS, pointwise::OPERATORS, shape::OPERATORS].concat().into_iter().collect()
+});
+
+/// Operators on batches and integers, with several outputs, or at the end of a model.
+const OTHERS: [&str; 7] = ["BATCH_TO_SPACE_ND", "DEQUANTIZE", "PACK", "SHAPE", "SPACE_TO_BATCH_ND", "SPLIT", "SPLIT_V"];
 
 /// Operators that [`Lowering::operator`] supports, sorted.
-pub(crate) const SUPPORTED: &[&str] = &[
-    "ABS",
-    "ADD",
-    "AVERAGE_POOL_2D",
-    "BATCH_TO_SPACE_ND",
-    "CONCATENATION",
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
-    "DEQUANTIZE",
-    "ELU",
-    "EXP",
-    "EXPAND_DIMS",
-    "FULLY_CONNECTED",
-    "HARD_SWISH",
-    "LEAKY_RELU",
-    "LOGISTIC",
-    "MAXIMUM",
-    "MAX_POOL_2D",
-    "MEAN",
-    "MINIMUM",
-    "MUL",
-    "NEG",
-    "PACK",
-    "PAD",
-    "PADV2",
-    "PRELU",
-    "QUANTIZE",
-    "REDUCE_MAX",
-    "RELU",
-    "RELU6",
-    "RELU_N1_TO_1",
-    "RESHAPE",
-    "RESIZE_NEAREST_NEIGHBOR",
-    "SHAPE",
-    "SLICE",
-    "SOFTMAX",
-    "SPACE_TO_BATCH_ND",
-    "SPLIT",
-    "SPLIT_V",
-    "SQUEEZE",
-    "STRIDED_SLICE",
-    "SUB",
-    "TANH",
-    "TRANSPOSE",
-];
+pub(crate) fn supported() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| OPERATORS.keys().copied().chain(OTHERS).collect::<BTreeSet<_>>().into_iter().collect());
+    &NAMES
+}
 
 /// No real model has a larger window or stride.
 const MAX_STEP: i32 = 1 << 14;
@@ -240,7 +213,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn operator(&mut self, index: usize) -> Result<(), Fault> {
         let op = &self.file.ops[index];
         let name = names::operator(op.code).ok_or(Fault::Operator)?;
-        if !SUPPORTED.contains(&name) {
+        if !supported().contains(&name) {
             return Err(Fault::Operator);
         }
         for &y in &op.outputs {
@@ -264,8 +237,7 @@ impl<'a> Lowering<'a> {
             "SPACE_TO_BATCH_ND" => self.space_to_batch(index, op, y)?,
             "DEQUANTIZE" => self.leave(op, y)?.into(),
             "QUANTIZE" if self.leaves(op, y) => self.leave(op, y)?.into(),
-            "TRANSPOSE" | "MEAN" | "RESHAPE" => self.reorder(name, index, op, y)?,
-            _ => self.compute(name, index, op, y)?.into(),
+            _ => self.compute(name, index, op, y)?,
         };
         self.values[y] = Some(result);
         Ok(())
@@ -299,52 +271,15 @@ impl<'a> Lowering<'a> {
         (self.file.tensors[y].dtype == dtype::INT8).then_some(y)
     }
 
-    /// Operators that accept an input with its dimensions in another order.
-    fn reorder(&mut self, name: &str, index: usize, op: &'a Op<'a>, y: usize) -> Result<Value, Fault> {
+    fn compute(&mut self, name: &str, index: usize, op: &'a Op<'a>, y: usize) -> Result<Value, Fault> {
+        let operator = OPERATORS.get(name).ok_or(Fault::Operator)?;
         let site = self.site(index, op, y)?;
-        match name {
-            "MEAN" => self.mean(&site),
-            "RESHAPE" => self.reshape(&site),
-            _ => self.transpose(&site),
-        }
-    }
-
-    fn compute(&mut self, name: &str, index: usize, op: &'a Op<'a>, y: usize) -> Result<TensorId, Fault> {
-        let site = self.site(index, op, y)?;
-        let shape = site.shape;
-        let result = match name {
-            "CONV_2D" => self.conv(&site)?,
-            "DEPTHWISE_CONV_2D" => self.depthwise(&site)?,
-            "FULLY_CONNECTED" => self.fully_connected(&site)?,
-            "ADD" | "SUB" | "MUL" => self.arithmetic(name, &site)?,
-            "MAXIMUM" | "MINIMUM" => self.extreme(name == "MAXIMUM", &site)?,
-            "AVERAGE_POOL_2D" => self.pool(&site, false)?,
-            "MAX_POOL_2D" => self.pool(&site, true)?,
-            "REDUCE_MAX" => self.reduce_max(&site)?,
-            "PAD" | "PADV2" => self.pad(&site)?,
-            "SQUEEZE" | "EXPAND_DIMS" => self.same_bytes(&site)?,
-            "SLICE" | "STRIDED_SLICE" => self.slice(name, &site)?,
-            "RESIZE_NEAREST_NEIGHBOR" => self.resize(&site)?,
-            "CONCATENATION" => self.concat(&site)?,
-            "RELU" => self.clamp(&site, fused::RELU)?,
-            "RELU6" => self.clamp(&site, fused::RELU6)?,
-            "RELU_N1_TO_1" => self.clamp(&site, fused::RELU_N1_TO_1)?,
-            "QUANTIZE" => self.clamp(&site, fused::NONE)?,
-            "ABS" => self.function(&site, Function::Abs)?,
-            "ELU" => self.function(&site, Function::Elu)?,
-            "EXP" => self.function(&site, Function::Exp)?,
-            "HARD_SWISH" => self.function(&site, Function::HardSwish)?,
-            "LEAKY_RELU" => self.leaky_relu(&site)?,
-            "LOGISTIC" => self.function(&site, Function::Logistic)?,
-            "NEG" => self.function(&site, Function::Linear { factor: -1.0, term: 0.0 })?,
-            "PRELU" => self.prelu(&site)?,
-            "TANH" => self.function(&site, Function::Tanh)?,
-            "SOFTMAX" => self.softmax(&site)?,
-            _ => return Err(Fault::Operator),
-        };
-        match self.builder.shape(result) {
-            s if s == shape => Ok(result),
-            s => malformed(format!("its output is declared as {shape}, but its parameters imply {s}")),
+        let value = operator(self, &site)?;
+        match (&value.layout, self.builder.shape(value.id)) {
+            (Layout::Plain, s) if s != site.shape => {
+                malformed(format!("its output is declared as {}, but its parameters imply {s}", site.shape))
+            }
+            _ => Ok(value),
         }
     }
 
@@ -435,15 +370,6 @@ impl<'a> Lowering<'a> {
         }
         self.builder.origin(site.index, tensor);
         Ok(self.builder.reshape(y, shape)?)
-    }
-
-    fn pool(&mut self, site: &Site<'a>, max: bool) -> Result<TensorId, Fault> {
-        let Some(OptionsRef::Pool(o)) = site.op.options else { return missing_options() };
-        let x = self.input(site.op, 0)?;
-        self.keeps_quant(x, site)?;
-        let kernel = [step(o.kernel_h()?, "window")?, step(o.kernel_w()?, "window")?];
-        let window = window(self.builder.shape(x), o.padding()?, kernel, [o.stride_h()?, o.stride_w()?])?;
-        Ok(self.builder.pool(x, window, max, bounds(o.activation()?, site.quant)?)?)
     }
 }
 

@@ -11,7 +11,7 @@ use tinytrain_ir::{Classifier, GraphBuilder, Shape};
 
 use self::file::{File, Op, dtype};
 use self::lower::Lowering;
-pub(crate) use self::lower::SUPPORTED;
+pub(crate) use self::lower::supported;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, printable, unsupported};
 use crate::{FileTensor, ImportError, ImportOptions, Imported, Input};

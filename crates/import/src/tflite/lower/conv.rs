@@ -1,14 +1,23 @@
-//! Convolutions and FULLY_CONNECTED: their weights, windows and dilation.
+//! Convolutions, pooling and FULLY_CONNECTED: their weights, windows and dilation.
 
 use std::sync::Arc;
 
 use tinytrain_ir::{ConvSpec, PoolSpec, Shape, TensorId};
 
-use super::{Layout, Lowering, MAX_STEP, Site, Value, bounds, missing_options, step, window, words};
+use super::{Layout, Lowering, MAX_STEP, Operator, Site, Value, bounds, missing_options, step, window, words};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, Tensor, dtype};
 use crate::tflite::names;
 use tinytrain_tflite::OptionsRef;
+
+pub(super) const OPERATORS: &[(&str, Operator)] = &[
+    ("AVERAGE_POOL_2D", |l, site| l.pool(site, false).map(Value::from)),
+    ("CONV_2D", |l, site| l.conv(site).map(Value::from)),
+    ("DEPTHWISE_CONV_2D", |l, site| l.depthwise(site).map(Value::from)),
+    ("FULLY_CONNECTED", |l, site| l.fully_connected(site).map(Value::from)),
+    ("MAX_POOL_2D", |l, site| l.pool(site, true).map(Value::from)),
+    ("REDUCE_MAX", |l, site| l.reduce_max(site).map(Value::from)),
+];
 
 /// Weights of a convolution.
 struct Weights {
@@ -127,7 +136,7 @@ impl<'a> Lowering<'a> {
         Ok(words(data).collect())
     }
 
-    pub(super) fn conv(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn conv(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.conv_of(site, x)
     }
@@ -152,7 +161,7 @@ impl<'a> Lowering<'a> {
         self.convolved(site, x, weights, 0, windows, o.activation()?)
     }
 
-    pub(super) fn depthwise(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn depthwise(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.depthwise_of(site, x)
     }
@@ -288,7 +297,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// FULLY_CONNECTED as a 1x1 convolution: on a map of one pixel, or on every pixel if the file keeps the dimensions.
-    pub(super) fn fully_connected(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn fully_connected(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let Some(OptionsRef::FullyConnected(o)) = site.op.options else { return missing_options() };
         if o.weights_format()? != 0 {
             return unsupported("its weights are shuffled; only the plain order is supported");
@@ -317,6 +326,31 @@ impl<'a> Lowering<'a> {
         // as the last node.
         self.claim(site, Shape::new(pixels.h, pixels.w, out), true);
         let y = self.finish_conv(site, x, weights, 0, window, o.activation()?)?;
+        self.shaped(site, y, site.shape, self.source(site.y))
+    }
+
+    fn pool(&mut self, site: &Site<'a>, max: bool) -> Result<TensorId, Fault> {
+        let Some(OptionsRef::Pool(o)) = site.op.options else { return missing_options() };
+        let x = self.input(site.op, 0)?;
+        self.keeps_quant(x, site)?;
+        let kernel = [step(o.kernel_h()?, "window")?, step(o.kernel_w()?, "window")?];
+        let window = window(self.builder.shape(x), o.padding()?, kernel, [o.stride_h()?, o.stride_w()?])?;
+        Ok(self.builder.pool(x, window, max, bounds(o.activation()?, site.quant)?)?)
+    }
+
+    /// The maximum over rows and columns.
+    fn reduce_max(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+        let x = self.input(site.op, 0)?;
+        self.keeps_quant(x, site)?;
+        let Some((axes, _)) = self.integers(site.op, 1, "axes")? else { return malformed("it has no axes") };
+        let (xs, rank) = (self.builder.shape(x), self.rank(site.op));
+        let axes: Vec<i64> = axes.iter().map(|&a| if a < 0 { a + rank as i64 } else { a }).collect();
+        let over = |axis: usize| axes.contains(&(axis as i64 + rank as i64 - 4));
+        if over(0) || over(3) || !(over(1) || xs.h == 1) || !(over(2) || xs.w == 1) {
+            return unsupported("REDUCE_MAX is supported over all rows and columns only");
+        }
+        self.claim(site, Shape::new(1, 1, xs.c), true);
+        let y = self.builder.pool(x, PoolSpec::valid(xs, [xs.h, xs.w], [1, 1]), true, (-128, 127))?;
         self.shaped(site, y, site.shape, self.source(site.y))
     }
 }

@@ -4,15 +4,18 @@
 
 use tinytrain_ir::{PoolSpec, Shape, TensorId};
 
-use super::{Layout, Lowering, Site, Value};
+use super::{Layout, Lowering, Operator, Site, Value};
 use crate::error::{Fault, malformed, unsupported};
+
+pub(super) const OPERATORS: &[(&str, Operator)] =
+    &[("MEAN", |l, site| l.mean(site)), ("TRANSPOSE", |l, site| l.transpose(site))];
 
 /// The natural order: batch, rows, columns, channels.
 const NATURAL: [usize; 4] = [0, 1, 2, 3];
 
 impl<'a> Lowering<'a> {
     /// MEAN over rows, over columns, or both, in whatever order the file lists them.
-    pub(super) fn mean(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
+    fn mean(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
         let (x, dims) = self.ordered_input(site.op)?;
         let Some((axes, _)) = self.integers(site.op, 1, "axes")? else { return malformed("it has no axes") };
         let rank = dims.len();
@@ -99,7 +102,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Dimensions in another order: a RESHAPE if no bytes move, otherwise recorded for a MEAN that follows.
-    pub(super) fn transpose(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
+    fn transpose(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
         let (x, dims) = self.ordered_input(site.op)?;
         self.keeps_quant(x.id, site)?;
         let Some((perm, _)) = self.integers(site.op, 1, "permutation")? else {

@@ -2,11 +2,33 @@
 
 use tinytrain_ir::{ConvSpec, Function, PoolSpec, Quant, Shape, TensorId};
 
-use super::{Lowering, Site, bounds, fused, missing_options};
+use super::{Lowering, Operator, Site, Value, bounds, fused, missing_options};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, dtype};
 use crate::tflite::names;
 use tinytrain_tflite::OptionsRef;
+
+pub(super) const OPERATORS: &[(&str, Operator)] = &[
+    ("ABS", |l, site| l.function(site, Function::Abs).map(Value::from)),
+    ("ADD", |l, site| l.arithmetic("ADD", site).map(Value::from)),
+    ("ELU", |l, site| l.function(site, Function::Elu).map(Value::from)),
+    ("EXP", |l, site| l.function(site, Function::Exp).map(Value::from)),
+    ("HARD_SWISH", |l, site| l.function(site, Function::HardSwish).map(Value::from)),
+    ("LEAKY_RELU", |l, site| l.leaky_relu(site).map(Value::from)),
+    ("LOGISTIC", |l, site| l.function(site, Function::Logistic).map(Value::from)),
+    ("MAXIMUM", |l, site| l.extreme(true, site).map(Value::from)),
+    ("MINIMUM", |l, site| l.extreme(false, site).map(Value::from)),
+    ("MUL", |l, site| l.arithmetic("MUL", site).map(Value::from)),
+    ("NEG", |l, site| l.function(site, Function::Linear { factor: -1.0, term: 0.0 }).map(Value::from)),
+    ("PRELU", |l, site| l.prelu(site).map(Value::from)),
+    ("QUANTIZE", |l, site| l.clamp(site, fused::NONE).map(Value::from)),
+    ("RELU", |l, site| l.clamp(site, fused::RELU).map(Value::from)),
+    ("RELU6", |l, site| l.clamp(site, fused::RELU6).map(Value::from)),
+    ("RELU_N1_TO_1", |l, site| l.clamp(site, fused::RELU_N1_TO_1).map(Value::from)),
+    ("SOFTMAX", |l, site| l.softmax(site).map(Value::from)),
+    ("SUB", |l, site| l.arithmetic("SUB", site).map(Value::from)),
+    ("TANH", |l, site| l.function(site, Function::Tanh).map(Value::from)),
+];
 
 /// A constant as reals: one for all, or one a channel.
 enum Reals {
@@ -16,7 +38,7 @@ enum Reals {
 
 impl<'a> Lowering<'a> {
     /// ADD, SUB and MUL: of two tensors, or with a constant.
-    pub(super) fn arithmetic(&mut self, name: &str, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn arithmetic(&mut self, name: &str, site: &Site<'a>) -> Result<TensorId, Fault> {
         let activation = match site.op.options {
             Some(OptionsRef::Add(o)) => o.activation()?,
             Some(OptionsRef::Sub(o)) => o.activation()?,
@@ -135,7 +157,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// MAXIMUM and MINIMUM, with one constant or of two tensors.
-    pub(super) fn extreme(&mut self, max: bool, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn extreme(&mut self, max: bool, site: &Site<'a>) -> Result<TensorId, Fault> {
         if let Some(n) = (0..2).find(|&n| self.is_constant(site.op, n)) {
             let x = self.input(site.op, 1 - n)?;
             let Reals::One(bound) = self.reals(site.op, n, self.builder.shape(x))? else {
@@ -170,13 +192,13 @@ impl<'a> Lowering<'a> {
         Ok(self.builder.pool(both, window, true, (-128, 127))?)
     }
 
-    pub(super) fn function(&mut self, site: &Site<'a>, f: Function) -> Result<TensorId, Fault> {
+    fn function(&mut self, site: &Site<'a>, f: Function) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.builder.origin(site.index, self.source(site.y));
         Ok(self.builder.function(x, f, site.quant, (-128, 127))?)
     }
 
-    pub(super) fn leaky_relu(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn leaky_relu(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let Some(OptionsRef::LeakyRelu(o)) = site.op.options else { return missing_options() };
         let alpha = f64::from(o.alpha()?);
         self.function(site, Function::LeakyRelu { alpha })
@@ -184,7 +206,7 @@ impl<'a> Lowering<'a> {
 
     /// PRELU, a slope for each channel: the positive side, and the negative side times the slopes. One of the two is 0 for every
     /// value, so their sum is rounded once.
-    pub(super) fn prelu(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn prelu(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         let (q, y) = (self.builder.quant(x), site.quant);
         let slopes = match self.reals(site.op, 1, self.builder.shape(x))? {
@@ -202,12 +224,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// The RELU family, and QUANTIZE from int8 to int8.
-    pub(super) fn clamp(&mut self, site: &Site<'a>, activation: i8) -> Result<TensorId, Fault> {
+    fn clamp(&mut self, site: &Site<'a>, activation: i8) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         Ok(self.builder.requantize(x, site.quant, bounds(activation, site.quant)?)?)
     }
 
-    pub(super) fn softmax(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn softmax(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let beta = match site.op.options {
             Some(OptionsRef::Softmax(o)) => o.beta()? as f64,
             _ => return missing_options(),

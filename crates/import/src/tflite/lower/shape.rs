@@ -1,12 +1,24 @@
 //! Operators that change shapes or move elements: RESHAPE, SQUEEZE, PAD, CONCATENATION, slices, SPLIT, enlargement.
 
-use tinytrain_ir::{PoolSpec, Shape, TensorId};
+use tinytrain_ir::{Shape, TensorId};
 
-use super::{Layout, Lowering, MAX_STEP, Site, Value, fused, layout, missing_options};
+use super::{Layout, Lowering, MAX_STEP, Operator, Site, Value, fused, layout, missing_options};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, dtype};
 use crate::tflite::names;
 use tinytrain_tflite::OptionsRef;
+
+pub(super) const OPERATORS: &[(&str, Operator)] = &[
+    ("CONCATENATION", |l, site| l.concat(site).map(Value::from)),
+    ("EXPAND_DIMS", |l, site| l.same_bytes(site).map(Value::from)),
+    ("PAD", |l, site| l.pad(site).map(Value::from)),
+    ("PADV2", |l, site| l.pad(site).map(Value::from)),
+    ("RESHAPE", |l, site| l.reshape(site)),
+    ("RESIZE_NEAREST_NEIGHBOR", |l, site| l.resize(site).map(Value::from)),
+    ("SLICE", |l, site| l.slice("SLICE", site).map(Value::from)),
+    ("SQUEEZE", |l, site| l.same_bytes(site).map(Value::from)),
+    ("STRIDED_SLICE", |l, site| l.slice("STRIDED_SLICE", site).map(Value::from)),
+];
 
 /// A range along one dimension.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +30,7 @@ struct Range {
 
 impl<'a> Lowering<'a> {
     /// RESHAPE. Flattened for a FULLY_CONNECTED, a transposed tensor needs no move: its weights are put in order instead.
-    pub(super) fn reshape(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
+    fn reshape(&mut self, site: &Site<'a>) -> Result<Value, Fault> {
         // The shape of the output decides; the requested shape only has to agree with it.
         let asked = match (self.integers(site.op, 1, "dimensions")?, site.op.options) {
             (Some((shape, _)), _) => Some(shape),
@@ -56,14 +68,14 @@ impl<'a> Lowering<'a> {
     }
 
     /// The same bytes in the shape that the file declares.
-    pub(super) fn same_bytes(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn same_bytes(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.keeps_quant(x, site)?;
         self.builder.origin(site.index, self.source(site.y));
         Ok(self.builder.reshape(x, site.shape)?)
     }
 
-    pub(super) fn pad(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn pad(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.keeps_quant(x, site)?;
         if let Some((t, _, data)) = self.constant(site.op, 2, "padding value")?
@@ -91,7 +103,7 @@ impl<'a> Lowering<'a> {
         Ok(self.builder.pad(x, [top, bottom, left, right])?)
     }
 
-    pub(super) fn concat(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn concat(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let Some(OptionsRef::Concatenation(o)) = site.op.options else { return missing_options() };
         if o.activation()? != fused::NONE {
             return unsupported("CONCATENATION with a fused activation is not supported");
@@ -116,23 +128,7 @@ impl<'a> Lowering<'a> {
         Ok(self.builder.concat(&xs, axis + 3 - rank)?)
     }
 
-    /// The maximum over rows and columns.
-    pub(super) fn reduce_max(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
-        let x = self.input(site.op, 0)?;
-        self.keeps_quant(x, site)?;
-        let Some((axes, _)) = self.integers(site.op, 1, "axes")? else { return malformed("it has no axes") };
-        let (xs, rank) = (self.builder.shape(x), self.rank(site.op));
-        let axes: Vec<i64> = axes.iter().map(|&a| if a < 0 { a + rank as i64 } else { a }).collect();
-        let over = |axis: usize| axes.contains(&(axis as i64 + rank as i64 - 4));
-        if over(0) || over(3) || !(over(1) || xs.h == 1) || !(over(2) || xs.w == 1) {
-            return unsupported("REDUCE_MAX is supported over all rows and columns only");
-        }
-        self.claim(site, Shape::new(1, 1, xs.c), true);
-        let y = self.builder.pool(x, PoolSpec::valid(xs, [xs.h, xs.w], [1, 1]), true, (-128, 127))?;
-        self.shaped(site, y, site.shape, self.source(site.y))
-    }
-
-    pub(super) fn resize(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn resize(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.keeps_quant(x, site)?;
         let (xs, ys) = (self.builder.shape(x), site.shape);
@@ -155,7 +151,7 @@ impl<'a> Lowering<'a> {
         first.map_or(0, |&t| self.file.tensors[t].dims.len())
     }
 
-    pub(super) fn slice(&mut self, name: &str, site: &Site<'a>) -> Result<TensorId, Fault> {
+    fn slice(&mut self, name: &str, site: &Site<'a>) -> Result<TensorId, Fault> {
         let x = self.input(site.op, 0)?;
         self.keeps_quant(x, site)?;
         let dims = self.dims(site.op, 0)?;
