@@ -1,5 +1,5 @@
 //! Every op of a Program, forward and backward: in plain loops ([`mod@reference`]), with the processor's vector
-//! instructions ([`simd`]), and in C for the device (the device kernels, in `c/`).
+//! instructions ([`simd`]), and in C for the device (the device kernels, in `c/`). [`call`] finds the function for a call of a Program.
 //!
 //! The result of each op is defined in [`tinytrain_spec::params`]; a kernel is correct when it yields exactly those
 //! integers. The following holds for all kernels; each function documents only its own particulars.
@@ -21,8 +21,8 @@
 //! reserves for the device kernels.
 //!
 //! **Aliasing.** Rust's borrow rules exclude it, except for the ops whose signature makes them work in place
-//! ([`reference::grad_scale`], [`reference::sum`]). If operands overlap in an arena, the runtime has to copy one of
-//! them first.
+//! ([`reference::grad_scale`], [`reference::sum`]). [`call::run`] copies an operand first where a call works in place
+//! and its kernel does not.
 //!
 //! # The device's kernels
 //!
@@ -46,6 +46,7 @@
 //!
 //! **Counts.** A `u32` result is the number of gradient elements that saturated at the bounds of int8.
 
+pub mod call;
 pub mod reference;
 pub mod simd;
 
@@ -136,6 +137,8 @@ pub struct Scratch {
     rates: Vec<Option<Rate>>,
     /// Weights before an update.
     before: Vec<i8>,
+    /// Inputs of a call that works in place, which its kernel wants apart.
+    copies: [Vec<i8>; 2],
 }
 
 /// The first `n` elements of a scratch buffer, with whatever content an earlier use left there.
