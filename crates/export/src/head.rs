@@ -8,7 +8,7 @@ use tinytrain_ir::{Head, HeadRow, Quant};
 use tinytrain_spec::arith::{HEAD_FRACTION_BITS, exp2i};
 use tinytrain_tflite::{Add, Options, Softmax, dtype};
 
-use crate::writer::{TensorIndex, Writer, code, whole};
+use crate::writer::{Code, TensorIndex, Writer, whole};
 
 /// The larger half of -32768..=32767 that does not leave int8, and what it is worth.
 const HALF: i32 = 256;
@@ -26,7 +26,7 @@ pub fn write(w: &mut Writer, head: &Head, rows: &[&HeadRow], features: TensorInd
     let (classes, count) = (rows.len() as i32, rows[0].weights.len() as i32);
     let unit = head.quant.scale * exp2i(-HEAD_FRACTION_BITS);
     let wide = w.value("features int16", &[1, count], dtype::INT16, whole(Quant { scale: head.quant.scale, zero: 0 }));
-    w.op(code::QUANTIZE, &[features], wide, None);
+    w.op(Code::of("QUANTIZE", 2), &[features], wide, None);
     let mut bounds = Vec::new();
     let mut parts = Vec::new();
     for (part, name) in ["high", "low"].into_iter().enumerate() {
@@ -47,17 +47,17 @@ pub fn write(w: &mut Writer, head: &Head, rows: &[&HeadRow], features: TensorInd
         let bias = w.constant(&format!("head bias {name}"), &[classes], dtype::INT64, data, q);
         let logits = int16(w, &format!("logits {name}"), classes, bounds[part]);
         let options = Options::FullyConnected(Box::default());
-        w.op(code::FULLY_CONNECTED_INT16, &[wide, weights, bias], logits, Some(options));
+        w.op(Code::of("FULLY_CONNECTED", 7), &[wide, weights, bias], logits, Some(options));
         parts.push(logits);
     }
     let logits = int16(w, "logits", classes, bounds.iter().sum());
     let options = Options::Add(Box::new(Add { power_of_two_int16: false, ..Add::default() }));
-    w.op(code::ADD_INT16, &parts, logits, Some(options));
+    w.op(Code::of("ADD", 3), &parts, logits, Some(options));
     let wide = w.value("probabilities int16", &[1, classes], dtype::INT16, whole(Quant { scale: exp2i(-15), zero: 0 }));
-    w.op(code::SOFTMAX_INT16, &[logits], wide, Some(Options::Softmax(Box::new(Softmax { beta: 1.0 }))));
+    w.op(Code::of("SOFTMAX", 3), &[logits], wide, Some(Options::Softmax(Box::new(Softmax { beta: 1.0 }))));
     let quant = Quant { scale: exp2i(-8), zero: -128 };
     let output = w.value("probabilities", &[1, classes], dtype::INT8, whole(quant));
-    w.op(code::QUANTIZE, &[wide], output, None);
+    w.op(Code::of("QUANTIZE", 2), &[wide], output, None);
     output
 }
 

@@ -8,7 +8,7 @@ use tinytrain_tflite::{
     Add, Concatenation, Conv, DepthwiseConv, LeakyRelu, Mul, Options, Pool, Reducer, Reshape, Softmax, dtype,
 };
 
-use crate::writer::{Code, TensorIndex, Writer, code, quantisation, whole};
+use crate::writer::{Code, TensorIndex, Writer, quantisation, whole};
 use crate::{ExportError, Functions};
 
 /// Fused activations, by the format's numbers.
@@ -130,28 +130,28 @@ impl<'a> Values<'a> {
             Op::Add(p, _) => {
                 let activation = self.fused((p.lo, p.hi), y)?;
                 let options = Options::Add(Box::new(Add { activation, ..Add::default() }));
-                self.plain(w, code::ADD, &node.inputs, y, Some(options))
+                self.plain(w, Code::of("ADD", 2), &node.inputs, y, Some(options))
             }
             Op::Mul(p, _) => {
                 let activation = self.fused((p.lo, p.hi), y)?;
-                self.plain(w, code::MUL, &node.inputs, y, Some(Options::Mul(Box::new(Mul { activation }))))
+                self.plain(w, Code::of("MUL", 2), &node.inputs, y, Some(Options::Mul(Box::new(Mul { activation }))))
             }
-            Op::AveragePool(p) => self.pool(w, code::AVERAGE_POOL_2D, p, x, y),
-            Op::MaxPool(p) => self.pool(w, code::MAX_POOL_2D, p, x, y),
+            Op::AveragePool(p) => self.pool(w, Code::of("AVERAGE_POOL_2D", 2), p, x, y),
+            Op::MaxPool(p) => self.pool(w, Code::of("MAX_POOL_2D", 2), p, x, y),
             Op::Mean(..) => {
                 let axes = w.constant("axes", &[2], dtype::INT32, words(&[1, 2]), None);
                 let from = self.of(x);
                 let to = self.define(w, y);
                 let options = Options::Reducer(Box::new(Reducer { keep_dims: true }));
-                w.op(code::MEAN, &[from, axes], to, Some(options));
+                w.op(Code::of("MEAN", 2), &[from, axes], to, Some(options));
                 Ok(())
             }
             Op::Requantize(p, _) => {
                 let code = match self.fused((p.lo, p.hi), y)? {
-                    fused::RELU => code::RELU,
-                    fused::RELU6 => code::RELU6,
-                    fused::RELU_N1_TO_1 => code::RELU_N1_TO_1,
-                    _ => code::QUANTIZE,
+                    fused::RELU => Code::of("RELU", 2),
+                    fused::RELU6 => Code::of("RELU6", 2),
+                    fused::RELU_N1_TO_1 => Code::of("RELU_N1_TO_1", 1),
+                    _ => Code::of("QUANTIZE", 2),
                 };
                 self.plain(w, code, &node.inputs, y, None)
             }
@@ -171,11 +171,17 @@ impl<'a> Values<'a> {
                     return Err(ExportError::Unsupported("a softmax with a beta other than 1".into()));
                 }
                 let options = Options::Softmax(Box::new(Softmax { beta: 1.0 }));
-                self.plain(w, code::SOFTMAX, &node.inputs, y, Some(options))
+                self.plain(w, Code::of("SOFTMAX", 2), &node.inputs, y, Some(options))
             }
             Op::Concat(axis) => {
                 let options = Concatenation { axis: *axis as i32 + 1, activation: fused::NONE };
-                self.plain(w, code::CONCATENATION, &node.inputs, y, Some(Options::Concatenation(Box::new(options))))
+                self.plain(
+                    w,
+                    Code::of("CONCATENATION", 2),
+                    &node.inputs,
+                    y,
+                    Some(Options::Concatenation(Box::new(options))),
+                )
             }
             Op::Reshape => {
                 let from = self.of(x);
@@ -235,10 +241,10 @@ impl<'a> Values<'a> {
         let (code, options) = if layer.depthwise {
             let multiplier = g.out_c / g.in_c;
             let o = DepthwiseConv { padding, stride_w, stride_h, multiplier, activation, ..DepthwiseConv::default() };
-            (code::DEPTHWISE_CONV_2D, Options::DepthwiseConv(Box::new(o)))
+            (Code::of("DEPTHWISE_CONV_2D", 3), Options::DepthwiseConv(Box::new(o)))
         } else {
             let o = Conv { padding, stride_w, stride_h, activation, ..Conv::default() };
-            (code::CONV_2D, Options::Conv(Box::new(o)))
+            (Code::of("CONV_2D", 3), Options::Conv(Box::new(o)))
         };
         let to = self.define(w, y);
         w.op(code, &[from, weights, bias], to, Some(options));
@@ -288,12 +294,12 @@ impl<'a> Values<'a> {
         if places.contains(&(from as i32)) {
             let longer = flat(w, from + 1);
             let behind = w.constant("behind", &[1, 2], dtype::INT32, words(&[0, 1]), None);
-            w.op(code::PAD, &[line, behind], longer, None);
+            w.op(Code::of("PAD", 2), &[line, behind], longer, None);
             line = longer;
         }
         let gathered = flat(w, to);
         let places = w.constant("places", &[to as i32], dtype::INT32, words(&places), None);
-        w.op(code::GATHER, &[line, places], gathered, None);
+        w.op(Code::of("GATHER", 2), &[line, places], gathered, None);
         let result = self.define(w, y);
         reshape(w, gathered, result, &dims(self.shape(y)));
     }
@@ -304,22 +310,22 @@ impl<'a> Values<'a> {
         let table = w.constant(l.function.name(), &[256], dtype::INT8, bytes(&l.table), whole(self.quant(y)));
         let offset = w.constant("offset", &[1], dtype::INT32, words(&[128]), None);
         let wide = w.value("values", &shape, dtype::INT32, None);
-        w.op(code::CAST, &[self.of(x)], wide, None);
+        w.op(Code::of("CAST", 1), &[self.of(x)], wide, None);
         let places = w.value("places", &shape, dtype::INT32, None);
-        w.op(code::ADD_INT32, &[wide, offset], places, Some(Options::Add(Box::default())));
+        w.op(Code::of("ADD", 1), &[wide, offset], places, Some(Options::Add(Box::default())));
         let to = self.define(w, y);
-        w.op(code::GATHER, &[table, places], to, None);
+        w.op(Code::of("GATHER", 2), &[table, places], to, None);
     }
 }
 
 /// The operator of a function.
 fn operator(f: Function) -> Option<(Code, Option<Options>)> {
     Some(match f {
-        Function::Logistic => (code::LOGISTIC, None),
-        Function::Tanh => (code::TANH, None),
-        Function::HardSwish => (code::HARD_SWISH, None),
+        Function::Logistic => (Code::of("LOGISTIC", 2), None),
+        Function::Tanh => (Code::of("TANH", 2), None),
+        Function::HardSwish => (Code::of("HARD_SWISH", 1), None),
         Function::LeakyRelu { alpha } => {
-            (code::LEAKY_RELU, Some(Options::LeakyRelu(Box::new(LeakyRelu { alpha: alpha as f32 }))))
+            (Code::of("LEAKY_RELU", 2), Some(Options::LeakyRelu(Box::new(LeakyRelu { alpha: alpha as f32 }))))
         }
         _ => return None,
     })
@@ -328,13 +334,13 @@ fn operator(f: Function) -> Option<(Code, Option<Options>)> {
 fn reshape(w: &mut Writer, from: TensorIndex, to: TensorIndex, shape: &[i32]) {
     let wanted = w.constant("shape", &[shape.len() as i32], dtype::INT32, words(shape), None);
     let options = Options::Reshape(Box::new(Reshape { new_shape: Some(shape.to_vec()) }));
-    w.op(code::RESHAPE, &[from, wanted], to, Some(options));
+    w.op(Code::of("RESHAPE", 1), &[from, wanted], to, Some(options));
 }
 
 fn pad(w: &mut Writer, from: TensorIndex, to: TensorIndex, rows: [i32; 2], columns: [i32; 2]) {
     let amounts = [0, 0, rows[0], rows[1], columns[0], columns[1], 0, 0];
     let amounts = w.constant("padding", &[4, 2], dtype::INT32, words(&amounts), None);
-    w.op(code::PAD, &[from, amounts], to, None);
+    w.op(Code::of("PAD", 2), &[from, amounts], to, None);
 }
 
 /// Weights and biases of a convolution.

@@ -2,40 +2,19 @@
 
 use tinytrain_ir::Quant;
 use tinytrain_tflite::planus::{Builder, Offset, WriteAsOffset};
-use tinytrain_tflite::{Buffer, Model, NamedBuffer, Operator, OperatorCode, Options, Quantisation, Subgraph, Tensor};
+use tinytrain_tflite::{
+    Buffer, Model, NamedBuffer, Operator, OperatorCode, Options, Quantisation, Subgraph, Tensor, operator,
+};
 
 /// A builtin operator: its number in the format, and the version whose types are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Code(pub i32, pub i32);
+pub struct Code(i32, i32);
 
-/// The operators that are written.
-pub mod code {
-    use super::Code;
-    pub const ADD: Code = Code(0, 2);
-    pub const ADD_INT16: Code = Code(0, 3);
-    pub const ADD_INT32: Code = Code(0, 1);
-    pub const AVERAGE_POOL_2D: Code = Code(1, 2);
-    pub const CONCATENATION: Code = Code(2, 2);
-    pub const CONV_2D: Code = Code(3, 3);
-    pub const DEPTHWISE_CONV_2D: Code = Code(4, 3);
-    pub const FULLY_CONNECTED_INT16: Code = Code(9, 7);
-    pub const LOGISTIC: Code = Code(14, 2);
-    pub const MAX_POOL_2D: Code = Code(17, 2);
-    pub const MUL: Code = Code(18, 2);
-    pub const RELU: Code = Code(19, 2);
-    pub const RELU_N1_TO_1: Code = Code(20, 1);
-    pub const RELU6: Code = Code(21, 2);
-    pub const RESHAPE: Code = Code(22, 1);
-    pub const SOFTMAX: Code = Code(25, 2);
-    pub const SOFTMAX_INT16: Code = Code(25, 3);
-    pub const TANH: Code = Code(28, 2);
-    pub const PAD: Code = Code(34, 2);
-    pub const GATHER: Code = Code(36, 2);
-    pub const MEAN: Code = Code(40, 2);
-    pub const CAST: Code = Code(53, 1);
-    pub const LEAKY_RELU: Code = Code(98, 2);
-    pub const QUANTIZE: Code = Code(114, 2);
-    pub const HARD_SWISH: Code = Code(117, 1);
+impl Code {
+    /// A version of the operator with this name.
+    pub fn of(name: &str, version: i32) -> Self {
+        Self(operator::code(name).expect("an operator of the format"), version)
+    }
 }
 
 /// Index of a tensor in the file.

@@ -529,3 +529,10 @@ fn models_of_other_frameworks_are_named_and_told_how_to_be_exported() {
         assert_eq!(e.code(), "MODEL_FORMAT");
     }
 }
+
+#[test]
+fn supported_operators_are_in_order_and_the_format_has_them() {
+    let supported = supported_ops();
+    assert!(supported.is_sorted_by(|a, b| a < b) && supported.len() > 40, "{supported:?}");
+    assert!(supported.iter().all(|name| operator::code(name).is_some()), "{supported:?}");
+}

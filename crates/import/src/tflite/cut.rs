@@ -6,8 +6,8 @@ use tinytrain_ir::{Graph, IrError};
 use super::Entry;
 use super::file::File;
 use super::lower::Lowering;
-use super::names;
 use crate::error::{Fault, ImportError, Operator};
+use tinytrain_tflite::operator;
 
 /// Operators with weights: of these, only the classifier may be left out.
 const WEIGHTED: [&str; 12] = [
@@ -83,7 +83,7 @@ fn frontier(file: &File<'_>, lowering: &Lowering<'_>, left_out: &[usize], behind
 
 /// Whether nothing with weights is among these operators except, at most, one classifier.
 fn may_leave(file: &File<'_>, left_out: &[usize]) -> bool {
-    let names = left_out.iter().map(|&i| names::operator(file.ops[i].code).unwrap_or("CUSTOM"));
+    let names = left_out.iter().map(|&i| operator::name(file.ops[i].code).unwrap_or("CUSTOM"));
     let weighted: Vec<&str> = names.filter(|name| WEIGHTED.contains(name)).collect();
     matches!(weighted[..], [] | ["FULLY_CONNECTED"] | ["CONV_2D"])
 }

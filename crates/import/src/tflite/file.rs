@@ -3,10 +3,10 @@
 
 use tinytrain_tflite::planus::{self, ReadAsRoot, Vector};
 
-use super::names;
 use crate::ImportError;
 use crate::budget::Budget;
 use crate::error::{Fault, Operator, malformed, printable, unsupported};
+use tinytrain_tflite::operator;
 use tinytrain_tflite::{ModelRef, OperatorCodeRef, OperatorRef, OptionsRef, QuantisationRef, SubgraphRef, TensorRef};
 
 pub use tinytrain_tflite::dtype;
@@ -99,7 +99,7 @@ impl<'a> File<'a> {
     /// The operator as named in messages.
     pub fn describe(&self, index: usize) -> Operator {
         let op = &self.ops[index];
-        let name = match (names::operator(op.code), op.custom) {
+        let name = match (operator::name(op.code), op.custom) {
             (Some("CUSTOM"), Some(custom)) => format!("CUSTOM '{}'", printable(custom)),
             (Some(name), _) => name.into(),
             (None, _) => format!("number {}", op.code),

@@ -16,6 +16,7 @@ use super::file::{File, Op, Tensor, dtype};
 use super::names;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, unsupported};
+use tinytrain_tflite::operator;
 
 /// What an operator with one output of int8 or uint8 becomes in the graph. The shape of a value in the file's order is checked afterwards.
 type Operator = for<'a> fn(&mut Lowering<'a>, &Site<'a>) -> Result<Value, Fault>;
@@ -212,7 +213,7 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn operator(&mut self, index: usize) -> Result<(), Fault> {
         let op = &self.file.ops[index];
-        let name = names::operator(op.code).ok_or(Fault::Operator)?;
+        let name = operator::name(op.code).ok_or(Fault::Operator)?;
         if !supported().contains(&name) {
             return Err(Fault::Operator);
         }

@@ -15,6 +15,7 @@ pub(crate) use self::lower::supported;
 use crate::budget::Budget;
 use crate::error::{Fault, malformed, printable, unsupported};
 use crate::{FileTensor, ImportError, ImportOptions, Imported, Input};
+use tinytrain_tflite::operator;
 
 /// Whether the bytes have the format's identifier.
 pub(crate) fn is(bytes: &[u8]) -> bool {
@@ -68,7 +69,7 @@ fn entry(file: &File<'_>) -> Result<Entry, Fault> {
     let only_reader = |t: usize| {
         let mut readers = file.ops.iter().enumerate().filter(|(_, op)| op.inputs.contains(&Some(t)));
         let first = readers.next().filter(|_| !file.outputs.contains(&t));
-        first.filter(|_| readers.next().is_none()).map(|(index, op)| (index, names::operator(op.code), op))
+        first.filter(|_| readers.next().is_none()).map(|(index, op)| (index, operator::name(op.code), op))
     };
     if let Some((index, Some("QUANTIZE"), op)) = only_reader(input) {
         let [tensor] = op.outputs[..] else {

@@ -5,7 +5,7 @@ use tinytrain_spec::arith::{HEAD_FRACTION_BITS, exp2i};
 use tinytrain_tflite::dtype;
 
 use super::file::{File, Op, Tensor};
-use super::names;
+use tinytrain_tflite::operator;
 
 /// What the upper half of a weight is worth.
 const HALF: i32 = 256;
@@ -53,7 +53,7 @@ pub(super) fn head(file: &File<'_>) -> Option<Own> {
 /// The operator of this name that writes a tensor.
 fn made(file: &File<'_>, t: usize, name: &str) -> Option<usize> {
     let op = file.ops.iter().position(|op| op.outputs[..] == [t])?;
-    (names::operator(file.ops[op].code) == Some(name)).then_some(op)
+    (operator::name(file.ops[op].code) == Some(name)).then_some(op)
 }
 
 /// What the operator of this name reads that writes a tensor, if it has this type.

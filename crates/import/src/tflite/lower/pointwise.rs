@@ -6,7 +6,7 @@ use super::{Lowering, Operator, Site, Value, bounds, fused, missing_options};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, dtype};
 use crate::tflite::names;
-use tinytrain_tflite::OptionsRef;
+use tinytrain_tflite::{OptionsRef, operator};
 
 pub(super) const OPERATORS: &[(&str, Operator)] = &[
     ("ABS", |l, site| l.function(site, Function::Abs).map(Value::from)),
@@ -237,7 +237,7 @@ impl<'a> Lowering<'a> {
         let x = self.input(site.op, 0)?;
         let activation = |t: &usize| matches!(self.file.tensors[*t].dtype, dtype::INT8 | dtype::UINT8);
         let leaves = |op: &Op<'_>| {
-            let reshapes = matches!(names::operator(op.code), Some("RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" | "QUANTIZE"));
+            let reshapes = matches!(operator::name(op.code), Some("RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" | "QUANTIZE"));
             reshapes || !op.outputs.iter().any(activation)
         };
         if !self.file.ops[site.index + 1..].iter().all(leaves) {

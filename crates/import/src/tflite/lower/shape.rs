@@ -5,8 +5,7 @@ use tinytrain_ir::{Shape, TensorId};
 use super::{Layout, Lowering, MAX_STEP, Operator, Site, Value, fused, layout, missing_options};
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, dtype};
-use crate::tflite::names;
-use tinytrain_tflite::OptionsRef;
+use tinytrain_tflite::{OptionsRef, operator};
 
 pub(super) const OPERATORS: &[(&str, Operator)] = &[
     ("CONCATENATION", |l, site| l.concat(site).map(Value::from)),
@@ -64,7 +63,7 @@ impl<'a> Lowering<'a> {
     fn only_reader(&self, t: usize) -> Option<&'static str> {
         let mut readers = self.file.ops.iter().filter(|op| op.inputs.contains(&Some(t)));
         let reader = readers.next()?;
-        if readers.next().is_some() || self.file.outputs.contains(&t) { None } else { names::operator(reader.code) }
+        if readers.next().is_some() || self.file.outputs.contains(&t) { None } else { operator::name(reader.code) }
     }
 
     /// The same bytes in the shape that the file declares.
