@@ -1,8 +1,8 @@
-//! `memory MODEL SIDE|- SCHEME...`: the arena of each scheme as a whole and cut as far as it goes, with its lower bound, steps and the time of a plan.
+//! `memory MODEL SIDE|- SCHEME...`: the arena of each scheme as a whole, cut as far as it goes and fed by rows, with its lower bound, steps and the time of a plan.
 
 use std::time::Instant;
 
-use tinytrain_compile::{Compiler, planner_rounds};
+use tinytrain_compile::{Compiler, Feed, planner_rounds};
 use tinytrain_ir::Scheme;
 use tinytrain_program::Program;
 
@@ -20,13 +20,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for scheme in schemes {
         println!("{scheme}");
         let scheme = Scheme::parse(scheme, compiler.layers())?;
-        for &limit in &limits {
+        for (&limit, feed) in limits.iter().flat_map(|l| [(l, Feed::Whole), (l, Feed::Rows)]) {
             let begin = Instant::now();
-            let p = compiler.compile(&scheme, 4, planner_rounds(), limit)?;
+            let p = compiler.compile(&scheme, 4, planner_rounds(), limit, feed)?;
             let seconds = begin.elapsed().as_secs_f64();
             let Program { arena_bytes, plan, steps, streams, state_bytes, .. } = &p;
             println!(
-                "  limit {limit:?}: arena {arena_bytes} (bound {}), state {state_bytes}, {} steps in {} streams, {seconds:.3} s, {}",
+                "  limit {limit:?}, {feed:?}: arena {arena_bytes} (bound {}), state {state_bytes}, {} steps in {} streams, {seconds:.3} s, {}",
                 plan.lower_bound,
                 steps.len(),
                 streams.len(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tinytrain_ir::{Graph, HeadRow, Op, Scheme, TensorId};
-use tinytrain_lower::{LowerOptions, lower};
+use tinytrain_lower::{Feed, LowerOptions, lower};
 use tinytrain_passes::{Stage, differentiate, specialise};
 use tinytrain_program::{Program, Slot};
 
@@ -74,18 +74,19 @@ impl Compiler {
         Ok(first.chain(rest).collect())
     }
 
-    /// The Program of a scheme. Where its arena exceeds `arena_limit` bytes, its forward pass runs over rows as far as it must; this changes no bit of a
-    /// result.
+    /// The Program of a scheme. Where its arena exceeds `arena_limit` bytes, its forward pass runs over rows as far as it must. Neither this nor `feed` changes a
+    /// bit of a result.
     pub fn compile(
         &self,
         scheme: &Scheme,
         residual_bits: u32,
         improvement_rounds: u32,
         arena_limit: Option<u32>,
+        feed: Feed,
     ) -> Result<Program, CompileError> {
         self.lowered(
             scheme,
-            &LowerOptions { residual_bits, improvement_rounds, arena_limit, ..LowerOptions::default() },
+            &LowerOptions { residual_bits, improvement_rounds, arena_limit, feed, ..LowerOptions::default() },
         )
     }
 
@@ -96,8 +97,9 @@ impl Compiler {
         residual_bits: u32,
         improvement_rounds: u32,
         arena_limit: Option<u32>,
+        feed: Feed,
     ) -> Result<Program, CompileError> {
-        let options = LowerOptions { residual_bits, improvement_rounds, arena_limit, ..LowerOptions::default() };
+        let options = LowerOptions { residual_bits, improvement_rounds, arena_limit, feed, ..LowerOptions::default() };
         self.lowered(scheme, &LowerOptions { whole_above_limit: true, ..options })
     }
 
@@ -128,7 +130,8 @@ pub fn forward_program(graph: &Graph, keep_all: bool) -> Result<Program, Compile
 /// Where each tensor of a Program made with `keep_all` lies when it has run.
 pub fn forward_tensors(graph: &Graph, program: &Program) -> Vec<(TensorId, Slot)> {
     let finished = program.steps.iter().flat_map(|s| s.finished.iter().map(|p| (TensorId(p.tensor), p.slot)));
-    let mut places: Vec<_> = std::iter::once((graph.input, program.input.slot)).chain(finished).collect();
+    let mut places: Vec<_> =
+        program.input.whole().map(|slot| (graph.input, slot)).into_iter().chain(finished).collect();
     // No step yields the input under another shape.
     for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Reshape)) {
         let of = |t| places.iter().find(|(place, _)| *place == t).map(|&(_, slot)| slot);

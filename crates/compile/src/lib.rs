@@ -17,3 +17,4 @@ pub use adapted::adapted;
 pub use calibrate::{CALIBRATION_SAMPLES, DEFAULT_EXPONENT, calibrate, read_values};
 pub use compiler::{Compiler, forward_program, forward_tensors, planner_rounds};
 pub use error::CompileError;
+pub use tinytrain_lower::Feed;

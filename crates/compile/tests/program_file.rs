@@ -4,13 +4,14 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{network_with_functions, samples};
+use common::{network_to_feed, network_with_functions, samples};
 use sha2::{Digest, Sha256};
 use tinytrain_compile::Compiler;
+use tinytrain_compile::Feed;
 use tinytrain_exec::{Executor, Rates, checksum};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;
-use tinytrain_program::{Data, FileError, Init, Operand, Program, Region, Slot};
+use tinytrain_program::{Data, FileError, Init, Operand, Program, Region, SamplePlace, SampleRow, Slot};
 use tinytrain_spec::kernels::{Call, Kernel};
 use tinytrain_spec::packed;
 use tinytrain_spec::random::mix;
@@ -26,7 +27,7 @@ fn compiler(seed: u64) -> (Graph, Compiler) {
 }
 
 fn program(c: &Compiler, scheme: &str, bits: u32) -> Program {
-    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8, None).unwrap()
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8, None, Feed::Whole).unwrap()
 }
 
 fn programs() -> Vec<(Graph, Program)> {
@@ -162,6 +163,45 @@ fn moved(operand: &mut Operand, by: u32) {
     }
 }
 
+fn whole(p: &mut Program) -> &mut Slot {
+    match &mut p.input.place {
+        SamplePlace::Whole(slot) => slot,
+        SamplePlace::Rows(_) => panic!("a sample that comes in by rows"),
+    }
+}
+
+fn rows(p: &mut Program) -> &mut Vec<SampleRow> {
+    match &mut p.input.place {
+        SamplePlace::Rows(rows) => rows,
+        SamplePlace::Whole(_) => panic!("a sample that comes in as a whole"),
+    }
+}
+
+/// One for each rule of a sample that comes in row by row.
+#[test]
+fn the_verifier_rejects_wild_rows() {
+    let spoiled: &[Spoiled] = &[
+        ("another size than its shape", |p| drop(rows(p).pop())),
+        ("another size than its shape", |p| rows(p)[1].slot.bytes += 4),
+        ("the input ends beyond", |p| rows(p)[2].slot.offset = p.arena_bytes),
+        ("rows of the input out of order", |p| rows(p)[0].step = 9),
+        ("rows of the input out of order", |p| rows(p).last_mut().unwrap().step = p.streams[0].end),
+        ("rows of the input out of order", |p| p.streams.clear()),
+        ("nowhere whole", |p| p.boundaries[0].live.push((0, p.steps[0].finished[0].slot))),
+    ];
+    let g = network_to_feed(2);
+    let c = Compiler::new(&g, 3, 1, &samples(&g, 8, 3, 1), 1).unwrap();
+    let fed = c.compile(&Scheme::parse("bias:2", c.layers()).unwrap(), 4, 8, None, Feed::Rows).unwrap();
+    fed.verify().unwrap();
+    assert_eq!(Program::from_bytes(&fed.to_bytes()).unwrap(), fed);
+    for (sentence, spoil) in spoiled {
+        let mut p = fed.clone();
+        spoil(&mut p);
+        let error = p.verify().unwrap_err().to_string();
+        assert!(error.contains(sentence), "{error} instead of {sentence}");
+    }
+}
+
 /// One for each rule: a Program that breaks it is refused, with its sentence.
 #[test]
 fn the_verifier_rejects() {
@@ -169,7 +209,9 @@ fn the_verifier_rejects() {
         ("residual bits", |p| p.residual_bits = 3),
         ("1 GiB", |p| p.arena_bytes = 1 << 31),
         ("another size than its shape", |p| p.input.shape[0] += 1),
-        ("the input ends beyond", |p| p.input.slot.offset = p.arena_bytes),
+        ("the input ends beyond", |p| whole(p).offset = p.arena_bytes),
+        ("another size than its shape", |p| whole(p).bytes -= 1),
+        ("an input without a size", |p| p.input.shape = [1 << 12; 3]),
         ("quantisation", |p| p.input.scale = f64::NAN),
         ("quantisation", |p| p.input.zero = 128),
         ("the place of", |p| p.states[1].slot.offset = p.states[0].slot.offset),

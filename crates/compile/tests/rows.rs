@@ -2,11 +2,11 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::{Source, conv, network, network_with_functions, samples, tensors};
-use tinytrain_compile::Compiler;
+use common::{Source, conv, network, network_to_feed, network_with_functions, samples, tensors};
+use tinytrain_compile::{Compiler, Feed};
 use tinytrain_exec::{Executor, Kernels, Rates};
 use tinytrain_ir::{Graph, GraphBuilder, PoolSpec, Quant, Scheme, Shape, TensorId};
 use tinytrain_program::Program;
@@ -19,7 +19,12 @@ fn compiler(g: &Graph, seed: u64) -> Compiler {
 }
 
 fn compile(c: &Compiler, scheme: &str, limit: Option<u32>) -> Program {
-    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), 4, 20, limit).unwrap()
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), 4, 20, limit, Feed::Whole).unwrap()
+}
+
+/// The Program to which the sample comes in row by row.
+fn fed(c: &Compiler, scheme: &str, limit: Option<u32>) -> Program {
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), 4, 20, limit, Feed::Rows).unwrap()
 }
 
 /// What training steps leave behind: every finished tensor of every step, and the state.
@@ -69,6 +74,61 @@ fn a_cut_program_yields_the_bits_of_the_whole_one_on_all_kernels() {
         }
     }
     assert!(streams > 20, "{streams} groups over rows are too few to prove anything");
+}
+
+#[test]
+fn a_program_fed_by_rows_yields_the_bits_of_the_whole_one_on_all_kernels() {
+    let (mut lines, mut tried) = (0, 0);
+    for seed in 1..=14 {
+        let g = network_to_feed(seed);
+        let c = compiler(&g, seed);
+        let data = samples(&g, 4, CLASSES, seed + 7);
+        for scheme in SCHEMES {
+            let whole = compile(&c, scheme, None);
+            let expected = run(&whole, Kernels::Reference, &data);
+            for limit in [None, Some(whole.arena_bytes * 3 / 4), Some(0)] {
+                let p = fed(&c, scheme, limit);
+                p.verify().unwrap();
+                assert_eq!(Program::from_bytes(&p.to_bytes()).unwrap(), p);
+                assert_eq!(p.loops().first().map(|l| l.start), Some(0), "a loop can stop for rows");
+                tried += 1;
+                let places: BTreeSet<u32> = p.input.rows().iter().map(|r| r.slot.offset).collect();
+                lines += usize::from(places.len() < p.input.rows().len());
+                for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
+                    let found = run(&p, kernels, &data);
+                    for (step, (found, expected)) in found.0.iter().zip(&expected.0).enumerate() {
+                        for (t, bytes) in expected {
+                            let name = &c.graph().tensor(*t).name;
+                            let what = format!("seed {seed} {scheme} limit {limit:?} step {step} {name}");
+                            assert_eq!(found.get(t), Some(bytes), "{what}");
+                        }
+                    }
+                    assert_eq!(found.1, expected.1, "seed {seed} {scheme} limit {limit:?}");
+                }
+            }
+        }
+    }
+    assert!(3 * lines > tried, "the sample is nowhere whole in {lines} of {tried} Programs only");
+}
+
+#[test]
+fn activations_of_the_whole_program_serve_the_fed_one() {
+    for (seed, scheme) in [(1, "bias:2"), (2, "full"), (3, "bias:2,4:1")] {
+        let g = network_to_feed(seed);
+        let c = compiler(&g, seed);
+        let p = Arc::new(fed(&c, scheme, None));
+        let steps = p.prefix().steps;
+        let (mut plain, mut cached) = (Executor::new(p.clone()).unwrap(), Executor::new(p.clone()).unwrap());
+        cached.poison(true);
+        for (sample, label) in &samples(&g, 4, CLASSES, seed + 3) {
+            let mut activations = Vec::new();
+            cached.prefix(steps, sample, &mut activations).unwrap();
+            let rates = Rates::both(0.003);
+            let found = cached.train_step_from_prefix(steps, &activations, *label, rates).unwrap();
+            assert_eq!(plain.train_step(sample, *label, rates).unwrap(), found, "seed {seed} {scheme}");
+        }
+        assert_eq!(plain.state(), cached.state());
+    }
 }
 
 #[test]

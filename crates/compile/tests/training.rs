@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::{head_weights, network, samples, tensors, values_of};
 use tinytrain_compile::Compiler;
+use tinytrain_compile::Feed;
 use tinytrain_exec::{
     Augment, Control, Executor, Order, Rates, SampleSource, Samples, Schedule, TrainOptions, Trainer,
 };
@@ -24,7 +25,7 @@ fn compiler(seed: u64) -> (Graph, Compiler) {
 
 fn executor(c: &Compiler, scheme: &str, bits: u32) -> Executor {
     let scheme = Scheme::parse(scheme, c.layers()).unwrap();
-    Executor::new(Arc::new(c.compile(&scheme, bits, 100, None).unwrap())).unwrap()
+    Executor::new(Arc::new(c.compile(&scheme, bits, 100, None, Feed::Whole).unwrap())).unwrap()
 }
 
 const SCHEMES: [&str; 7] =
@@ -288,7 +289,8 @@ fn learning_lowers_the_loss() {
 #[test]
 fn threads_interruption_and_the_cache_change_no_bit() {
     let (g, c) = compiler(5);
-    let program = Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), 2, 50, None).unwrap());
+    let program =
+        Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), 2, 50, None, Feed::Whole).unwrap());
     let all = samples(&g, 23, CLASSES, 8);
     let bytes = all[0].0.len();
     let labels = all.iter().map(|p| p.1 as u16).collect();

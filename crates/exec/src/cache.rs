@@ -24,14 +24,14 @@ impl ActivationCache {
     ) -> Result<Option<Self>, ExecError> {
         let program = executor.program().clone();
         let boundary = program.boundary(steps).ok_or(ExecError::Usage("not all of these steps are frozen"))?;
-        let bytes = boundary.bytes();
+        let bytes = program.boundary_bytes(boundary);
         let count = samples.len().min(limit / bytes.max(1));
         control.start(count as u64);
         let mut data = vec![0i8; count * bytes];
         let places: Mutex<Vec<(usize, &mut [i8])>> =
             Mutex::new(data.chunks_exact_mut(bytes.max(1)).enumerate().rev().collect());
         trainer::parallel(executor, threads, |executor| {
-            let mut sample = vec![0i8; program.input.slot.bytes as usize];
+            let mut sample = vec![0i8; program.input.bytes() as usize];
             let mut activations = Vec::with_capacity(bytes);
             while !control.stopped() {
                 let next = places.lock().unwrap_or_else(|e| e.into_inner()).pop();
@@ -52,8 +52,10 @@ impl ActivationCache {
     /// How many first steps of a Program the cache makes unnecessary: those up to the boundary that it was computed for. None for a Program that cannot
     /// start there: of another model, one that trains something before, or one that runs other nodes together.
     pub fn steps(&self, executor: &Executor) -> Option<usize> {
-        let same = |b: &&Boundary| b.live.iter().map(|(t, _)| t).eq(&self.tensors) && b.bytes() == self.bytes;
-        executor.program().boundaries.iter().find(same).map(|b| b.steps)
+        let program = executor.program();
+        let same =
+            |b: &&Boundary| b.live.iter().map(|(t, _)| t).eq(&self.tensors) && program.boundary_bytes(b) == self.bytes;
+        program.boundaries.iter().find(same).map(|b| b.steps)
     }
 
     /// The cached activations of sample `i`, if they fitted into the limit.

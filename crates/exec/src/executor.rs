@@ -49,6 +49,8 @@ pub struct Executor {
     /// What runs: the Program over int8 weights, in which every step has the same places.
     plain: Arc<Program>,
     memory: Regions,
+    /// The sample, while its rows come in one by one.
+    sample: Vec<i8>,
     /// None where the reference kernels run.
     fast: Option<Fast>,
     scratch: Scratch,
@@ -79,6 +81,7 @@ impl Executor {
         let saturated = vec![0; program.steps.len()];
         let mut e = Self {
             memory,
+            sample: Vec::new(),
             fast,
             scratch: Scratch::default(),
             step: 0,
@@ -214,7 +217,10 @@ impl Executor {
         let boundary = boundary(&program, steps)?;
         self.load(input)?;
         self.run(0, steps, StepInputs { label: None, rates: Rates::ZERO });
-        boundary.live.iter().for_each(|(_, s)| activations.extend_from_slice(self.memory.read(*s)));
+        match steps {
+            0 => activations.extend_from_slice(input),
+            _ => boundary.live.iter().for_each(|(_, s)| activations.extend_from_slice(self.memory.read(*s))),
+        }
         Ok(())
     }
 
@@ -247,7 +253,10 @@ impl Executor {
     fn load_activations(&mut self, steps: usize, activations: &[i8]) -> Result<(), ExecError> {
         let program = self.program.clone();
         let boundary = boundary(&program, steps)?;
-        size("activations of a prefix in bytes", activations.len(), boundary.bytes())?;
+        size("activations of a prefix in bytes", activations.len(), program.boundary_bytes(boundary))?;
+        if steps == 0 {
+            return self.load(activations);
+        }
         if self.poison {
             self.memory.arena().fill(POISON);
         }
@@ -284,21 +293,37 @@ impl Executor {
     }
 
     fn load(&mut self, input: &[i8]) -> Result<(), ExecError> {
-        let slot = self.program.input.slot;
-        size("sample in bytes", input.len(), slot.bytes as usize)?;
+        size("sample in bytes", input.len(), self.program.input.bytes() as usize)?;
         if self.poison {
             self.memory.arena().fill(POISON);
         }
-        self.memory.write(slot).copy_from_slice(input);
+        match self.program.input.whole() {
+            Some(slot) => self.memory.write(slot).copy_from_slice(input),
+            None => {
+                self.sample.clear();
+                self.sample.extend_from_slice(input);
+            }
+        }
         Ok(())
+    }
+
+    /// Copies the rows of the sample that come in before a step, if it comes in row by row. `next` counts them.
+    fn feed(&mut self, program: &Program, step: usize, next: &mut usize) {
+        let row = program.input.row_bytes() as usize;
+        while let Some(fed) = program.input.rows().get(*next).filter(|r| r.step <= step) {
+            self.memory.write(fed.slot).copy_from_slice(&self.sample[*next * row..][..row]);
+            *next += 1;
+        }
     }
 
     /// Runs steps `from..to`; returns how many gradient elements saturated.
     fn run(&mut self, from: usize, to: usize, inputs: StepInputs) -> u64 {
         let program = self.plain.clone();
         let mut total = 0;
+        let mut row = program.input.rows().partition_point(|r| r.step < from);
         for i in from..to {
             tinytrain_stop::check();
+            self.feed(&program, i, &mut row);
             let step = &program.steps[i];
             let memory = self.memory.step(&program.consts);
             let context = Context {

@@ -40,7 +40,7 @@ pub fn feature_power(
     let total = Mutex::new(0i64);
     control.start(samples.len() as u64);
     parallel(&Executor::new(program)?, threads, |executor| {
-        let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
+        let mut sample = vec![0i8; executor.program().input.bytes() as usize];
         while !control.stopped() {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= samples.len() {

@@ -140,7 +140,7 @@ impl Trainer {
         control.start(end - self.step);
         let shape = program.input.shape.map(|n| n as usize);
         let zero = program.input.zero as i8;
-        let mut sample = vec![0i8; program.input.slot.bytes as usize];
+        let mut sample = vec![0i8; program.input.bytes() as usize];
         let mut report = RunReport::default();
         while self.step < end && !control.stopped() {
             let index = self.index_of(self.step);
@@ -233,7 +233,7 @@ pub fn evaluate(
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![(0u32, 0i32); n]);
     parallel(executor, threads, |executor| {
-        let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
+        let mut sample = vec![0i8; executor.program().input.bytes() as usize];
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
             if i >= n || control.stopped() {

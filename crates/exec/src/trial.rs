@@ -68,7 +68,7 @@ pub fn trial(
 fn measure(mut executor: Executor, measured: &CachedSamples, control: &Control) -> Result<TrialResult, ExecError> {
     let CachedSamples { samples, cache } = measured;
     let cache = cache.as_ref().and_then(|c| Some((c.steps(&executor)?, c)));
-    let mut sample = vec![0i8; executor.program().input.slot.bytes as usize];
+    let mut sample = vec![0i8; executor.program().input.bytes() as usize];
     let (mut correct, mut loss) = (0, 0);
     for i in 0..samples.len() {
         if control.stopped() {

@@ -23,8 +23,8 @@ struct Choice {
     overhead: f64,
 }
 
-/// The groups of the forward pass, in order. `limit` is what the arena may take; `floor` what the backward pass takes whatever is done here.
-pub fn choose(forward: &Forward, limit: u32, floor: u32, share: Share) -> Vec<Group> {
+/// The groups of the forward pass, in order; none where the sample is to come in by rows and no group can take it so. `limit` is what the arena may take; `floor` what the backward pass takes whatever is done here.
+pub fn choose(forward: &Forward, limit: u32, floor: u32, share: Share) -> Option<Vec<Group>> {
     let count = forward.units.len();
     let lifetimes = Lifetimes::new(forward, share);
     let evaluate = |nodes: Range<usize>, band: Band| -> Option<Choice> {
@@ -32,45 +32,47 @@ pub fn choose(forward: &Forward, limit: u32, floor: u32, share: Share) -> Vec<Gr
         let group = forward.group(nodes.clone(), band)?;
         Some(Choice { bytes: lifetimes.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
     };
-    let alone: Vec<Choice> = (0..count).filter_map(|u| evaluate(u..u + 1, Band::Whole)).collect();
+    let alone: Vec<Option<Choice>> = (0..count).map(|u| evaluate(u..u + 1, Band::Whole)).collect();
     let target = limit.max(floor);
     let mut choices: Vec<Vec<Choice>> = vec![Vec::new(); count];
     for first in 0..count {
-        choices[first].push(alone[first].clone());
+        choices[first].extend(alone[first].clone());
         for end in first + 1..=(first + LONGEST).min(count) {
             if forward.units[end - 1].by_rows.is_none() {
                 break;
             }
-            if alone[first..end].iter().any(|c| c.bytes > target) {
+            // The sample cannot come in by rows as a whole.
+            if alone[first..end].iter().any(|c| c.as_ref().is_none_or(|c| c.bytes > target)) {
                 choices[first].extend(BANDS.iter().filter_map(|&band| evaluate(first..end, band)));
             }
         }
     }
-    let least = cheapest(&choices, &|c, rest: &Price| (c.bytes.max(rest.0), 0.0)).0.0;
+    let least = cheapest(&choices, &|c, rest: &Price| (c.bytes.max(rest.0), 0.0))?.0.0;
     let allowed = target.max(least);
-    let (_, chosen) = cheapest(&choices, &|c, rest| (c.bytes.saturating_sub(allowed).max(rest.0), c.overhead + rest.1));
+    let (_, chosen) =
+        cheapest(&choices, &|c, rest| (c.bytes.saturating_sub(allowed).max(rest.0), c.overhead + rest.1))?;
     let group = |c: &Choice| forward.group(c.nodes.clone(), c.band).expect("a choice is a group");
-    chosen.iter().map(group).collect()
+    Some(chosen.iter().map(group).collect())
 }
 
 /// Bytes and instructions, in the order in which they count.
 type Price = (u32, f64);
 
-/// The cheapest sequence of choices that covers all nodes; `cost` adds a choice to what follows it.
-fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &Price) -> Price) -> (Price, Vec<Choice>) {
-    let mut best: Vec<(Price, Option<&Choice>)> = vec![((0, 0.0), None); choices.len() + 1];
+/// The cheapest sequence of choices that covers all nodes, if there is one; `cost` adds a choice to what follows it.
+fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &Price) -> Price) -> Option<(Price, Vec<Choice>)> {
+    let mut best: Vec<Option<(Price, Option<&Choice>)>> = vec![None; choices.len()];
+    best.push(Some(((0, 0.0), None)));
     for (first, choices) in choices.iter().enumerate().rev() {
-        let priced = choices.iter().map(|c| (cost(c, &best[c.nodes.end].0), Some(c)));
-        let least = priced.reduce(|a, b| if (b.0.0, b.0.1) < (a.0.0, a.0.1) { b } else { a });
-        best[first] = least.expect("every node can run alone");
+        let priced = choices.iter().filter_map(|c| Some((cost(c, &best[c.nodes.end]?.0), Some(c))));
+        best[first] = priced.reduce(|a, b| if (b.0.0, b.0.1) < (a.0.0, a.0.1) { b } else { a });
     }
     let mut sequence = Vec::new();
     let mut at = 0;
-    while let Some(c) = best[at].1 {
+    while let Some(c) = best[at]?.1 {
         sequence.push(c.clone());
         at = c.nodes.end;
     }
-    (best[0].0, sequence)
+    Some((best[0]?.0, sequence))
 }
 
 /// Buffers by the units between which they live.
@@ -102,7 +104,7 @@ impl<'a> Lifetimes<'a> {
         };
         let mut list = Vec::new();
         for (t, emitted) in group.calls.iter().enumerate() {
-            uses(t as u32, &emitted.call, &mut list);
+            uses(t as u32, emitted, &mut list);
         }
         let mut touched = vec![false; own];
         list.iter().filter(|u| u.buffer < own).for_each(|u| touched[u.buffer] = true);

@@ -15,6 +15,11 @@ pub enum LowerError {
     /// Arithmetic that the head does not cover.
     #[error("the feature scale {0} of the head is outside 2^-35 to 2^29")]
     FeatureScale(f64),
+    /// A network whose first op cannot take its input row by row.
+    #[error(
+        "this model cannot be fed row by row: its first operation must work on windows or single values of rows whose bytes are a multiple of 4"
+    )]
+    Feed,
     /// Residual bits that do not exist.
     #[error("{0} residual bits: 0, 2, 4 and 8 are supported")]
     ResidualBits(u32),
@@ -26,7 +31,7 @@ impl LowerError {
         match self {
             Self::Graph(_) | Self::Exponent(_) => "INTERNAL",
             Self::Plan(_) => "PLAN_FAILED",
-            Self::FeatureScale(_) => "MODEL_UNSUPPORTED",
+            Self::FeatureScale(_) | Self::Feed => "MODEL_UNSUPPORTED",
             Self::ResidualBits(_) => "RESIDUAL_BITS",
         }
     }

@@ -9,7 +9,7 @@ use tinytrain_spec::kernels::{Call, CopyBox};
 use tinytrain_spec::params::CopyParams;
 
 use crate::blocks::Blocks;
-use crate::unit::{ByRows, Map, Place, Span, Unit, over_rows, whole};
+use crate::unit::{ByRows, Input, Map, Place, Span, Unit, over_rows, whole};
 
 /// The forward pass as units, and what its buffers hold.
 pub struct Forward<'a> {
@@ -24,6 +24,8 @@ pub struct Forward<'a> {
     /// Whether a buffer is there before the first unit, and whether something reads it after the last.
     pub given: Vec<bool>,
     pub kept: Vec<bool>,
+    /// The unit that stands for the sample coming in row by row; it has no steps.
+    pub feed: Option<usize>,
 }
 
 /// How many rows at a time.
@@ -47,6 +49,8 @@ struct Turn {
 /// A call of a group.
 #[derive(Clone, Debug)]
 pub struct GroupCall {
+    /// Where rows of the sample go that come in before it.
+    pub rows: Vec<Span>,
     /// The step on whole tensors that it is of; none for lines that move.
     pub step: Option<usize>,
     pub call: Call<Place>,
@@ -82,8 +86,12 @@ impl Forward<'_> {
 
     /// Units `group` as calls; none if they cannot run in this way.
     pub fn group(&self, group: Range<usize>, band: Band) -> Option<Group> {
+        let fed = self.feed.is_some_and(|feed| group.contains(&feed));
         if band == Band::Whole {
-            return (group.len() == 1).then(|| self.alone(group.start));
+            return (group.len() == 1 && !fed).then(|| self.alone(group.start));
+        }
+        if fed && group.len() == 1 {
+            return None;
         }
         let mut streamed = Streamed::new(self, group, band)?;
         streamed.order();
@@ -93,6 +101,7 @@ impl Forward<'_> {
     /// A node as a whole.
     pub fn alone(&self, unit: usize) -> Group {
         let emitted = |step: usize| GroupCall {
+            rows: Vec::new(),
             step: Some(step),
             call: self.calls[step].clone(),
             finished: (self.blocks.steps[step].finished.iter()).map(|&t| (t, 0, self.tensor(t))).collect(),
@@ -119,6 +128,8 @@ struct Streamed<'a> {
     turns: Vec<Turn>,
     /// Lines of a buffer that lives in this group only: their number and rows.
     lines: BTreeMap<usize, LineBuffer>,
+    /// Where rows of the sample go that come in before the next call.
+    rows: Vec<Span>,
 }
 
 struct LineBuffer {
@@ -137,9 +148,12 @@ impl<'a> Streamed<'a> {
             Band::Rows(n) => n.min(unit.map.rows),
             Band::Scaled(n) => ((n * unit.map.rows + last - 1) / last).clamp(1, unit.map.rows),
         };
-        let bands = units.iter().map(rows).collect();
+        let mut bands: Vec<i32> = units.iter().map(rows).collect();
+        if let Some(feed) = forward.feed.filter(|feed| group.contains(feed)) {
+            bands[feed - group.start] = 1;
+        }
         let done = vec![0; units.len()];
-        Some(Self { forward, group, units, bands, done, turns: Vec::new(), lines: BTreeMap::new() })
+        Some(Self { forward, group, units, bands, done, turns: Vec::new(), lines: BTreeMap::new(), rows: Vec::new() })
     }
 
     fn member(&self, unit: Option<usize>) -> Option<usize> {
@@ -168,7 +182,7 @@ impl<'a> Streamed<'a> {
             let start = self.done[unit];
             let rows = start..(start + self.bands[unit]).min(by_rows.map.rows);
             for input in &by_rows.inputs {
-                let needed = input.rows(&rows).end;
+                let needed = self.needed_end(input, &rows);
                 if let Some(producer) = self.member(self.forward.producer(self.group.start + unit, input.buffer)) {
                     self.finish(producer, needed.min(self.units[producer].map.rows));
                 }
@@ -183,6 +197,19 @@ impl<'a> Streamed<'a> {
         }
     }
 
+    /// One past the last row of an input that rows of the output need. With the last row of the sample that anything needs come those that nothing does:
+    /// they are sent all the same.
+    fn needed_end(&self, input: &Input, rows: &Range<i32>) -> i32 {
+        let end = input.rows(rows).end;
+        let fed = self.forward.feed.and_then(|feed| self.member(Some(feed)));
+        if fed.is_none_or(|feed| self.units[feed].output != input.buffer) {
+            return end;
+        }
+        let readers = self.units.iter().flat_map(|u| u.inputs.iter().map(move |x| (u, x)));
+        let last = readers.filter(|(_, x)| x.buffer == input.buffer).map(|(u, x)| x.rows(&(0..u.map.rows)).end).max();
+        if last.is_none_or(|last| end >= last) { i32::MAX } else { end }
+    }
+
     /// Whether nobody in the group waits for a unit, so that it goes on as soon as `unit` has yielded something.
     fn looks_on(&self, aside: usize, unit: usize) -> bool {
         let output = self.units[aside].output;
@@ -190,18 +217,14 @@ impl<'a> Streamed<'a> {
             let reads = self.units[u].inputs.iter().any(|x| x.buffer == output);
             reads && self.member(self.forward.producer(self.group.start + u, output)) == Some(aside)
         };
-        let fed = |x: &crate::unit::Input| {
-            self.member(self.forward.producer(self.group.start + aside, x.buffer)) == Some(unit)
-        };
+        let fed = |x: &Input| self.member(self.forward.producer(self.group.start + aside, x.buffer)) == Some(unit);
         aside + 1 != self.units.len() && self.units[aside].inputs.iter().any(fed) && !(0..self.units.len()).any(awaited)
     }
 
     /// How many rows of a unit what is there suffices for.
     fn ready(&self, unit: usize) -> i32 {
         let by_rows = self.units[unit];
-        let there = |input: &crate::unit::Input| match self
-            .member(self.forward.producer(self.group.start + unit, input.buffer))
-        {
+        let there = |input: &Input| match self.member(self.forward.producer(self.group.start + unit, input.buffer)) {
             Some(producer) => self.done[producer],
             None => i32::MAX,
         };
@@ -279,6 +302,10 @@ impl<'a> Streamed<'a> {
             self.turn(&turn, &mut group);
             self.done[turn.unit] = turn.rows.end;
         }
+        // Rows of the sample that no call waits for.
+        if !self.rows.is_empty() {
+            return None;
+        }
         Some(group)
     }
 
@@ -312,7 +339,8 @@ impl<'a> Streamed<'a> {
                 ..CopyParams::default()
             };
             let call = Call::CopyBox(CopyBox { p, src: at(from), dst: at(from - by) });
-            group.calls.push(GroupCall { step: None, call, finished: Vec::new() });
+            let came_in = std::mem::take(&mut self.rows);
+            group.calls.push(GroupCall { rows: came_in, step: None, call, finished: Vec::new() });
             group.overhead += CALL_OVERHEAD + MOVE_OVERHEAD * f64::from(bytes);
             from += rows;
         }
@@ -321,9 +349,15 @@ impl<'a> Streamed<'a> {
         }
     }
 
-    fn turn(&self, turn: &Turn, group: &mut Group) {
+    fn turn(&mut self, turn: &Turn, group: &mut Group) {
         let by_rows = self.units[turn.unit];
         let forward = self.forward;
+        if forward.feed == Some(self.group.start + turn.unit) {
+            let (buffer, row) = (by_rows.output, by_rows.map.row);
+            let at = |y: i32| self.place(Span { buffer, first: y as u32 * row, bytes: row });
+            self.rows.extend(turn.rows.clone().map(at).collect::<Vec<_>>());
+            return;
+        }
         let steps = forward.units[self.group.start + turn.unit].steps.clone();
         let last = steps.end - 1;
         for step in steps {
@@ -335,7 +369,8 @@ impl<'a> Streamed<'a> {
             let call = cut.map(&mut |_, p| Ok::<_, Infallible>(place(p))).unwrap_or_else(|e| match e {});
             group.overhead += CALL_OVERHEAD + rewidened(&forward.calls[step], &cut);
             let finished = if step == last { self.finished(step, by_rows, turn) } else { Vec::new() };
-            group.calls.push(GroupCall { step: Some(step), call, finished });
+            let came_in = std::mem::take(&mut self.rows);
+            group.calls.push(GroupCall { rows: came_in, step: Some(step), call, finished });
         }
     }
 

@@ -32,4 +32,4 @@ mod storage;
 mod unit;
 
 pub use error::LowerError;
-pub use lower::{LowerOptions, lower};
+pub use lower::{Feed, LowerOptions, lower};

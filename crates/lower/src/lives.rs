@@ -5,6 +5,7 @@ use std::ops::Range;
 use tinytrain_spec::kernels::Call;
 
 use crate::fit::room_for_fast;
+use crate::group::GroupCall;
 use crate::unit::{Place, Span};
 
 /// A use of bytes of a buffer by a step.
@@ -85,8 +86,9 @@ impl Life {
     }
 }
 
-/// The uses of a step's operands in the arena; scratch is left out.
-pub fn uses(step: u32, call: &Call<Place>, to: &mut Vec<Use>) {
+/// The uses of a step's operands in the arena, and of rows of the sample that come in before it; scratch is left out.
+pub fn uses(step: u32, GroupCall { rows, call, .. }: &GroupCall, to: &mut Vec<Use>) {
+    to.extend(rows.iter().map(|s| s.used(step)));
     call.operands(&mut |_, operand, _| {
         if let Some(&Place::Span(s)) = operand {
             to.push(s.used(step));

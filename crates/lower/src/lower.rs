@@ -10,6 +10,16 @@ use crate::fit::fit;
 use crate::place::place;
 use crate::storage::{LayerOperands, Storage};
 
+/// How the sample comes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Feed {
+    /// As a whole, before the first step.
+    #[default]
+    Whole,
+    /// Row by row, as a camera delivers it: no place for all of it is needed.
+    Rows,
+}
+
 /// How to lower.
 #[derive(Clone, Copy, Debug)]
 pub struct LowerOptions {
@@ -21,6 +31,8 @@ pub struct LowerOptions {
     pub improvement_rounds: u32,
     /// Bytes that the arena may take: above them the forward pass runs over rows, as far as it must. Without it nothing does.
     pub arena_limit: Option<u32>,
+    /// How the sample comes in.
+    pub feed: Feed,
     /// Whether the forward pass stays whole where no cut of it reaches the limit, instead of coming as near as it can. For asking whether a scheme fits: the
     /// nearest cut takes far longer to find.
     pub whole_above_limit: bool,
@@ -28,7 +40,14 @@ pub struct LowerOptions {
 
 impl Default for LowerOptions {
     fn default() -> Self {
-        Self { residual_bits: 4, keep_all: false, improvement_rounds: 200, arena_limit: None, whole_above_limit: false }
+        Self {
+            residual_bits: 4,
+            keep_all: false,
+            improvement_rounds: 200,
+            arena_limit: None,
+            feed: Feed::Whole,
+            whole_above_limit: false,
+        }
     }
 }
 

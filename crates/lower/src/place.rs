@@ -9,8 +9,8 @@ use crate::cut::choose;
 use crate::group::{Forward, Group, GroupCall, whole_calls};
 use crate::lives::{Crossing, Share, peak, scratch, uses};
 use crate::steps::Steps;
-use crate::unit::{Map, Place, Span, units};
-use crate::{LowerError, LowerOptions};
+use crate::unit::{Map, Place, Span, Unit, feed, units};
+use crate::{Feed, LowerError, LowerOptions};
 
 /// Alignment of every buffer of the arena in bytes: that of int64 logits. One for all, because then the planner's bound is tight.
 pub const ALIGN: u32 = 8;
@@ -26,16 +26,20 @@ pub fn place(
 ) -> Result<Program, LowerError> {
     let layout = Layout { blocks, forward, logits, options };
     let calls = whole_calls(blocks);
-    let cutter = layout.cutter(&calls);
+    let cutter = layout.cutter(&calls)?;
     let backward = layout.backward(&calls);
     let limit = options.arena_limit.unwrap_or(u32::MAX);
     let uncut = |share: Share| {
         let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
         layout.steps(alone, &backward, share)
     };
+    let groups = |aim: u32, floor: u32, share: Share| choose(&cutter, aim, floor, share).ok_or(LowerError::Feed);
     // No cut of the forward pass changes what the backward pass takes.
     if options.whole_above_limit && layout.backward_peak(&cutter, &backward, Share::Least) > limit {
-        return uncut(Share::Least).place();
+        return match options.feed {
+            Feed::Rows => layout.steps(groups(u32::MAX, 0, Share::Least)?, &backward, Share::Least).place(),
+            Feed::Whole => uncut(Share::Least).place(),
+        };
     }
     let mut best: Option<Program> = None;
     let whole = |share: Share| {
@@ -43,7 +47,7 @@ pub fn place(
         // Where the bytes that live at once are too many, no plan need be looked for.
         (whole.peak() <= limit).then(|| whole.place()).transpose()
     };
-    let cut = |share: Share| {
+    let cut = |share: Share| -> Result<Option<Program>, LowerError> {
         let floor = layout.backward_peak(&cutter, &backward, share);
         if floor > limit && share != Share::Least {
             return Ok(None);
@@ -51,7 +55,7 @@ pub fn place(
         let mut aim = limit;
         let mut best: Option<Program> = None;
         for _ in 0..ATTEMPTS {
-            let cut = layout.steps(choose(&cutter, aim, floor, share), &backward, share).place()?;
+            let cut = layout.steps(groups(aim, floor, share)?, &backward, share).place()?;
             // Beyond what lives at once only a better plan helps, not another cut.
             let hopeless = cut.plan.lower_bound > limit;
             let over = cut.arena_bytes.saturating_sub(limit);
@@ -66,13 +70,19 @@ pub fn place(
         }
         Ok(best)
     };
-    // From the fewest instructions to the fewest bytes.
-    let ways: [&dyn Fn() -> Result<Option<Program>, LowerError>; 5] =
-        [&|| whole(Share::Usual), &|| whole(Share::Fast), &|| cut(Share::Fast), &|| whole(Share::Least), &|| {
-            cut(Share::Least)
-        }];
-    for way in ways {
-        let Some(program) = way()? else { continue };
+    // From the fewest instructions to the fewest bytes; whether the forward pass is cut, and how much scratch is set aside.
+    let ways: &[(bool, Share)] = match options.feed {
+        Feed::Rows => &[(true, Share::Usual), (true, Share::Fast), (true, Share::Least)],
+        Feed::Whole => &[
+            (false, Share::Usual),
+            (false, Share::Fast),
+            (true, Share::Fast),
+            (false, Share::Least),
+            (true, Share::Least),
+        ],
+    };
+    for &(is_cut, share) in ways {
+        let Some(program) = (if is_cut { cut(share)? } else { whole(share)? }) else { continue };
         if best.as_ref().is_none_or(|best| program.arena_bytes < best.arena_bytes) {
             best = Some(program);
         }
@@ -102,10 +112,13 @@ impl<'a> Layout<'a> {
     }
 
     /// The forward pass as units.
-    fn cutter(&self, calls: &[Call<Place>]) -> Forward<'a> {
+    fn cutter(&self, calls: &[Call<Place>]) -> Result<Forward<'a>, LowerError> {
         let blocks = self.blocks;
         let maps = self.maps();
-        let units = units(blocks, self.forward, &maps);
+        let fed =
+            (self.options.feed == Feed::Rows).then(|| feed(self.input(), &maps).ok_or(LowerError::Feed)).transpose()?;
+        let feed = fed.is_some().then_some(0);
+        let units: Vec<Unit> = fed.into_iter().chain(units(blocks, self.forward, &maps)).collect();
         let count = blocks.blocks.len();
         let (mut writers, mut readers) = (vec![Vec::new(); count], vec![Vec::new(); count]);
         for (u, unit) in units.iter().enumerate() {
@@ -127,8 +140,9 @@ impl<'a> Layout<'a> {
             });
         }
         let mut given = vec![false; count];
-        given[self.input()] = true;
-        Forward { blocks, units, calls: calls.to_vec(), maps, writers, readers, given, kept }
+        given[self.input()] = feed.is_none();
+        writers[self.input()].splice(0..0, feed);
+        Ok(Forward { blocks, units, calls: calls.to_vec(), maps, writers, readers, given, kept, feed })
     }
 
     /// The maps that buffers hold: of several tensors in one, all the same.
@@ -151,6 +165,7 @@ impl<'a> Layout<'a> {
             let finished = &self.blocks.steps[step].finished;
             let whole = |&t: &TensorId| (t, 0, self.whole(self.blocks.block_of[&t]));
             let emitted = GroupCall {
+                rows: Vec::new(),
                 step: Some(step),
                 call: calls[step].clone(),
                 finished: finished.iter().map(whole).collect(),
@@ -167,7 +182,7 @@ impl<'a> Layout<'a> {
     /// The most bytes live at a step of the backward pass.
     fn backward_peak(&self, forward: &Forward, backward: &[Group], share: Share) -> u32 {
         let mut list = Vec::new();
-        backward.iter().flat_map(|g| &g.calls).enumerate().for_each(|(t, e)| uses(t as u32, &e.call, &mut list));
+        backward.iter().flat_map(|g| &g.calls).enumerate().for_each(|(t, e)| uses(t as u32, e, &mut list));
         let scratch: Vec<u32> = backward.iter().flat_map(|g| &g.calls).map(|e| scratch(&e.call, share)).collect();
         let crossing =
             |b: usize| Crossing { before: !forward.writers[b].is_empty(), after: self.blocks.blocks[b].kept };

@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use tinytrain_ir::{Kind, TensorId};
 use tinytrain_plan::{Buffer, Window};
-use tinytrain_program::{self as program, Boundary, Input, Operand, Piece, Placed, Plan, Program, Region, Slot, Step};
+use tinytrain_program::{
+    self as program, Boundary, Input, Operand, Piece, Placed, Plan, Program, Region, SamplePlace, SampleRow, Slot, Step,
+};
 
 use crate::blocks::Block;
 use crate::fit::SCRATCH;
@@ -14,7 +16,7 @@ use crate::group::{Group, GroupCall};
 use crate::lives::{Crossing, Life, Share, Use, scratch, uses};
 use crate::place::{ALIGN, Layout};
 use crate::unit::{Place, Span};
-use crate::{LowerError, LowerOptions};
+use crate::{Feed, LowerError, LowerOptions};
 
 /// Steps over buffers, one after the other.
 pub struct Steps<'a> {
@@ -37,13 +39,14 @@ pub struct Steps<'a> {
 impl<'a> Steps<'a> {
     pub fn new(layout: &'a Layout<'a>, share: Share) -> Self {
         let input = layout.whole(layout.input());
+        let given = layout.options.feed == Feed::Whole;
         Self {
             layout,
             share,
             buffers: layout.blocks.blocks.clone(),
             calls: Vec::new(),
             // A sample that no step reads is there nevertheless.
-            uses: vec![input.used(0)],
+            uses: given.then(|| input.used(0)).into_iter().collect(),
             forward: 0,
             scratches: Vec::new(),
             ends: vec![0],
@@ -76,9 +79,10 @@ impl<'a> Steps<'a> {
         };
         for emitted in group.calls {
             let call = emitted.call.map(&mut |_, p| Ok::<_, Infallible>(place(p))).unwrap_or_else(|e| match e {});
-            uses(self.calls.len() as u32, &call, &mut self.uses);
             let finished = emitted.finished.into_iter().map(|(t, from, s)| (t, from, span(s))).collect();
-            self.calls.push(GroupCall { step: emitted.step, call, finished });
+            let rows = emitted.rows.into_iter().map(span).collect();
+            self.calls.push(GroupCall { rows, step: emitted.step, call, finished });
+            uses(self.calls.len() as u32 - 1, &self.calls[self.calls.len() - 1], &mut self.uses);
         }
         if group.streamed {
             self.streams.push(start..end);
@@ -132,7 +136,10 @@ impl<'a> Steps<'a> {
     fn lives(&self) -> Vec<Life> {
         let input = self.layout.input();
         let count = self.calls.len().max(1) as u32;
-        let crossing = |b: usize| Crossing { before: b == input, after: self.buffers[b].kept };
+        let crossing = |b: usize| Crossing {
+            before: b == input && self.layout.options.feed == Feed::Whole,
+            after: self.buffers[b].kept,
+        };
         let mut uses = self.uses.clone();
         uses.sort_by_key(|u| (u.buffer, u.step));
         let mut lives = vec![Life::default(); self.buffers.len()];
@@ -187,11 +194,16 @@ impl<'a> Steps<'a> {
             offset: offsets[b],
             windows: buffer.windows.iter().map(|&w| live(w)).collect(),
         };
+        let rows = self.calls.iter().enumerate().flat_map(|(step, e)| e.rows.iter().map(move |&s| (step, s)));
+        let place = match layout.options.feed {
+            Feed::Rows => SamplePlace::Rows(rows.map(|(step, s)| SampleRow { step, slot: slot(s) }).collect()),
+            Feed::Whole => SamplePlace::Whole(of(graph.input)),
+        };
         let boundaries = self.boundaries(&steps[..forward], &lives, &of);
         Ok(Program {
             name: graph.name.clone(),
             scheme: String::new(),
-            input: Input { shape, scale: quant.scale, zero: quant.zero, slot: of(graph.input) },
+            input: Input { shape, scale: quant.scale, zero: quant.zero, place },
             forward,
             classes: graph.head.as_ref().map_or(0, |h| h.classes),
             logits: layout.logits.map(|b| slot(layout.whole(b))),
@@ -220,7 +232,10 @@ impl<'a> Steps<'a> {
         let frozen = forward.iter().zip(&self.calls).position(trains).unwrap_or(0);
         let block_of = &self.layout.blocks.block_of;
         // The tensor that each buffer holds: of several the one made last.
-        let mut holds: BTreeMap<usize, TensorId> = [(block_of[&graph.input], graph.input)].into();
+        let mut holds: BTreeMap<usize, TensorId> = BTreeMap::new();
+        if self.layout.options.feed == Feed::Whole {
+            holds.insert(block_of[&graph.input], graph.input);
+        }
         let mut at = 0;
         let mut boundaries = Vec::new();
         for &end in self.ends.iter().filter(|&&end| end <= frozen) {

@@ -90,6 +90,12 @@ impl Input {
 /// Alignment in bytes of a row that calls begin at: kernels read words.
 const ROW_ALIGN: u32 = 4;
 
+/// The sample coming in row by row, as a unit without steps that yields its buffer; none where a row does not begin at a word.
+pub fn feed(input: usize, maps: &[Option<Map>]) -> Option<Unit> {
+    let map = maps[input].filter(|m| m.row.is_multiple_of(ROW_ALIGN))?;
+    Some(Unit { steps: 0..0, by_rows: Some(ByRows { inputs: Vec::new(), output: input, map, mask: None }) })
+}
+
 /// The nodes of the forward pass. `maps` are the maps that buffers hold.
 pub fn units(blocks: &Blocks, forward: usize, maps: &[Option<Map>]) -> Vec<Unit> {
     let steps = &blocks.steps[..forward];

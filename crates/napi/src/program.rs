@@ -309,7 +309,7 @@ impl Session {
     #[napi(catch_unwind, ts_return_type = "Promise<Predictions>")]
     pub fn predict_all<'e>(&self, env: &'e Env, samples: &Dataset, control: &Control) -> Result<Object<'e>> {
         let (inner, control) = (self.inner.clone(), control.inner.clone());
-        let length = self.lock()?.program().input.slot.bytes as usize;
+        let length = self.lock()?.program().input.bytes() as usize;
         let samples = samples.fitting(length)?;
         on_thread(env, move || {
             let mut executor = lock(&inner)?;

@@ -36,7 +36,7 @@ impl ActivationCache {
         control: &Control,
     ) -> Result<Object<'e>> {
         let (program, control) = (program.inner.clone(), control.inner.clone());
-        let samples = samples.fitting(program.input.slot.bytes as usize)?;
+        let samples = samples.fitting(program.input.bytes() as usize)?;
         on_thread(env, move || {
             let executor = Executor::new(program)?;
             let cache = tinytrain_exec::ActivationCache::compute(
@@ -69,7 +69,7 @@ pub fn feature_power<'e>(
     control: &Control,
 ) -> Result<Object<'e>> {
     let (program, control) = (program.inner.clone(), control.inner.clone());
-    let samples = samples.fitting(program.input.slot.bytes as usize)?;
+    let samples = samples.fitting(program.input.bytes() as usize)?;
     on_thread(env, move || Ok(tinytrain_exec::feature_power(program, &samples, threads as usize, &control)?))
 }
 
@@ -113,7 +113,7 @@ pub fn trial<'e>(
     options: TrialOptions,
     control: &Control,
 ) -> Result<Object<'e>> {
-    let length = program.inner.input.slot.bytes as usize;
+    let length = program.inner.input.bytes() as usize;
     let cached = |(samples, cache): (&Dataset, Option<&ActivationCache>)| -> std::result::Result<_, Failure> {
         Ok(CachedSamples { samples: samples.fitting(length)?, cache: cache.map(|c| c.inner.clone()) })
     };

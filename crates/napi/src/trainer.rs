@@ -84,7 +84,7 @@ impl Trainer {
     /// A run that starts from the Program's initial state.
     #[napi(catch_unwind, constructor)]
     pub fn new(program: &Program, samples: &Dataset, options: TrainerOptions) -> Result<Self> {
-        let length = program.inner.input.slot.bytes as usize;
+        let length = program.inner.input.bytes() as usize;
         let options = tinytrain_exec::TrainOptions {
             schedule: Schedule {
                 head: options.head_rate,

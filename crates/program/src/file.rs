@@ -4,12 +4,12 @@ use sha2::{Digest, Sha256};
 use tinytrain_spec::kernels::{Element, Kernel};
 
 use crate::{
-    Boundary, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Region, Slot, State, StateKind, Step,
-    VerifyError, Window,
+    Boundary, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Region, SamplePlace, SampleRow, Slot,
+    State, StateKind, Step, VerifyError, Window,
 };
 
 /// The version that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 const MAGIC: [u8; 8] = *b"TTPROG\r\n";
 /// Magic, version, kernel table, length of the content.
 const HEADER: usize = 8 + 4 + 4 + 4;
@@ -219,7 +219,19 @@ impl Writer {
         p.input.shape.iter().for_each(|&n| self.word(n));
         self.long(p.input.scale.to_bits());
         self.word(p.input.zero as u32);
-        self.slot(&p.input.slot);
+        match &p.input.place {
+            SamplePlace::Whole(slot) => {
+                self.word(0);
+                self.slot(slot);
+            }
+            SamplePlace::Rows(rows) => {
+                self.word(1);
+                self.list(rows, |w, row| {
+                    w.number(row.step);
+                    w.slot(&row.slot);
+                });
+            }
+        }
         self.list(&p.consts, |w, c| {
             w.bytes(c.name.as_bytes());
             w.bytes(c.data.element().name().as_bytes());
@@ -378,11 +390,16 @@ impl<'a> Reader<'a> {
         Ok(Placed { label, size, offset, windows: self.list(window)? })
     }
 
+    fn sample_place(&mut self) -> Read<SamplePlace> {
+        let row = |r: &mut Self| Ok(SampleRow { step: r.number()?, slot: r.slot()? });
+        Ok(if self.flag()? { SamplePlace::Rows(self.list(row)?) } else { SamplePlace::Whole(self.slot()?) })
+    }
+
     fn program(&mut self) -> Read<Program> {
         let (name, scheme) = (self.text()?, self.text()?);
         let shape = [self.word()?, self.word()?, self.word()?];
         let scale = f64::from_bits(self.long()?);
-        let input = Input { shape, scale, zero: self.word()? as i32, slot: self.slot()? };
+        let input = Input { shape, scale, zero: self.word()? as i32, place: self.sample_place()? };
         Ok(Program {
             name,
             scheme,

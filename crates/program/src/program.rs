@@ -262,19 +262,14 @@ pub struct Plan {
 ///
 /// Its live-in set are the tensors that the steps from there on need of those before, with their places in this Program, by number. The forward pass of all
 /// schemes of one model yields the same tensors, so what one Program has computed up to there serves every other that has a boundary with the same set.
+///
+/// Before step 0 the set is the sample; it is empty where the sample comes in row by row and therefore has no place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boundary {
     /// Steps before it.
     pub steps: usize,
     /// The live-in set.
     pub live: Vec<(TensorNumber, Slot)>,
-}
-
-impl Boundary {
-    /// Bytes of the tensors of its live-in set.
-    pub fn bytes(&self) -> usize {
-        self.live.iter().map(|(_, s)| s.bytes as usize).sum()
-    }
 }
 
 /// The sample that a Program takes.
@@ -286,8 +281,54 @@ pub struct Input {
     pub scale: f64,
     /// Zero point, -128 to 127.
     pub zero: i32,
-    /// Where it goes before step 0.
+    /// Where it goes.
+    pub place: SamplePlace,
+}
+
+/// Where a sample goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SamplePlace {
+    /// All of it to one place, before step 0.
+    Whole(Slot),
+    /// Row by row, ascending: it is nowhere whole unless something keeps it.
+    Rows(Vec<SampleRow>),
+}
+
+/// A row of the sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleRow {
+    /// The step before which it comes in.
+    pub step: usize,
+    /// Where it goes.
     pub slot: Slot,
+}
+
+impl Input {
+    /// Bytes of a sample.
+    pub fn bytes(&self) -> u32 {
+        self.shape.iter().product()
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> u32 {
+        self.shape[1] * self.shape[2]
+    }
+
+    /// Where the whole sample goes; none if it comes in row by row.
+    pub fn whole(&self) -> Option<Slot> {
+        match self.place {
+            SamplePlace::Whole(slot) => Some(slot),
+            SamplePlace::Rows(_) => None,
+        }
+    }
+
+    /// The rows of a sample that comes in row by row; none of one that comes as a whole.
+    pub fn rows(&self) -> &[SampleRow] {
+        match &self.place {
+            SamplePlace::Whole(_) => &[],
+            SamplePlace::Rows(rows) => rows,
+        }
+    }
 }
 
 /// A compiled training program.
@@ -340,6 +381,14 @@ impl Program {
     /// The boundary behind `steps` steps, if there is one.
     pub fn boundary(&self, steps: usize) -> Option<&Boundary> {
         self.boundaries.binary_search_by_key(&steps, |b| b.steps).ok().map(|at| &self.boundaries[at])
+    }
+
+    /// Bytes of what an activation cache keeps of a sample for a boundary: the tensors of its live-in set, or the sample itself.
+    pub fn boundary_bytes(&self, boundary: &Boundary) -> usize {
+        if boundary.steps == 0 {
+            return self.input.bytes() as usize;
+        }
+        boundary.live.iter().map(|(_, s)| s.bytes as usize).sum()
     }
 
     /// The state a program starts with.

@@ -58,8 +58,8 @@ pub struct ProgramRecord {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct InputRecord {
-    /// First byte in the arena.
-    pub offset: u32,
+    /// First byte in the arena; none for a sample that comes in row by row.
+    pub offset: Option<u32>,
     /// Length in bytes.
     pub bytes: u32,
     /// Rows, columns, channels.
@@ -245,8 +245,8 @@ impl Program {
             scheme: self.scheme.clone(),
             hash: self.hash(),
             input: InputRecord {
-                offset: self.input.slot.offset,
-                bytes: self.input.slot.bytes,
+                offset: self.input.whole().map(|slot| slot.offset),
+                bytes: self.input.bytes(),
                 shape: self.input.shape,
                 scale: self.input.scale,
                 zero: self.input.zero,

@@ -23,12 +23,23 @@ pub struct Stream {
     pub turns: Vec<u8>,
 }
 
-/// Calls of a stream that differ in some numbers only.
+/// A turn of a stream.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// A step.
+    Step(usize),
+    /// A row of the sample comes in, to this byte of the arena.
+    Row(u32),
+}
+
+/// Turns of a stream that differ in some numbers only: calls, or rows of the sample that come in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Part {
-    /// The step of its first turn, from which all others are derived.
-    pub step: usize,
+    /// The step of its first turn, from which all others are derived; none for rows of the sample.
+    pub step: Option<usize>,
+    /// Where the first row of the sample goes; none for steps.
+    pub row: Option<u32>,
     /// Bytes of a turn behind its number.
     pub bytes: usize,
     /// The numbers that differ from turn to turn.
@@ -75,6 +86,8 @@ pub enum CallNumber {
         /// Index of the operand.
         operand: usize,
     },
+    /// The first byte in the arena of a row of the sample.
+    Row,
 }
 
 /// The numbers of a call that may differ between turns.
@@ -140,18 +153,21 @@ impl Program {
     }
 
     fn as_loop(&self, steps: Range<usize>) -> Option<Stream> {
-        let mut firsts: Vec<usize> = Vec::new();
-        let part_of: Vec<usize> = (steps.clone())
-            .map(|i| {
-                let known = firsts.iter().position(|&first| same_part(&self.steps[first], &self.steps[i]));
+        let rows =
+            |step: usize| (self.input.rows().iter().filter(move |r| r.step == step)).map(|r| Turn::Row(r.slot.offset));
+        let order: Vec<Turn> = steps.clone().flat_map(|i| rows(i).chain([Turn::Step(i)])).collect();
+        let mut firsts: Vec<Turn> = Vec::new();
+        let part_of: Vec<usize> = (order.iter())
+            .map(|&turn| {
+                let known = firsts.iter().position(|&first| self.same_part(first, turn));
                 known.unwrap_or_else(|| {
-                    firsts.push(i);
+                    firsts.push(turn);
                     firsts.len() - 1
                 })
             })
             .collect();
-        let of_part = |part: usize| steps.clone().zip(&part_of).filter(move |(_, p)| **p == part).map(|(i, _)| i);
-        let table = |(part, &first): (usize, &usize)| self.part(first, &of_part(part).collect::<Vec<_>>());
+        let of_part = |part: usize| order.iter().zip(&part_of).filter(move |(_, p)| **p == part).map(|(t, _)| *t);
+        let table = |(part, &first): (usize, &Turn)| self.part(first, &of_part(part).collect::<Vec<_>>());
         let tables = firsts.iter().enumerate().map(table).collect::<Option<Vec<_>>>()?;
         let mut next = vec![0; tables.len()];
         let mut turns = Vec::new();
@@ -164,9 +180,24 @@ impl Program {
         Some(Stream { start: steps.start, end: steps.end, parts, turns })
     }
 
+    fn same_part(&self, first: Turn, turn: Turn) -> bool {
+        match (first, turn) {
+            (Turn::Row(_), Turn::Row(_)) => true,
+            (Turn::Step(first), Turn::Step(step)) => same_part(&self.steps[first], &self.steps[step]),
+            _ => false,
+        }
+    }
+
+    fn numbers(&self, turn: Turn) -> Vec<(CallNumber, i64)> {
+        match turn {
+            Turn::Row(offset) => vec![(CallNumber::Row, offset.into())],
+            Turn::Step(step) => numbers(&self.steps[step]),
+        }
+    }
+
     /// A part, and the bytes of each of its turns.
-    fn part(&self, first: usize, turns: &[usize]) -> Option<(Part, Vec<Vec<u8>>)> {
-        let all: Vec<Vec<(CallNumber, i64)>> = turns.iter().map(|&i| numbers(&self.steps[i])).collect();
+    fn part(&self, first: Turn, turns: &[Turn]) -> Option<(Part, Vec<Vec<u8>>)> {
+        let all: Vec<Vec<(CallNumber, i64)>> = turns.iter().map(|&t| self.numbers(t)).collect();
         let mut bytes: Vec<Vec<u8>> = vec![Vec::new(); turns.len()];
         let mut varying = Vec::new();
         // Numbers that grow together share a column.
@@ -195,7 +226,11 @@ impl Program {
             });
             varying.push(Varying { number, base, unit, column: at, wide });
         }
-        Some((Part { step: first, bytes: bytes[0].len(), varying }, bytes))
+        let (step, row) = match first {
+            Turn::Step(step) => (Some(step), None),
+            Turn::Row(offset) => (None, Some(offset)),
+        };
+        Some((Part { step, row, bytes: bytes[0].len(), varying }, bytes))
     }
 }
 
@@ -205,7 +240,7 @@ mod tests {
     use tinytrain_spec::params::FillParams;
 
     use super::*;
-    use crate::{Input, Plan, Slot};
+    use crate::{Input, Plan, SamplePlace, SampleRow, Slot};
 
     fn program(fills: &[(i32, i32, u32)]) -> Program {
         let step = |&(n, value, offset): &(i32, i32, u32)| Step {
@@ -223,7 +258,7 @@ mod tests {
                 shape: [1; 3],
                 scale: 1.0,
                 zero: 0,
-                slot: Slot { region: Region::Arena, offset: 0, bytes: 1 },
+                place: SamplePlace::Whole(Slot { region: Region::Arena, offset: 0, bytes: 1 }),
             },
             steps: fills.iter().map(step).collect(),
             forward: fills.len(),
@@ -249,8 +284,20 @@ mod tests {
         let of = |number, base, unit| Varying { number, base, unit, column: 1, wide: false };
         let n = of(CallNumber::Field { param: 0, field: 0 }, 8, 8);
         let offset = of(CallNumber::Offset { operand: 0 }, 100, 64);
-        let parts = vec![Part { step: 0, bytes: 1, varying: vec![n, offset] }];
+        let parts = vec![Part { step: Some(0), row: None, bytes: 1, varying: vec![n, offset] }];
         assert_eq!(loops, [Stream { start: 0, end: 3, parts, turns: vec![0, 0, 0, 1, 0, 2] }]);
+    }
+
+    #[test]
+    fn rows_of_the_sample_are_a_part() {
+        let mut fed = program(&[(8, 1, 100), (8, 1, 164)]);
+        let row = |(step, offset)| SampleRow { step, slot: Slot { region: Region::Arena, offset, bytes: 8 } };
+        fed.input.place = SamplePlace::Rows([(0, 16), (1, 24), (1, 16)].map(row).to_vec());
+        let loops = fed.loops();
+        assert_eq!((loops[0].parts[0].step, loops[0].parts[0].row), (None, Some(16)));
+        let place = Varying { number: CallNumber::Row, base: 16, unit: 8, column: 1, wide: false };
+        assert_eq!(loops[0].parts[0].varying, [place]);
+        assert_eq!(loops[0].turns, [0, 0, 1, 0, 0, 1, 0, 0, 1, 1]);
     }
 
     #[test]

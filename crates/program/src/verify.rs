@@ -5,7 +5,7 @@ use tinytrain_spec::kernels::{Call, Kernel, OperandSpec, ParamKind, Returns, Rol
 use tinytrain_spec::packed;
 use tinytrain_spec::params::ConvParams;
 
-use crate::{Data, Init, Operand, Program, Region, Slot, Step, Window};
+use crate::{Data, Init, Operand, Program, Region, SamplePlace, Slot, Step, Window};
 
 /// The largest region of RAM in bytes: 1 GiB.
 const LARGEST_REGION: u32 = 1 << 30;
@@ -64,10 +64,24 @@ impl Program {
     fn verify_input(&self) -> Check {
         let input = &self.input;
         let bytes = input.shape.iter().try_fold(1u32, |n, &d| n.checked_mul(d));
-        ensure(bytes == Some(input.slot.bytes) && input.slot.bytes > 0, || {
-            "an input of another size than its shape".into()
-        })?;
-        ensure(self.in_arena(input.slot), || "the input ends beyond the arena".into())?;
+        ensure(bytes.is_some_and(|b| 0 < b && b <= LARGEST_REGION), || "an input without a size".into())?;
+        let other_size = || "an input of another size than its shape".to_string();
+        match &input.place {
+            SamplePlace::Whole(slot) => {
+                ensure(bytes == Some(slot.bytes), other_size)?;
+                ensure(self.in_arena(*slot), || "the input ends beyond the arena".into())?;
+            }
+            SamplePlace::Rows(rows) => {
+                let whole = rows.len() == input.shape[0] as usize;
+                ensure(whole && rows.iter().all(|r| r.slot.bytes == input.row_bytes()), other_size)?;
+                ensure(rows.iter().all(|r| self.in_arena(r.slot)), || "the input ends beyond the arena".into())?;
+                let ordered = rows.windows(2).all(|w| w[0].step <= w[1].step);
+                // They come in during the first steps, which are a loop that can stop before each of them.
+                let first = self.streams.first().filter(|s| s.start == 0).map_or(0, |s| s.end);
+                let inside = rows.last().is_some_and(|r| r.step < first);
+                ensure(ordered && inside, || "rows of the input out of order".into())?;
+            }
+        }
         let good = input.scale.is_finite() && input.scale > 0.0 && (-128..=127).contains(&input.zero);
         ensure(good, || "a quantisation of the input that there is not".into())
     }
@@ -93,6 +107,8 @@ impl Program {
         let first = self.boundaries.first().is_some_and(|b| b.steps == 0);
         let inside = self.boundaries.iter().all(|b| b.steps <= self.forward);
         ensure(first && ascending && inside, || "boundaries out of order".into())?;
+        let placed = self.input.whole().is_some() || self.boundaries[0].live.is_empty();
+        ensure(placed, || "a sample that is nowhere whole, kept for a boundary".into())?;
         let mut at = 0;
         for s in &self.streams {
             ensure(s.start >= at && s.start < s.end && s.end <= self.steps.len(), || "streams out of order".into())?;

@@ -64,12 +64,17 @@ pub fn conv(
 
 /// A network with every op that has a gradient: padding, convolutions of several kinds, a residual sum, concatenation, both poolings, requantisation.
 pub fn network(seed: u64) -> Graph {
-    build(seed, false)
+    build(seed, false, None)
 }
 
 /// The same with the rarer ops in its middle (LOGISTIC, products, movements), which make the gradients before it small: for what depends on no size of theirs.
 pub fn network_with_functions(seed: u64) -> Graph {
-    build(seed, true)
+    build(seed, true, None)
+}
+
+/// One or the other, with rows of the input that begin at words: it can be fed row by row.
+pub fn network_to_feed(seed: u64) -> Graph {
+    build(seed, seed % 2 == 0, Some(12))
 }
 
 /// Squeeze and excitation, a product of two maps, and movements that end where they began.
@@ -91,9 +96,10 @@ fn excited(b: &mut GraphBuilder, s: &mut Source, x: TensorId) -> TensorId {
     b.slice(back, "STRIDED_SLICE", [1, 0, 0], shape, [2, 2]).unwrap()
 }
 
-fn build(seed: u64, functions: bool) -> Graph {
+fn build(seed: u64, functions: bool, columns: Option<usize>) -> Graph {
     let s = &mut Source(seed * 1000);
     let (h, w) = (s.range(9, 12) as usize, s.range(9, 12) as usize);
+    let w = columns.unwrap_or(w);
     let mut b = GraphBuilder::new("random", Shape::new(h, w, 3), Quant { scale: 1.0 / 127.5, zero: 0 }, None).unwrap();
     let x = b.input();
     let padded = b.pad(x, [1, 0, 0, 1]).unwrap();
