@@ -333,6 +333,8 @@ export interface Identity {
 	/** Ticks of its clock per second. */
 	readonly clockHz: number;
 	readonly longestPayload: number;
+	/** Bytes of a row, for a program to which samples come row by row; 0 otherwise. */
+	readonly rowBytes: number;
 	readonly board: string;
 }
 /** The result of a training step on the device. */
@@ -437,6 +439,8 @@ export interface MemoryTable {
 	readonly flash: RegionTotal;
 	/** Bytes reserved for the stack; one of the items. */
 	readonly stack: number;
+	/** No arena can be smaller than this: the most bytes of it that live at once. */
+	readonly bound: number;
 	/** The calls for which it is reserved, outermost first. */
 	readonly stackPath: readonly string[];
 	readonly items: readonly MemoryItem[];
@@ -449,7 +453,10 @@ export interface MemoryLimits {
 	readonly flash?: number | undefined;
 	/** A board whose memory is a limit too. */
 	readonly target?: string | undefined;
+	/** How samples come in: as a whole (the default), or row by row, as a camera delivers them, so that no memory for a whole one is needed. */
+	readonly feed?: Feed | undefined;
 }
+type Feed = "whole" | "rows";
 type Region = "arena" | "state";
 export type Slot = {
 	/**
@@ -506,6 +513,8 @@ type CallNumber = {
 	 * Index of the operand.
 	 */
 	operand: number;
+} | {
+	"kind": "row";
 };
 type Varying = {
 	/**
@@ -531,9 +540,13 @@ type Varying = {
 };
 type Part = {
 	/**
-	 * The step of its first turn, from which all others are derived.
+	 * The step of its first turn, from which all others are derived; none for rows of the sample.
 	 */
-	step: number;
+	step: number | null;
+	/**
+	 * Where the first row of the sample goes; none for steps.
+	 */
+	row: number | null;
 	/**
 	 * Bytes of a turn behind its number.
 	 */
@@ -591,9 +604,9 @@ type Plan = {
 };
 export type InputRecord = {
 	/**
-	 * First byte in the arena.
+	 * First byte in the arena; none for a sample that comes in row by row.
 	 */
-	offset: number;
+	offset: number | null;
 	/**
 	 * Length in bytes.
 	 */
@@ -1674,6 +1687,8 @@ export interface SearchOptions {
 	readonly costs?: CostTable | undefined;
 	/** The board; `stm32f746` by default. */
 	readonly target?: string | undefined;
+	/** How samples come in on the device: `whole` (the default), or row by row, which takes less memory. */
+	readonly feed?: Feed | undefined;
 	/** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
 	readonly residualBits?: number | "any" | undefined;
 	/** The measure of contributions; `loss` by default. */
@@ -1863,6 +1878,7 @@ export interface SearchPlan {
 	readonly maxMilliseconds: number | null;
 	readonly costs: CostTable | null;
 	readonly target: string;
+	readonly feed: Feed;
 	readonly residualBits: number | "any";
 	readonly criterion: Criterion;
 	readonly seed: number;

@@ -150,7 +150,16 @@ test.serial(
     const program = await compile(model, data);
     const plan: SearchPlan = {
       ...{ budgets: [90_000], flash: null, maxInstructions: null, maxMilliseconds: null, costs: null },
-      ...{ target: 'stm32f746', residualBits: 4, criterion: 'loss', seed: 0, seeds: 1, trialSteps: 1, proofSteps: 1 },
+      ...{
+        target: 'stm32f746',
+        feed: 'whole',
+        residualBits: 4,
+        criterion: 'loss',
+        seed: 0,
+        seeds: 1,
+        trialSteps: 1,
+        proofSteps: 1,
+      },
       ...{ heldBack: 0.2, lr: 'auto' },
     };
     const head = { identity: { model: model.hash }, origin: originOf(program, data), plan };

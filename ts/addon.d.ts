@@ -22,9 +22,9 @@ export declare class Compiler {
   get layers(): number
   /**
    * The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` its
-   * forward pass runs over rows as far as it must.
+   * forward pass runs over rows as far as it must. With `by_rows` the sample comes in row by row.
    */
-  compile(scheme: string, residualBits: number, rounds: number | undefined | null, limit: SramLimit | undefined | null, control: Control): Promise<Program>
+  compile(scheme: string, residualBits: number, rounds: number | undefined | null, limit: SramLimit | undefined | null, byRows: boolean, control: Control): Promise<Program>
   /** The graph after each pass. */
   stages(scheme: string): Array<StageDump>
 }
@@ -232,7 +232,7 @@ export interface CandidateCost {
  * The costs of schemes within `sram` bytes of a board: the totals of each Program's memory table and its predicted instructions. Compiles on several
  * threads.
  */
-export declare function candidateCosts(compiler: Compiler, schemes: Array<string>, residualBits: Array<number>, rounds: number, target: string, sram: number, pixelTables: number, costsJson: string | undefined | null, threads: number, control: Control): Promise<Array<CandidateCost>>
+export declare function candidateCosts(compiler: Compiler, schemes: Array<string>, residualBits: Array<number>, rounds: number, target: string, sram: number, byRows: boolean, pixelTables: number, costsJson: string | undefined | null, threads: number, control: Control): Promise<Array<CandidateCost>>
 
 /** Throws if `text` is not a cost table. */
 export declare function checkCosts(text: string): void

@@ -11,7 +11,7 @@ import { factsOf, type InputFacts, inputOf } from './model/input.js';
 import { loadModel, type Model, type ModelOrigin } from './model/model.js';
 import { boardPlace } from './program/compiler.js';
 import { programFile, readProgram } from './program/file.js';
-import type { MemoryLimits } from './program/memory.js';
+import { feeds, type MemoryLimits } from './program/memory.js';
 import type { Program } from './program/program.js';
 
 /** The identity of a data set. */
@@ -79,7 +79,12 @@ export const programOrigin: v.GenericSchema<unknown, ProgramOrigin> = v.object({
   scheme: v.string(),
   residualBits: v.picklist([0, 2, 4, 8]),
   seed: count,
-  limits: v.object({ budget: v.optional(count), flash: v.optional(count), target: v.optional(v.string()) }),
+  limits: v.object({
+    budget: v.optional(count),
+    flash: v.optional(count),
+    target: v.optional(v.string()),
+    feed: v.optional(v.picklist(feeds)),
+  }),
 });
 
 /** The origin of something made from a model (or one of its Programs) and samples. */

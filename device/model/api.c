@@ -26,15 +26,17 @@ tt_status tt_init(tt_context *tt)
         return TT_E_ARGUMENT;
     tt_initial_state(&tt->state);
     tt->counters.steps = 0;
-    tt->counters.reserved = 0;
+    tt->counters.turn = 0;
     tt->counters.saturated = 0;
     return TT_OK;
 }
 
+#ifndef TT_FED
 int8_t *tt_input(tt_context *tt)
 {
     return tt->arena + TT_INPUT_OFFSET;
 }
+#endif
 
 uint32_t tt_score(const tt_context *tt, uint32_t index)
 {
@@ -55,26 +57,89 @@ static int8_t quantise(uint8_t pixel, size_t i)
 #endif
 }
 
-/* Copies the sample to its place. It may already be there. */
-TT_PART static tt_status take(tt_context *tt, const void *sample, tt_format format)
+/* Copies values of whole pixels to their place. They may already be there. */
+static tt_status convert(int8_t *to, const void *values, size_t count, tt_format format)
 {
-    int8_t *to = tt_input(tt);
     if (format == TT_INT8) {
-        if (sample != (const void *)to)
-            memcpy(to, sample, TT_INPUT_BYTES);
+        if (values != (const void *)to)
+            memcpy(to, values, count);
         return TT_OK;
     }
     if (format != TT_RGB888)
         return TT_E_FORMAT;
-    const uint8_t *from = sample;
-    for (size_t i = 0; i < TT_INPUT_BYTES; i++)
+    const uint8_t *from = values;
+    for (size_t i = 0; i < count; i++)
         to[i] = quantise(from[i], i);
     return TT_OK;
 }
 
+#ifdef TT_FED
+
+int8_t *tt_row(tt_context *tt)
+{
+    return tt ? tt_next_row(tt) : NULL;
+}
+
+tt_status tt_row_written(tt_context *tt, tt_format format)
+{
+    if (!tt)
+        return TT_E_ARGUMENT;
+    int8_t *row = tt_next_row(tt);
+    return row ? tt_feed(tt, row, format) : TT_E_ROWS;
+}
+
+TT_PART tt_status tt_feed(tt_context *tt, const void *row, tt_format format)
+{
+    if (!tt || !row)
+        return TT_E_ARGUMENT;
+    int8_t *to = tt_next_row(tt);
+    if (!to)
+        return TT_E_ROWS;
+    tt_status status = convert(to, row, TT_ROW_BYTES, format);
+    if (status != TT_OK)
+        return status;
+    tt->counters.turn += tt_row_turn;
+    tt_next_row(tt);
+    return TT_OK;
+}
+
+void tt_restart(tt_context *tt)
+{
+    if (tt)
+        tt->counters.turn = 0;
+}
+
+/* Feeds a sample that lies somewhere as a whole. Without one, all rows must have come in. */
+TT_PART static tt_status take(tt_context *tt, const void *sample, tt_format format)
+{
+    const uint8_t *row = sample;
+    if (row) {
+        tt_restart(tt);
+        for (uint32_t y = 0; y < TT_INPUT_HEIGHT; y++, row += TT_ROW_BYTES) {
+            tt_status status = tt_feed(tt, row, format);
+            if (status != TT_OK)
+                return status;
+        }
+    }
+    if (tt_next_row(tt))
+        return TT_E_ROWS;
+    tt_restart(tt);
+    return TT_OK;
+}
+
+#else
+
+/* Copies the sample to its place. It may already be there. */
+TT_PART static tt_status take(tt_context *tt, const void *sample, tt_format format)
+{
+    return sample ? convert(tt_input(tt), sample, TT_INPUT_BYTES, format) : TT_E_ARGUMENT;
+}
+
+#endif
+
 tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint32_t *predicted)
 {
-    if (!tt || !sample || !predicted)
+    if (!tt || !predicted)
         return TT_E_ARGUMENT;
     tt_status status = take(tt, sample, format);
     if (status != TT_OK)
@@ -97,7 +162,7 @@ static int is_rate(tt_real31 rate)
 tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
                         tt_step_result *out)
 {
-    if (!tt || !sample || !rates || !out)
+    if (!tt || !rates || !out)
         return TT_E_ARGUMENT;
     if (label >= TT_CLASSES)
         return TT_E_LABEL;
@@ -188,6 +253,7 @@ tt_status tt_load(tt_context *tt, tt_read read, void *user)
     uint32_t crc;
     if (!tt || !read)
         return TT_E_ARGUMENT;
+    tt->counters.turn = 0;
     if (read(user, tt->arena, TT_SAVED_BYTES))
         return TT_E_IO;
     memcpy(&h, tt->arena, sizeof h);

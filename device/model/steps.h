@@ -7,6 +7,12 @@
 /* Not inlined: each part of the program has its own stack frame, and the plan counts them one by one. */
 #define TT_PART __attribute__((noinline))
 
+#ifdef TT_FED
+/* Runs the first steps as far as they can go without another row of the sample; returns the place of that row, NULL if all have come in. It goes on where
+ * it stopped once `counters.turn` has been increased by tt_row_turn. */
+int8_t *tt_next_row(tt_context *tt);
+extern const uint32_t tt_row_turn;
+#endif
 /* Computes the logits of the sample in the arena; with `masks`, also the masks of the backward pass. */
 void tt_forward(tt_context *tt, int masks);
 /* Converts logits to probabilities. */

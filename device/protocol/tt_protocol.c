@@ -11,7 +11,21 @@
 #define HEADER 16u
 #define CRC 4u
 #define TRAIN_HEAD 24u /* of a training request: format, label, mantissa and exponent of the head's rate and of the backbone's */
-#define LONGEST (TT_SAVED_BYTES > TT_INPUT_BYTES + TRAIN_HEAD ? TT_SAVED_BYTES : TT_INPUT_BYTES + TRAIN_HEAD)
+#ifdef TT_FED
+#define ROW_HEAD 8u     /* of a row: format, whether it is the first */
+#define SENT_BYTES TT_ROW_BYTES /* of what is sent of a sample at a time */
+#define SAMPLE_BYTES 0u /* of a request: a sample's rows have requests of their own */
+#define SAMPLE(tt) ((void)(tt), (int8_t *)NULL)
+#define ROWS_CLOCK(line) (line)->inference_clock /* of the rows that came before */
+#define LONGEST_SAMPLE (TT_ROW_BYTES + ROW_HEAD > TRAIN_HEAD ? TT_ROW_BYTES + ROW_HEAD : TRAIN_HEAD)
+#else
+#define SENT_BYTES TT_INPUT_BYTES
+#define SAMPLE_BYTES TT_INPUT_BYTES
+#define SAMPLE(tt) tt_input(tt)
+#define ROWS_CLOCK(line) 0u
+#define LONGEST_SAMPLE (TT_INPUT_BYTES + TRAIN_HEAD)
+#endif
+#define LONGEST (TT_SAVED_BYTES > LONGEST_SAMPLE ? TT_SAVED_BYTES : LONGEST_SAMPLE)
 
 /* For tools, and not in any memory of the board: see the table at the end of model.c. */
 #if defined(__arm__)
@@ -173,7 +187,7 @@ static void identify(tt_protocol *line)
     r.width = TT_INPUT_WIDTH;
     r.channels = TT_INPUT_CHANNELS;
     r.classes = TT_CLASSES;
-    r.input_bytes = TT_INPUT_BYTES;
+    r.input_bytes = SENT_BYTES;
     r.state_bytes = TT_STATE_BYTES;
     r.saved_bytes = TT_SAVED_BYTES;
     r.arena_bytes = TT_ARENA_BYTES;
@@ -189,16 +203,16 @@ static void identify(tt_protocol *line)
 static void predict(tt_protocol *line, tt_context *tt)
 {
     uint8_t format[4];
-    if (!has_length(line, sizeof format + TT_INPUT_BYTES) || !take(line, format, sizeof format) ||
-        !take(line, tt_input(tt), TT_INPUT_BYTES) || !intact(line, format, sizeof format, tt_input(tt), TT_INPUT_BYTES))
+    if (!has_length(line, sizeof format + SAMPLE_BYTES) || !take(line, format, sizeof format) ||
+        !take(line, SAMPLE(tt), SAMPLE_BYTES) || !intact(line, format, sizeof format, SAMPLE(tt), SAMPLE_BYTES))
         return;
     uint32_t predicted, from = tt_port_clock();
-    tt_status status = tt_predict(tt, tt_input(tt), (tt_format)get32(format), &predicted);
+    tt_status status = tt_predict(tt, SAMPLE(tt), (tt_format)get32(format), &predicted);
     if (status != TT_OK) {
         refuse(line, status, 0);
         return;
     }
-    line->inference_clock = tt_port_clock() - from;
+    line->inference_clock = ROWS_CLOCK(line) + tt_port_clock() - from;
     begin(line, TT_REPLY | TT_PREDICT, 4 + 4 * TT_CLASSES);
     send(line, &predicted, sizeof predicted);
     for (uint32_t i = 0; i < TT_CLASSES; i++) {
@@ -211,21 +225,51 @@ static void predict(tt_protocol *line, tt_context *tt)
 static void train(tt_protocol *line, tt_context *tt)
 {
     uint8_t h[TRAIN_HEAD];
-    if (!has_length(line, sizeof h + TT_INPUT_BYTES) || !take(line, h, sizeof h) || !take(line, tt_input(tt), TT_INPUT_BYTES) ||
-        !intact(line, h, sizeof h, tt_input(tt), TT_INPUT_BYTES))
+    if (!has_length(line, sizeof h + SAMPLE_BYTES) || !take(line, h, sizeof h) || !take(line, SAMPLE(tt), SAMPLE_BYTES) ||
+        !intact(line, h, sizeof h, SAMPLE(tt), SAMPLE_BYTES))
         return;
     tt_step_result found;
     const tt_rates rates = {{get32(h + 8), (int32_t)get32(h + 12)}, {get32(h + 16), (int32_t)get32(h + 20)}};
     uint32_t from = tt_port_clock();
-    tt_status status = tt_train_step(tt, tt_input(tt), (tt_format)get32(h), get32(h + 4), &rates, &found);
+    tt_status status = tt_train_step(tt, SAMPLE(tt), (tt_format)get32(h), get32(h + 4), &rates, &found);
     if (status != TT_OK) {
         refuse(line, status, 0);
         return;
     }
-    line->train_clock = tt_port_clock() - from;
+    line->train_clock = ROWS_CLOCK(line) + tt_port_clock() - from;
     const uint32_t words[5] = {(uint32_t)found.loss, found.predicted, found.saturated, tt->counters.steps, tt_checksum(tt)};
     reply(line, words, sizeof words);
 }
+
+#ifdef TT_FED
+/* Takes a row of a sample; replies whether more are to come. */
+static void row(tt_protocol *line, tt_context *tt)
+{
+    uint8_t h[ROW_HEAD];
+    if (!has_length(line, sizeof h + TT_ROW_BYTES) || !take(line, h, sizeof h))
+        return;
+    if (get32(h + 4)) {
+        tt_restart(tt);
+        line->inference_clock = 0;
+    }
+    int8_t *to = tt_row(tt);
+    if (!to) {
+        skip(line, TT_E_ROWS, 0);
+        return;
+    }
+    if (!take(line, to, TT_ROW_BYTES) || !intact(line, h, sizeof h, to, TT_ROW_BYTES))
+        return;
+    uint32_t from = tt_port_clock();
+    tt_status status = tt_row_written(tt, (tt_format)get32(h));
+    if (status != TT_OK) {
+        refuse(line, status, 0);
+        return;
+    }
+    line->inference_clock += tt_port_clock() - from;
+    uint32_t more = tt_row(tt) != NULL;
+    reply(line, &more, sizeof more);
+}
+#endif
 
 static int32_t write_part(void *user, const void *bytes, uint32_t count)
 {
@@ -367,6 +411,11 @@ static void serve(tt_protocol *line, tt_context *tt)
     case TT_RESET:
         reset(line, tt);
         break;
+#ifdef TT_FED
+    case TT_ROW:
+        row(line, tt);
+        break;
+#endif
     default:
         skip(line, TT_E_TYPE, 0);
     }

@@ -24,6 +24,7 @@ enum {
     TT_LOAD = 5,
     TT_COUNTERS = 6,
     TT_RESET = 7,
+    TT_ROW = 8,
     TT_REPLY = 0x80,
     TT_ERROR = 0xff
 };
@@ -47,7 +48,7 @@ typedef struct {
     uint32_t sequence, type, left;
     uint32_t crc;                            /* of what is being sent or received */
     uint32_t refused;                        /* error replies so far */
-    uint32_t inference_clock, train_clock;   /* the last inference and the last training step */
+    uint32_t inference_clock, train_clock;   /* the last inference and the last training step; of rows that have come in, the inference so far */
 } tt_protocol;
 
 void tt_protocol_init(tt_protocol *line);

@@ -27,6 +27,7 @@ test('the memory table adds up and says what the budget is', t => {
     sram: { total: 3000, available: 8192 },
     flash: { total: 10, available: 100 },
     stack: 0,
+    bound: 0,
     stackPath: [],
     items: [
       { name: 'arena', region: 'sram', bytes: 2000, exact: true },

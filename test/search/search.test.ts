@@ -183,7 +183,13 @@ test('a limit on milliseconds holds for everything that is tried', async t => {
 
 test('a candidate has the cost of a cut where one fits; where none does it stays whole, above the budget as the nearest cut is', async t => {
   const compiler = await Compiler.create(await loadModel(), { classes: ['cat', 'dog'] });
-  const costs = new CandidateCosts(compiler, { target: 'stm32f746', pixelTables: 0, table: null, threads: 2 });
+  const costs = new CandidateCosts(compiler, {
+    target: 'stm32f746',
+    feed: 'whole',
+    pixelTables: 0,
+    table: null,
+    threads: 2,
+  });
   const seen = new Set<string>();
   for (const [scheme, budget] of [
     ['head', 60_000],

@@ -108,6 +108,7 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
         'resize',
         'window',
         'hop',
+        'feed',
       ])
       .example(
         'npx tinytrain compile --run runs/train-20260101-120000',

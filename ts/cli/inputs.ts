@@ -8,7 +8,7 @@ import { thousands } from '../format.js';
 import { loadModel, type Model } from '../model/model.js';
 import { checkFits, compile } from '../program/compiler.js';
 import { type HeadStart, headStarts, startRows } from '../program/head.js';
-import { defaultTarget } from '../program/memory.js';
+import { defaultTarget, type Feed, feeds } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { bytes, classMap, modelOptions, normalisationOf, whole } from './options.js';
 import type { ProgressLine } from './progress.js';
@@ -24,6 +24,7 @@ export interface ProgramArguments {
   budget?: number;
   flash?: number;
   target?: string;
+  feed?: Feed;
   'residual-bits'?: number;
   head?: HeadStart;
   map?: Record<string, number>;
@@ -69,6 +70,13 @@ export const programOptions = {
     coerce: bytes('budget'),
   },
   flash: { describe: 'flash it must fit into, such as 1m', type: 'string', requiresArg: true, coerce: bytes('flash') },
+  feed: {
+    describe:
+      'how samples come in: whole, or row by row as a camera delivers them, so that no memory for a whole one is needed',
+    choices: feeds,
+    requiresArg: true,
+    defaultDescription: 'whole',
+  },
   'residual-bits': {
     describe: 'extra low-order bits kept per trained int8 weight',
     choices: allResidualBits,
@@ -172,7 +180,7 @@ export async function openProgram(
 ): Promise<{ model: string; data: SampleSet; program: Program }> {
   const source = await openSource(args);
   const model = await openModel(args, source);
-  const { scheme, seed, budget, flash, target, threads } = args;
+  const { scheme, seed, budget, flash, target, feed, threads } = args;
   const { head, map } = args;
   const options = {
     scheme,
@@ -180,6 +188,7 @@ export async function openProgram(
     budget,
     flash,
     target,
+    feed,
     threads,
     head,
     map,

@@ -14,7 +14,7 @@ import {
 } from '../model/model.js';
 import { Compiler } from '../program/compiler.js';
 import { type Estimate, estimateIfKnown } from '../program/costs.js';
-import { defaultTarget } from '../program/memory.js';
+import { defaultTarget, type Feed, feeds } from '../program/memory.js';
 import { Random } from '../random.js';
 import { estimateLines, stepTable } from '../report/time.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
@@ -28,6 +28,7 @@ interface Arguments {
   classes: number;
   target: string;
   layers: boolean;
+  feed?: Feed;
   input?: { height: number; width: number };
   mean?: number[];
   std?: number[];
@@ -64,12 +65,12 @@ function noise(input: ModelInput): Dataset {
 }
 
 /** What the model takes on a board with a head for `classes` classes, over rows where it would not fit otherwise; null if it cannot have a head or if the board's core was never measured. */
-async function estimated(model: Model, { scheme, classes, target }: Arguments): Promise<Estimate | null> {
+async function estimated(model: Model, { scheme, classes, target, feed }: Arguments): Promise<Estimate | null> {
   if (!model.description.backbone) return null;
   const names = Array.from({ length: classes }, (_, i) => String(i));
   // Which kernels a backward pass takes depends on exponents, which noise shows well enough; without any, slow ones would be counted.
   const compiler = await Compiler.create(model, { classes: names, train: noise(model.input) });
-  return estimateIfKnown(await compiler.fitted({ scheme, target }));
+  return estimateIfKnown(await compiler.fitted({ scheme, target, feed }));
 }
 
 function printEstimate(estimate: Estimate, { scheme, classes, target, layers }: Arguments): void {
@@ -160,6 +161,12 @@ export const inspect: CommandModule<object, Arguments> = {
           type: 'string',
           requiresArg: true,
           default: defaultTarget,
+        },
+        feed: {
+          describe: 'how samples come in on the device: whole or row by row, for the same',
+          choices: feeds,
+          requiresArg: true,
+          default: 'whole' as const,
         },
         layers: {
           describe: 'instructions and time of every step of a training step, too',

@@ -139,6 +139,7 @@ export const notWithResume: readonly string[] = [
   'max-ms',
   'costs',
   'target',
+  'feed',
   'seeds',
   'trial-steps',
   'proof-steps',

@@ -57,6 +57,7 @@ function again({ description }: Model, { origin, plan, residualBits }: SearchRes
     cut && cut.window !== null && `--window ${cut.window}`,
     cut && cut.hop !== null && `--hop ${cut.hop}`,
     folder?.skipBad && '--skip-bad',
+    plan.feed !== 'whole' && `--feed ${plan.feed}`,
     plan.seed !== 0 && `--seed ${plan.seed}`,
     residualBits !== defaultResidualBits && `--residual-bits ${residualBits}`,
   ];

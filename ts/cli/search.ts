@@ -38,7 +38,7 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
   }
   const source = await openSource(args);
   const opened = await openModel(args, source);
-  const { flash, target, criterion, seed, seeds, lr } = args;
+  const { flash, target, feed, criterion, seed, seeds, lr } = args;
   const bits = args['residual-bits'];
   const residualBits = bits === 'any' ? ('any' as const) : Number(bits);
   const options = {
@@ -48,6 +48,7 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
     maxMilliseconds: args['max-ms'],
     costs: args.costs === undefined ? undefined : await readCosts(args.costs),
     target,
+    feed,
     criterion,
     seed,
     seeds,

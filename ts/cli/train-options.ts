@@ -33,6 +33,7 @@ export const ofProgram = [
   'budget',
   'flash',
   'target',
+  'feed',
 ] as const;
 
 /** The options of `train`. */

@@ -23,6 +23,8 @@ export interface Identity {
   /** Ticks of its clock per second. */
   readonly clockHz: number;
   readonly longestPayload: number;
+  /** Whether samples come row by row. */
+  readonly byRows: boolean;
   readonly board: string;
 }
 
@@ -82,6 +84,7 @@ const refusals: Readonly<Record<number, string>> = {
   6: 'not a saved state, or a damaged one',
   7: 'a state of another program',
   8: 'loading failed halfway: the state is now the initial one',
+  9: 'not all rows of the sample have come in, or too many',
   64: 'bytes that are not a frame',
   65: 'a frame was incomplete',
   66: 'the payload was damaged on the way',
@@ -131,6 +134,8 @@ export class Device {
   /** Begins anywhere, so that no answer to an earlier connection passes for one to this. */
   #sequence = randomInt(0xffff);
   #ended: string | undefined;
+  /** Bytes of a sample that are sent at a time; known once the device has been identified. */
+  #sentBytes: number | undefined;
   /** Error replies that answer no request, caused by garbage on the serial port. */
   readonly strays: TinytrainError[] = [];
 
@@ -156,17 +161,20 @@ export class Device {
     const p = await this.request(requests.identify, new Uint8Array(), GREET_AGAIN_MS);
     const word = (i: number) => p.readUInt32LE(32 + 4 * i);
     const text = p.subarray(76).toString('latin1');
+    const inputBytes = word(0) * word(1) * word(2);
+    this.#sentBytes = word(4);
     return {
       program: p.subarray(0, 32).toString('hex'),
       shape: [word(0), word(1), word(2)],
       classes: word(3),
-      inputBytes: word(4),
+      inputBytes,
       stateBytes: word(5),
       savedBytes: word(6),
       arenaBytes: word(7),
       stackBytes: word(8),
       clockHz: word(9),
       longestPayload: word(10),
+      byRows: word(4) < inputBytes,
       board: text.slice(0, Math.max(0, text.indexOf('\0'))),
     };
   }
@@ -178,7 +186,7 @@ export class Device {
   ): Promise<{ readonly predicted: number; readonly scores: readonly number[] }> {
     const head = Buffer.alloc(4);
     head.writeUInt32LE(formats[format], 0);
-    const p = await this.request(requests.predict, Buffer.concat([head, bytesOf(sample)]));
+    const p = await this.request(requests.predict, Buffer.concat([head, await this.#sent(sample, format)]));
     const scores = Array.from({ length: p.length / 4 - 1 }, (_, i) => p.readUInt32LE(4 + 4 * i));
     return { predicted: p.readUInt32LE(0), scores };
   }
@@ -193,7 +201,10 @@ export class Device {
     const head = Buffer.alloc(8);
     head.writeUInt32LE(formats[format], 0);
     head.writeUInt32LE(label, 4);
-    const p = await this.request(requests.train, Buffer.concat([head, rateBytes(rates), bytesOf(sample)]));
+    const p = await this.request(
+      requests.train,
+      Buffer.concat([head, rateBytes(rates), await this.#sent(sample, format)]),
+    );
     return {
       loss: p.readInt32LE(0),
       predicted: p.readUInt32LE(4),
@@ -201,6 +212,21 @@ export class Device {
       steps: p.readUInt32LE(12),
       checksum: p.readUInt32LE(16),
     };
+  }
+
+  /** The sample as a part of a request: all of it, or nothing, its rows having been sent before. */
+  async #sent(sample: Int8Array | Uint8Array, format: SampleFormat): Promise<Buffer> {
+    if (this.#sentBytes === undefined) await this.identify();
+    const bytes = bytesOf(sample);
+    const row = this.#sentBytes ?? bytes.length;
+    if (row >= bytes.length) return bytes;
+    for (let at = 0; at < bytes.length; at += row) {
+      const head = Buffer.alloc(8);
+      head.writeUInt32LE(formats[format], 0);
+      head.writeUInt32LE(at === 0 ? 1 : 0, 4);
+      await this.request(requests.row, Buffer.concat([head, bytes.subarray(at, at + row)]));
+    }
+    return Buffer.alloc(0);
   }
 
   /** Reads the trained state. */

@@ -12,6 +12,7 @@ export const requests = {
   load: 5,
   counters: 6,
   reset: 7,
+  row: 8,
 } as const;
 
 const REPLY = 0x80;

@@ -302,6 +302,11 @@ async function costsOf(
   table: CostTable | undefined,
   { signal, onProgress }: RunFirmwareOptions,
 ): Promise<CostTable> {
+  if (program.record.input.offset === null) {
+    throw new TinytrainError('NOT_CALIBRATED', 'steps cannot be counted one by one where samples come row by row', {
+      help: ['calibrate with a firmware that was compiled without --feed rows: its kernels are the same'],
+    });
+  }
   onProgress?.({ phase: 'calibration', done: 0, total: 1 });
   const measured = await measureSteps(program, data, target, { signal });
   onProgress?.({ phase: 'calibration', done: 1, total: 1 });

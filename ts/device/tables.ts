@@ -10,7 +10,8 @@ import { replaceFile } from '../files.js';
 import { loadModel } from '../model/model.js';
 import { call, native } from '../native.js';
 import { Compiler } from '../program/compiler.js';
-import type { MemoryTable } from '../program/memory.js';
+import { type Feed, feeds, type MemoryTable } from '../program/memory.js';
+import type { Program } from '../program/program.js';
 import { readElf } from './elf.js';
 import { emitInput } from './firmware.js';
 import { boardSources, kernelFlags } from './sources.js';
@@ -37,6 +38,8 @@ export interface CoreTable {
   /** Bytes of constants by file. */
   readonly constants: Readonly<Record<string, number>>;
   readonly functions: Functions;
+  /** Those that are other ones, or there only, where samples come row by row. */
+  readonly fed: Functions;
 }
 
 /** The functions specific to a board. */
@@ -65,9 +68,11 @@ const THROUGH_POINTERS: Readonly<Record<string, readonly string[]>> = {
 };
 const INDIRECT = '__indirect_call';
 /** Parts of model.c; the kernels that they call depend on a Program's steps. */
-const PARTS = ['tt_forward', 'tt_backward', 'tt_scores', 'tt_error'];
-/** A Program with trainable state of every kind. */
-const SCHEME = 'full';
+const PARTS = ['tt_forward', 'tt_backward', 'tt_scores', 'tt_error', 'tt_next_row'];
+/** Those whose frame differs between Programs. */
+const DIFFERING = new Set(['tt_forward', 'tt_backward', 'tt_next_row']);
+/** A Program with trainable state of every kind; where samples come row by row, any. */
+const SCHEMES: Readonly<Record<Feed, string>> = { whole: 'full', rows: 'head' };
 /** Bytes of stack, and of each memory, while the tables are created: nothing runs, and all kernels together need not fit the board. */
 const STACK = 8192;
 const ROOM = 1 << 24;
@@ -215,25 +220,43 @@ function reached(functions: Functions, from: Iterable<string>): Set<string> {
 
 /** The parts of model.c, for any Program: without kernels, and with the frame that the emitted build enforces if it differs between Programs. */
 function asInEveryProgram(functions: Functions): Functions {
-  const parts = PARTS.map(name => {
+  const parts = PARTS.flatMap(name => {
     const part = functions[name];
-    if (!part) throw broken(`${name} was not compiled`);
-    const differs = name === 'tt_forward' || name === 'tt_backward';
+    if (!part) return [];
     const calls = part.calls.filter(to => !functions[to]?.file.startsWith('kernels/'));
-    return [name, { ...part, stack: differs ? modelFrame : part.stack, calls }] as const;
+    return [[name, { ...part, stack: DIFFERING.has(name) ? modelFrame : part.stack, calls }] as const];
   });
   return { ...functions, ...Object.fromEntries(parts) };
 }
 
-function split(
-  board: Board,
-  objects: readonly Compiled[],
-  library: Functions,
-  protocol: number,
-  compiler: string,
-): Tables {
+/** Everything compiled for a board. */
+interface Built {
+  readonly objects: readonly Compiled[];
+  readonly library: Functions;
+  /** Bytes of SRAM of the protocol. */
+  readonly protocol: number;
+}
+
+/** The functions of a firmware by their names in the tables. */
+function allFunctions({ objects, library }: Built): Functions {
+  return { ...library, ...asInEveryProgram(Object.assign({}, ...objects.map(one => one.functions))) };
+}
+
+/** The functions that are other ones than those of `whole`, but for the parts whose frames and callees follow from the Program. */
+function otherOnes(whole: Functions, fed: Functions): Functions {
+  const other = Object.entries(fed).filter(([name, one]) => {
+    const same = whole[name];
+    if (!same) return true;
+    if (one.file === 'model/model.c' || one.file === 'model/state.c' || one.file === LIBRARY) return false;
+    return JSON.stringify(one) !== JSON.stringify(same);
+  });
+  return sorted(other);
+}
+
+function split(board: Board, whole: Built, fed: Built, compiler: string): Tables {
+  const { objects, protocol } = whole;
   const isOwn = (file: string) => file.startsWith(`board/${board.name}/`);
-  const all: Functions = { ...library, ...asInEveryProgram(Object.assign({}, ...objects.map(one => one.functions))) };
+  const all = allFunctions(whole);
   const entries = Object.entries(all);
   const ownNames = entries.filter(([, { file }]) => isOwn(file)).map(([name]) => name);
   const called = new Set(entries.flatMap(([, { calls }]) => calls));
@@ -266,20 +289,13 @@ function split(
           .map(one => [one.file, one.constants] as const),
       ),
       functions: pick(shared),
+      fed: otherOnes(all, allFunctions(fed)),
     },
   };
 }
 
-/**
- * Creates the tables of the board that a folder describes: builds a firmware with every kernel for it, and takes frame, callees and size of each function
- * from GCC's call graph and stack usage. Needs the Arm compiler and make.
- */
-export async function makeTables(boardFolder: string, signal?: AbortSignal): Promise<Tables> {
-  const board: Board = call(() => native().boardIn(boardFolder));
-  const compiler = await requireTool('compiler');
-  const model = await loadModel();
-  const data = await defaultImages(model.input, { trainPerClass: 1, testPerClass: 1 });
-  const program = await (await Compiler.create(model, data)).fitted({ scheme: SCHEME });
+/** Builds a firmware with every kernel for a board, and takes frame, callees and size of each function from GCC's call graph and stack usage. */
+async function built(board: Board, program: Program, signal: AbortSignal | undefined): Promise<Built> {
   const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-tables-'));
   try {
     const input = await emitInput(program);
@@ -301,16 +317,30 @@ export async function makeTables(boardFolder: string, signal?: AbortSignal): Pro
     const objects = await Promise.all(graphs.map(path => compiled(out, join(out, path))));
     const bare = objects.flatMap(({ functions }) => Object.keys(functions).map(name => name.split(':').at(-1) ?? ''));
     const [protocol = 0] = readElf(await fs.readFile(elf)).words('tt_linked_protocol');
-    return split(board, objects, await libraryFunctions(elf, new Set(bare)), protocol, compiler);
+    return { objects, library: await libraryFunctions(elf, new Set(bare)), protocol };
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
 }
 
+/** Creates the tables of the board that a folder describes. Needs the Arm compiler and make. */
+export async function makeTables(boardFolder: string, signal?: AbortSignal): Promise<Tables> {
+  const board: Board = call(() => native().boardIn(boardFolder));
+  const compiler = await requireTool('compiler');
+  const model = await loadModel();
+  const data = await defaultImages(model.input, { trainPerClass: 1, testPerClass: 1 });
+  const models = await Compiler.create(model, data);
+  const [whole, fed] = await Promise.all(
+    feeds.map(async feed => built(board, await models.fitted({ scheme: SCHEMES[feed], feed }), signal)),
+  );
+  if (!whole || !fed) throw broken('nothing was built');
+  return split(board, whole, fed, compiler);
+}
+
 /** In place of the memory that a firmware takes: what it takes of code is not known yet. */
 function unknown({ name, flash, sram }: Board): MemoryTable {
   const region = ({ length }: { readonly length: number }) => ({ total: 0, available: length });
-  return { target: name, sram: region(sram), flash: region(flash), stack: STACK, stackPath: [], items: [] };
+  return { target: name, sram: region(sram), flash: region(flash), stack: STACK, bound: 0, stackPath: [], items: [] };
 }
 
 /** A table as stored in a file. */

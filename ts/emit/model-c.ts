@@ -4,7 +4,7 @@ import type { ProgramRecord } from '../program/record.js';
 import { arenaPointer, callArguments, makesMask, Parameters, stepCall } from './calls.js';
 import type { EmitInput } from './input.js';
 import { linkedTable } from './linked.js';
-import { streamLoop, turnTables } from './streams.js';
+import { rowPart, streamLoop, tableName, turnTables } from './streams.js';
 import { banner, elements, wrap } from './text.js';
 
 /** A range of steps that one C function executes: from `from` up to `to`. */
@@ -35,14 +35,15 @@ function steps({ record, marks }: EmitInput, { from, to, counted }: Part, parame
 }
 
 /** Locals that a part's steps need; an unused one would cause a warning. */
-function locals({ record }: EmitInput, { from, to }: Part): string {
+function locals({ record }: EmitInput, { from, to }: Part, masks = true): string {
   const lines = ['    int8_t *const volatile a = tt->arena;'];
   const part = record.steps.slice(from, to);
   if (part.some(({ operands }) => operands.some(({ place }) => place === 'state'))) {
     lines.push('    tt_state *const volatile s = &tt->state;');
   }
   // A scheme that trains nothing but the head needs no mask.
-  if (from === 0 && !part.some(({ operands }) => operands.some(makesMask))) lines.push('    (void)masks;');
+  if (masks && to < record.forward && !part.some(({ operands }) => operands.some(makesMask)))
+    lines.push('    (void)masks;');
   return lines.join('\n');
 }
 
@@ -90,11 +91,41 @@ ${steps(input, part, parameters)}
 }`;
 }
 
+/** The function that runs the first stream as far as the rows of the sample suffice that have come in; none where the sample comes in as a whole. */
+function rows(input: EmitInput, parameters: Parameters): { readonly from: number; readonly text: string } {
+  const { record } = input;
+  const [stream] = record.streams;
+  const part = rowPart(record);
+  if (!stream || !part) return { from: 0, text: '' };
+  const name = tableName(stream);
+  const steps = { from: stream.start, to: stream.end, counted: false };
+  const masks = record.steps
+    .slice(stream.start, stream.end)
+    .some(({ operands }) => operands.some(operand => makesMask(operand)));
+  return {
+    from: stream.end,
+    text: `
+TT_PART int8_t *tt_next_row(tt_context *tt)
+{
+${locals(input, steps, false)}
+${masks ? '    const int masks = 1;\n' : ''}
+${streamLoop(record, stream, parameters, input.marks === true, `${name} + tt->counters.turn`)}
+
+    tt->counters.turn = sizeof ${name};
+    return NULL;
+}
+
+const uint32_t tt_row_turn = ${part.bytes + 1};
+`,
+  };
+}
+
 /** `model/model.c`: the Program, one call per step. */
 export function modelFile(input: EmitInput): string {
   const { record, version } = input;
   const parameters = new Parameters();
-  const forward = { from: 0, to: record.forward - 1, counted: false };
+  const fed = rows(input, parameters);
+  const forward = { from: fed.from, to: record.forward - 1, counted: false };
   const forwardText = steps(input, forward, parameters);
   const { logits, scale, error } = head(record, parameters);
   const backwardText = backward(input, parameters);
@@ -114,7 +145,7 @@ ${pixelTables(input, pixelTableCount(input.pixelTables))}
 /* Parameters of the kernels. */
 
 ${parameters}
-${turnTables(record)}
+${turnTables(record)}${fed.text}
 TT_PART void tt_forward(tt_context *tt, int masks)
 {
 ${locals(input, forward)}

@@ -5,6 +5,7 @@ import type { ProgramRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { savedFrame } from './saved.js';
 import { stateMembers } from './state.js';
+import { rowPart } from './streams.js';
 import { banner, commented } from './text.js';
 
 /** The itemised table of a region, as lines of a comment. */
@@ -21,7 +22,10 @@ function sizes(input: EmitInput): string {
     ['INPUT_WIDTH', width, 'columns'],
     ['INPUT_CHANNELS', channels, 'interleaved'],
     ['INPUT_BYTES', record.input.bytes, 'of a sample'],
-    ['INPUT_OFFSET', record.input.offset, 'in the arena'],
+    ['ROW_BYTES', width * channels, 'of a row of it'],
+    fed(record)
+      ? ['FED', 1, 'the sample comes in row by row, and is nowhere whole']
+      : ['INPUT_OFFSET', record.input.offset ?? 0, 'in the arena'],
     ['PIXEL_TABLES', pixelTableCount(input.pixelTables), 'of int8 values of pixels; 0: pixel - 128'],
     ['CLASSES', record.classes, 'of the head'],
     ['SCORES_OFFSET', record.logits?.offset ?? 0, 'in the arena: int64 per class'],
@@ -36,6 +40,11 @@ function sizes(input: EmitInput): string {
   return lines
     .map(([n, v, what]) => `#define TT_${n.padEnd(name)} ${String(v).padEnd(value)} /* ${what} */`)
     .join('\n');
+}
+
+/** Whether the sample comes in row by row. */
+function fed(record: ProgramRecord): boolean {
+  return rowPart(record) !== undefined;
 }
 
 /** Classes by number. */
@@ -61,7 +70,8 @@ typedef enum {
     TT_E_IO = 5,       /* the function given to tt_save or tt_load failed */
     TT_E_DATA = 6,     /* not a saved state, or a damaged one */
     TT_E_PROGRAM = 7,  /* a state saved by another program */
-    TT_E_LOST = 8      /* loading failed halfway: the state is now the initial one */
+    TT_E_LOST = 8,     /* loading failed halfway: the state is now the initial one */
+    TT_E_ROWS = 9      /* not all rows of the sample have come in */
 } tt_status;
 
 /* The format of a sample: TT_INPUT_BYTES values, rows of interleaved channels. */
@@ -70,14 +80,32 @@ typedef enum {
     TT_RGB888 = 1 /* bytes from 0 to 255, red, green and blue (or grey, for a program with one channel): quantised when received */
 } tt_format;`;
 
-const functions = `/* Sets the trainable state and the counters to their initial values. Call it once before anything else. */
+/** How a sample that comes in as a whole gets to its place. */
+const wholeFunctions = `/* A place where a sample of TT_INPUT_BYTES bytes may be written directly, to save a copy: then pass this pointer to tt_predict or tt_train_step.
+ * Both overwrite it. */
+int8_t *tt_input(tt_context *tt);`;
+
+/** How a sample comes in row by row. */
+const rowFunctions = `/* Takes the next row of a sample, TT_ROW_BYTES values, from the top: what can be computed with it is computed, and the row may then be overwritten. After
+ * the last of TT_INPUT_HEIGHT rows call tt_predict or tt_train_step without a sample. Between rows anything may be done but to call a function that
+ * takes a sample; tt_load drops the rows. Returns TT_E_ROWS if all rows have come in already. */
+tt_status tt_feed(tt_context *tt, const void *row, tt_format format);
+
+/* The same in two steps, without a copy: where the next row may be written as TT_ROW_BYTES values, NULL if all have come in; then tt_row_written. */
+int8_t *tt_row(tt_context *tt);
+tt_status tt_row_written(tt_context *tt, tt_format format);
+
+/* Drops the rows that have come in: the next one is the first of another sample. */
+void tt_restart(tt_context *tt);`;
+
+const functions = (
+  record: ProgramRecord,
+) => `/* Sets the trainable state and the counters to their initial values. Call it once before anything else. */
 tt_status tt_init(tt_context *tt);
 
-/* A place where a sample of TT_INPUT_BYTES bytes may be written directly, to save a copy: then pass this pointer to tt_predict or tt_train_step.
- * Both overwrite it. */
-int8_t *tt_input(tt_context *tt);
+${fed(record) ? rowFunctions : wholeFunctions}
 
-/* Predicts the class of a sample. Does not change the trainable state. */
+/* Predicts the class of a sample${fed(record) ? ': of one that lies somewhere as a whole, or, without one (NULL), of the rows that have come in' : ''}. Does not change the trainable state. */
 tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint32_t *predicted);
 
 /* The probability of a class after tt_predict or tt_train_step, Q0.31 (2^31 is 1), valid until the next call; 0 for a class that does not exist. */
@@ -166,7 +194,7 @@ ${stateMembers(record.states)}
 
 typedef struct {
     uint32_t steps;     /* training steps so far; stochastic rounding depends on it */
-    uint32_t reserved;  /* 0 */
+    uint32_t turn;      /* ${fed(record) ? 'how far the rows of a sample have got; 0 before the first' : '0'} */
     uint64_t saturated; /* number of gradient elements that saturated at a bound of int8, over all steps */
 } tt_counters;
 
@@ -182,7 +210,7 @@ TT_ASSERT(offsetof(tt_context, arena) == 0 && sizeof ((tt_context *)0)->arena ==
 TT_ASSERT(offsetof(tt_context, state) == ${record.stateOffset}, "place of the state");
 TT_ASSERT(sizeof(tt_context) == ${record.contextBytes}, "context");
 
-${functions}
+${functions(record)}
 
 #ifdef __cplusplus
 }

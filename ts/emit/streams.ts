@@ -1,10 +1,10 @@
 import { TinytrainError } from '../errors.js';
 import type { Part, ProgramRecord, StepRecord, Stream, Varying } from '../program/record.js';
-import { type Numbers, type Parameters, stepCall } from './calls.js';
+import { arenaPointer, type Numbers, type Parameters, stepCall } from './calls.js';
 import { elements } from './text.js';
 
 /** The table of a stream's turns. */
-function tableName(stream: Stream): string {
+export function tableName(stream: Stream): string {
   return `turns_${stream.start}`;
 }
 
@@ -39,6 +39,16 @@ function numbersOf({ varying }: Part): Numbers {
   return numbers;
 }
 
+/** A turn in which a row of the sample comes in: the loop stops in front of it, to go on there when it has come. */
+function rowTurn({ row, varying }: Part, number: number, name: string): string {
+  const place = varying.map(expression)[0] ?? String(row);
+  return [
+    `        case ${number}: /* a row of the sample */`,
+    `            tt->counters.turn = (uint32_t)(t - ${name});`,
+    `            return ${arenaPointer(place, 'int8')};`,
+  ].join('\n');
+}
+
 /** The parameters of a part that vary, as copies in which the varying fields are set. */
 function copies(step: StepRecord, index: number, numbers: Numbers, parameters: Parameters): string[] {
   return step.params.flatMap((param, p) => {
@@ -53,30 +63,45 @@ function copies(step: StepRecord, index: number, numbers: Numbers, parameters: P
 }
 
 function part(record: ProgramRecord, one: Part, number: number, parameters: Parameters): string {
-  const step = record.steps[one.step];
-  if (!step) throw new TinytrainError('INTERNAL', `a stream names step ${one.step}, which does not exist`);
+  const index = one.step ?? -1;
+  const step = record.steps[index];
+  if (!step) throw new TinytrainError('INTERNAL', `a stream names step ${index}, which does not exist`);
   const numbers = numbersOf(one);
   return [
     `        case ${number}: { /* ${step.label} */`,
-    ...copies(step, one.step, numbers, parameters),
-    stepCall(record, step, one.step, parameters, { counted: false, indent: 12, numbers }),
+    ...copies(step, index, numbers, parameters),
+    stepCall(record, step, index, parameters, { counted: false, indent: 12, numbers }),
     `            t += ${one.bytes + 1};`,
     '            break;',
     '        }',
   ].join('\n');
 }
 
-/** The steps of a stream as a loop over its turns; with marks, one before each turn. */
-export function streamLoop(record: ProgramRecord, stream: Stream, parameters: Parameters, marks: boolean): string {
+/** The part of the first stream in which a row of the sample comes in; none of a Program that takes its sample as a whole. */
+export function rowPart({ streams }: ProgramRecord): Part | undefined {
+  return streams[0]?.parts.find(({ row }) => row !== null);
+}
+
+/** The steps of a stream as a loop over its turns; with marks, one before each turn. It begins at turn `first`, a C expression, if one is given. */
+export function streamLoop(
+  record: ProgramRecord,
+  stream: Stream,
+  parameters: Parameters,
+  marks: boolean,
+  first?: string,
+): string {
   const name = tableName(stream);
-  const labels = [...new Set(stream.parts.map(({ step }) => record.steps[step]?.label ?? ''))];
+  const steps = stream.parts.flatMap(({ step }) => (step === null ? [] : [step]));
+  const labels = [...new Set(steps.map(step => record.steps[step]?.label ?? ''))];
   return [
     `    /* ${stream.start} to ${stream.end - 1}, over rows: ${labels.join(', ')} */`,
     ...(marks ? [`    uint32_t mark_${stream.start} = ${stream.start};`] : []),
-    `    for (const uint8_t *t = ${name}; t < ${name} + sizeof ${name};) {`,
+    `    for (const uint8_t *t = ${first ?? name}; t < ${name} + sizeof ${name};) {`,
     ...(marks ? [`        tt_mark(mark_${stream.start}++);`] : []),
     '        switch (*t) {',
-    ...stream.parts.map((one, number) => part(record, one, number, parameters)),
+    ...stream.parts.map((one, number) =>
+      one.row === null ? part(record, one, number, parameters) : rowTurn(one, number, name),
+    ),
     '        }',
     '    }',
   ].join('\n');

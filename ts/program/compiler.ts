@@ -107,9 +107,10 @@ export class Compiler {
     const bytes = Math.min(budget ?? Number.POSITIVE_INFINITY, board);
     const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes } : null;
     const { signal } = options;
-    const handle = await watched(control => this.#handle.compile(scheme, residualBits, null, limit, control), {
-      signal,
-    });
+    const handle = await watched(
+      control => this.#handle.compile(scheme, residualBits, null, limit, limits.feed === 'rows', control),
+      { signal },
+    );
     const { origin, input } = this.model;
     return new Program(handle, { model: origin, input, classes: this.classes, limits });
   }

@@ -30,6 +30,8 @@ export interface MemoryTable {
   readonly flash: RegionTotal;
   /** Bytes reserved for the stack; one of the items. */
   readonly stack: number;
+  /** No arena can be smaller than this: the most bytes of it that live at once. */
+  readonly bound: number;
   /** The calls for which it is reserved, outermost first. */
   readonly stackPath: readonly string[];
   readonly items: readonly MemoryItem[];
@@ -43,6 +45,7 @@ export const memoryTable: v.GenericSchema<unknown, MemoryTable> = v.object({
   sram: region,
   flash: region,
   stack: count,
+  bound: count,
   stackPath: v.array(v.string()),
   items: v.array(
     v.object({ name: v.string(), region: v.picklist(['sram', 'flash']), bytes: count, exact: v.boolean() }),
@@ -57,14 +60,23 @@ export interface MemoryLimits {
   readonly flash?: number | undefined;
   /** A board whose memory is a limit too. */
   readonly target?: string | undefined;
+  /** How samples come in: as a whole (the default), or row by row, as a camera delivers them, so that no memory for a whole one is needed. */
+  readonly feed?: Feed | undefined;
 }
 
+/** How samples come in. */
+export type Feed = 'whole' | 'rows';
+
+/** All of them. */
+export const feeds: readonly Feed[] = ['whole', 'rows'];
+
 /** The limits that are given, without those that are not. */
-export function givenLimits({ budget, flash, target }: MemoryLimits): MemoryLimits {
+export function givenLimits({ budget, flash, target, feed }: MemoryLimits): MemoryLimits {
   return {
     ...(budget !== undefined && { budget }),
     ...(flash !== undefined && { flash }),
     ...(target !== undefined && { target }),
+    ...(feed === 'rows' && { feed }),
   };
 }
 

@@ -52,7 +52,7 @@ export class Program {
 
   /** The same Program under other limits. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it exceeds them, `BOARD_UNKNOWN`. */
   within(limits: MemoryLimits): Program {
-    const program = new Program(this.handle, { ...this, limits: givenLimits(limits) });
+    const program = new Program(this.handle, { ...this, limits: givenLimits({ ...limits, feed: this.limits.feed }) });
     checkLimits(program.memory, program.limits);
     return program;
   }

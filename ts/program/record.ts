@@ -52,7 +52,7 @@ param: number, } | { "kind": "offset",
 /**
  * Index of the operand.
  */
-operand: number, };
+operand: number, } | { "kind": "row" };
 
 export type Varying = { 
 /**
@@ -78,9 +78,13 @@ wide: boolean, };
 
 export type Part = { 
 /**
- * The step of its first turn, from which all others are derived.
+ * The step of its first turn, from which all others are derived; none for rows of the sample.
  */
-step: number, 
+step: number | null, 
+/**
+ * Where the first row of the sample goes; none for steps.
+ */
+row: number | null, 
 /**
  * Bytes of a turn behind its number.
  */
@@ -138,9 +142,9 @@ heuristic: string, };
 
 export type InputRecord = { 
 /**
- * First byte in the arena.
+ * First byte in the arena; none for a sample that comes in row by row.
  */
-offset: number, 
+offset: number | null, 
 /**
  * Length in bytes.
  */

@@ -69,8 +69,8 @@ async function smallest(
   { plan, compiler }: SearchWork,
   scheme: Pick<Named, 'scheme' | 'residualBits'>,
 ): Promise<Program> {
-  const { target } = plan;
-  const within = (budget: number) => compiler.fitted({ ...scheme, budget, target });
+  const { target, feed } = plan;
+  const within = (budget: number) => compiler.fitted({ ...scheme, budget, target, feed });
   for (const budget of plan.budgets.slice(0, -1)) {
     const program = await within(budget);
     if (program.memory.sram.total <= budget) return program;

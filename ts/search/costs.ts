@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Control, native, watched } from '../native.js';
 import type { Compiler } from '../program/compiler.js';
 import { type CostTable, costText } from '../program/costs.js';
+import type { Feed } from '../program/memory.js';
 import { type Candidate, keyOf, textOf } from './candidate.js';
 
 /** Rounds of the planner for a candidate. The returned scheme is planned with more rounds and takes no more bytes. */
@@ -21,6 +22,7 @@ export interface Cost {
 /** Settings for pricing candidates: board, cost table, threads. */
 export interface CostSettings {
   readonly target: string;
+  readonly feed: Feed;
   readonly pixelTables: number;
   readonly table: CostTable | null;
   readonly threads: number;
@@ -56,7 +58,7 @@ export class CandidateCosts {
     if (open.size === 0) await setImmediate();
     else {
       const list = [...open.values()];
-      const { target, pixelTables, table, threads, signal } = this.#settings;
+      const { target, feed, pixelTables, table, threads, signal } = this.#settings;
       const price = (control: Control) =>
         native().candidateCosts(
           this.#compiler.handle,
@@ -65,6 +67,7 @@ export class CandidateCosts {
           ROUNDS,
           target,
           sram,
+          feed === 'rows',
           pixelTables,
           costText(table),
           threads,

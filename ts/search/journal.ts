@@ -8,6 +8,7 @@ import { checkFree, checkNames, OwnFolder, settle } from '../folder.js';
 import { count, sha256 } from '../json.js';
 import { type Origin, originSchema } from '../origin.js';
 import { costTableSchema } from '../program/costs.js';
+import { feeds } from '../program/memory.js';
 import { opened, type RecordKind, sealed } from '../records.js';
 import { searchFiles } from './folder.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
@@ -45,6 +46,7 @@ export const planSchema: v.GenericSchema<unknown, SearchPlan> = v.object({
   maxMilliseconds: v.nullable(positive),
   costs: v.nullable(costTableSchema),
   target: v.string(),
+  feed: v.picklist(feeds),
   residualBits: v.union([bits, v.literal('any')]),
   criterion: v.picklist(['loss', 'accuracy']),
   seed: count,

@@ -32,7 +32,8 @@ function checkLimit({ region, limit, least, option }: Limited): void {
 
 /** Limits for each budget. Throws `BUDGET_TOO_SMALL` if not even the head fits. */
 export async function limitsOf(compiler: Compiler, plan: LimitsPlan, signal?: AbortSignal): Promise<Limits[]> {
-  const program = await compiler.fitted({ scheme: 'head', budget: plan.budgets[0], target: plan.target, signal });
+  const { target, feed } = plan;
+  const program = await compiler.fitted({ scheme: 'head', budget: plan.budgets[0], target, feed, signal });
   const { memory } = program;
   const flash = Math.min(plan.flash ?? Number.POSITIVE_INFINITY, memory.flash.available);
   const instructions = plan.maxInstructions ?? Number.POSITIVE_INFINITY;

@@ -21,7 +21,7 @@ export const defaultHeldBack = 0.2;
 /** The part of a plan that limits the cost of a scheme. */
 export type LimitsPlan = Pick<
   SearchPlan,
-  'budgets' | 'flash' | 'maxInstructions' | 'maxMilliseconds' | 'costs' | 'target'
+  'budgets' | 'flash' | 'maxInstructions' | 'maxMilliseconds' | 'costs' | 'target' | 'feed'
 >;
 
 function checkLimitsPlan({ budgets, ...most }: LimitsPlan): void {
@@ -42,6 +42,7 @@ export function limitsPlanOf(options: SearchOptions): LimitsPlan {
     maxMilliseconds: options.maxMilliseconds ?? null,
     costs: options.costs ?? null,
     target: boardPlace(options.target ?? defaultTarget),
+    feed: options.feed ?? 'whole',
   };
   checkLimitsPlan(plan);
   return plan;

@@ -49,11 +49,12 @@ async function journalOf(
 async function programOf({ trials, plan, limits, clock }: SearchWork, found: Proved): Promise<Program> {
   const compiler = await trials.compiler(plan.seed, 'test');
   const { scheme, residualBits } = found;
-  const { target } = plan;
+  const { target, feed } = plan;
   return compiler.compile({
     scheme,
     residualBits,
     target,
+    feed,
     budget: limits.at(-1)?.sram,
     flash: plan.flash ?? undefined,
     signal: clock.signal,
@@ -94,8 +95,9 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
     const settings = { lr: plan.lr, threads, cacheBytes: cacheBytesOf(options.cacheBytes), signal };
     const trials = new Trials(model, data, samples, settings, journal);
     const compiler = await trials.compiler(plan.seed, 'validation');
-    const { target, costs: table } = plan;
-    const costs = new CandidateCosts(compiler, { target, pixelTables: trials.pixelTables, table, threads, signal });
+    const { target, feed, costs: table } = plan;
+    const { pixelTables } = trials;
+    const costs = new CandidateCosts(compiler, { target, feed, pixelTables, table, threads, signal });
     const limits = await limitsOf(compiler, plan, signal);
     if (signal?.aborted) throw aborted('the search', signal);
     await journal.begin();

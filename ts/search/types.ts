@@ -1,6 +1,6 @@
 import type { Origin, ProgramOrigin } from '../origin.js';
 import type { CostTable, PerPass, Time } from '../program/costs.js';
-import type { MemoryTable } from '../program/memory.js';
+import type { Feed, MemoryTable } from '../program/memory.js';
 
 /** The phases of a search, in order. */
 export type SearchPhase = 'analysis' | 'evolution' | 'proof' | 'test';
@@ -22,6 +22,8 @@ export interface SearchOptions {
   readonly costs?: CostTable | undefined;
   /** The board; `stm32f746` by default. */
   readonly target?: string | undefined;
+  /** How samples come in on the device: `whole` (the default), or row by row, which takes less memory. */
+  readonly feed?: Feed | undefined;
   /** Residual bits of a trained weight: 0, 2, 4 (the default), 8, or `any` to choose among them. */
   readonly residualBits?: number | 'any' | undefined;
   /** The measure of contributions; `loss` by default. */
@@ -209,6 +211,7 @@ export interface SearchPlan {
   readonly maxMilliseconds: number | null;
   readonly costs: CostTable | null;
   readonly target: string;
+  readonly feed: Feed;
   readonly residualBits: number | 'any';
   readonly criterion: Criterion;
   readonly seed: number;

@@ -92,7 +92,7 @@ const ROW_ALIGN: u32 = 4;
 
 /// The sample coming in row by row, as a unit without steps that yields its buffer; none where a row does not begin at a word.
 pub fn feed(input: usize, maps: &[Option<Map>]) -> Option<Unit> {
-    let map = maps[input].filter(|m| m.row.is_multiple_of(ROW_ALIGN))?;
+    let map = maps[input].filter(|m| m.row.is_multiple_of(ROW_ALIGN) && m.rows > 1)?;
     Some(Unit { steps: 0..0, by_rows: Some(ByRows { inputs: Vec::new(), output: input, map, mask: None }) })
 }
 

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{Float64Array, Int8Array, Int16Array, Object, Uint8Ar
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
-use tinytrain_compile::CALIBRATION_SAMPLES;
+use tinytrain_compile::{CALIBRATION_SAMPLES, Feed};
 use tinytrain_exec::{ExecError, Executor, SampleSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
 use tinytrain_spec::arith::Real31;
@@ -72,7 +72,7 @@ impl Compiler {
     }
 
     /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` its
-    /// forward pass runs over rows as far as it must.
+    /// forward pass runs over rows as far as it must. With `by_rows` the sample comes in row by row.
     #[napi(catch_unwind, ts_return_type = "Promise<Program>")]
     pub fn compile<'e>(
         &self,
@@ -81,14 +81,16 @@ impl Compiler {
         residual_bits: u32,
         rounds: Option<u32>,
         limit: Option<SramLimit>,
+        by_rows: bool,
         control: &Control,
     ) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
         let limit = limit.map(|l| named(&l.target).map(|target| (target, l.bytes))).transpose()?;
         let rounds = rounds.unwrap_or_else(tinytrain_compile::planner_rounds);
         let compiler = self.inner.clone();
+        let feed = feed(by_rows);
         stoppable(env, control, move || {
-            let compile = |arena| compiler.compile(&scheme, residual_bits, rounds, arena);
+            let compile = |arena| compiler.compile(&scheme, residual_bits, rounds, arena, feed);
             let program = match limit {
                 Some((target, bytes)) => within(&target, bytes, compile)?,
                 None => compile(None)?,
@@ -107,6 +109,11 @@ impl Compiler {
     pub(crate) fn scheme(&self, text: &str) -> std::result::Result<Scheme, Failure> {
         Ok(Scheme::parse(text, self.inner.layers())?)
     }
+}
+
+/// How the sample comes in.
+pub(crate) fn feed(by_rows: bool) -> Feed {
+    if by_rows { Feed::Rows } else { Feed::Whole }
 }
 
 /// The samples for calibration: the first ones of an epoch that no training run reaches.

@@ -156,6 +156,7 @@ pub fn candidate_costs<'e>(
     rounds: u32,
     target: String,
     sram: u32,
+    by_rows: bool,
     pixel_tables: u32,
     costs_json: Option<String>,
     threads: u32,
@@ -166,6 +167,7 @@ pub fn candidate_costs<'e>(
     let compiler = compiler.inner.clone();
     let target = named(&target)?;
     let costs = crate::target::costs(&target, costs_json.as_deref())?;
+    let feed = crate::program::feed(by_rows);
     stoppable(env, control, move || {
         let next = AtomicUsize::new(0);
         let worker = || -> std::result::Result<Vec<(usize, CandidateCost)>, Failure> {
@@ -173,7 +175,7 @@ pub fn candidate_costs<'e>(
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 let Some((scheme, bits)) = asked.get(i) else { return Ok(found) };
-                let program = within(&target, sram, |arena| compiler.attempt(scheme, *bits, rounds, arena))?;
+                let program = within(&target, sram, |arena| compiler.attempt(scheme, *bits, rounds, arena, feed))?;
                 let memory = target.memory(&program, pixel_tables)?;
                 let step = costs.training_step(&program)?;
                 let time = step.cycles.map(|cycles| crate::target::milliseconds(&target, cycles));

@@ -27,28 +27,35 @@ pub(crate) struct Calls<'a> {
     parts: BTreeMap<&'static str, BTreeSet<&'static str>>,
     board: &'a BoardFunctions,
     core: &'a Core,
+    /// Whether samples come row by row.
+    fed: bool,
 }
 
 impl<'a> Calls<'a> {
     pub(crate) fn new(board: &'a BoardFunctions, core: &'a Core, program: &Program) -> Self {
         let kernels = |steps: &[Step]| steps.iter().map(|s| s.call.kernel().spec().c).collect::<BTreeSet<_>>();
         let forward = program.forward.saturating_sub(1);
+        // Steps during which rows come in: the first loop.
+        let fed = !program.input.rows().is_empty();
+        let rows = if fed { program.streams.first().map_or(0, |s| s.end) } else { 0 };
         let parts = BTreeMap::from([
-            ("tt_forward", kernels(&program.steps[..forward])),
+            ("tt_next_row", kernels(&program.steps[..rows])),
+            ("tt_forward", kernels(&program.steps[rows..forward])),
             ("tt_backward", kernels(&program.steps[program.forward..])),
             ("tt_scores", BTreeSet::from(["tt_softmax_scores"])),
             ("tt_error", BTreeSet::from(["tt_head_error"])),
         ]);
-        Self { parts, board, core }
+        Self { parts, board, core, fed }
     }
 
     /// Everything but what a Program calls.
     pub(crate) fn without_program(board: &'a BoardFunctions, core: &'a Core) -> Self {
-        Self { parts: BTreeMap::new(), board, core }
+        Self { parts: BTreeMap::new(), board, core, fed: false }
     }
 
     fn function(&self, name: &str, caller: &str) -> Result<&'a Function, CallError> {
-        let found = self.board.functions.get(name).or_else(|| self.core.functions.get(name));
+        let own = || self.core.fed.get(name).filter(|_| self.fed);
+        let found = self.board.functions.get(name).or_else(own).or_else(|| self.core.functions.get(name));
         found.ok_or_else(|| CallError::Missing { function: name.into(), caller: caller.into() })
     }
 

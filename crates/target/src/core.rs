@@ -38,6 +38,8 @@ pub struct Core {
     pub constants: BTreeMap<String, u32>,
     /// Functions by name; that of a static function is `FILE:NAME`.
     pub functions: BTreeMap<String, Function>,
+    /// Those that are other ones, or there only, in the firmware of a Program to which samples come row by row.
+    pub fed: BTreeMap<String, Function>,
 }
 
 /// A board's own table.
@@ -60,6 +62,7 @@ impl Core {
     /// Reads a core's table. The error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let core: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        check_sizes(&core.fed, [])?;
         check_sizes(&core.functions, core.constants.values().chain([&core.protocol]))?;
         Ok(core)
     }

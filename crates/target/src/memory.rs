@@ -66,6 +66,8 @@ pub struct MemoryTable {
     pub flash: RegionTotal,
     /// The stack, which is one of the items.
     pub stack: u32,
+    /// No arena can be smaller than this: the most bytes of it that live at once.
+    pub bound: u32,
     /// The calls it is reserved for, outermost first.
     pub stack_path: Vec<String>,
     /// All items.
@@ -119,7 +121,7 @@ fn written<'p>(program: &'p Program, loops: &[Stream]) -> impl Iterator<Item = &
     let mut firsts: Vec<bool> = vec![true; program.steps.len()];
     for stream in loops {
         firsts[stream.start..stream.end].fill(false);
-        stream.parts.iter().for_each(|part| firsts[part.step] = true);
+        stream.parts.iter().filter_map(|part| part.step).for_each(|step| firsts[step] = true);
     }
     program.steps.iter().zip(firsts).filter(|(_, first)| *first).map(|(step, _)| step)
 }
@@ -128,7 +130,9 @@ fn written<'p>(program: &'p Program, loops: &[Stream]) -> impl Iterator<Item = &
 fn parameter_bytes(program: &Program) -> u32 {
     let loops = program.loops();
     let mut seen = BTreeSet::new();
-    let mut sum = loops.iter().map(|s| (s.turns.len() as u32).next_multiple_of(4)).sum();
+    let mut sum: u32 = loops.iter().map(|s| (s.turns.len() as u32).next_multiple_of(4)).sum();
+    // The length of a turn in which a row comes in.
+    sum += if program.input.rows().is_empty() { 0 } else { 4 };
     for step in written(program, &loops) {
         step.call.params(&mut |_, value| {
             if seen.insert(format!("{value:?}")) {

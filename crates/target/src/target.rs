@@ -207,6 +207,7 @@ impl Target {
             sram: RegionTotal { total: total(MemoryKind::Sram), available: self.board.sram.length },
             flash: RegionTotal { total: total(MemoryKind::Flash), available: self.board.flash.length },
             stack,
+            bound: program.plan.lower_bound,
             stack_path,
             items,
         })
