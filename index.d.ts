@@ -333,8 +333,8 @@ export interface Identity {
 	/** Ticks of its clock per second. */
 	readonly clockHz: number;
 	readonly longestPayload: number;
-	/** Bytes of a row, for a program to which samples come row by row; 0 otherwise. */
-	readonly rowBytes: number;
+	/** Whether samples come row by row. */
+	readonly byRows: boolean;
 	readonly board: string;
 }
 /** The result of a training step on the device. */

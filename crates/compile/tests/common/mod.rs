@@ -74,7 +74,7 @@ pub fn network_with_functions(seed: u64) -> Graph {
 
 /// One or the other, with rows of the input that begin at words: it can be fed row by row.
 pub fn network_to_feed(seed: u64) -> Graph {
-    build(seed, seed % 2 == 0, Some(12))
+    build(seed, seed.is_multiple_of(2), Some(12))
 }
 
 /// Squeeze and excitation, a product of two maps, and movements that end where they began.
