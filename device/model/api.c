@@ -57,20 +57,41 @@ static int8_t quantise(uint8_t pixel, size_t i)
 #endif
 }
 
-/* Copies values of whole pixels to their place. They may already be there. */
+/* Turns `count` values of whole pixels into int8. They may lie at the beginning of their place: where they are fewer bytes than values, the last one is
+ * taken first. */
 static tt_status convert(int8_t *to, const void *values, size_t count, tt_format format)
 {
-    if (format == TT_INT8) {
+    const uint8_t *from = values;
+    switch (format) {
+    case TT_INT8:
         if (values != (const void *)to)
             memcpy(to, values, count);
         return TT_OK;
-    }
-    if (format != TT_RGB888)
+    case TT_RGB888:
+        for (size_t i = 0; i < count; i++)
+            to[i] = quantise(from[i], i);
+        return TT_OK;
+    case TT_GREY:
+        for (size_t pixel = count / TT_INPUT_CHANNELS; pixel-- > 0;) {
+            uint8_t grey = from[pixel];
+            for (size_t i = pixel * TT_INPUT_CHANNELS; i < (pixel + 1) * TT_INPUT_CHANNELS; i++)
+                to[i] = quantise(grey, i);
+        }
+        return TT_OK;
+#if TT_INPUT_CHANNELS == 3
+    case TT_RGB565:
+        for (size_t pixel = count / 3; pixel-- > 0;) {
+            uint32_t rgb = (uint32_t)from[2 * pixel] << 8 | from[2 * pixel + 1];
+            /* 31 or 63 becomes 255; rounded to the nearest. */
+            const uint32_t of_8_bits[3] = {((rgb >> 11) * 510 + 31) / 62, ((rgb >> 5 & 63) * 510 + 63) / 126, ((rgb & 31) * 510 + 31) / 62};
+            for (size_t c = 0; c < 3; c++)
+                to[3 * pixel + c] = quantise((uint8_t)of_8_bits[c], 3 * pixel + c);
+        }
+        return TT_OK;
+#endif
+    default:
         return TT_E_FORMAT;
-    const uint8_t *from = values;
-    for (size_t i = 0; i < count; i++)
-        to[i] = quantise(from[i], i);
-    return TT_OK;
+    }
 }
 
 #ifdef TT_FED
@@ -115,7 +136,7 @@ TT_PART static tt_status take(tt_context *tt, const void *sample, tt_format form
     const uint8_t *row = sample;
     if (row) {
         tt_restart(tt);
-        for (uint32_t y = 0; y < TT_INPUT_HEIGHT; y++, row += TT_ROW_BYTES) {
+        for (uint32_t y = 0; y < TT_INPUT_HEIGHT; y++, row += tt_raw_bytes(TT_ROW_BYTES, format)) {
             tt_status status = tt_feed(tt, row, format);
             if (status != TT_OK)
                 return status;

@@ -4,6 +4,19 @@
 
 #include "model.h"
 
+/* Bytes of values in a format. */
+static inline uint32_t tt_raw_bytes(uint32_t values, tt_format format)
+{
+    switch (format) {
+    case TT_RGB565:
+        return values / 3 * 2;
+    case TT_GREY:
+        return values / TT_INPUT_CHANNELS;
+    default:
+        return values;
+    }
+}
+
 /* Not inlined: each part of the program has its own stack frame, and the plan counts them one by one. */
 #define TT_PART __attribute__((noinline))
 

@@ -246,7 +246,15 @@ static void train(tt_protocol *line, tt_context *tt)
 static void row(tt_protocol *line, tt_context *tt)
 {
     uint8_t h[ROW_HEAD];
-    if (!has_length(line, sizeof h + TT_ROW_BYTES) || !take(line, h, sizeof h))
+    if (line->left < sizeof h) {
+        skip(line, TT_E_LENGTH, sizeof h + TT_ROW_BYTES);
+        return;
+    }
+    if (!take(line, h, sizeof h))
+        return;
+    const tt_format format = (tt_format)get32(h);
+    const uint32_t count = tt_raw_bytes(TT_ROW_BYTES, format);
+    if (!has_length(line, count))
         return;
     if (get32(h + 4)) {
         tt_restart(tt);
@@ -257,10 +265,10 @@ static void row(tt_protocol *line, tt_context *tt)
         skip(line, TT_E_ROWS, 0);
         return;
     }
-    if (!take(line, to, TT_ROW_BYTES) || !intact(line, h, sizeof h, to, TT_ROW_BYTES))
+    if (!take(line, to, count) || !intact(line, h, sizeof h, to, count))
         return;
     uint32_t from = tt_port_clock();
-    tt_status status = tt_row_written(tt, (tt_format)get32(h));
+    tt_status status = tt_row_written(tt, format);
     if (status != TT_OK) {
         refuse(line, status, 0);
         return;

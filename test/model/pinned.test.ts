@@ -40,7 +40,7 @@ test('planned bytes of the default model: the head', async t => {
     'initial state': 1960,
     parameters: 1580,
     'code of the model': 4430,
-    'code of kernels and board': 24_264,
+    'code of kernels and board': 24_432,
   });
 });
 
@@ -56,7 +56,7 @@ test('planned bytes of the default model: biases', async t => {
     'initial state': 1960,
     parameters: 2480,
     'code of the model': 13_924,
-    'code of kernels and board': 37_000,
+    'code of kernels and board': 37_168,
   });
 });
 
@@ -74,7 +74,7 @@ test('planned bytes of the default model: a sparse update', async t => {
     'initial state': 88_488,
     parameters: 2480,
     'code of the model': 15_092,
-    'code of kernels and board': 44_664,
+    'code of kernels and board': 44_832,
   });
 });
 
@@ -91,7 +91,7 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 49 KB scheme'
     'initial state': 15_336,
     parameters: 4016,
     'code of the model': 18_210,
-    'code of kernels and board': 46_264,
+    'code of kernels and board': 46_432,
   });
 });
 
@@ -108,7 +108,7 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 99 KB scheme'
     'initial state': 55_720,
     parameters: 4184,
     'code of the model': 19_744,
-    'code of kernels and board': 46_264,
+    'code of kernels and board': 46_432,
   });
 });
 
@@ -123,7 +123,7 @@ withShared('models/mbv2-w0.35.pkl', 'planned bytes of MobileNetV2: biases', asyn
     'initial state': 2280,
     parameters: 3940,
     'code of the model': 15_452,
-    'code of kernels and board': 41_568,
+    'code of kernels and board': 41_736,
   });
 });
 

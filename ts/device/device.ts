@@ -61,8 +61,8 @@ export interface SavedState {
   readonly state: Buffer;
 }
 
-/** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises. */
-export type SampleFormat = 'int8' | 'rgb888';
+/** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises; where they come row by row, as a camera's RGB565 or grey as well. */
+export type SampleFormat = 'int8' | 'rgb888' | 'rgb565' | 'grey';
 
 /** Learning rates as a device takes them: mantissa and exponent of the head's, then of the backbone's. */
 export function rateBytes({ head, backbone }: Rates): Buffer {
@@ -134,8 +134,8 @@ export class Device {
   /** Begins anywhere, so that no answer to an earlier connection passes for one to this. */
   #sequence = randomInt(0xffff);
   #ended: string | undefined;
-  /** Bytes of a sample that are sent at a time; known once the device has been identified. */
-  #sentBytes: number | undefined;
+  /** In how many parts a sample is sent; known once the device has been identified. */
+  #parts: number | undefined;
   /** Error replies that answer no request, caused by garbage on the serial port. */
   readonly strays: TinytrainError[] = [];
 
@@ -162,7 +162,8 @@ export class Device {
     const word = (i: number) => p.readUInt32LE(32 + 4 * i);
     const text = p.subarray(76).toString('latin1');
     const inputBytes = word(0) * word(1) * word(2);
-    this.#sentBytes = word(4);
+    const byRows = word(4) < inputBytes;
+    this.#parts = byRows ? word(0) : 1;
     return {
       program: p.subarray(0, 32).toString('hex'),
       shape: [word(0), word(1), word(2)],
@@ -174,7 +175,7 @@ export class Device {
       stackBytes: word(8),
       clockHz: word(9),
       longestPayload: word(10),
-      byRows: word(4) < inputBytes,
+      byRows,
       board: text.slice(0, Math.max(0, text.indexOf('\0'))),
     };
   }
@@ -216,11 +217,12 @@ export class Device {
 
   /** The sample as a part of a request: all of it, or nothing, its rows having been sent before. */
   async #sent(sample: Int8Array | Uint8Array, format: SampleFormat): Promise<Buffer> {
-    if (this.#sentBytes === undefined) await this.identify();
+    if (this.#parts === undefined) await this.identify();
     const bytes = bytesOf(sample);
-    const row = this.#sentBytes ?? bytes.length;
-    if (row >= bytes.length) return bytes;
-    for (let at = 0; at < bytes.length; at += row) {
+    const { length } = bytes;
+    const row = length / (this.#parts ?? 1);
+    if (row === length) return bytes;
+    for (let at = 0; at < length; at += row) {
       const head = Buffer.alloc(8);
       head.writeUInt32LE(formats[format], 0);
       head.writeUInt32LE(at === 0 ? 1 : 0, 4);
@@ -330,7 +332,7 @@ export class Device {
   }
 }
 
-const formats: Readonly<Record<SampleFormat, number>> = { int8: 0, rgb888: 1 };
+const formats: Readonly<Record<SampleFormat, number>> = { int8: 0, rgb888: 1, rgb565: 3, grey: 4 };
 
 function bytesOf(sample: Int8Array | Uint8Array): Buffer {
   return Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength);

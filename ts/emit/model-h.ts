@@ -74,10 +74,12 @@ typedef enum {
     TT_E_ROWS = 9      /* not all rows of the sample have come in */
 } tt_status;
 
-/* The format of a sample: TT_INPUT_BYTES values, rows of interleaved channels. */
+/* The format of a sample: rows of interleaved channels. */
 typedef enum {
-    TT_INT8 = 0,  /* already quantised */
-    TT_RGB888 = 1 /* bytes from 0 to 255, red, green and blue (or grey, for a program with one channel): quantised when received */
+    TT_INT8 = 0,   /* already quantised */
+    TT_RGB888 = 1, /* bytes from 0 to 255, red, green and blue (or grey, for a program with one channel): quantised when received */
+    TT_RGB565 = 3, /* two bytes a pixel, the one with the red first, as camera modules send them; only for three channels */
+    TT_GREY = 4    /* a byte from 0 to 255 a pixel, which every channel takes */
 } tt_format;`;
 
 /** How a sample that comes in as a whole gets to its place. */
@@ -86,12 +88,12 @@ const wholeFunctions = `/* A place where a sample of TT_INPUT_BYTES bytes may be
 int8_t *tt_input(tt_context *tt);`;
 
 /** How a sample comes in row by row. */
-const rowFunctions = `/* Takes the next row of a sample, TT_ROW_BYTES values, from the top: what can be computed with it is computed, and the row may then be overwritten. After
+const rowFunctions = `/* Takes the next row of a sample, from the top: what can be computed with it is computed, and the row may then be overwritten. After
  * the last of TT_INPUT_HEIGHT rows call tt_predict or tt_train_step without a sample. Between rows anything may be done but to call a function that
  * takes a sample; tt_load drops the rows. Returns TT_E_ROWS if all rows have come in already. */
 tt_status tt_feed(tt_context *tt, const void *row, tt_format format);
 
-/* The same in two steps, without a copy: where the next row may be written as TT_ROW_BYTES values, NULL if all have come in; then tt_row_written. */
+/* The same in two steps, without a copy: where the next row may be written in any format, NULL if all have come in; then tt_row_written. */
 int8_t *tt_row(tt_context *tt);
 tt_status tt_row_written(tt_context *tt, tt_format format);
 

@@ -55,12 +55,29 @@ function sizeOf(name: string, bytes: number, input: InputFormat): readonly [numb
 export function readRgb565(bytes: Uint8Array, name: string, input: InputFormat): Raster {
   const [width, height] = sizeOf(name, bytes.length, input);
   const high = extensions[extname(name).toLowerCase()] ? 0 : 1;
-  const data = new Uint8Array(width * height * 3);
-  for (let i = 0; i < width * height; i++) {
+  return { width, height, channels: 3, data: fromRgb565(bytes, high) };
+}
+
+/** Red, green and blue in 8 bits of pixels in 5, 6 and 5 bits; `high` is the place of the byte with the red, 0 or 1. */
+export function fromRgb565(bytes: Uint8Array, high: 0 | 1 = 0): Uint8Array {
+  const data = new Uint8Array((bytes.length / 2) * 3);
+  for (let i = 0; i < bytes.length / 2; i++) {
     const pixel = ((bytes[2 * i + high] ?? 0) << 8) | (bytes[2 * i + 1 - high] ?? 0);
     data[3 * i] = Math.round(((pixel >> 11) * 255) / 31);
     data[3 * i + 1] = Math.round((((pixel >> 5) & 63) * 255) / 63);
     data[3 * i + 2] = Math.round(((pixel & 31) * 255) / 31);
   }
-  return { width, height, channels: 3, data };
+  return data;
+}
+
+/** Pixels of 8 bits a channel in 5, 6 and 5 bits, the byte with the red first: what they lose is lost. */
+export function toRgb565(data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array((data.length / 3) * 2);
+  for (let i = 0; i < data.length / 3; i++) {
+    const [red = 0, green = 0, blue = 0] = data.subarray(3 * i, 3 * i + 3);
+    const pixel = ((red >> 3) << 11) | ((green >> 2) << 5) | (blue >> 3);
+    bytes[2 * i] = pixel >> 8;
+    bytes[2 * i + 1] = pixel & 255;
+  }
+  return bytes;
 }
