@@ -1,0 +1,39 @@
+// What the memory of a training step is made of, as figure 10 of "On-Device Training Under 256KB Memory" shows it: each model with a full update, with a
+// sparse one, that one cut over rows as far as it goes, and fed row by row. Prints the table of docs/memory.md. Every number is that of a compiled Program.
+//
+//   node bench/memory.mjs --models DIR --data DIR
+//
+// DIR with the models of the reference (`mbv2-w0.35.pkl`, `mcunet-5fps.pkl`), and a folder of 10 classes of images that calibrates them.
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadImages, loadModel } from '../dist/index.js';
+import { Compiler } from '../dist/program/compiler.js';
+import { estimateIfKnown } from '../dist/program/costs.js';
+
+const { models, data } = parseArgs({ options: { models: { type: 'string' }, data: { type: 'string' } } }).values;
+const target = 'stm32f746';
+const rows = [
+  ['MbV2-w0.35', 'mbv2-w0.35.pkl', 'bias:16,36:1,39:1,41:1/4,42:1/8,45:1/8,48:1/8,49:1/8', ['2,939', '335', '141 (443 ms)', '']],
+  ['MCUNet-5FPS', 'mcunet-5fps.pkl', 'bias:20,24:1/4,27:1/2,30:1/2', ['3,650', '560', '173 (546 ms)', '']],
+];
+
+const bytes = n => `${n.toLocaleString('en')} B`;
+console.log('| model | update | SRAM | arena, no less than | flash | a step, modelled | the paper, KB |');
+console.log('| --- | --- | --- | --- | --- | --- | --- |');
+for (const [name, file, scheme, paper] of rows) {
+  const model = await loadModel(join(models, file), { input: { height: 128, width: 128 } });
+  const compiler = await Compiler.create(model, await loadImages(data, model.input));
+  const ways = [
+    ['full', { scheme: 'full' }],
+    ['sparse, whole', { scheme }],
+    ['sparse, cut', { scheme, target, budget: 1 }],
+    ['sparse, fed by rows', { scheme, target, budget: 1, feed: 'rows' }],
+  ];
+  for (const [i, [way, options]] of ways.entries()) {
+    const program = await compiler.fitted(options);
+    const { sram, flash, bound } = program.memoryOn(target);
+    const { time } = estimateIfKnown(program, undefined, target) ?? {};
+    const ms = time ? `${time.trainStep.milliseconds.likely.toFixed(0)} ms` : '';
+    console.log(`| ${[name, way, bytes(sram.total), bytes(bound), bytes(flash.total), ms, paper[i]].join(' | ')} |`);
+  }
+}
