@@ -1,4 +1,5 @@
 import type { Random } from '../../random.js';
+import { cos, sin } from './angle.js';
 
 /** Adds the effects of a camera in place: uneven light, surface grain, blur and noise. `rgb` is size x size x 3. */
 export function photograph(rgb: Float32Array, size: number, r: Random): Uint8Array {
@@ -15,7 +16,7 @@ export function photograph(rgb: Float32Array, size: number, r: Random): Uint8Arr
 function light(rgb: Float32Array, size: number, r: Random): void {
   const angle = r.range(0, 2 * Math.PI);
   const slope = r.range(0, 0.45);
-  const [dx, dy] = [(slope * Math.cos(angle)) / size, (slope * Math.sin(angle)) / size];
+  const [dx, dy] = [(slope * cos(angle)) / size, (slope * sin(angle)) / size];
   const contrast = r.range(0.65, 1.1);
   const cast = [r.range(0.85, 1.12), r.range(0.85, 1.12), r.range(0.85, 1.12)];
   const level = r.range(0.75, 1.15);

@@ -1,4 +1,5 @@
 import type { Random } from '../../random.js';
+import { cos, sin } from './angle.js';
 import { ellipse, f, type Part, polygon } from './tools.js';
 
 type Colour = readonly [red: number, green: number, blue: number];
@@ -54,7 +55,7 @@ interface Fill {
 /** A gradient between two shades of a colour, in a random direction. */
 function gradient(r: Random, id: string, from: Colour, to: Colour): Fill {
   const angle = r.range(0, 2 * Math.PI);
-  const [x, y] = [0.5 * Math.cos(angle), 0.5 * Math.sin(angle)];
+  const [x, y] = [0.5 * cos(angle), 0.5 * sin(angle)];
   const corner = (n: number, sign: number): string =>
     `x${n}="${(0.5 + sign * x).toFixed(2)}" y${n}="${(0.5 + sign * y).toFixed(2)}"`;
   const ends = `${corner(1, -1)} ${corner(2, 1)}`;
@@ -87,7 +88,7 @@ function blob(r: Random, x: number, y: number, size: number): string {
   return polygon(
     Array.from({ length: corners }, (_, i) => {
       const [angle, radius] = [start + (i * 6.28) / corners, size * r.range(0.5, 1)];
-      return [x + radius * Math.cos(angle), y + radius * Math.sin(angle)];
+      return [x + radius * cos(angle), y + radius * sin(angle)];
     }),
   );
 }
@@ -168,7 +169,7 @@ function pose(r: Random): string {
 function occluder(r: Random): string {
   const paint = css(anyColour(r));
   const angle = r.range(0, 6.28);
-  const [x, y] = [BOX / 2 + r.range(14, 34) * Math.cos(angle), BOX / 2 + r.range(14, 34) * Math.sin(angle)];
+  const [x, y] = [BOX / 2 + r.range(14, 34) * cos(angle), BOX / 2 + r.range(14, 34) * sin(angle)];
   if (r.chance(0.5)) return filled(blob(r, x, y, r.range(9, 19)), paint);
   return group(
     `translate(${f(x)} ${f(y)}) rotate(${r.whole(0, 179)}) translate(-80 0)`,

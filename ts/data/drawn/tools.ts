@@ -1,4 +1,5 @@
 import type { Random } from '../../random.js';
+import { asin, cos, sin } from './angle.js';
 
 /**
  * A part of a tool as an SVG path in a box of about -50 to 50, upright. `main` and `grip` take the tool's two colours,
@@ -40,8 +41,8 @@ function box(left: number, top: number, right: number, bottom: number, cut = 0):
 }
 
 const polar = (cx: number, cy: number, radius: number, angle: number): Point => [
-  cx + radius * Math.cos(angle),
-  cy + radius * Math.sin(angle),
+  cx + radius * cos(angle),
+  cy + radius * sin(angle),
 ];
 
 function hammer(r: Random): Part[] {
@@ -75,12 +76,12 @@ function hammer(r: Random): Part[] {
 /** The end of a wrench: a disc with a jaw cut in, opening upwards by `tilt`; `flip` opens it downwards. */
 function jaw(cy: number, radius: number, gap: number, tilt: number, flip: boolean): string {
   const start = (flip ? Math.PI / 2 : -Math.PI / 2) + tilt;
-  const half = Math.asin(gap / 2 / radius);
+  const half = asin(gap / 2 / radius);
   const outer = Array.from({ length: 15 }, (_, i) =>
     polar(0, cy, radius, start + half + ((2 * Math.PI - 2 * half) * i) / 14),
   );
   const depth = radius * 0.25;
-  const along: Point = [Math.cos(start), Math.sin(start)];
+  const along: Point = [cos(start), sin(start)];
   const side: Point = [-along[1] * (gap / 2), along[0] * (gap / 2)];
   const inner: Point[] = [
     [-along[0] * depth - side[0], cy - along[1] * depth - side[1]],
@@ -275,7 +276,7 @@ function spring(r: Random): Part[] {
     const t = i / steps;
     const angle = t * turns * 2 * Math.PI;
     const radius = wide * (1 + (taper - 1) * t);
-    return [radius * Math.sin(angle), top + (bottom - top) * t + 4 * Math.cos(angle)];
+    return [radius * sin(angle), top + (bottom - top) * t + 4 * cos(angle)];
   });
   const width = r.range(3.2, 5);
   const hooks = r.chance(0.5)
