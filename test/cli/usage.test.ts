@@ -122,6 +122,19 @@ test('inspect lists operators, layers and stages', async t => {
   t.regex(stage.stdout, /conv_bias_step/, stage.stderr);
 });
 
+test('doctor --self-test: this machine computes what others do, with any kernels', async t => {
+  for (const TINYTRAIN_KERNELS of ['', 'reference']) {
+    const kernels = TINYTRAIN_KERNELS === '' ? {} : { TINYTRAIN_KERNELS };
+    const { code, stdout } = await tinytrain(['doctor', '--self-test', '--json'], await temporary(t), kernels);
+    t.is(code, 0);
+    const { findings } = JSON.parse(stdout) as { findings: { what: string; found: boolean; detail: string }[] };
+    for (const what of ['100 training steps', 'drawn images', 'a decoded PNG', 'a decoded JPEG']) {
+      const found = findings.find(finding => finding.what === what);
+      t.true(found?.found, `${what}: ${found?.detail}`);
+    }
+  }
+});
+
 test('doctor says what is there', async t => {
   const { code, stdout } = await tinytrain(['doctor', '--json'], await temporary(t));
   t.is(code, 0);

@@ -129,7 +129,7 @@ withShared('models/mbv2-w0.35.pkl', 'planned bytes of MobileNetV2: biases', asyn
 
 /**
  * SHA-256 over every trainable byte after 1,000 steps on the drawn images. Whatever decides a bit decides these: kernels, passes, calibration, order and
- * augmentation of the samples, the images themselves. The latter are drawn with `Math.sin` and by librsvg, which another processor or another version may
+ * augmentation of the samples, the images themselves. The latter are drawn by librsvg, which another version may
  * round otherwise: the hash of the images says whether that is all.
  */
 test('a thousand training steps on the default model', async t => {

@@ -10,6 +10,7 @@ import { messageOf } from '../errors.js';
 import { table, thousands } from '../format.js';
 import { kernels } from '../model/model.js';
 import { addonPath, native } from '../native.js';
+import { selfTest } from '../selftest.js';
 import { version } from '../version.js';
 import { commonOptions } from './options.js';
 import { exitCodes, print, printJson } from './outcome.js';
@@ -91,7 +92,29 @@ async function cache(): Promise<Finding> {
   };
 }
 
-async function work(args: { json: boolean }): Promise<void> {
+/** Whether this machine computes what all others do. */
+async function computed(): Promise<Finding[]> {
+  return (await selfTest()).map(({ what, equal, checksum, expected, byLibrary }): Finding => {
+    const other = `${checksum}, elsewhere ${expected}`;
+    const why = byLibrary
+      ? 'another version of libvips: accuracies on images differ in the last digits from those of other machines; host and device agree all the same'
+      : 'this machine computes other bits than all others: please report it with the output of `npx tinytrain doctor --self-test --json`';
+    return {
+      what,
+      found: equal,
+      detail: equal ? `${checksum}, as on every machine` : other,
+      ...(equal ? {} : { help: why }),
+      needed: !byLibrary,
+    };
+  });
+}
+
+interface Arguments {
+  json: boolean;
+  'self-test': boolean;
+}
+
+async function work(args: Arguments): Promise<void> {
   const findings: Finding[] = [
     {
       what: 'tinytrain',
@@ -106,6 +129,7 @@ async function work(args: { json: boolean }): Promise<void> {
     await tool('QEMU', 'qemu-system-arm', 'apt-get install qemu-system-arm'),
     await board(),
     await cache(),
+    ...(args['self-test'] ? await computed() : []),
   ];
   if (args.json) printJson({ findings });
   else {
@@ -122,10 +146,20 @@ async function work(args: { json: boolean }): Promise<void> {
 }
 
 /** `doctor` */
-export const doctor: CommandModule<object, { json: boolean }> = {
+export const doctor: CommandModule<object, Arguments> = {
   command: 'doctor',
   describe: 'list what is installed and what is missing: addon, Arm compiler, QEMU, a board',
   builder: (args: Argv<object>) =>
-    args.options(commonOptions).example('npx tinytrain doctor', 'the first thing to try if something fails'),
+    args
+      .options({
+        'self-test': {
+          describe: 'compute what every machine must compute alike, and compare (a few seconds)',
+          type: 'boolean',
+          default: false,
+        },
+        ...commonOptions,
+      })
+      .example('npx tinytrain doctor', 'the first thing to try if something fails')
+      .example('npx tinytrain doctor --self-test', 'whether results here are those of other machines'),
   handler: work,
 };
