@@ -357,3 +357,28 @@ fn the_verifier_rejects_weights_that_cannot_be_packed() {
         ],
     );
 }
+
+/// The seeds of fuzzing (`fuzz/seeds`) are what this version writes; `TINYTRAIN_WRITE=1` writes them.
+#[test]
+fn seeds_of_fuzzing_are_current() {
+    for (file, bytes) in seeds() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(file);
+        if std::env::var_os("TINYTRAIN_WRITE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        assert_eq!(std::fs::read(&path).ok(), Some(bytes), "{file}: TINYTRAIN_WRITE=1 writes it");
+    }
+}
+
+fn seeds() -> [(&'static str, Vec<u8>); 3] {
+    let (_, c) = compiler(1);
+    let g = network_to_feed(2);
+    let fed = Compiler::new(&g, CLASSES, 1, &samples(&g, 6, CLASSES, 1), 1).unwrap();
+    let scheme = Scheme::parse("bias:2", fed.layers()).unwrap();
+    [
+        ("program/full.ttp", program(&c, "full", 2).to_bytes()),
+        ("program/sparse.ttp", program(&c, "bias:3,2:1/2,4:1/4", 0).to_bytes()),
+        ("program/fed.ttp", fed.compile(&scheme, 4, 8, Some(0), Feed::Rows).unwrap().to_bytes()),
+    ]
+}

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates of the workspace that each crate may use. `spec`, `stop` and `plan` know nothing of what the others are about.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("spec", &[]),
     ("stop", &[]),
     ("plan", &["stop"]),
@@ -24,6 +24,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("quantise", &["compile", "exec", "import", "ir", "stop", "tflite"]),
     ("napi", &["compile", "exec", "export", "import", "ir", "passes", "program", "quantise", "spec", "stop", "target"]),
     ("conformance", &["spec", "kernels", "target"]),
+    ("fuzz", &["compile", "exec", "import", "ir", "program", "quantise", "spec"]),
 ];
 
 #[test]
