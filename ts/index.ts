@@ -112,8 +112,10 @@ export {
 export { contributionFigure } from './report/contributions.js';
 export { runsCsv, searchCsv } from './report/csv.js';
 export { learningCurve } from './report/curve.js';
+export { type ReportData, reportData } from './report/data.js';
 export { type EndedRun, type Opened, openFolder } from './report/folders.js';
 export { memoryMap, memoryTable } from './report/memory.js';
+export { reportPage } from './report/page.js';
 export { contributionBars, frontTable, triedTable } from './report/search.js';
 export { searchOrigin } from './search/journal.js';
 export { checkBudgets } from './search/limits.js';

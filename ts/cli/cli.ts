@@ -12,6 +12,7 @@ import { inspect } from './inspect.js';
 import { fail, Interrupt } from './outcome.js';
 import { predict } from './predict.js';
 import { quantise } from './quantise.js';
+import { report } from './report.js';
 import { run } from './run.js';
 import { search } from './search.js';
 import { train } from './train.js';
@@ -33,6 +34,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(train(interrupt))
     .command(predict(interrupt))
     .command(compare)
+    .command(report(interrupt))
     .command(exportModel)
     .command(quantise(interrupt))
     .command(compile(interrupt))

@@ -136,7 +136,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     const prepared =
       args.resume === undefined ? await start(args, signal, line) : await resumed(args.resume, args, signal, line);
     const result = await follow(prepared, args, signal, line);
-    await replaceFile(join(prepared.out, 'contributions.svg'), contributionFigure(result.contributions));
+    await replaceFile(join(prepared.out, 'contributions.svg'), contributionFigure(result.contributions, result.scheme));
     if (args.csv !== undefined) await writeText(args.csv, searchCsv(result));
     const seconds = (performance.now() - began) / 1000;
     line.clear();

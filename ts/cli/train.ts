@@ -177,6 +177,7 @@ async function several(
       `mean and standard error over ${seeds.length} seeds`,
       '',
       `wrote ${shown(out)}: ${folders.map(folder => basename(folder)).join(', ')}`,
+      `next: npx tinytrain report ${shown(out)} --out report.html`,
     );
   return results;
 }

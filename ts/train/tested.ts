@@ -17,7 +17,7 @@ export function classesOf(field: string): Uint16Array {
 }
 
 /** The names of samples as they are within their folder, wherever that lies; others as they are. */
-function namesOf({ names }: Dataset, { origin }: Pick<SampleSet, 'origin'>): readonly string[] {
+export function namesWithin({ names }: Dataset, { origin }: Pick<SampleSet, 'origin'>): readonly string[] {
   if (!origin || origin.kind === 'drawn') return names;
   return names.map(name => relative(origin.folder, resolve(name)).replaceAll('\\', '/'));
 }
@@ -25,7 +25,7 @@ function namesOf({ names }: Dataset, { origin }: Pick<SampleSet, 'origin'>): rea
 /** What was predicted of each test sample, as a record. */
 export function testedOf(data: SampleSet, predicted: ArrayLike<number>): Tested {
   const { test, classes } = data;
-  const samples = namesOf(test, data).map((name, i) => [name, test.labels[i]]);
+  const samples = namesWithin(test, data).map((name, i) => [name, test.labels[i]]);
   const hash = createHash('sha256')
     .update(JSON.stringify([classes, samples]))
     .digest('hex');

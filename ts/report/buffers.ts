@@ -1,0 +1,43 @@
+import type { Placed, ProgramRecord } from '../program/record.js';
+
+/** What a buffer of the arena is for. `saved`: an activation of the forward pass that the backward pass still needs. */
+export type BufferKind = 'input' | 'activation' | 'saved' | 'mask' | 'gradient' | 'scratch' | 'other';
+
+/** A buffer of the arena, for people. */
+export interface NamedBuffer extends Placed {
+  readonly kind: BufferKind;
+  /** What it is, and of which step: `mask of conv 7`. */
+  readonly name: string;
+}
+
+function kindOf({ label, windows }: Placed, forward: number): BufferKind {
+  if (label === 'input') return 'input';
+  if (label.startsWith('mask')) return 'mask';
+  if (label.startsWith('grad')) return 'gradient';
+  if (label === 'scratch') return 'scratch';
+  if (label === 'logits' || label === 'error') return 'other';
+  return (windows.at(-1)?.end ?? 0) > forward ? 'saved' : 'activation';
+}
+
+const words: Readonly<Record<BufferKind, string>> = {
+  input: 'input',
+  activation: 'output of',
+  saved: 'output, saved, of',
+  mask: 'mask of',
+  gradient: 'gradient from',
+  scratch: 'scratch of',
+  other: '',
+};
+
+/**
+ * The buffers of a Program with what they are for. They are named after the step that first writes them, whose number is that of the convolution; the numbers in
+ * their own labels count all nodes of the graph.
+ */
+export function namedBuffers({ buffers, steps, forward }: ProgramRecord): NamedBuffer[] {
+  return buffers.map(buffer => {
+    const kind = kindOf(buffer, forward);
+    const from = steps[buffer.windows[0]?.start ?? 0]?.label ?? '';
+    const name = kind === 'input' || kind === 'other' ? buffer.label : `${words[kind]} ${from}`;
+    return { ...buffer, kind, name };
+  });
+}

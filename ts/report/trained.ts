@@ -1,0 +1,54 @@
+import { defaultResidualBits } from '../defaults.js';
+import { estimate } from '../search/statistics.js';
+import type { Estimate, Finalist, SearchResult, TrialRecord } from '../search/types.js';
+
+/** A scheme that a search has trained, over its seeds: all runs that differ in nothing else. */
+export interface TrainedScheme extends Pick<TrialRecord, 'scheme' | 'residualBits' | 'steps' | 'on'> {
+  readonly accuracy: Estimate;
+  readonly loss: Estimate;
+  /** Name and kind of a finalist. */
+  readonly name?: string | undefined;
+  readonly kind?: Finalist['kind'] | undefined;
+  /** What the search knows of its Program: of finalists everything, of the schemes of the analysis the bytes of SRAM. */
+  readonly sram?: number | undefined;
+  readonly instructions?: number | undefined;
+  readonly milliseconds?: number | null | undefined;
+}
+
+/** The training runs of a scheme that differ in nothing but their seed. */
+function trainedOf({ trials }: SearchResult): readonly (readonly TrialRecord[])[] {
+  const groups = new Map<string, TrialRecord[]>();
+  for (const trial of trials) {
+    const { scheme, residualBits, steps, on } = trial;
+    const key = JSON.stringify([scheme, residualBits, steps, on]);
+    groups.set(key, [...(groups.get(key) ?? []), trial]);
+  }
+  return [...groups.values()];
+}
+
+/** Bytes of SRAM of the schemes of an analysis. */
+function analysed({ contributions: { biases, layers } }: SearchResult): ReadonlyMap<string, number> {
+  return new Map([
+    ...biases.map(one => [`bias:${one.bias}`, one.sram] as const),
+    ...layers.map(one => [`bias:${one.biases},${one.layer}:${one.share}`, one.sram] as const),
+  ]);
+}
+
+/** Every scheme that a search has trained: one for each scheme, residual bits, number of steps and split on which it was measured. */
+export function trainedSchemes(result: SearchResult): TrainedScheme[] {
+  const { front, baselines, plan } = result;
+  const finalists: readonly Finalist[] = [...front, ...baselines];
+  const usualBits = plan.residualBits === 'any' ? defaultResidualBits : plan.residualBits;
+  const sizes = analysed(result);
+  return trainedOf(result).flatMap(trials => {
+    const [first] = trials;
+    if (!first) return [];
+    const { scheme, residualBits, steps, on } = first;
+    const finalist = finalists.find(one => one.scheme === scheme && one.residualBits === residualBits);
+    const sram = finalist?.sram ?? (residualBits === usualBits ? sizes.get(scheme) : undefined);
+    const accuracy = estimate(trials.map(trial => trial.accuracy));
+    const loss = estimate(trials.map(trial => trial.loss));
+    const { name, kind, instructions, milliseconds } = finalist ?? {};
+    return [{ ...{ scheme, residualBits, steps, on, accuracy, loss }, name, kind, sram, instructions, milliseconds }];
+  });
+}
