@@ -367,8 +367,8 @@ export interface SavedState {
 	readonly program: string;
 	readonly state: Buffer;
 }
-/** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises. */
-export type SampleFormat = "int8" | "rgb888";
+/** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises; where they come row by row, as a camera's RGB565 or grey as well. */
+export type SampleFormat = "int8" | "rgb888" | "rgb565" | "grey";
 /** Options for communicating with a device. */
 export interface DeviceOptions {
 	/**
@@ -2198,8 +2198,11 @@ interface Comparison$1 {
 }
 /** Compares every folder with the first: by seed and, for runs, by test image. Throws `NOT_COMPARABLE`. */
 export declare function compareFolders(opened: readonly Opened[]): Comparison$1;
-/** A figure of an analysis as SVG: the gains from biases and single convolutions, with standard errors. */
-export declare function contributionFigure(contributions: Contributions): string;
+/**
+ * A figure of an analysis as SVG: the gains from biases and from single convolutions with their standard errors, on held-back samples. `scheme`, in canonical form,
+ * marks what it trains.
+ */
+export declare function contributionFigure(contributions: Contributions, scheme?: string): string;
 /**
  * The learning curves of runs: one row per point, which is the mean over the steps since the point before (`loss`, `accuracy`, before each update), and per look
  * at held-out samples (`held_out_loss`, `held_out_accuracy`, after that step). Rows without the one or the other leave it empty.
@@ -2212,10 +2215,117 @@ export declare function runsCsv(runs: readonly RunResult[]): string;
 export declare function searchCsv(result: SearchResult): string;
 /** The learning curve: one column per point; its height is the share of samples classified correctly before their update. */
 export declare function learningCurve(points: readonly CurvePoint[]): string;
+type BufferKind = "input" | "activation" | "saved" | "mask" | "gradient" | "scratch" | "other";
+interface NamedBuffer extends Placed {
+	readonly kind: BufferKind;
+	/** What it is, and of which step: `mask of conv 7`. */
+	readonly name: string;
+}
+interface Mistake {
+	/** Its name within its folder. */
+	readonly name: string;
+	/** The class that it has, and the one that it was taken for. */
+	readonly class: string;
+	readonly taken: string;
+	/** Probability of the class that it was taken for. */
+	readonly score: number;
+	/** The sample as the model sees it, a PNG as a `data:` address; null for series. */
+	readonly image: string | null;
+}
+type Mistakes = {
+	readonly worst: readonly Mistake[];
+	readonly of: number;
+} | {
+	readonly worst: null;
+	readonly why: string;
+};
+type Learns = "nothing" | "biases" | "weights" | "head";
+interface Layer {
+	/** Op and number, such as `conv 7`. */
+	readonly label: string;
+	readonly sizes: string;
+	/** Number of its convolution; null for other ops. */
+	readonly conv: number | null;
+	readonly learns: Learns;
+	/** Trained share of its input channels, as the scheme has it; null where no weight is trained. */
+	readonly share: string | null;
+	/** Numbers of trained weights and biases. */
+	readonly weights: number;
+	readonly biases: number;
+	/** Whether it lies in the part of the network that no training changes, so that it can be computed once for each image. */
+	readonly frozen: boolean;
+}
+interface TrainedScheme extends Pick<TrialRecord, "scheme" | "residualBits" | "steps" | "on"> {
+	readonly accuracy: Estimate$1;
+	readonly loss: Estimate$1;
+	/** Name and kind of a finalist. */
+	readonly name?: string | undefined;
+	readonly kind?: Finalist["kind"] | undefined;
+	/** What the search knows of its Program: of finalists everything, of the schemes of the analysis the bytes of SRAM. */
+	readonly sram?: number | undefined;
+	readonly instructions?: number | undefined;
+	readonly milliseconds?: number | null | undefined;
+}
+interface ProgramFigures {
+	readonly hash: string;
+	readonly scheme: string;
+	readonly residualBits: number;
+	readonly memory: MemoryTable;
+	/** Instructions and milliseconds, as predicted; null if there are no costs for the core. */
+	readonly instructions: PerPass<number> | null;
+	readonly time: PerPass<Time> | null;
+	readonly arenaBytes: number;
+	readonly lowerBound: number;
+	/** How many first steps are the forward pass. */
+	readonly forward: number;
+	readonly steps: readonly {
+		readonly label: string;
+		readonly sizes: string;
+	}[];
+	readonly buffers: readonly NamedBuffer[];
+	readonly layers: readonly Layer[];
+}
+interface RunsEntry {
+	readonly kind: "runs";
+	readonly path: string;
+	readonly model: string;
+	readonly data: string;
+	readonly runs: readonly RunResult[];
+	readonly mistakes: Mistakes;
+	readonly program: ProgramFigures;
+}
+interface SearchEntry {
+	readonly kind: "search";
+	readonly path: string;
+	readonly model: string;
+	readonly data: string;
+	readonly search: Omit<SearchResult, "trials">;
+	/** Every scheme that was trained, over its seeds. */
+	readonly trained: readonly TrainedScheme[];
+	readonly program: ProgramFigures;
+}
+interface FirmwareEntry {
+	readonly kind: "firmware";
+	readonly path: string;
+	readonly model: string;
+	readonly data: string;
+	readonly target: string;
+	readonly program: ProgramFigures;
+}
+type Entry = RunsEntry | SearchEntry | FirmwareEntry;
+/** Everything that a report shows; the page holds it as JSON. */
+export interface ReportData {
+	readonly tinytrain: string;
+	readonly entries: readonly Entry[];
+}
+/** What a report shows of folders, in their order. Throws the errors of reading their Programs, `ABORTED`. */
+export declare function reportData(folders: readonly Opened[], signal?: AbortSignal): Promise<ReportData>;
 /** The itemised memory table of a Program; upper bounds are marked `at most`. */
 export declare function memoryTable(memory: MemoryTable, limits?: MemoryLimits): string;
 /** A map of the arena: steps from left to right, bytes from the bottom up; a letter per buffer, `.` for free bytes. */
 export declare function memoryMap(record: ProgramRecord): string;
+/** The page of a report: one file that needs nothing else. */
+export declare function reportPage(data: ReportData): Promise<string>;
 /** The contributions of biases and single convolutions: one bar each, for a convolution that of its best share. */
 export declare function contributionBars(contributions: Contributions, describe: (layer: number) => string): string;
 /** The finalists, with the winner last. */

@@ -17,7 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   emit: ['.', 'data', 'program'],
   model: ['.', 'data'],
   program: ['.', 'data', 'model'],
-  report: ['.', 'device', 'program', 'search', 'train'],
+  report: ['.', 'data', 'device', 'model', 'program', 'search', 'train'],
   search: ['.', 'data', 'model', 'program'],
   train: ['.', 'data', 'model', 'program'],
 };

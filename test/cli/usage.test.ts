@@ -9,6 +9,8 @@ test('wrong usage ends with 2 and says what was wrong', async t => {
   const cases: [string[], RegExp][] = [
     [[], /a command is needed/],
     [['frobnicate'], /frobnicate/],
+    [['inpsect', 'x'], /there is no command inpsect: did you mean inspect\?/],
+    [['train', '--seed', '5..1'], /--seed 5\.\.1: expected one seed/],
     [['train', '--frobnicate'], /frobnicate/],
     [['train', '--steps', '0'], /--steps 0: expected an integer from 1/],
     [['train', '--steps', '1', '--epochs', '1'], /mutually exclusive/],
@@ -97,6 +99,19 @@ test('every command has help with an example', async t => {
     t.is(code, 0);
     t.regex(stdout, /Examples:\s+npx tinytrain/, command);
   }
+});
+
+test('help COMMAND is COMMAND --help', async t => {
+  const folder = await temporary(t);
+  const [one, other] = await Promise.all(
+    [
+      ['help', 'compare'],
+      ['compare', '--help'],
+    ].map(args => tinytrain(args, folder)),
+  );
+  t.is(one?.code, 0, one?.stderr);
+  t.is(one?.stdout, other?.stdout);
+  t.regex(one?.stdout ?? '', /Examples:\s+npx tinytrain compare/);
 });
 
 test('inspect forecasts what compile forecasts', async t => {

@@ -78,6 +78,23 @@ test('the map shows the live bytes of a buffer alone', t => {
   );
 });
 
+test('the map fits 80 columns; each letter stands for one buffer, and long ones have one however small they are', t => {
+  const steps = Array.from({ length: 200 }, (_, i) => ({ label: `conv ${i}` }));
+  const short = steps.map((_, i) => ({
+    label: `conv ${i}`,
+    size: 900,
+    offset: 100,
+    windows: [{ start: i, end: i + 1, lo: 0, hi: 900 }],
+  }));
+  const mask = { label: 'mask 3', size: 100, offset: 0, windows: [{ start: 3, end: 190, lo: 0, hi: 100 }] };
+  const record = { arenaBytes: 1000, plan: { lowerBound: 1000 }, forward: 100, steps, buffers: [...short, mask] };
+  const lines = memoryMap(record as unknown as ProgramRecord).split('\n');
+  t.true(Math.max(...lines.map(line => line.length)) <= 80);
+  const letters = lines.slice(19).map(line => line.trim().split(' ')[0]);
+  t.is(new Set(letters).size, letters.length);
+  t.regex(lines.find(line => line.includes('mask')) ?? '', /mask of conv 3 +100 +steps 3\.\.190/);
+});
+
 test('the curve has a column a point', t => {
   const text = learningCurve([
     { step: 10, loss: 2, accuracy: 0 },

@@ -24,7 +24,9 @@ export async function main(args: readonly string[]): Promise<void> {
   sharp.cache(false);
   const json = args.includes('--json');
   const interrupt = new Interrupt();
-  const parser = yargs([...args])
+  // As other tools have it: `help train` is `train --help`.
+  const given = args[0] === 'help' ? [...args.slice(1), '--help'] : [...args];
+  const parser = yargs(given)
     .scriptName('tinytrain')
     .usage(
       '$0 COMMAND\n\nTraining on a microcontroller: trains on the host with the device’s own integers, and compiles the firmware.',
@@ -42,7 +44,8 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(run(interrupt))
     .command(device(interrupt))
     .command(doctor)
-    .demandCommand(1, 1, 'a command is needed', 'one command at a time')
+    .demandCommand(1, 'a command is needed')
+    .recommendCommands()
     .strict()
     .version(version)
     .help()
@@ -53,7 +56,11 @@ export async function main(args: readonly string[]): Promise<void> {
     .fail((message, error) => {
       // Errors thrown by commands arrive here too; those of the parser itself are named YError.
       if (error && error.name !== 'YError') throw error;
-      throw new TinytrainError('USAGE', error?.message ?? message, { help: ['npx tinytrain --help'] });
+      const text = error?.message ?? message;
+      const why = /^Did you mean (.*)\?$/.exec(text);
+      throw new TinytrainError('USAGE', why ? `there is no command ${given[0]}: did you mean ${why[1]}?` : text, {
+        help: ['npx tinytrain --help'],
+      });
     });
   try {
     await parser.parseAsync();

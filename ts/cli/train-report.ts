@@ -90,7 +90,7 @@ export function trainReport({ program, data }: Prepared, result: RunResult, args
     classTable(result),
     '',
     `steps       ${thousands(steps)} in ${duration(seconds)} (${(steps / seconds).toFixed(1)} per second)`,
-    `saturated   ${thousands(saturation.total)} gradient elements`,
+    `saturated   ${thousands(saturation.total)} gradient elements${saturation.total > 0 ? '; 0 is best, a warning says when they are too many' : ''}`,
     ...(result.kept < steps ? [`kept        the state of step ${thousands(result.kept)}${lowest}`] : []),
     `checksum    ${result.checksum}`,
     ...result.warnings.map(({ message }) => `warning     ${message}`),

@@ -1,6 +1,7 @@
 import { bar, percent, table, thousands } from '../format.js';
 import type { MemoryLimits, MemoryTable } from '../program/memory.js';
 import type { Placed, ProgramRecord } from '../program/record.js';
+import { type NamedBuffer, namedBuffers } from './buffers.js';
 
 const BAR = 24;
 
@@ -12,18 +13,37 @@ export function memoryTable(memory: MemoryTable, limits: MemoryLimits = {}): str
     const items = memory.items.filter(item => item.region === region);
     const rows = items.map(({ name, bytes, exact }) => [name, bytes, exact ? '' : 'at most', bar(bytes / total, BAR)]);
     const exact = items.every(item => item.exact);
-    const sum = ['total', total, exact ? '' : 'at most', `of ${thousands(budget ?? available)}`];
+    const most = budget ?? available;
+    const sum = [
+      'total',
+      total,
+      exact ? '' : 'at most',
+      `of ${thousands(most)}${total > most ? ': does not fit' : ''}`,
+    ];
     return [`${region === 'sram' ? 'SRAM' : 'flash'} of ${memory.target}, bytes`, table([...rows, sum])];
   });
   return lines.join('\n');
 }
 
 const ROWS = 16;
-const COLUMNS = 72;
-const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
+/** With the bytes at their left, rows of the map are 78 characters wide. */
+const COLUMNS = 66;
+const LETTERS = 'abcdefghijklmnopqrstuvwx';
+/** A buffer without a letter of its own, and free bytes. */
+const OTHER = '-';
+const FREE = '.';
 
-/** Number of the largest buffers that the map's legend names. */
-const NAMED = 12;
+/** What a buffer takes of the arena: bytes times steps. */
+function areaOf({ windows }: Placed): number {
+  return windows.reduce((sum, { start, end, lo, hi }) => sum + (end - start) * (hi - lo), 0);
+}
+
+/** The buffers that take most of the arena, in their order, by letter: the large ones, and those that live long, which are what training costs. */
+function lettered(record: ProgramRecord): ReadonlyMap<string, NamedBuffer> {
+  const all = namedBuffers(record).map((buffer, i) => ({ buffer, i, area: areaOf(buffer) }));
+  const most = all.sort((a, b) => b.area - a.area).slice(0, LETTERS.length);
+  return new Map(most.sort((a, b) => a.i - b.i).map(({ buffer }, i) => [LETTERS[i] ?? OTHER, buffer]));
+}
 
 /** The buffer that covers most of a cell, if any. */
 function occupant(buffers: readonly Placed[], from: number, to: number, low: number, high: number): Placed | undefined {
@@ -40,30 +60,32 @@ function occupant(buffers: readonly Placed[], from: number, to: number, low: num
   return best;
 }
 
-/** A map of the arena: steps from left to right, bytes from the bottom up; a letter per buffer, `.` for free bytes. */
+/** A map of the arena: steps from left to right, bytes from the bottom up; a letter for each buffer that takes much of it, `-` for others, `.` for free bytes. */
 export function memoryMap(record: ProgramRecord): string {
   const steps = record.steps.length;
   const columns = Math.min(COLUMNS, steps);
   const height = record.arenaBytes / ROWS;
-  const letters = new Map(record.buffers.map((buffer, i) => [buffer, LETTERS[i % LETTERS.length] ?? '?']));
+  const named = lettered(record);
+  const letters = new Map(
+    [...named].map(([letter, { offset, label, windows }]) => [placeOf({ offset, label, windows }), letter]),
+  );
   const lines: string[] = [];
   for (let row = ROWS - 1; row >= 0; row--) {
     const cells = Array.from({ length: columns }, (_, column) => {
       const [from, to] = [(column * steps) / columns, ((column + 1) * steps) / columns];
       const found = occupant(record.buffers, from, to, row * height, (row + 1) * height);
-      return found ? (letters.get(found) ?? '?') : '.';
+      return found ? (letters.get(placeOf(found)) ?? OTHER) : FREE;
     });
     lines.push(`${thousands(Math.round(row * height)).padStart(11)} ${cells.join('')}`);
   }
   const share = columns / steps;
   const axis = `${' '.repeat(12)}${'forward'.padEnd(Math.round(record.forward * share), ' ')}backward`;
-  const largest = [...record.buffers].sort((a, b) => b.size - a.size).slice(0, NAMED);
   const legend = table(
-    largest.map(buffer => [
-      letters.get(buffer) ?? '?',
-      buffer.label,
-      buffer.size,
-      `steps ${buffer.windows[0]?.start}..${buffer.windows.at(-1)?.end}`,
+    [...named].map(([letter, { name, size, windows }]) => [
+      letter,
+      name,
+      size,
+      `steps ${windows[0]?.start}..${windows.at(-1)?.end}`,
     ]),
   );
   const { lowerBound } = record.plan;
@@ -72,7 +94,12 @@ export function memoryMap(record: ProgramRecord): string {
     `arena, ${thousands(record.arenaBytes)} B over ${steps} steps, ${above} above the lower bound of ${thousands(lowerBound)} B`,
     ...lines,
     axis,
-    'largest buffers',
+    `buffers that take most of it, in bytes and steps; ${OTHER} others, ${FREE} free`,
     legend,
   ].join('\n');
+}
+
+/** No two buffers begin at the same byte in the same step. */
+function placeOf({ offset, label, windows }: Pick<Placed, 'offset' | 'label' | 'windows'>): string {
+  return `${label} ${offset} ${windows[0]?.start}`;
 }

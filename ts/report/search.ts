@@ -86,6 +86,9 @@ function row(one: Proved, mark: string): (string | number)[] {
   ];
 }
 
+/** What `+-` stands for. */
+const errorText = 'a +- b: mean and its standard error over seeds';
+
 /** The finalists, with the winner last. */
 export function triedTable(result: SearchResult): string {
   const winner = result.front.at(-1);
@@ -96,7 +99,7 @@ export function triedTable(result: SearchResult): string {
     rows.push(row(baseline, ''));
   }
   if (winner) rows.push(row(winner, '>'));
-  return table(rows);
+  return `${table(rows)}\n${errorText}`;
 }
 
 /** `256k`, with one decimal if it is not a whole number. */
