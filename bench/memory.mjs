@@ -13,7 +13,12 @@ import { estimateIfKnown } from '../dist/program/costs.js';
 const { models, data } = parseArgs({ options: { models: { type: 'string' }, data: { type: 'string' } } }).values;
 const target = 'stm32f746';
 const rows = [
-  ['MbV2-w0.35', 'mbv2-w0.35.pkl', 'bias:16,36:1,39:1,41:1/4,42:1/8,45:1/8,48:1/8,49:1/8', ['2,939', '335', '141 (443 ms)', '']],
+  [
+    'MbV2-w0.35',
+    'mbv2-w0.35.pkl',
+    'bias:16,36:1,39:1,41:1/4,42:1/8,45:1/8,48:1/8,49:1/8',
+    ['2,939', '335', '141 (443 ms)', ''],
+  ],
   ['MCUNet-5FPS', 'mcunet-5fps.pkl', 'bias:20,24:1/4,27:1/2,30:1/2', ['3,650', '560', '173 (546 ms)', '']],
 ];
 
