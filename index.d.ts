@@ -2322,7 +2322,7 @@ export interface ReportData {
 export declare function reportData(folders: readonly Opened[], signal?: AbortSignal): Promise<ReportData>;
 /** The itemised memory table of a Program; upper bounds are marked `at most`. */
 export declare function memoryTable(memory: MemoryTable, limits?: MemoryLimits): string;
-/** A map of the arena: steps from left to right, bytes from the bottom up; a letter per buffer, `.` for free bytes. */
+/** A map of the arena: steps from left to right, bytes from the bottom up; a letter for each buffer that takes much of it, `-` for others, `.` for free bytes. */
 export declare function memoryMap(record: ProgramRecord): string;
 /** The page of a report: one file that needs nothing else. */
 export declare function reportPage(data: ReportData): Promise<string>;
