@@ -5,6 +5,7 @@
 // of the same kernel, or of the same kind on a Cortex-M7.
 //
 //   node scripts/costs.mjs CORE MODEL...         writes the table, from Programs of these models and of the default one
+//   node scripts/costs.mjs CORE MODEL... --new   fits only kinds that the table lacks, from Programs of these models alone: after a new kernel
 //   node scripts/costs.mjs CORE MODEL... --dry   only says how well it fits
 //
 // With COSTS_CACHE=FILE, what was measured is kept in that file and taken from it for the same firmware: a run that was stopped goes on.
@@ -35,6 +36,7 @@ const pipeline = pipelines[core];
 if (!pipeline) fail(`scripts/lib/pipeline.mjs does not know the pipeline of '${core}'`, usage);
 const levels = [pipeline.low, pipeline.likely, pipeline.high];
 
+const onlyNew = process.argv.includes('--new');
 const compiler = read('arm-none-eabi-gcc', ['--version']).split('\n')[0];
 const modelText = `${JSON.stringify(levels)} ${['blocks', 'pipeline'].map(name => readFileSync(`${root}/scripts/lib/${name}.mjs`, 'utf8'))}`;
 const tableOf = core => `${root}/crates/target/cores/${core}/costs.json`;
@@ -123,6 +125,11 @@ async function measured(path, folder) {
     console.error(`${path ?? 'default'}: ${program.scheme}, ${program.residualBits} residual bits${which}`);
   };
   const all = schemes(planner.layers);
+  if (onlyNew) {
+    // Everything forward and backward once.
+    await measure(await planner.compile({ scheme: 'full', residualBits: 4 }), '');
+    return steps;
+  }
   for (const [scheme, residualBits] of all) await measure(await planner.compile({ scheme, residualBits }), '');
   // Calls over rows are many and small: without them the fit does not know what a call costs by itself.
   for (const [scheme, residualBits] of all.slice(0, 2)) {
@@ -136,7 +143,7 @@ async function measuredAll() {
   try {
     run('cc', ['-shared', '-fPIC', '-O2', '-Wall', '-o', join(folder, 'blocks.so'), `${root}/scripts/lib/blocks.c`]);
     const all = [];
-    for (const path of [undefined, ...models]) all.push(...(await measured(path, folder)));
+    for (const path of onlyNew ? models : [undefined, ...models]) all.push(...(await measured(path, folder)));
     return all;
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -178,10 +185,11 @@ function cyclesAnInstruction(steps) {
 }
 
 const costs = {};
-const cycles = { all: cyclesAnInstruction(all) };
+const cycles = { all: (onlyNew && earlierCycles.all) || cyclesAnInstruction(all) };
 const kinds = native().workKinds();
 const stepsOf = kind => all.filter(step => step.kind === kind);
-for (const kind of kinds.filter(kind => stepsOf(kind).length > 0)) {
+const asked = kind => !onlyNew || earlier[kind]?.length !== TERMS;
+for (const kind of kinds.filter(kind => asked(kind) && stepsOf(kind).length > 0)) {
   const steps = stepsOf(kind);
   const { terms, off } = fitted(steps);
   costs[kind] = terms;
