@@ -125,6 +125,20 @@ fn gradient(
                 }
             })
         }
+        Op::ResizeBilinearGrad(p) => {
+            let ([rows, columns], c, g) = (p.axes(), shape.c, g());
+            let mut gx = vec![0.0; shape.len()];
+            for (at, g) in g.chunks(c).enumerate().map(|(at, g)| (at as i32, g)) {
+                for (iy, wy) in rows.parts(at / p.out_w) {
+                    for (ix, wx) in columns.parts(at % p.out_w) {
+                        let weight = f64::from(wy * wx) * exp2i(-20);
+                        let to = &mut gx[(iy * shape.w + ix) * c..][..c];
+                        to.iter_mut().zip(g).for_each(|(to, g)| *to += g * weight);
+                    }
+                }
+            }
+            gx
+        }
         Op::GradCrop { at } => {
             let from = graph.tensor(inputs[0]).shape;
             let g = g();

@@ -9,7 +9,7 @@ use tinytrain_compile::float::{Values, backward};
 use tinytrain_ir::{Graph, Op, TensorId};
 use tinytrain_passes::differentiate;
 use tinytrain_spec::arith::{HEAD_FRACTION_BITS, exp2i};
-use tinytrain_spec::params::PoolParams;
+use tinytrain_spec::params::{PoolParams, ResizeAxis};
 
 const CLASSES: usize = 4;
 
@@ -73,6 +73,20 @@ impl Net<'_> {
                         }
                     }
                     (y, -128, 127)
+                }
+                Op::ResizeBilinear(p) => {
+                    let ([rows, columns], c, x) = (p.axes(), p.c as usize, x(0));
+                    let y = (0..p.outputs() as usize).map(|n| {
+                        let [oy, ox] = [n / c / p.out_w as usize, n / c % p.out_w as usize];
+                        let at = |a: ResizeAxis, o: usize| f64::from(a.at(o as i32)) / 1024.0;
+                        let (v, h) = (at(rows, oy), at(columns, ox));
+                        // Straight lines between the pixels around the place, first along the rows.
+                        let line = |from: f64, to: f64, part: f64| from + (to - from) * part;
+                        let pixel = |y: f64, x_: f64| x[(y as usize * p.in_w as usize + x_ as usize) * c + n % c];
+                        let row = |y: f64| line(pixel(y, h.floor()), pixel(y, h.ceil()), h.fract());
+                        line(row(v.floor()), row(v.ceil()), v.fract())
+                    });
+                    (y.collect(), -128, 127)
                 }
                 Op::Mean(p, r) => {
                     let c = p.c as usize;

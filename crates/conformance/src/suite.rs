@@ -241,6 +241,7 @@ pub fn suite() -> Vec<Case> {
         cases.push(softmax_int8(&mut r));
         cases.extend(lookup(&mut r));
         cases.extend(mul(&mut r));
+        cases.extend(resize(&mut r));
         cases.push(copy_box(&mut r));
         cases.push(fill(&mut r));
         cases.extend(head(&mut r, i));
@@ -786,6 +787,37 @@ fn mul(r: &mut Random) -> [Case; 3] {
         Case::new(Call::MulGrad(grad)).count(to_a),
         Case::new(Call::MulSum(sum)).count(to_b),
     ]
+}
+
+fn resize(r: &mut Random) -> [Case; 2] {
+    let (c, flags) = (r.int(1, 20), r.of(&[(false, false), (true, false), (false, true)]));
+    let any = r.one_in(4);
+    let axis = |r: &mut Random| {
+        let (inputs, outputs) = (r.int(1, 9), r.int(1, 14));
+        let litert = ResizeAxis::litert(inputs, outputs, flags.0, flags.1);
+        if any { ResizeAxis { step: r.int(0, 5000), first: r.int(-3000, 3000), ..litert } } else { litert }
+    };
+    let (v, h) = (axis(r), axis(r));
+    let shift = if r.one_in(4) { r.of(&[-40, 0, 1, 33, 62, 63, 90]) } else { r.int(16, 24) };
+    let p = ResizeParams {
+        in_h: v.inputs,
+        in_w: h.inputs,
+        c,
+        out_h: v.outputs,
+        out_w: h.outputs,
+        step_h: v.step,
+        step_w: h.step,
+        first_h: v.first,
+        first_w: h.first,
+        shift,
+    };
+    let (x, g) = (r.bytes(p.inputs() as usize), r.bytes(p.outputs() as usize));
+    let (mut y, mut gx) = (vec![0; g.len()], vec![0; x.len()]);
+    reference::resize_bilinear(&p, &x, &mut y);
+    let forward = Case::new(Call::ResizeBilinear(ResizeBilinear { p, x: input(&x), y: output(&y) }));
+    let count = reference::resize_bilinear_grad(&p, &g, &mut gx);
+    let call = ResizeBilinearGrad { p, g: input(&g), gx: output(&gx) };
+    [forward, Case::new(Call::ResizeBilinearGrad(call)).count(count)]
 }
 
 fn copy_box(r: &mut Random) -> Case {

@@ -2,7 +2,7 @@
 
 use tinytrain_ir::{Function, Graph, Layer, LayerId, Lookup, Movement, Op, Quant, Shape, TensorId};
 use tinytrain_spec::arith::DEAD_SCALE;
-use tinytrain_spec::params::PoolParams;
+use tinytrain_spec::params::{PoolParams, ResizeAxis};
 use tinytrain_spec::softmax::LogitScale;
 use tinytrain_tflite::{
     Add, Concatenation, Conv, DepthwiseConv, LeakyRelu, Mul, Options, Pool, Reducer, Reshape, Softmax, dtype,
@@ -191,6 +191,26 @@ impl<'a> Values<'a> {
             }
             Op::Move(m) => {
                 self.moved(w, m, x, y);
+                Ok(())
+            }
+            Op::ResizeBilinear(p) => {
+                let flags = [(false, false), (true, false), (false, true)].into_iter().find(|&(corners, centers)| {
+                    p.axes().iter().all(|a| *a == ResizeAxis::litert(a.inputs, a.outputs, corners, centers))
+                });
+                let (align_corners, half_pixel_centers) = flags.ok_or_else(|| {
+                    ExportError::Unsupported("a resize whose places a .tflite has no word for".into())
+                })?;
+                let size = w.constant("size", &[2], dtype::INT32, words(&[p.out_h, p.out_w]), None);
+                let from = self.of(x);
+                let to = self.define(w, y);
+                let options =
+                    tinytrain_tflite::ResizeBilinear { align_corners, half_pixel_centers, ..Default::default() };
+                w.op(
+                    Code::of("RESIZE_BILINEAR", 3),
+                    &[from, size],
+                    to,
+                    Some(Options::ResizeBilinear(Box::new(options))),
+                );
                 Ok(())
             }
             Op::Lookup(l) => {

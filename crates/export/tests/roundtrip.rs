@@ -8,7 +8,7 @@ use tinytrain_compile::{Compiler, Feed, adapted, forward_program};
 use tinytrain_exec::Executor;
 use tinytrain_export::{Functions, Labels, npz, tflite};
 use tinytrain_import::{ImportOptions, Imported, Normalisation, import};
-use tinytrain_ir::{Graph, HeadRow, Op, Scheme};
+use tinytrain_ir::{ConvSpec, Graph, GraphBuilder, HeadRow, Op, PoolSpec, Quant, Scheme, Shape};
 use tinytrain_program::{Program, StateKind};
 use tinytrain_spec::random::{draw, key};
 use tinytrain_tflite::planus::ReadAsRoot;
@@ -196,4 +196,44 @@ fn a_normalisation_of_each_channel_is_read_again() {
     let bytes = tflite(&graph, &Labels { classes: &classes(), mean: &mean, std: &std }, Functions::Tables).unwrap();
     let again = import("again.tflite", &bytes, &ImportOptions::default()).unwrap();
     assert_eq!(again.input.normalisation, Normalisation { mean: mean.to_vec(), std: std.to_vec() });
+}
+
+#[test]
+fn resizing_is_written_with_the_options_it_was_read_with() {
+    let quant = Quant { scale: 0.05, zero: -9 };
+    let mut b = GraphBuilder::new("resized", Shape::new(7, 6, 3), quant, None).unwrap();
+    let conv = |b: &mut GraphBuilder, x, seed: u32| {
+        let window = PoolSpec::same(b.shape(x), [3, 3], [1, 1]);
+        let weights: Vec<i8> =
+            (0..4 * 9 * b.shape(x).c as u32).map(|i| draw(key(seed.into(), 1, 1), i) as i8 | 1).collect();
+        let (bias, w_scales) = (vec![5; 4].into(), vec![0.005; 4]);
+        let spec = ConvSpec {
+            window,
+            depthwise: false,
+            weights: weights.into(),
+            bias,
+            w_scales,
+            y: quant,
+            bounds: (-128, 127),
+        };
+        b.conv(x, spec).unwrap()
+    };
+    let mut x = b.input();
+    for (n, (rows, corners, centers)) in
+        [(13, false, false), (4, true, false), (9, false, true)].into_iter().enumerate()
+    {
+        x = conv(&mut b, x, n as u32);
+        x = b.resize_bilinear(x, [rows, 2 * rows - 1], corners, centers).unwrap();
+    }
+    let x = b.mean(x, quant).unwrap();
+    let graph = b.finish(vec![x]).unwrap();
+    let graph = adapted(&graph, &learned(&graph)).unwrap();
+    let labels = Labels { classes: &classes(), mean: &[0.0; 3], std: &[1.0; 3] };
+    let again =
+        import("again.tflite", &tflite(&graph, &labels, Functions::Operators).unwrap(), &ImportOptions::default())
+            .unwrap();
+    let resizes = |g: &Graph| {
+        g.nodes.iter().filter(|n| matches!(n.op, Op::ResizeBilinear(_))).map(|n| n.op.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((resizes(&graph).len(), resizes(&graph)), (3, resizes(&again.graph)));
 }

@@ -536,3 +536,53 @@ fn supported_operators_are_in_order_and_the_format_has_them() {
     assert!(supported.is_sorted_by(|a, b| a < b) && supported.len() > 40, "{supported:?}");
     assert!(supported.iter().all(|name| operator::code(name).is_some()), "{supported:?}");
 }
+
+fn resize_bilinear(size: Option<&[i32]>, y: &[i32], options: ResizeBilinear) -> Net {
+    let mut n = Net::new(&[1, 8, 6, 3]);
+    let (x, q) = (0, n.tensor(0).quantisation.clone());
+    let size = match size {
+        Some(size) => n.ints(&[size.len() as i32], size),
+        None => n.other(&[2], dtype::INT32),
+    };
+    let y = n.activation(y, 1.0, 0);
+    n.tensor(y).quantisation = q;
+    n.op(op::RESIZE_BILINEAR, &[x, size], &[y], Some(Options::ResizeBilinear(Box::new(options))));
+    n
+}
+
+#[test]
+fn resize_bilinear_takes_a_constant_size() {
+    let plain = ResizeBilinear::default;
+    let corners = || ResizeBilinear { align_corners: true, ..plain() };
+    let centers = || ResizeBilinear { half_pixel_centers: true, ..plain() };
+    for (options, steps, first) in
+        [(plain(), (512, 1536), (0, 0)), (corners(), (478, 1707), (0, 0)), (centers(), (512, 1536), (-256, 256))]
+    {
+        let graph = open(&resize_bilinear(Some(&[16, 4]), &[1, 16, 4, 3], options)).unwrap().graph;
+        let Op::ResizeBilinear(p) = graph.nodes[0].op else { panic!("{}", graph.dump()) };
+        assert_eq!(((p.step_h, p.step_w), (p.first_h, p.first_w)), (steps, first));
+        assert_eq!(
+            (graph.tensors[1].shape, graph.tensors[1].quant()),
+            (Shape::new(16, 4, 3), graph.tensors[0].quant())
+        );
+    }
+    let both = ResizeBilinear { align_corners: true, ..centers() };
+    let refused =
+        |size, y: &[i32], options, code, says| assert_rejected(&resize_bilinear(size, y, options), code, says);
+    refused(Some(&[16, 4]), &[1, 16, 4, 3], both, "MODEL_UNSUPPORTED", "both aligned corners and half-pixel centres");
+    refused(Some(&[16, 5]), &[1, 16, 4, 3], plain(), "MODEL_MALFORMED", "[16, 5] rows and columns");
+    refused(Some(&[16]), &[1, 16, 4, 3], plain(), "MODEL_MALFORMED", "[16] rows and columns");
+    refused(
+        None,
+        &[1, 16, 4, 3],
+        plain(),
+        "MODEL_UNSUPPORTED",
+        "its rows and columns, tensor 1, are not constant; they must be in the file",
+    );
+    let mut n = resize_bilinear(Some(&[16, 4]), &[1, 16, 4, 3], plain());
+    n.tensor(2).shape_signature = Some(vec![1, -1, -1, 3]);
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "tensor 2 has a dynamic shape");
+    let mut n = resize_bilinear(Some(&[16, 4]), &[1, 16, 4, 3], plain());
+    **n.tensor(2).quantisation.as_mut().unwrap() = quantisation(&[0.5], &[0], 0);
+    assert_rejected(&n, "MODEL_UNSUPPORTED", "quantised differently");
+}

@@ -393,6 +393,39 @@ impl GraphBuilder {
         self.push(Op::Reshape, vec![x], shape, q)
     }
 
+    /// RESIZE_BILINEAR to `size` rows and columns, with aligned corners or half-pixel centres, as LiteRT's reference kernel computes it.
+    pub fn resize_bilinear(
+        &mut self,
+        x: TensorId,
+        size: [usize; 2],
+        align_corners: bool,
+        half_pixel_centers: bool,
+    ) -> Result<TensorId, IrError> {
+        let (xs, q) = (self.shape(x), self.quant(x));
+        let shape = Shape::new(size[0], size[1], xs.c);
+        self.check_shape(shape)?;
+        let axis = |n: usize, out: usize| ResizeAxis::litert(n as i32, out as i32, align_corners, half_pixel_centers);
+        let (rows, columns) = (axis(xs.h, shape.h), axis(xs.w, shape.w));
+        if !rows.fits() || !columns.fits() {
+            return Err(
+                self.unsupported(format!("RESIZE_BILINEAR from {xs} to {shape}: its places need more than 32 bits"))
+            );
+        }
+        let params = ResizeParams {
+            in_h: rows.inputs,
+            in_w: columns.inputs,
+            c: xs.c as i32,
+            out_h: rows.outputs,
+            out_w: columns.outputs,
+            step_h: rows.step,
+            step_w: columns.step,
+            first_h: rows.first,
+            first_w: columns.first,
+            shift: 0,
+        };
+        self.push(Op::ResizeBilinear(params), vec![x], shape, q)
+    }
+
     /// SOFTMAX over the channels of each pixel; `y` must follow LiteRT's int8 convention (scale 1/256, zero point -128).
     pub fn softmax(&mut self, x: TensorId, beta: f64, y: Quant) -> Result<TensorId, IrError> {
         let (xs, xq) = (self.shape(x), self.quant(x));

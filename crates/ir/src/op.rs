@@ -135,6 +135,8 @@ ops! {
     Forward Mul(MulParams, f64) "mul": [Activation, Activation] -> [Activation; mask];
     /// Elements at other places.
     Forward Move(Arc<Movement>) "move": [Activation] -> [Activation];
+    /// RESIZE_BILINEAR.
+    Forward ResizeBilinear(ResizeParams) "resize_bilinear": [Activation] -> [Activation];
     /// SOFTMAX, last op only.
     Forward Softmax(SoftmaxParams) "softmax": [Activation] -> [Activation];
     /// Each value for itself.
@@ -188,6 +190,8 @@ ops! {
     Backward MulSum(MulParams, f64) "mul_sum": [Gradient, Mask, Activation] -> [Gradient];
     /// `g` to `gx`: elements back at their places; 0 elsewhere.
     Backward MoveGrad(Arc<Movement>) "move_grad": [Gradient] -> [Gradient];
+    /// `g` to `gx` of RESIZE_BILINEAR.
+    Backward ResizeBilinearGrad(ResizeParams) "resize_bilinear_grad": [Gradient] -> [Gradient];
     /// The same bytes of a gradient.
     Backward GradReshape "grad_reshape": [Gradient] -> [Gradient];
 }
@@ -261,6 +265,14 @@ impl Graph {
                 equal(x(0), x(1))?;
                 equal(x(0), x(2))?;
                 require(x(0).len() == p.n as usize && y().len() == p.c as usize, "multiplies other shapes")
+            }
+            Op::ResizeBilinear(p) => {
+                equal(x(0), sizes(p.in_h, p.in_w, p.c))?;
+                equal(y(), sizes(p.out_h, p.out_w, p.c))
+            }
+            Op::ResizeBilinearGrad(p) => {
+                equal(x(0), sizes(p.out_h, p.out_w, p.c))?;
+                equal(y(), sizes(p.in_h, p.in_w, p.c))
             }
             Op::Move(m) | Op::MoveGrad(m) => m.check(x(0), y()),
             Op::Concat(axis) => self.check_concat(node, *axis),

@@ -158,6 +158,26 @@ typedef struct {
     int32_t s; /* Gradient only: right shift; negative shifts to the left. */
 } tt_lookup_params;
 
+/* RESIZE_BILINEAR: every pixel of the output is a mean of the pixels of the input around its place. Along an axis of
+ * `n` inputs, output `o` lies at `at(o) = min(max(o * step + first, 0), 1024 (n - 1))`, in units of 2^-10 pixels,
+ * and input `i` has the weight `w(o, i) = max(1024 - |at(o) - 1024 i|, 0)` in it: two inputs at most. With `wy` and
+ * `wx` those of rows and columns, `y[oy][ox][c] = round(2^-20 * sum over iy, ix of wy(oy, iy) * wx(ox, ix) *
+ * x[iy][ix][c])`, halves away from zero; the sum is below 2^28. Gradient, which passes over the rounding:
+ * `gx[iy][ix][c] = sat8(round_shift(sum over oy, ox of wy(oy, iy) * wx(ox, ix) * g[oy][ox][c], shift))`, the sum in
+ * int64. */
+typedef struct {
+    int32_t in_h; /* Input rows. */
+    int32_t in_w; /* Input columns. */
+    int32_t c; /* Channels. */
+    int32_t out_h; /* Output rows. */
+    int32_t out_w; /* Output columns. */
+    int32_t step_h; /* From the place of a row to that of the next. */
+    int32_t step_w; /* From the place of a column to that of the next. */
+    int32_t first_h; /* The place of row 0, before it is clamped. */
+    int32_t first_w; /* The place of column 0, before it is clamped. */
+    int32_t shift; /* Gradient only: right shift, with the 20 bits of the weights; negative shifts to the left. */
+} tt_resize_params;
+
 /* Product of two tensors: `y[i] = clamp(requantise((a[i] - a_zero) * (b[i % c] - b_zero), m, left) + y_zero, lo,
  * hi)`; `m` and `left` represent `s_a s_b / s_y`. With `c = n` both have the same shape; with fewer, `b` is a vector
  * that multiplies every run of `c` elements of `a`: a weight for each channel (squeeze and excitation). Gradients,
@@ -374,6 +394,12 @@ void tt_lookup(const tt_lookup_params *p, const int8_t *x, const int8_t *table, 
 /* Input gradient of a function of single values: see `LookupParams`. `x` is the function's input. In place (gx ==
  * g). */
 uint32_t tt_lookup_grad(const tt_lookup_params *p, const int8_t *g, const int8_t *x, const int32_t *slope, int8_t *gx);
+
+/* RESIZE_BILINEAR: see `ResizeParams`. */
+void tt_resize_bilinear(const tt_resize_params *p, const int8_t *x, int8_t *y);
+
+/* Its input gradient: see `ResizeParams`. */
+uint32_t tt_resize_bilinear_grad(const tt_resize_params *p, const int8_t *g, int8_t *gx);
 
 /* Product of two tensors: see `MulParams`. May be NULL: `mask`. In place (y == a). */
 void tt_mul(const tt_mul_params *p, const int8_t *a, const int8_t *b, int8_t *y, uint8_t *mask);

@@ -137,6 +137,14 @@ pub fn run<'m, A: PartialEq>(
             }
             return k!(lookup_grad(&k.p, v.x, v.slope, v.gx));
         }
+        Call::ResizeBilinear(k) => {
+            let v = k.views(memory);
+            k!(resize_bilinear(&k.p, v.x, v.y));
+        }
+        Call::ResizeBilinearGrad(k) => {
+            let v = k.views(memory);
+            return k!(resize_bilinear_grad(&k.p, v.g, v.gx));
+        }
         Call::Mul(k) => {
             let v = k.views(memory);
             let a = v.a.unwrap_or_else(|| copied(v.y, &mut c.scratch.copies[0]));

@@ -314,6 +314,62 @@ proptest! {
     }
 }
 
+/// Places as LiteRT has them, and any others.
+fn resize() -> impl Strategy<Value = (ResizeParams, Source)> {
+    let axis = || (1..9i32, 1..14i32);
+    let litert = prop_oneof![Just((false, false)), Just((true, false)), Just((false, true))];
+    let places = prop_oneof![3 => Just(None), 1 => (0..5000i32, -3000..3000i32).prop_map(Some)];
+    let channels = prop_oneof![3 => 1..9i32, 1 => 60..70i32];
+    let shifts = prop_oneof![3 => 16..24i32, 1 => shifts()];
+    (axis(), axis(), channels, litert, places, shifts, any::<u64>()).prop_map(
+        |((in_h, out_h), (in_w, out_w), c, (corners, centers), places, shift, seed)| {
+            let of = |inputs, outputs| {
+                let a = ResizeAxis::litert(inputs, outputs, corners, centers);
+                places.unwrap_or((a.step, a.first))
+            };
+            let ((step_h, first_h), (step_w, first_w)) = (of(in_h, out_h), of(in_w, out_w));
+            let p = ResizeParams { in_h, in_w, c, out_h, out_w, step_h, step_w, first_h, first_w, shift };
+            (p, Source::new(seed))
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn resize_bilinear_and_its_gradient((p, mut s) in resize()) {
+        let weight = |(step, first, n): (i32, i32, i32), o: i32, i: i32| {
+            let at = (o * step + first).max(0).min(1024 * (n - 1));
+            i64::from((1024 - (at - 1024 * i).abs()).max(0))
+        };
+        let (rows, columns) = ((p.step_h, p.first_h, p.in_h), (p.step_w, p.first_w, p.in_w));
+        let (x, g) = (s.activations(p.inputs() as usize), s.activations(p.outputs() as usize));
+        let place = |n: usize, w: i32| (n as i32 / p.c / w, n as i32 / p.c % w, n % p.c as usize);
+        let wanted = (0..g.len()).map(|n| {
+            let (oy, ox, c) = place(n, p.out_w);
+            let terms = (0..x.len()).step_by(p.c as usize).map(|at| {
+                let (iy, ix, _) = place(at, p.in_w);
+                weight(rows, oy, iy) * weight(columns, ox, ix) * i64::from(x[at + c])
+            });
+            // Exact: the sum has 28 bits. Halves go away from zero.
+            (terms.sum::<i64>() as f64 / 1048576.0).round() as i8
+        });
+        let mut y = vec![99; g.len()];
+        reference::resize_bilinear(&p, &x, &mut y);
+        prop_assert_eq!(y, wanted.collect::<Vec<_>>());
+        let wanted = saturated((0..x.len()).map(|n| {
+            let (iy, ix, c) = place(n, p.in_w);
+            let terms = (0..g.len()).step_by(p.c as usize).map(|at| {
+                let (oy, ox, _) = place(at, p.out_w);
+                weight(rows, oy, iy) * weight(columns, ox, ix) * i64::from(g[at + c])
+            });
+            round_shift(terms.sum(), p.shift)
+        }));
+        let mut gx = vec![99; x.len()];
+        let count = reference::resize_bilinear_grad(&p, &g, &mut gx);
+        prop_assert_eq!((gx, count), wanted);
+    }
+}
+
 #[test]
 fn a_product_and_its_gradients() {
     for (seed, (c, rows)) in [(1, 1), (1, 9), (5, 1), (64, 4), (70, 3), (200, 1)].into_iter().enumerate() {

@@ -404,8 +404,46 @@ fn single_elements() {
         });
         grad_scale(s);
         pools(s);
+        resize(s);
         head(s);
     }
+}
+
+fn resize(s: &mut Source) {
+    let mut axis = || {
+        let (inputs, outputs) = (s.within(1, 9) as i32, s.within(1, 14) as i32);
+        ResizeAxis::litert(inputs, outputs, s.within(0, 1) == 1, s.within(0, 1) == 1)
+    };
+    let (v, h) = (axis(), axis());
+    let p = ResizeParams {
+        in_h: v.inputs,
+        in_w: h.inputs,
+        c: s.within(1, 90) as i32,
+        out_h: v.outputs,
+        out_w: h.outputs,
+        step_h: v.step,
+        step_w: h.step,
+        first_h: v.first,
+        first_w: h.first,
+        shift: s.within(14, 26) as i32,
+    };
+    let (x, g) = (s.activations(p.inputs() as usize), s.activations(p.outputs() as usize));
+    let made = |n: usize, of: &dyn Fn(&mut [i8]) -> u32| {
+        let mut to = vec![1; n];
+        (of(&mut to), to)
+    };
+    let forward = |of: &dyn Fn(&mut [i8])| {
+        made(g.len(), &|y| {
+            of(y);
+            0
+        })
+    };
+    same("resize_bilinear", &|| forward(&|y| reference::resize_bilinear(&p, &x, y)), &|u| {
+        forward(&|y| simd::resize_bilinear(u, &p, &x, y))
+    });
+    same("resize_bilinear_grad", &|| made(x.len(), &|gx| reference::resize_bilinear_grad(&p, &g, gx)), &|u| {
+        made(x.len(), &|gx| simd::resize_bilinear_grad(u, &p, &g, gx))
+    });
 }
 
 fn grad_scale(s: &mut Source) {

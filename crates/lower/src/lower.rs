@@ -138,6 +138,15 @@ impl Lowering<'_> {
                 let gx = self.blocks.in_place(n, &[x(0)], y());
                 self.blocks.step(n, Call::LookupGrad(LookupGrad { p, g: read(0), x: read(1), slope, gx }));
             }
+            Op::ResizeBilinear(p) => {
+                let y = self.blocks.define(y());
+                self.blocks.step(n, Call::ResizeBilinear(ResizeBilinear { p, x: read(0), y }));
+            }
+            Op::ResizeBilinearGrad(p) => {
+                let p = ResizeParams { shift: 20 + self.exponent_shift(x(0), y())?, ..p };
+                let gx = self.blocks.define(y());
+                self.blocks.step(n, Call::ResizeBilinearGrad(ResizeBilinearGrad { p, g: read(0), gx }));
+            }
             Op::Mul(p, _) => {
                 let out = self.blocks.in_place(n, &[x(0)], y());
                 let mask = self.mask_of(n);

@@ -72,6 +72,7 @@ impl Differentiator {
                 }
             }
             Op::Move(m) => self.contribute(Op::MoveGrad(Arc::new(m.reversed(&m.boxes))), &[g], x),
+            Op::ResizeBilinear(p) => self.contribute(Op::ResizeBilinearGrad(*p), &[g], x),
             Op::Lookup(l) => self.contribute(Op::LookupGrad(l.clone()), &[g, x], x),
             Op::Pad { top, left } => self.contribute(Op::GradCrop { at: [*top, *left, 0] }, &[g], x),
             Op::Concat(axis) => self.concat(*axis, g, &node.inputs),

@@ -218,3 +218,21 @@ fn nothing_of_the_forward_pass_changes_but_for_masks() {
         }
     }
 }
+
+#[test]
+fn a_resized_tensor_gets_its_gradient_by_the_same_places() {
+    let mut b = builder(Shape::new(6, 5, 2));
+    let x = b.input();
+    let a = pointwise(&mut b, x, 4, quant(1));
+    let y = b.resize_bilinear(a, [9, 3], false, true).unwrap();
+    let e = pointwise(&mut b, y, 4, quant(2));
+    let g = b.finish(vec![e]).unwrap();
+    let g = stage(&differentiate(&g, CLASSES, 1).unwrap(), "autodiff").clone();
+    let [forward] = readers(&g, a).into_iter().filter(|n| n.op.is_forward()).collect::<Vec<_>>()[..] else { panic!() };
+    let [back] = contributions(&g, a)[..] else { panic!() };
+    let (Op::ResizeBilinear(p), Op::ResizeBilinearGrad(q)) = (&forward.op, &back.op) else {
+        panic!("{}", back.op.name())
+    };
+    assert_eq!((p, p.shift), (q, 0));
+    assert_eq!(back.inputs, [contributions(&g, y)[0].outputs[0]]);
+}

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use tinytrain_spec::kernels::{Call, Kernel};
-use tinytrain_spec::params::{AddParams, ConvParams, PoolParams};
+use tinytrain_spec::params::{AddParams, ConvParams, PoolParams, ResizeAxis, ResizeParams};
 use tinytrain_spec::scratch::{PIXELS, Room, weight_step_rows};
 
 use crate::{Data, Operand, Program, Step};
@@ -143,6 +143,11 @@ impl Step {
             Call::Softmax(c) => (vec![], [0, c.p.rows * c.p.n, 0]),
             Call::Lookup(c) => (vec![], [0, c.p.n, 0]),
             Call::LookupGrad(c) => (vec![], [0, c.p.n, 0]),
+            Call::ResizeBilinear(c) => (vec![], [c.p.out_h * c.p.out_w, c.p.out_h * c.p.out_w * c.p.c, 0]),
+            Call::ResizeBilinearGrad(c) => {
+                let taken = resize_pairs(&c.p);
+                (vec![], [c.p.in_h * c.p.in_w + taken, c.p.in_h * c.p.in_w * c.p.c, taken * c.p.c])
+            }
             Call::Mul(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
             Call::MulGrad(c) => (vec![], [0, c.p.n, 0]),
             Call::MulSum(c) => (vec![], [c.p.n, c.p.c, 0]),
@@ -187,6 +192,13 @@ fn outputs_of(p: &PoolParams) -> i32 {
 
 fn window(p: &PoolParams) -> i32 {
     p.out_h * p.out_w * p.c * p.kh * p.kw
+}
+
+/// Pairs of a pixel of the output and one of the input that has a weight in it.
+fn resize_pairs(p: &ResizeParams) -> i32 {
+    let of = |a: ResizeAxis| (0..a.outputs).map(|o| 1 + i32::from(a.at(o) % ResizeAxis::ONE != 0)).sum::<i32>();
+    let [rows, columns] = p.axes();
+    of(rows) * of(columns)
 }
 
 /// How a convolution writes its outputs.

@@ -279,6 +279,105 @@ params! {
 }
 
 params! {
+    /// RESIZE_BILINEAR: every pixel of the output is a mean of the pixels of the input around its place. Along an axis of `n` inputs, output `o` lies at
+    /// `at(o) = min(max(o * step + first, 0), 1024 (n - 1))`, in units of 2^-10 pixels, and input `i` has the weight `w(o, i) = max(1024 - |at(o) - 1024 i|, 0)`
+    /// in it: two inputs at most. With `wy` and `wx` those of rows and columns, `y[oy][ox][c] = round(2^-20 * sum over iy, ix of wy(oy, iy) * wx(ox, ix) * x[iy][ix][c])`,
+    /// halves away from zero; the sum is below 2^28.
+    ///
+    /// Gradient, which passes over the rounding: `gx[iy][ix][c] = sat8(round_shift(sum over oy, ox of wy(oy, iy) * wx(ox, ix) * g[oy][ox][c], shift))`, the sum in int64.
+    ResizeParams "tt_resize_params" as Struct {
+        /// Input rows.
+        in_h,
+        /// Input columns.
+        in_w,
+        /// Channels.
+        c,
+        /// Output rows.
+        out_h,
+        /// Output columns.
+        out_w,
+        /// From the place of a row to that of the next.
+        step_h,
+        /// From the place of a column to that of the next.
+        step_w,
+        /// The place of row 0, before it is clamped.
+        first_h,
+        /// The place of column 0, before it is clamped.
+        first_w,
+        /// Gradient only: right shift, with the 20 bits of the weights; negative shifts to the left.
+        shift,
+    }
+}
+
+/// Rows or columns of a [`ResizeParams`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResizeAxis {
+    /// Inputs.
+    pub inputs: i32,
+    /// Outputs.
+    pub outputs: i32,
+    /// From the place of an output to that of the next.
+    pub step: i32,
+    /// The place of output 0, before it is clamped.
+    pub first: i32,
+}
+
+impl ResizeAxis {
+    /// A pixel, and the sum of an output's weights.
+    pub const ONE: i32 = 1 << 10;
+
+    /// `outputs` from `inputs` as LiteRT's reference kernel of int8 places them: its `ComputeInterpolationValuesInteger`. With aligned corners the first and the
+    /// last outputs are the first and the last inputs; with half-pixel centres pixels are areas, whose centres are scaled.
+    pub fn litert(inputs: i32, outputs: i32, align_corners: bool, half_pixel_centers: bool) -> Self {
+        let aligned = align_corners && outputs > 1;
+        let (from, to) = if aligned { (inputs - 1, outputs - 1) } else { (inputs, outputs) };
+        let step = (i64::from(Self::ONE) * i64::from(from) + i64::from(to / 2)) / i64::from(to);
+        let step = i32::try_from(step).unwrap_or(i32::MAX);
+        Self { inputs, outputs, step, first: if half_pixel_centers { step / 2 - Self::ONE / 2 } else { 0 } }
+    }
+
+    /// The place of output `o`.
+    pub fn at(self, o: i32) -> i32 {
+        (o * self.step + self.first).clamp(0, Self::ONE * (self.inputs - 1))
+    }
+
+    /// The weight that input `i` has in output `o`.
+    pub fn weight(self, o: i32, i: i32) -> i32 {
+        (Self::ONE - (self.at(o) - Self::ONE * i).abs()).max(0)
+    }
+
+    /// The inputs of output `o` and their weights, the second of which may be 0.
+    pub fn parts(self, o: i32) -> [(usize, i32); 2] {
+        let (i, second) = (self.at(o) / Self::ONE, self.at(o) % Self::ONE);
+        [(i as usize, Self::ONE - second), ((i + 1).min(self.inputs - 1) as usize, second)]
+    }
+
+    /// Whether outputs follow each other and all places fit int32.
+    pub fn fits(self) -> bool {
+        let reach = i64::from(self.outputs) * i64::from(self.step) + i64::from(self.first).abs();
+        (0..=1 << 20).contains(&self.inputs) && self.step >= 0 && reach < 1 << 31
+    }
+}
+
+impl ResizeParams {
+    /// Rows and columns.
+    pub fn axes(&self) -> [ResizeAxis; 2] {
+        [(self.in_h, self.out_h, self.step_h, self.first_h), (self.in_w, self.out_w, self.step_w, self.first_w)]
+            .map(|(inputs, outputs, step, first)| ResizeAxis { inputs, outputs, step, first })
+    }
+
+    /// Elements of the input.
+    pub fn inputs(&self) -> i64 {
+        volume(self.in_h, self.in_w, self.c)
+    }
+
+    /// Elements of the output.
+    pub fn outputs(&self) -> i64 {
+        volume(self.out_h, self.out_w, self.c)
+    }
+}
+
+params! {
     /// Product of two tensors: `y[i] = clamp(requantise((a[i] - a_zero) * (b[i % c] - b_zero), m, left) + y_zero, lo, hi)`; `m` and `left` represent
     /// `s_a s_b / s_y`. With `c = n` both have the same shape; with fewer, `b` is a vector that multiplies every run of `c` elements of `a`: a weight
     /// for each channel (squeeze and excitation).

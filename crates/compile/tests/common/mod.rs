@@ -67,7 +67,7 @@ pub fn network(seed: u64) -> Graph {
     build(seed, false, None)
 }
 
-/// The same with the rarer ops in its middle (LOGISTIC, products, movements), which make the gradients before it small: for what depends on no size of theirs.
+/// The same with the rarer ops in its middle (LOGISTIC, products, movements, RESIZE_BILINEAR), which make the gradients before it small: for what depends on no size of theirs.
 pub fn network_with_functions(seed: u64) -> Graph {
     build(seed, true, None)
 }
@@ -93,7 +93,10 @@ fn excited(b: &mut GraphBuilder, s: &mut Source, x: TensorId) -> TensorId {
     let turned = b.transposed(wide, [1, 0, 2]).unwrap();
     let channels_first = b.transposed(turned, [2, 1, 0]).unwrap();
     let back = b.transposed(channels_first, [1, 2, 0]).unwrap();
-    b.slice(back, "STRIDED_SLICE", [1, 0, 0], shape, [2, 2]).unwrap()
+    let y = b.slice(back, "STRIDED_SLICE", [1, 0, 0], shape, [2, 2]).unwrap();
+    let y = b.resize_bilinear(y, [shape.h + 3, 2 * shape.w], false, true).unwrap();
+    let y = b.resize_bilinear(y, [shape.h - 2, 2 * shape.w - 1], true, false).unwrap();
+    b.resize_bilinear(y, [shape.h, shape.w], false, false).unwrap()
 }
 
 fn build(seed: u64, functions: bool, columns: Option<usize>) -> Graph {

@@ -42,6 +42,7 @@ pub mod op {
     pub const RELU_N1_TO_1: i32 = 20;
     pub const RELU6: i32 = 21;
     pub const RESHAPE: i32 = 22;
+    pub const RESIZE_BILINEAR: i32 = 23;
     pub const SOFTMAX: i32 = 25;
     pub const CUSTOM: i32 = 32;
     pub const PAD: i32 = 34;

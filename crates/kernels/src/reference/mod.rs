@@ -15,6 +15,7 @@ mod mask;
 mod mul;
 mod panels;
 mod pool;
+mod resize;
 mod update;
 
 pub(crate) use conv::weight_order;
@@ -26,6 +27,7 @@ pub use grad::{grad_repeat, grad_scale, sum};
 pub use head::{head_input_grad, head_logits, head_update};
 pub use mul::{mul, mul_grad, mul_sum};
 pub use pool::{average_pool, average_pool_grad, max_pool, max_pool_grad, mean};
+pub use resize::{resize_bilinear, resize_bilinear_grad};
 pub(crate) use update::{bias_apply, step_weights};
 pub use update::{bias_grad, bias_step};
 

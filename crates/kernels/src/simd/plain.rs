@@ -38,6 +38,8 @@ plain! {
     mul(p: &MulParams, a: &[i8], b: &[i8], y: &mut [i8], mask: Option<&mut [u8]>);
     mul_grad(p: &MulParams, mask: Option<&[u8]>, b: &[i8], buf: &mut [i8]) -> u32;
     mul_sum(p: &MulParams, g: &[i8], mask: Option<&[u8]>, a: &[i8], gx: &mut [i8]) -> u32;
+    resize_bilinear(p: &ResizeParams, x: &[i8], y: &mut [i8]);
+    resize_bilinear_grad(p: &ResizeParams, g: &[i8], gx: &mut [i8]) -> u32;
     lookup(p: &LookupParams, table: &[i8], buf: &mut [i8]);
     lookup_grad(p: &LookupParams, x: &[i8], slope: &[i32], buf: &mut [i8]) -> u32;
     head_logits(p: &HeadParams, x: &[i8], w: &[i16], b: &[i32], logits: &mut [i64]);

@@ -248,6 +248,24 @@ kernels! {
         slope: constant i32 = 256,
         gx: write i8 = p.n,
     }
+    /// RESIZE_BILINEAR: see `ResizeParams`.
+    ResizeBilinear "tt_resize_bilinear" as k (p: ResizeParams) -> nothing {
+        where all(&[
+            (is_volume(&[p.in_h, p.in_w, p.c]) && is_volume(&[p.out_h, p.out_w, p.c]), "a size"),
+            (p.axes().iter().all(|a| a.fits()) && is_shift(p.shift), "a step or shift"),
+        ]);
+        x: read i8 = p.inputs(),
+        y: write i8 = p.outputs(),
+    }
+    /// Its input gradient: see `ResizeParams`.
+    ResizeBilinearGrad "tt_resize_bilinear_grad" as k (p: ResizeParams) -> saturated {
+        where all(&[
+            (is_volume(&[p.in_h, p.in_w, p.c]) && is_volume(&[p.out_h, p.out_w, p.c]), "a size"),
+            (p.axes().iter().all(|a| a.fits()) && is_shift(p.shift), "a step or shift"),
+        ]);
+        g: read i8 = p.outputs(),
+        gx: write i8 = p.inputs(),
+    }
     /// Product of two tensors: see `MulParams`.
     Mul "tt_mul" as k (p: MulParams) -> nothing {
         where product(p);

@@ -13,6 +13,7 @@ pub(super) const OPERATORS: &[(&str, Operator)] = &[
     ("PAD", |l, site| l.pad(site).map(Value::from)),
     ("PADV2", |l, site| l.pad(site).map(Value::from)),
     ("RESHAPE", |l, site| l.reshape(site)),
+    ("RESIZE_BILINEAR", |l, site| l.resize_bilinear(site).map(Value::from)),
     ("RESIZE_NEAREST_NEIGHBOR", |l, site| l.resize(site).map(Value::from)),
     ("SLICE", |l, site| l.slice("SLICE", site).map(Value::from)),
     ("SQUEEZE", |l, site| l.same_bytes(site).map(Value::from)),
@@ -142,6 +143,27 @@ impl<'a> Lowering<'a> {
             ));
         }
         Ok(self.builder.enlarge(x, "RESIZE_NEAREST_NEIGHBOR", [ys.h / xs.h, ys.w / xs.w])?)
+    }
+
+    fn resize_bilinear(&mut self, site: &Site<'a>) -> Result<TensorId, Fault> {
+        let x = self.input(site.op, 0)?;
+        self.keeps_quant(x, site)?;
+        let Some((size, _)) = self.integers(site.op, 1, "rows and columns")? else {
+            return malformed("it has no rows and columns");
+        };
+        let (align_corners, half_pixel_centers) = match site.op.options {
+            Some(OptionsRef::ResizeBilinear(o)) => (o.align_corners()?, o.half_pixel_centers()?),
+            None => (false, false),
+            _ => return missing_options(),
+        };
+        if align_corners && half_pixel_centers {
+            return unsupported("RESIZE_BILINEAR with both aligned corners and half-pixel centres is not supported");
+        }
+        let ys = site.shape;
+        if size[..] != [ys.h as i64, ys.w as i64] {
+            return malformed(format!("it makes {size:?} rows and columns, but its output is declared as {ys}"));
+        }
+        Ok(self.builder.resize_bilinear(x, [ys.h, ys.w], align_corners, half_pixel_centers)?)
     }
 
     /// Dimensions of an operator's first activation in the file.
