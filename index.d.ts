@@ -958,7 +958,7 @@ interface Board {
 	readonly sram: AddressRange;
 	/** The beginning of `sram` that the core reaches without wait states and without a cache. */
 	readonly fast?: AddressRange | undefined;
-	/** Shell commands that write a firmware to the board, the preferred one first; `{elf}`, `{bin}` and `{port}` stand for the files and the serial port. */
+	/** Shell commands that write a firmware to the board, the preferred one first; `{elf}`, `{bin}`, `{hex}` and `{port}` stand for the files and the serial port. */
 	readonly flashCommands: readonly string[];
 	readonly emulator?: Emulator | undefined;
 }
@@ -990,6 +990,8 @@ interface EmitInput {
 	readonly kernelFiles: readonly string[];
 	/** Compiler options for the kernels. */
 	readonly kernelFlags: string;
+	/** What the names of the model begin with: `tt`, unless several models are to fit into one image. */
+	readonly prefix?: string | undefined;
 	/** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */
 	readonly marks?: boolean | undefined;
 }
@@ -1237,6 +1239,8 @@ export interface FirmwareManifest {
 	readonly program: ProgramOrigin;
 	/** The board that `make` builds for unless told otherwise. */
 	readonly target: string;
+	/** What the names of its model begin with, if not `tt`. */
+	readonly prefix?: string | undefined;
 	/** The memory planned for the target. */
 	readonly memory: MemoryTable;
 	/** SHA-256 of the generated and copied files by path, without those in `app/`. */
@@ -1246,9 +1250,9 @@ export interface FirmwareManifest {
 export type FirmwareFiles = Files;
 /**
  * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its
- * origin (`manifest.json`).
+ * origin (`manifest.json`). With a prefix its names begin with that in place of `tt`.
  */
-export declare function firmwareFiles(program: Program, data: NamedSamples, target: string, { marks }?: Pick<EmitInput, "marks">): Promise<FirmwareFiles>;
+export declare function firmwareFiles(program: Program, data: NamedSamples, target: string, { marks, prefix }?: Pick<EmitInput, "marks" | "prefix">): Promise<FirmwareFiles>;
 /**
  * Writes a firmware project, all of it or nothing. Files in `app/` that exist are left unchanged, and so is every file that tinytrain has not written. Returns the
  * paths of the project's files without those. Throws `FOLDER_NOT_EMPTY`, `FOLDER_BUSY`, `FOLDER_LINK`, `FIRMWARE_EDITED`, `FIRMWARE_BROKEN`, `FILE_ERROR`.

@@ -16,6 +16,7 @@ import { ProgressLine } from './progress.js';
 interface Arguments extends ProgramArguments {
   run?: string;
   out: string;
+  prefix?: string;
   json: boolean;
 }
 
@@ -36,7 +37,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   try {
     const { program, data } = await opened(args, signal, line);
     const { target = defaultTarget } = program.limits;
-    const files = await firmwareFiles(program, data, target);
+    const files = await firmwareFiles(program, data, target, { prefix: args.prefix });
     const written = await writeFirmware(args.out, files);
     line.clear();
     const { memory } = program;
@@ -88,6 +89,11 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
         },
         run: {
           describe: 'folder of a training run: the firmware starts with what it has learned so far',
+          type: 'string',
+          requiresArg: true,
+        },
+        prefix: {
+          describe: 'what the names of the model begin with in place of tt, so that several models fit into one image',
           type: 'string',
           requiresArg: true,
         },

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
+import { checkPrefix } from '../emit/prefix.js';
 import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { readIfThere } from '../files.js';
@@ -38,6 +39,8 @@ export interface FirmwareManifest {
   readonly program: ProgramOrigin;
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
+  /** What the names of its model begin with, if not `tt`. */
+  readonly prefix?: string | undefined;
   /** The memory planned for the target. */
   readonly memory: MemoryTable;
   /** SHA-256 of the generated and copied files by path, without those in `app/`. */
@@ -55,6 +58,7 @@ const manifestKind: RecordKind<FirmwareManifest> = {
     origin: originSchema,
     program: programOrigin,
     target: v.string(),
+    prefix: v.optional(v.string()),
     memory: memoryTable,
     files: v.record(inside, sha256),
   }),
@@ -92,14 +96,15 @@ export async function emitInput(
 
 /**
  * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its
- * origin (`manifest.json`).
+ * origin (`manifest.json`). With a prefix its names begin with that in place of `tt`.
  */
 export async function firmwareFiles(
   program: Program,
   data: NamedSamples,
   target: string,
-  { marks }: Pick<EmitInput, 'marks'> = {},
+  { marks, prefix }: Pick<EmitInput, 'marks' | 'prefix'> = {},
 ): Promise<FirmwareFiles> {
+  if (prefix !== undefined) checkPrefix(prefix);
   const board: Board = call(() => native().board(target));
   const input = await emitInput(program);
   const memory = program.memoryOn(target);
@@ -111,6 +116,7 @@ export async function firmwareFiles(
     target: board.name,
     boards: boardsOf(program, target, board),
     marks,
+    prefix,
   });
   const files = new Map<string, string | Uint8Array>(sources);
   // With marks it is not a firmware and will not be opened again.
@@ -120,6 +126,7 @@ export async function firmwareFiles(
     origin: originOf(program, data),
     program: programOriginOf(program),
     target: board.name,
+    prefix,
     memory,
     files: Object.fromEntries(ours.map(([path, content]) => [path, hashOf(content)])),
   });

@@ -1,4 +1,5 @@
 import { linkedItems } from '../emit/linked.js';
+import { ownPrefix } from '../emit/prefix.js';
 import { TinytrainError } from '../errors.js';
 import type { MemoryItem, MemoryTable } from '../program/memory.js';
 import type { Elf } from './elf.js';
@@ -20,8 +21,8 @@ function bytesOf(elf: Elf, name: string): number {
 }
 
 /** The items of RAM: those of the context from the table filled in by the compiler, the rest from sections. */
-function itemsOf(elf: Elf, sram: number, stack: number): Linked['items'] {
-  const sizes = elf.words('tt_linked');
+function itemsOf(elf: Elf, sram: number, stack: number, prefix: string): Linked['items'] {
+  const sizes = elf.words(`${prefix}_linked`);
   const size = (name: (typeof linkedItems)[number]) => sizes[linkedItems.indexOf(name)] ?? 0;
   const app = elf.symbol('app')?.bytes ?? 0;
   const own = bytesOf(elf, '.data') + bytesOf(elf, '.bss') - app;
@@ -32,7 +33,7 @@ function itemsOf(elf: Elf, sram: number, stack: number): Linked['items'] {
     { name: 'trained biases', bytes: size('biases') },
     { name: 'head', bytes: size('head') },
     { name: 'counters', bytes: size('counters') },
-    { name: 'protocol', bytes: elf.words('tt_linked_protocol')[0] ?? 0 },
+    { name: 'protocol', bytes: elf.words(`${prefix}_linked_protocol`)[0] ?? 0 },
     { name: 'data and bss of board', bytes: own },
     { name: 'stack', bytes: stack },
   ];
@@ -40,8 +41,8 @@ function itemsOf(elf: Elf, sram: number, stack: number): Linked['items'] {
   return [...named, { name: 'alignment', bytes: sram - known }].filter(({ bytes }) => bytes !== 0);
 }
 
-/** Measures a linked firmware. */
-export function measure(elf: Elf): Linked {
+/** Measures a linked firmware, whose model's names begin with a prefix. */
+export function measure(elf: Elf, prefix: string = ownPrefix): Linked {
   const sections = elf.sections.filter(section => section.allocated && section.bytes > 0);
   const ram = ['.stack', '.data', '.bss'].map(name => elf.section(name)).filter(section => section !== undefined);
   const low = Math.min(...ram.map(({ address }) => address));
@@ -49,7 +50,12 @@ export function measure(elf: Elf): Linked {
   const flash = sections.filter(({ name, empty }) => !empty && name !== '.stack' && name !== '.bss');
   const stack = bytesOf(elf, '.stack');
   const sram = high - low;
-  return { sram, stack, flash: flash.reduce((sum, { bytes }) => sum + bytes, 0), items: itemsOf(elf, sram, stack) };
+  return {
+    sram,
+    stack,
+    flash: flash.reduce((sum, { bytes }) => sum + bytes, 0),
+    items: itemsOf(elf, sram, stack, prefix),
+  };
 }
 
 /** Differences between plan and linked firmware: any in SRAM; in flash, more than the plan's upper bound. */

@@ -239,9 +239,9 @@ async function connect(folder: string, target: string, options: RunFirmwareOptio
 }
 
 /** Builds for the target and measures it against the plan. */
-async function link(folder: string, { target, memory }: FirmwareManifest, signal?: AbortSignal) {
+async function link(folder: string, { target, memory, prefix }: FirmwareManifest, signal?: AbortSignal) {
   const elf = readElf(await fs.readFile(await build(folder, target, signal)));
-  const linked = measure(elf);
+  const linked = measure(elf, prefix);
   checkLinked(memory, linked);
   return { elf, linked };
 }

@@ -34,7 +34,7 @@ export interface Board {
   readonly sram: AddressRange;
   /** The beginning of `sram` that the core reaches without wait states and without a cache. */
   readonly fast?: AddressRange | undefined;
-  /** Shell commands that write a firmware to the board, the preferred one first; `{elf}`, `{bin}` and `{port}` stand for the files and the serial port. */
+  /** Shell commands that write a firmware to the board, the preferred one first; `{elf}`, `{bin}`, `{hex}` and `{port}` stand for the files and the serial port. */
   readonly flashCommands: readonly string[];
   readonly emulator?: Emulator | undefined;
 }
@@ -68,6 +68,7 @@ function flashRecipe(board: Board): string {
     command
       .replaceAll('{elf}', '$(OUT)/firmware.elf')
       .replaceAll('{bin}', '$(OUT)/firmware.bin')
+      .replaceAll('{hex}', '$(OUT)/firmware.hex')
       .replaceAll('{port}', '$(PORT)');
   const cases = commands.map(
     (command, i) => `${i === 0 ? 'if' : 'elif'} command -v ${tools[i]} >/dev/null; then ${files(command)}; \\\n    `,
@@ -90,7 +91,8 @@ BOARD_LINK = -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=$(OUT
     -Lboard/common -T board/${name}/board.ld
 BOARD_CHECK = @! $(CROSS)nm $(OUT)/firmware.elf | awk '{ print $$NF }' | grep -E '$(FORBIDDEN)' \\
     || { echo 'error: the symbols above must not be linked' >&2; exit 1; }; \\
-    $(CROSS)objcopy -O binary $(OUT)/firmware.elf $(OUT)/firmware.bin; $(CROSS)size $(OUT)/firmware.elf
+    $(CROSS)objcopy -O binary $(OUT)/firmware.elf $(OUT)/firmware.bin; \\
+    $(CROSS)objcopy -O ihex $(OUT)/firmware.elf $(OUT)/firmware.hex; $(CROSS)size $(OUT)/firmware.elf
 BOARD_FLASH = ${flashRecipe(board)}
 `;
 }

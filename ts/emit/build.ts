@@ -6,7 +6,8 @@ export const modelFrame = 192;
 
 /** Lists of sources, the same for make and CMake. */
 export interface SourceLists {
-  readonly model: readonly string[];
+  /** Model and protocol: what is a library together with the kernels. */
+  readonly library: readonly string[];
   readonly kernels: readonly string[];
   readonly app: readonly string[];
 }
@@ -24,7 +25,7 @@ function list(paths: readonly string[]): string {
 export function makefile({ target, version, kernelFlags }: EmitInput, sources: SourceLists): string {
   return `${generated(version)}
 #
-#   make                builds build/$(BOARD)/firmware.elf, .bin and .map, and checks what was linked
+#   make                builds build/$(BOARD)/firmware.elf, .bin, .hex and .map, and checks what was linked
 #   make flash          writes it to the board
 #   make BOARD=NAME     for another board: a folder of board/
 #   make BOARD=host     for this computer, with sanitizers: the protocol over stdin and stdout
@@ -45,7 +46,7 @@ all: $(OUT)/checked
 
 include board/$(BOARD)/board.mk
 
-MODEL :=${list(sources.model)}
+LIBRARY :=${list(sources.library)}
 KERNELS :=${list(sources.kernels)}
 APP :=${list(sources.app)}
 ifdef STORE
@@ -53,7 +54,7 @@ STORE_SOURCES := store/tt_store.c board/$(BOARD)/flash.c
 $(if $(wildcard board/$(BOARD)/flash.c),,$(error board/$(BOARD) has no flash.c, which STORE needs: store/tt_flash.h says what is in it))
 CFLAGS += -DTT_STORE_STEPS=$(STORE)u -Istore
 endif
-SOURCES := $(MODEL) $(KERNELS) $(APP) $(BOARD_SOURCES) $(STORE_SOURCES)
+SOURCES := $(LIBRARY) $(KERNELS) $(APP) $(BOARD_SOURCES) $(STORE_SOURCES)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 
 KERNEL_FLAGS ?= ${kernelFlags}
@@ -96,39 +97,64 @@ function cmakeList(name: string, paths: readonly string[]): string {
   return `set(${name}\n${paths.map(path => `    ${path}`).join('\n')})`;
 }
 
+/** The name of the CMake target of the library. */
+export function libraryName({ prefix }: Pick<EmitInput, 'prefix'>): string {
+  return prefix === undefined ? 'tinytrain' : `tinytrain_${prefix}`;
+}
+
 /** `CMakeLists.txt` */
-export function cmakeLists({ target, version, kernelFlags, record }: EmitInput, sources: SourceLists): string {
+export function cmakeLists(input: EmitInput, sources: SourceLists): string {
+  const { target, version, kernelFlags, record } = input;
+  const library = libraryName(input);
   return `${generated(version)}
 #
-#   cmake -B build-cmake [-DBOARD=NAME] && cmake --build build-cmake
+#   cmake -B build-cmake [-DBOARD=NAME] && cmake --build build-cmake      the whole firmware
+#
+# In a project of your own, add_subdirectory of this folder gives the library target ${library}, compiled by your toolchain.
 cmake_minimum_required(VERSION 3.13)
 if(EXISTS "\${CMAKE_CURRENT_SOURCE_DIR}/${pendingFile}")
     message(FATAL_ERROR "the writing of this firmware was interrupted: ${ENDS_IT}")
 endif()
 
-set(BOARD ${target} CACHE STRING "a folder of board/")
-set(BAUD 115200 CACHE STRING "of the serial line")
-set(STACK_EXTRA 0 CACHE STRING "bytes of stack for an application's own functions")
-include(board/\${BOARD}/board.cmake)
+if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
+    set(WHOLE_FIRMWARE ON)
+    set(BOARD ${target} CACHE STRING "a folder of board/")
+    set(BAUD 115200 CACHE STRING "of the serial line")
+    set(STACK_EXTRA 0 CACHE STRING "bytes of stack for an application's own functions")
+    include(board/\${BOARD}/board.cmake)
+endif()
 project(${record.name.replace(/\W+/g, '_').replace(/^(\d)/, '_$1')} C)
 
-${cmakeList('MODEL', sources.model)}
+${cmakeList('LIBRARY', sources.library)}
 ${cmakeList('KERNELS', sources.kernels)}
-${cmakeList('APP', sources.app)}
 
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_EXTENSIONS OFF)
-add_executable(firmware.elf \${MODEL} \${KERNELS} \${APP} \${BOARD_SOURCES})
-target_include_directories(firmware.elf PRIVATE model kernels protocol app board/common)
-target_compile_definitions(firmware.elf PRIVATE TT_BAUD=\${BAUD})
-target_compile_options(firmware.elf PRIVATE \${BOARD_FLAGS} -ffunction-sections -fdata-sections -fno-common -g
-    -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion)
-set_source_files_properties(\${MODEL} \${APP} \${BOARD_SOURCES} PROPERTIES COMPILE_OPTIONS -Os)
+add_library(${library} STATIC \${LIBRARY} \${KERNELS})
+target_include_directories(${library} PUBLIC model kernels protocol PRIVATE app)
+target_compile_options(${library} PRIVATE \${BOARD_FLAGS} -ffunction-sections -fdata-sections -fno-common)
+set_source_files_properties(\${LIBRARY} PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(\${KERNELS} PROPERTIES COMPILE_OPTIONS "${kernelFlags.split(/\s+/).join(';')}")
+
+if(WHOLE_FIRMWARE)
+${cmakeList('APP', sources.app)}
+set(WARNINGS -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion)
 if(BOARD_FRAMES)
     set_source_files_properties(model/model.c PROPERTIES COMPILE_OPTIONS "-Os;-Werror=stack-usage=${modelFrame}")
 endif()
-set_source_files_properties(\${KERNELS} PROPERTIES COMPILE_OPTIONS "${kernelFlags.split(/\s+/).join(';')}")
+target_compile_options(${library} PRIVATE -g \${WARNINGS})
+add_executable(firmware.elf \${APP} \${BOARD_SOURCES})
+target_link_libraries(firmware.elf PRIVATE ${library})
+target_include_directories(firmware.elf PRIVATE app board/common)
+target_compile_definitions(firmware.elf PRIVATE TT_BAUD=\${BAUD})
+target_compile_options(firmware.elf PRIVATE \${BOARD_FLAGS} -Os -ffunction-sections -fdata-sections -fno-common -g \${WARNINGS})
 target_link_options(firmware.elf PRIVATE \${BOARD_FLAGS} \${BOARD_LINK})
 set_target_properties(firmware.elf PROPERTIES LINK_DEPENDS "\${BOARD_SCRIPTS}")
+if(CMAKE_OBJCOPY AND BOARD_FRAMES)
+    add_custom_command(TARGET firmware.elf POST_BUILD
+        COMMAND \${CMAKE_OBJCOPY} -O binary firmware.elf firmware.bin
+        COMMAND \${CMAKE_OBJCOPY} -O ihex firmware.elf firmware.hex)
+endif()
+endif()
 `;
 }

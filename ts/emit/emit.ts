@@ -3,6 +3,7 @@ import { cmakeLists, makefile, type SourceLists } from './build.js';
 import type { EmitInput } from './input.js';
 import { modelFile } from './model-c.js';
 import { modelHeader } from './model-h.js';
+import { ownPrefix, prefixed } from './prefix.js';
 import { readme } from './readme.js';
 import { stateFile } from './state.js';
 import { weightsFile, weightsHeader } from './weights.js';
@@ -14,7 +15,7 @@ const CALIBRATE = 'calibrate/';
 function lists(files: ReadonlyMap<string, string>): SourceLists {
   const c = [...files.keys()].filter(path => path.endsWith('.c')).sort();
   return {
-    model: c.filter(path => path.startsWith('model/') || path.startsWith('protocol/')),
+    library: c.filter(path => path.startsWith('model/') || path.startsWith('protocol/')),
     kernels: c.filter(path => path.startsWith('kernels/')),
     app: c.filter(path => path.startsWith('app/')),
   };
@@ -60,5 +61,6 @@ export function emit(input: EmitInput): Map<string, string> {
   files.set('CMakeLists.txt', cmakeLists(input, sources));
   files.set('README.md', readme(input));
   files.set('.gitignore', 'build/\nbuild-cmake/\n');
-  return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const named = prefixed(files, input.prefix ?? ownPrefix);
+  return new Map([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -29,6 +29,8 @@ export interface EmitInput {
   readonly kernelFiles: readonly string[];
   /** Compiler options for the kernels. */
   readonly kernelFlags: string;
+  /** What the names of the model begin with: `tt`, unless several models are to fit into one image. */
+  readonly prefix?: string | undefined;
   /** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */
   readonly marks?: boolean | undefined;
 }

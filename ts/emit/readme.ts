@@ -1,4 +1,5 @@
 import { thousands } from '../format.js';
+import { libraryName } from './build.js';
 import type { EmitInput } from './input.js';
 
 function memoryRows({ memory }: EmitInput, region: 'sram' | 'flash'): string {
@@ -14,12 +15,12 @@ export function readme(input: EmitInput): string {
 
 Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classNames.length} classes, program \`${record.hash.slice(0, 16)}\`.
 
-    make                      # build/${target}/firmware.elf; needs only arm-none-eabi-gcc with newlib
+    make                      # build/${target}/firmware.elf, .bin and .hex; needs only arm-none-eabi-gcc with newlib
     make flash                # write it to the board
     cmake -B build-cmake && cmake --build build-cmake    # the same with CMake
     npx tinytrain run .       # in QEMU, compared with the host at every step
 
-| folder | contents |
+| file or folder | contents |
 | --- | --- |
 | \`app/\` | yours: \`main.c\` and the port; written once, never overwritten |
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
@@ -27,6 +28,22 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 | \`protocol/\` | requests over a serial port; CRC-32 |
 | \`store/\` | what was learned in flash, proof against power cuts: \`make STORE=STEPS\`, or \`tt_store.h\` in your own application |
 | \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
+| \`Makefile\` | builds the firmware |
+| \`CMakeLists.txt\` | the same, and the library target \`${libraryName(input)}\` for a project of your own |
+| \`program.ttp\` | the Program, which \`npx tinytrain run\` runs on the host |
+| \`manifest.json\` | what this was made from, and the hash of every file that is not yours |
+| \`README.md\` | this page |
+| \`.gitignore\` | the folders of builds |
+
+As a library in a CMake project of your own:
+
+\`\`\`cmake
+add_subdirectory(this-folder)
+target_link_libraries(app PRIVATE ${libraryName(input)})
+\`\`\`
+
+It has the model, its kernels and the protocol, compiled by the toolchain of your project with its flags; the linker takes what you call. The protocol calls the functions
+of \`app/port.h\`. \`npx tinytrain compile --prefix NAME\` gives every global name of them another beginning, so that several models fit into one image.
 
 To use the network in your own application, include \`model.h\`:
 
