@@ -184,9 +184,13 @@ export interface SampleSource {
 	/** Every sample of each split. Some may turn out to be unreadable. */
 	readonly parts: Parts<readonly Listed[]>;
 	/**
-	 * Reads the samples in the form that a model takes. Throws an error such as `INPUT_NO_IMAGE` for an input that the source cannot fill, and
-	 * `ABORTED` when its signal stops it.
+	 * For series: what becomes -128 and 127 of each column unless a normalisation says otherwise, found in the training recordings. Throws `INPUT_SHAPE`,
+	 * `RECORDING_CORRUPT`.
 	 */
+	ranges?(input: InputFormat, options?: WorkOptions): Promise<readonly (readonly [
+		low: number,
+		high: number
+	])[]>;
 	/**
 	 * For series: how their values become the model's input. Found in the training recordings, so that their range fills int8, unless mean and standard
 	 * deviation are given: one number, or one a column. Throws `INPUT_SHAPE` for recordings of another shape, `INPUT_CLIPPED`, `RECORDING_CORRUPT`.
@@ -197,6 +201,10 @@ export interface SampleSource {
 	}, options?: WorkOptions): Promise<SeriesScale>;
 	/** For series: a sample in the raw form in which a device takes it; undefined if it cannot be had. */
 	raw?(split: Split, place: number, input: InputFormat): Promise<Int16Array | undefined>;
+	/**
+	 * Reads the samples in the form that a model takes. Throws an error such as `INPUT_NO_IMAGE` for an input that the source cannot fill, and
+	 * `ABORTED` when its signal stops it.
+	 */
 	read(input: InputFormat, options?: ReadOptions): Promise<SampleSet>;
 }
 /** The known classes in their order, followed by those of the data that are not among them. */
@@ -1027,10 +1035,33 @@ export interface ModelOrigin {
 	readonly name: string;
 	/** The file it was read from, absolute. */
 	readonly path: string;
-	/** SHA-256 of the file, in hexadecimal. */
+	/** SHA-256 of the file, in hexadecimal; of the int8 `.tflite` that was made from it if it is a float model. */
 	readonly hash: string;
 	/** Its format, such as `tflite`. */
 	readonly format: string;
+	/** How the int8 model was made, if the file is a float model; with it, the file yields the same int8 model again. */
+	readonly quantised?: QuantisedOrigin | undefined;
+}
+/** How an int8 model was made from a float one. */
+export interface QuantisedOrigin {
+	/** SHA-256 of the float model's file, in hexadecimal. */
+	readonly file: string;
+	/** Which part of the ranges of its activations int8 covers, in words. */
+	readonly method: string;
+	/** Of the samples that were held back for the choice of the method, those to which both models give the same class. */
+	readonly agreement: {
+		readonly same: number;
+		readonly of: number;
+	};
+	/** Whether the normalisation of its input was assumed, since neither the file nor the user gave it. */
+	readonly assumed: boolean;
+	/** The training samples from which its scales follow: at most so many, spread over all; where they come from, and how to read them again. */
+	readonly samples: {
+		readonly most: number;
+		readonly source: string;
+		readonly hash: string;
+		readonly origin: DataOrigin | null;
+	};
 }
 /** One operation of a model. */
 export interface LayerInfo {
@@ -1125,12 +1156,15 @@ export interface ModelOptions {
 export declare const defaultModelPath: string;
 /** An int8 model. */
 export declare class Model {
+	#private;
 	/** The file from which it was read. */
 	readonly path: string;
-	/** SHA-256 of the file, in hexadecimal. */
+	/** SHA-256 of the file, in hexadecimal; of the int8 `.tflite` that was made from it if it is a float model. */
 	readonly hash: string;
 	readonly description: ModelDescription;
 	readonly input: ModelInput;
+	/** How it was made, if its file is a float model. */
+	get quantised(): QuantisedOrigin | undefined;
 	/** The identity of this model. */
 	get origin(): ModelOrigin;
 	/** The same model for series with this normalisation, such as a source's `normalise` finds. Throws `INPUT_INVALID`. */
@@ -1549,6 +1583,10 @@ export interface QuantisedModel {
 		readonly of: number;
 	};
 }
+interface Normalisation {
+	readonly mean: readonly number[];
+	readonly std: readonly number[];
+}
 /** Options for opening a float model. */
 export interface FloatModelOptions {
 	/** Rows and columns of the input, for an `.onnx` that leaves them open. */
@@ -1557,10 +1595,7 @@ export interface FloatModelOptions {
 		readonly width: number;
 	} | undefined;
 	/** Normalisation of pixels from 0 to 255 with which the model was trained, `real = (pixel - mean) / std`; 0 to 1 if omitted. */
-	readonly normalisation?: {
-		readonly mean: readonly number[];
-		readonly std: readonly number[];
-	} | undefined;
+	readonly normalisation?: Normalisation | undefined;
 }
 interface WorkOptions$1 {
 	readonly threads?: number | undefined;
@@ -1570,6 +1605,8 @@ interface WorkOptions$1 {
 export declare class FloatModel {
 	#private;
 	readonly path: string;
+	/** SHA-256 of the file, in hexadecimal. */
+	readonly hash: string;
 	readonly name: string;
 	/** `onnx` or `tflite`. */
 	readonly format: string;
@@ -1577,6 +1614,11 @@ export declare class FloatModel {
 	readonly input: ModelInput;
 	/** Whether its normalisation was assumed, since neither the file nor the caller gave it. */
 	readonly assumed: boolean;
+	/**
+	 * The same model, fed with the series of a source. Values become `(value - mean) / std`; unless these are given, or the file states its quantisation, the
+	 * range of each column in the training recordings becomes 0 to 1. Throws the errors of the source's `normalise`.
+	 */
+	fedWith(source: SampleSource, given?: Normalisation, how?: WorkOptions): Promise<FloatModel>;
 	/**
 	 * Quantises with samples: some hundred training samples of all classes are enough. The same for any number of threads. Throws `MODEL_UNSUPPORTED` for a
 	 * model that int8 cannot hold.
@@ -1587,6 +1629,21 @@ export declare class FloatModel {
 }
 /** Opens a float `.onnx` or `.tflite`. Throws `MODEL_NOT_FLOAT` for an int8 model, which needs no quantisation, and for what is no model. */
 export declare function loadFloatModel(path: string, options?: FloatModelOptions): Promise<FloatModel>;
+/** Options for quantising a float model with the samples of a source. */
+export interface QuantiseOptions extends ReadOptions {
+	/** Training samples from which scales are found, at most, spread over all of them; 128 by default. */
+	readonly most?: number | undefined;
+	/** For series: how their values become what the model takes, `real = (value - mean) / std`; each column's range becomes 0 to 1 if omitted. */
+	readonly normalisation?: {
+		readonly mean: readonly number[];
+		readonly std: readonly number[];
+	} | undefined;
+}
+/**
+ * The int8 model that a float one becomes with training samples of a source: what `compile`, `train` and `search` take. The same for any number of
+ * threads. Throws the errors of reading samples, and `MODEL_UNSUPPORTED` for a model that int8 cannot hold.
+ */
+export declare function quantised(float: FloatModel, source: SampleSource, options?: QuantiseOptions): Promise<Model>;
 /** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
 export type HeadStart = "auto" | "keep" | "fresh";
 /** Which of the model's own classes are the user's. */

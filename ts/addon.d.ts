@@ -273,7 +273,7 @@ export interface EvaluationResult {
 /** The weights of a model with the state that a Program of it starts with, as an `.npz`. */
 export declare function exportNpz(model: Model, program: Program, classes: Array<string>): Promise<Uint8Array>
 
-/** A model with the state that a Program of it starts with, as a `.tflite`. `mean` and `std` are the input's normalisation. */
+/** A model with the state that a Program of it starts with, as a `.tflite`. `mean` and `std` are the normalisation of pixels, empty for series. */
 export declare function exportTflite(model: Model, program: Program, classes: Array<string>, mean: Array<number>, std: Array<number>): Promise<Uint8Array>
 
 /** Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads. */
@@ -285,7 +285,7 @@ export interface FloatInput {
   scale: number
   /** See `scale`. */
   zero: number
-  /** Mean of the normalisation, in pixel values: one, or one per channel. */
+  /** Mean of the normalisation, in pixel values: one, or one per channel; none for series. */
   mean: Array<number>
   /** Standard deviation of the normalisation, in pixel values. */
   std: Array<number>

@@ -59,8 +59,10 @@ export {
   type ModelOptions,
   type ModelOrigin,
   type ModelTotals,
+  type QuantisedOrigin,
   supportedOperators,
 } from './model/model.js';
+export { type QuantiseOptions, quantised } from './model/quantised.js';
 export type { Origin, ProgramOrigin, SamplesOrigin } from './origin.js';
 export { type CompileOptions, Compiler, checkFits, compile, type Stage, targets } from './program/compiler.js';
 export {

@@ -7,8 +7,10 @@ import { type DataOrigin, dataOrigin } from './data/origin.js';
 import type { ReadOptions, SampleSource } from './data/source.js';
 import { TinytrainError } from './errors.js';
 import { count, sha256 } from './json.js';
+import { FloatModel } from './model/float.js';
 import { factsOf, type InputFacts, inputOf } from './model/input.js';
-import { loadModel, type Model, type ModelOrigin } from './model/model.js';
+import { loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from './model/model.js';
+import { modelOfSamples, spread } from './model/quantised.js';
 import { boardPlace } from './program/compiler.js';
 import { programFile, readProgram } from './program/file.js';
 import { feeds, type MemoryLimits } from './program/memory.js';
@@ -54,9 +56,23 @@ const numbers = v.pipe(v.array(v.pipe(v.number(), v.finite())), v.minLength(1));
 const positive = v.pipe(v.number(), v.finite(), v.gtValue(0));
 const size = v.pipe(count, v.minValue(1));
 
+const quantisedOrigin: v.GenericSchema<unknown, QuantisedOrigin> = v.object({
+  file: sha256,
+  method: v.string(),
+  agreement: v.object({ same: count, of: count }),
+  assumed: v.boolean(),
+  samples: v.object({ most: size, source: v.string(), hash: v.string(), origin: v.nullable(dataOrigin) }),
+});
+
 /** Schema of an origin that was read from a file. */
 export const originSchema: v.GenericSchema<unknown, Origin> = v.object({
-  model: v.object({ name: v.string(), path: v.string(), hash: sha256, format: v.string() }),
+  model: v.object({
+    name: v.string(),
+    path: v.string(),
+    hash: sha256,
+    format: v.string(),
+    quantised: v.optional(quantisedOrigin),
+  }),
   input: v.object({
     shape: v.tuple([size, size, size]),
     scale: positive,
@@ -126,16 +142,41 @@ export async function reopenSamples(origin: Origin, place: string, options: Read
   return (await reopenSource(origin, place)).read(inputOf(origin.input, place), options);
 }
 
-/** Loads the model from its file. Throws `MODEL_DIFFERS` if the file has changed. */
-export async function reopenModel({ model, input }: Origin, place: string): Promise<Model> {
+function otherModel(model: ModelOrigin, found: string, expected: string, place: string): TinytrainError {
+  const what = `${model.path}: not the model with which ${place} was started`;
+  return new TinytrainError('MODEL_DIFFERS', what, { path: model.path, found, expected });
+}
+
+/** Quantises a float model as it was done before: with the same samples, read again. */
+async function requantised(float: FloatModel, origin: Origin, place: string, how: ReadOptions): Promise<Model> {
+  const { model, input } = origin;
+  const { quantised } = model;
+  if (!quantised || quantised.file !== float.hash) {
+    throw otherModel(model, float.hash, quantised?.file ?? model.hash, place);
+  }
+  const { samples } = quantised;
+  const source = await reopenSource({ ...origin, data: { ...origin.data, ...samples } }, place);
+  const fed = float.fed(inputOf(input, place), quantised.assumed);
+  const only = { train: spread(source.parts.train.length, samples.most) };
+  const { train, hash } = await source.read(fed.input, { ...how, only });
+  const again = hash === samples.hash ? (await modelOfSamples(fed, train, samples, how)).model : undefined;
+  if (again?.hash === model.hash) return again;
+  const which = again ? 'give another int8 model here' : 'have changed';
+  const what = `${model.path}: quantised for ${place} with samples of ${samples.source} that ${which}`;
+  throw new TinytrainError('MODEL_DIFFERS', what, { path: model.path, found: again?.hash, expected: model.hash });
+}
+
+/**
+ * Loads the model from its file; a float one is quantised again, as it was done before. Throws `MODEL_DIFFERS` if the file has changed, or the samples with
+ * which it was quantised.
+ */
+export async function reopenModel(origin: Origin, place: string, how: ReadOptions = {}): Promise<Model> {
+  const { model, input } = origin;
   const [height, width] = input.shape;
   const { mean, std, units } = input;
   const normalisation = units ? undefined : { mean, std };
-  const found = await loadModel(model.path, { input: { height, width }, normalisation });
-  if (found.hash === model.hash) return units ? found.withSeries({ mean, std, units }) : found;
-  throw new TinytrainError('MODEL_DIFFERS', `${model.path}: not the model with which ${place} was started`, {
-    path: model.path,
-    found: found.hash,
-    expected: model.hash,
-  });
+  const found = await loadAnyModel(model.path, { input: { height, width }, normalisation });
+  if (found instanceof FloatModel) return requantised(found, origin, place, how);
+  if (found.hash !== model.hash) throw otherModel(model, found.hash, model.hash, place);
+  return units ? found.withSeries({ mean, std, units }) : found;
 }

@@ -1,8 +1,10 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { loadModel, TinytrainError } from '#tinytrain';
 import { tinytrain } from '../helpers/cli.js';
-import { temporary } from '../helpers/folder.js';
+import { temporary, write } from '../helpers/folder.js';
+import { smallNet } from '../helpers/onnx.js';
 import { shared, withShared } from '../helpers/shared.js';
 
 const float = 'models/tinymaix-mnist_resnet_f.tflite';
@@ -27,10 +29,13 @@ withShared(float, 'a float model is quantised, and the file is trained', async t
   t.regex(refused.stderr, /q\.tflite: not a float model/);
 });
 
-withShared(float, 'a float model is named as one where an int8 model is expected', async t => {
-  const { code, stderr } = await tinytrain(['inspect', '--model', shared(float)], await temporary(t));
-  t.is(code, 1);
-  t.regex(stderr, /a float model, which samples have to quantise to int8 first\n {2}npx tinytrain quantise /);
+test('in a program, a float model is named as one where an int8 model is expected', async t => {
+  const folder = await temporary(t);
+  await write(folder, { 'net.onnx': smallNet(16) });
+  const error = await t.throwsAsync(loadModel(join(folder, 'net.onnx')), { instanceOf: TinytrainError });
+  t.is(error.code, 'MODEL_FLOAT');
+  t.regex(error.message, /net\.onnx: a float model, which samples have to quantise to int8 first$/);
+  t.regex(error.details.help?.join('\n') ?? '', /quantised\(await loadFloatModel\(path\), source\)/);
 });
 
 test('a damaged .onnx is one sentence', async t => {

@@ -11,7 +11,7 @@ import { exportModel } from './export.js';
 import { inspect } from './inspect.js';
 import { fail, Interrupt } from './outcome.js';
 import { predict } from './predict.js';
-import { quantise } from './quantise.js';
+import { quantiseModel } from './quantise.js';
 import { report } from './report.js';
 import { run } from './run.js';
 import { search } from './search.js';
@@ -31,14 +31,14 @@ export async function main(args: readonly string[]): Promise<void> {
     .usage(
       '$0 COMMAND\n\nTraining on a microcontroller: trains on the host with the device’s own integers, and compiles the firmware.',
     )
-    .command(inspect)
+    .command(inspect(interrupt))
     .command(search(interrupt))
     .command(train(interrupt))
     .command(predict(interrupt))
     .command(compare)
     .command(report(interrupt))
-    .command(exportModel)
-    .command(quantise(interrupt))
+    .command(exportModel(interrupt))
+    .command(quantiseModel(interrupt))
     .command(compile(interrupt))
     .command(board(interrupt))
     .command(run(interrupt))

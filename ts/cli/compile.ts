@@ -8,7 +8,7 @@ import type { Program } from '../program/program.js';
 import { memoryTable } from '../report/memory.js';
 import { estimateLines } from '../report/time.js';
 import { openLearned } from './from.js';
-import { openProgram, type ProgramArguments, programOptions } from './inputs.js';
+import { openProgram, type ProgramArguments, programOptions, quantisedOf } from './inputs.js';
 import { commonOptions } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
@@ -53,6 +53,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         time: estimate?.time ?? null,
         files: [...files.keys()],
         written,
+        ...quantisedOf(program.model),
       });
       return;
     }

@@ -7,8 +7,10 @@ import type { Model } from '../model/model.js';
 import { exportNpz, exportTflite } from '../program/export.js';
 import type { Program } from '../program/program.js';
 import { modelOf, openLearned } from './from.js';
+import { readOptions } from './inputs.js';
 import { commonOptions } from './options.js';
-import { print, printJson } from './outcome.js';
+import { type Interrupt, print, printJson } from './outcome.js';
+import { ProgressLine } from './progress.js';
 
 interface Arguments {
   run: string;
@@ -21,7 +23,8 @@ interface Arguments {
 /** A format, and how a file of it is made. */
 type Format = readonly [path: string | undefined, make: (program: Program, model: Model) => Promise<Uint8Array>];
 
-async function work(args: Arguments): Promise<void> {
+async function work(args: Arguments, signal: AbortSignal): Promise<void> {
+  const line = new ProgressLine();
   const formats: readonly Format[] = [
     [args.tflite, exportTflite],
     [args.npz, exportNpz],
@@ -30,7 +33,8 @@ async function work(args: Arguments): Promise<void> {
     throw new TinytrainError('USAGE', 'what is to be written: --tflite FILE, --npz FILE or both');
   }
   const learned = await openLearned(args.run);
-  const model = await modelOf(learned, args.model);
+  const model = await modelOf(learned, args.model, readOptions(undefined, signal, line));
+  line.clear();
   const { program } = learned;
   const written: { path: string; bytes: number }[] = [];
   for (const [path, make] of formats) {
@@ -50,7 +54,7 @@ async function work(args: Arguments): Promise<void> {
 }
 
 /** `export RUN` */
-export const exportModel: CommandModule<object, Arguments> = {
+export const exportModel = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'export <run>',
   describe: 'write the model that a run has trained, classifier included, for other tools',
   builder: (args: Argv<object>) =>
@@ -75,5 +79,5 @@ export const exportModel: CommandModule<object, Arguments> = {
         'npx tinytrain export runs/train-20260101-120000 --tflite adapted.tflite',
         'the adapted model, to be run by LiteRT',
       ) as unknown as Argv<Arguments>,
-  handler: work,
-};
+  handler: args => work(args, interrupt.signal),
+});

@@ -1,6 +1,6 @@
 import { joinedClasses, sourceWithClasses } from '../data/classes.js';
 import type { SampleSet } from '../data/dataset.js';
-import type { SampleSource } from '../data/source.js';
+import type { ReadOptions, SampleSource } from '../data/source.js';
 import { factsOf } from '../model/input.js';
 import type { Model } from '../model/model.js';
 import { type Origin, reopenModel, reopenSource } from '../origin.js';
@@ -28,8 +28,8 @@ export async function openLearned(path: string): Promise<Learned> {
 }
 
 /** The model of a run: its file, or the one that is given in its place. */
-export function modelOf({ path, origin }: Learned, given: string | undefined): Promise<Model> {
-  return reopenModel(given === undefined ? origin : { ...origin, model: { ...origin.model, path: given } }, path);
+export function modelOf({ path, origin }: Learned, given: string | undefined, how: ReadOptions): Promise<Model> {
+  return reopenModel(given === undefined ? origin : { ...origin, model: { ...origin.model, path: given } }, path, how);
 }
 
 /** The images of a run, or those that are given; read with the options of the run unless others are given. */
@@ -61,9 +61,10 @@ export async function openFrom(
   const added = classes.slice(known.classes.length);
   const { scheme, residualBits, seed, limits } = known;
   const { threads } = args;
-  const model = added.length > 0 ? await modelOf(learned, args.model) : undefined;
+  const how = readOptions(threads, signal, line);
+  const model = added.length > 0 ? await modelOf(learned, args.model, how) : undefined;
   if (model) await checkFits(model, classes, { scheme, residualBits, seed, threads, signal, ...limits });
-  const data = await sourceWithClasses(source, classes).read(known.input, readOptions(threads, signal, line));
+  const data = await sourceWithClasses(source, classes).read(known.input, how);
   const program = model ? await grow(known, model, data, { threads, signal }) : known;
   const more = added.length > 0 ? `; new: ${added.join(', ')}` : '';
   return { model: `${known.model.name} (${factsOf(known.input).shape.join('x')})${more}`, data, program };

@@ -5,7 +5,9 @@ import { sampleFolder } from '../data/open.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import { thousands } from '../format.js';
-import { loadModel, type Model } from '../model/model.js';
+import { FloatModel } from '../model/float.js';
+import { loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from '../model/model.js';
+import { quantised } from '../model/quantised.js';
 import { checkFits, compile } from '../program/compiler.js';
 import { type HeadStart, headStarts, startRows } from '../program/head.js';
 import { defaultTarget, type Feed, feeds } from '../program/memory.js';
@@ -36,10 +38,16 @@ export interface ProgramArguments {
   'skip-bad': boolean;
 }
 
+/** The arguments of a command that reads samples. */
+export type SampleArguments = Pick<
+  ProgramArguments,
+  'data' | 'seed' | 'threads' | 'resize' | 'window' | 'hop' | 'skip-bad'
+>;
+
 /** The options of a command that compiles a Program. */
 export const programOptions = {
   model: {
-    describe: 'a .tflite or .pkl file',
+    describe: 'a .tflite, .onnx or .pkl file; a float one is quantised with the training samples',
     type: 'string',
     requiresArg: true,
     defaultDescription: 'the embedded default',
@@ -133,6 +141,11 @@ export const programOptions = {
   'skip-bad': { describe: 'skip samples that cannot be read, and list them', type: 'boolean', default: false },
 } as const;
 
+const { data, seed, threads, resize, window, hop, 'skip-bad': skipBad } = programOptions;
+
+/** The options of a command that reads samples. */
+export const sampleOptions = { data, seed, threads, resize, window, hop, 'skip-bad': skipBad } as const;
+
 /** A model in words: its name, its input, its size. */
 export function modelText({ description: { name, input, totals } }: Model): string {
   return `${name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`;
@@ -152,23 +165,46 @@ export function readOptions(threads: number | undefined, signal: AbortSignal, li
   return { threads, signal, onProgress: ({ done, total }) => line.show('samples', done, total) };
 }
 
-/** Opens the model for the samples of a source. The normalisation of series is not that of pixels, which the file is asked about. */
-export function openModel(
-  args: Pick<ProgramArguments, 'model' | 'input' | 'mean' | 'std'>,
-  source: SampleSource,
-): Promise<Model> {
-  const normalisation = source.normalise ? undefined : normalisationOf(args);
-  return loadModel(args.model, { input: args.input, normalisation });
+/** How a float model was quantised, for the JSON of a command; nothing for an int8 one. */
+export function quantisedOf({ quantised: how }: Pick<ModelOrigin, 'quantised'>): Pick<ModelOrigin, 'quantised'> {
+  return how ? { quantised: how } : {};
 }
 
-/** The model fed as a source of series has to feed it; for images as it is. */
+/** How a float model was quantised, in words. */
+export function quantisedText({ method, agreement, assumed, samples }: QuantisedOrigin): string {
+  const same = `the class in float on ${agreement.same} of ${agreement.of} held back`;
+  const input = assumed ? '; the normalisation is assumed, --mean and --std say otherwise' : '';
+  return `at most ${thousands(samples.most)} training samples of ${samples.source}, ${method}: ${same}${input}`;
+}
+
+/**
+ * Opens the model for the samples of a source; a float one is quantised with training samples, which is said on stderr. The normalisation of series is not
+ * that of pixels, which the file is asked about.
+ */
+export async function openModel(
+  args: Pick<ProgramArguments, 'model' | 'input' | 'mean' | 'std' | 'threads'>,
+  source: SampleSource,
+  signal: AbortSignal,
+  line: ProgressLine,
+): Promise<Model> {
+  const normalisation = normalisationOf(args);
+  const pixels = source.normalise ? undefined : normalisation;
+  const found = await loadAnyModel(args.model, { input: args.input, normalisation: pixels });
+  if (!(found instanceof FloatModel)) return found;
+  const model = await quantised(found, source, { ...readOptions(args.threads, signal, line), normalisation });
+  line.clear();
+  if (model.quantised) process.stderr.write(`float model, quantised to int8: ${quantisedText(model.quantised)}\n`);
+  return model;
+}
+
+/** The model fed as a source of series has to feed it; for images, and where it was quantised with the source, as it is. */
 export async function normalised(
   model: Model,
   source: SampleSource,
   args: Pick<ProgramArguments, 'mean' | 'std'>,
   how: ReadOptions,
 ): Promise<Model> {
-  if (!source.normalise) return model;
+  if (!source.normalise || model.quantised) return model;
   return model.withSeries(await source.normalise(model.input, model.input, normalisationOf(args), how));
 }
 
@@ -179,7 +215,7 @@ export async function openProgram(
   line: ProgressLine,
 ): Promise<{ model: string; data: SampleSet; program: Program }> {
   const source = await openSource(args);
-  const model = await openModel(args, source);
+  const model = await openModel(args, source, signal, line);
   const { scheme, seed, budget, flash, target, feed, threads } = args;
   const { head, map } = args;
   const options = {

@@ -7,20 +7,23 @@ import type { ModelInput } from '../model/input.js';
 import {
   type LayerInfo,
   leftOutOf,
-  loadModel,
-  type Model,
+  loadAnyModel,
+  Model,
   type ModelTotals,
   supportedOperators,
 } from '../model/model.js';
+import { modelOfSamples } from '../model/quantised.js';
 import { Compiler } from '../program/compiler.js';
 import { type Estimate, estimateIfKnown } from '../program/costs.js';
 import { defaultTarget, type Feed, feeds } from '../program/memory.js';
 import { Random } from '../random.js';
 import { estimateLines, stepTable } from '../report/time.js';
+import { normalised, openModel, openSource, programOptions, type SampleArguments, sampleOptions } from './inputs.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
-import { print, printJson } from './outcome.js';
+import { type Interrupt, print, printJson } from './outcome.js';
+import { ProgressLine } from './progress.js';
 
-interface Arguments {
+interface Arguments extends SampleArguments {
   model?: string;
   ops: boolean;
   stage?: string;
@@ -57,11 +60,11 @@ function sums({ convolutions, macs, weights, biases }: ModelTotals): string {
   return `${convolutions} convolutions, ${thousands(macs)} MACs, ${thousands(weights)} weights, ${thousands(biases)} biases`;
 }
 
-/** Two samples of noise. */
-function noise(input: ModelInput): Dataset {
+/** Samples of noise. */
+function noise(input: ModelInput, count = 2): Dataset {
   const random = new Random(0);
-  const values = Int8Array.from({ length: 2 * inputLength(input) }, () => random.whole(-128, 127));
-  return Dataset.from(values, [0, 1], input);
+  const values = Int8Array.from({ length: count * inputLength(input) }, () => random.whole(-128, 127));
+  return Dataset.from(values, new Uint16Array(count).fill(1, 1), input);
 }
 
 /** What the model takes on a board with a head for `classes` classes, over rows where it would not fit otherwise; null if it cannot have a head or if the board's core was never measured. */
@@ -78,12 +81,24 @@ function printEstimate(estimate: Estimate, { scheme, classes, target, layers }: 
   if (layers) print('', stepTable(estimate.steps));
 }
 
-function printModel({ path, description }: Model): void {
-  const { name, format, input, layers, totals, backbone, headless, labels } = description;
+/** The quantisation of the input and the normalisation of what it is fed with. */
+function inputText({ description: { input }, quantised }: Model): string {
+  const why = quantised ? 'assumed' : 'guessed from the quantisation';
+  const guess = input.guessed ? ` (${why}; --mean and --std override it)` : '';
+  const [all, one] = input.units ? ['series', 'value'] : ['pixels', 'pixel'];
+  return `${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; ${all}: real = (${one} - ${input.mean}) / ${input.std}${guess}`;
+}
+
+function printModel(model: Model, known: boolean): void {
+  const { path, description } = model;
+  const { name, format, layers, totals, backbone, headless, labels } = description;
   const leftOut = leftOutOf(description);
+  const float = model.quantised && !known;
   print(
-    `model    ${name} (${format}, ${path})`,
-    `input    ${dims(input.shape)}, real = (q - ${input.zero}) * ${input.scale}; pixels: real = (pixel - ${input.mean}) / ${input.std}${input.guessed ? ' (guessed from the quantisation; --mean and --std override it)' : ''}`,
+    `model    ${name} (${format}${model.quantised ? ', float' : ''}, ${path})`,
+    ...(float
+      ? ['int8     its layers in int8 are these; scales and input follow from training samples: --data DIR']
+      : [`input    ${inputText(model)}`]),
     `total    ${sums(totals)}`,
     ...(labels.length > 0 ? [`classes  ${labels.join(', ')}`] : []),
     ...(leftOut === undefined ? [] : [`left out ${leftOut}`]),
@@ -104,12 +119,39 @@ async function stage(model: Model, args: Arguments): Promise<{ name: string; tex
   });
 }
 
-async function run(args: Arguments): Promise<void> {
+/** Samples of noise with which a float model is quantised to be looked at. */
+const NOISE = 16;
+
+/**
+ * The model to be looked at. A float one is quantised with training samples if there are any; with noise otherwise, which gives its layers, but no scales
+ * that are of use.
+ */
+async function opened(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Model> {
+  const source = args.data === undefined ? undefined : await openSource(args);
+  if (source) return normalised(await openModel(args, source, signal, line), source, args, { signal });
+  const model = await loadAnyModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
+  if (model instanceof Model) return model;
+  if (args.stage !== undefined) {
+    throw new TinytrainError(
+      'USAGE',
+      `${model.path}: a float model, whose graph has scales once samples have given them`,
+      {
+        help: ['--data DIR: training samples'],
+      },
+    );
+  }
+  const from = { most: NOISE, source: 'noise', hash: '', origin: null };
+  return (await modelOfSamples(model, noise(model.input, NOISE), from, { signal })).model;
+}
+
+async function run(args: Arguments, signal: AbortSignal): Promise<void> {
   if (args.ops) {
     const operators = supportedOperators();
     return args.json ? printJson({ operators }) : print(...operators);
   }
-  const model = await loadModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
+  const line = new ProgressLine();
+  const model = await opened(args, signal, line);
+  line.clear();
   if (args.stage !== undefined) {
     const found = await stage(model, args);
     return args.json ? printJson(found) : print(found.text.trimEnd());
@@ -118,25 +160,34 @@ async function run(args: Arguments): Promise<void> {
   if (args.json) {
     const { instructions = null, time = null, steps } = estimate ?? {};
     const wanted = args.layers ? { steps: steps ?? null } : {};
-    return printJson({ path: model.path, hash: model.hash, ...model.description, instructions, time, ...wanted });
+    const { path, hash, description, quantised } = model;
+    // What noise gives is no property of the model.
+    const made = quantised && (args.data === undefined ? { quantised: null } : { quantised });
+    return printJson({ path, hash, ...description, instructions, time, ...wanted, ...made });
   }
-  printModel(model);
+  printModel(model, args.data !== undefined);
   if (estimate) printEstimate(estimate, args);
 }
 
 /** `inspect MODEL` */
-export const inspect: CommandModule<object, Arguments> = {
+export const inspect = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'inspect [model]',
   describe: 'show the content of a model: operations, shapes, multiply-accumulates, weights',
   builder: (args: Argv<object>) =>
     args
       .positional('model', {
-        describe: 'a .tflite or .pkl file',
+        describe: 'a .tflite, .onnx or .pkl file',
         type: 'string',
         defaultDescription: 'the embedded default',
       })
       .options({
         ...modelOptions,
+        ...sampleOptions,
+        data: {
+          ...programOptions.data,
+          describe: 'training samples that a float model is quantised with',
+          defaultDescription: 'none: its layers alone are shown',
+        },
         ops: { describe: 'list the operators that a .tflite may contain', type: 'boolean', default: false },
         stage: {
           describe: 'print the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule',
@@ -179,5 +230,5 @@ export const inspect: CommandModule<object, Arguments> = {
         'npx tinytrain inspect mcunet.pkl --input 128x128',
         'one line per operation',
       ) as unknown as Argv<Arguments>,
-  handler: run,
-};
+  handler: args => run(args, interrupt.signal),
+});

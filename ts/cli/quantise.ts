@@ -1,28 +1,22 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import type { Dataset } from '../data/dataset.js';
-import { TinytrainError } from '../errors.js';
 import { makeFolder, replaceFile } from '../files.js';
 import { percent, thousands } from '../format.js';
 import { type FloatModel, loadFloatModel } from '../model/float.js';
-import { type Model, modelFrom } from '../model/model.js';
-import { openSource, type ProgramArguments, programOptions, readOptions } from './inputs.js';
+import type { ModelInput } from '../model/input.js';
+import type { Model } from '../model/model.js';
+import { calibrationSamples, quantise, spread } from '../model/quantised.js';
+import { openSource, type ProgramArguments, readOptions, type SampleArguments, sampleOptions } from './inputs.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
-interface Arguments
-  extends Pick<ProgramArguments, 'data' | 'input' | 'mean' | 'std' | 'seed' | 'threads' | 'resize' | 'skip-bad'> {
+interface Arguments extends SampleArguments, Pick<ProgramArguments, 'input' | 'mean' | 'std'> {
   float: string;
   samples: number;
   out?: string;
   json: boolean;
-}
-
-/** As many of the samples, spread over all of them. */
-function spread(data: Dataset, most: number): Dataset {
-  const count = Math.min(most, data.size);
-  return data.subset(Array.from({ length: count }, (_, i) => Math.floor((i * data.size) / count)));
 }
 
 /** Test samples on which float and int8 are compared, at most. */
@@ -36,11 +30,10 @@ function largest(values: Int8Array): number {
 async function compared(
   float: FloatModel,
   model: Model,
-  test: Dataset,
+  some: Dataset,
   classes: readonly string[],
   options: { threads: number | undefined; signal: AbortSignal },
 ) {
-  const some = spread(test, COMPARED);
   const inFloat = await float.classes(some, options);
   const inInt8: number[] = [];
   let outputs = 0;
@@ -61,24 +54,32 @@ async function compared(
   };
 }
 
+/** The options with which `train` feeds the int8 model as it was quantised; its file says how pixels are normalised, but not series. */
+function again({ data, window, hop }: Arguments, series: ModelInput | undefined): string {
+  const options = [
+    data !== undefined && `--data ${data}`,
+    window !== undefined && `--window ${window}`,
+    hop !== undefined && `--hop ${hop}`,
+    series && `--mean ${series.mean.join(',')} --std ${series.std.join(',')}`,
+  ];
+  return options.flatMap(option => (option ? [` ${option}`] : [])).join('');
+}
+
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
-    const float = await loadFloatModel(args.float, { input: args.input, normalisation: normalisationOf(args) });
     const source = await openSource(args);
-    if (source.normalise) {
-      throw new TinytrainError('UNSUPPORTED', `${args.data}: recordings; a float model is quantised with images only`, {
-        help: ['quantise it with the tool that exported it, and give the int8 .tflite to --model'],
-      });
-    }
-    const data = await source.read(float.input, readOptions(args.threads, signal, line));
-    line.clear();
-    const samples = spread(data.train, args.samples);
-    const { tflite, method, agreement } = await float.quantise(samples, { threads: args.threads, signal });
-    signal.throwIfAborted();
+    const normalisation = normalisationOf(args);
+    const pixels = source.normalise ? undefined : normalisation;
+    const opened = await loadFloatModel(args.float, { input: args.input, normalisation: pixels });
+    const how = { ...readOptions(args.threads, signal, line), most: args.samples, normalisation };
+    const { float, model, tflite, quantised, samples } = await quantise(opened, source, how);
+    const { method, agreement } = quantised;
     const out = args.out ?? `${basename(args.float, extname(args.float))}.int8.tflite`;
-    const model = await modelFrom(out, tflite);
-    const test = await compared(float, model, data.test, data.classes, { threads: args.threads, signal });
+    const only = { test: spread(source.parts.test.length, COMPARED) };
+    const { test: some } = await source.read(float.input, { ...how, only });
+    line.clear();
+    const test = await compared(float, model, some, source.classes, { threads: args.threads, signal });
     signal.throwIfAborted();
     await makeFolder(dirname(resolve(out)));
     await replaceFile(out, tflite);
@@ -88,7 +89,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         model: name,
         format,
         input: { shape: [input.height, input.width, input.channels], mean: input.mean, std: input.std, assumed },
-        samples: samples.size,
+        samples,
         method,
         heldBack: agreement,
         test,
@@ -98,42 +99,40 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       return;
     }
     const { accuracy } = test;
+    const series = source.normalise !== undefined;
     print(
       `model    ${name} (${format}, float), ${[input.height, input.width, input.channels].join('x')}`,
-      `input    real = (pixel - ${input.mean}) / ${input.std}${assumed ? ' (assumed; --mean and --std say otherwise)' : ''}`,
-      `samples  ${thousands(samples.size)} training samples of ${data.source}`,
+      `input    real = (${series ? 'value' : 'pixel'} - ${input.mean}) / ${input.std}${assumed ? ' (assumed; --mean and --std say otherwise)' : ''}`,
+      `samples  ${thousands(samples)} training samples of ${source.name}`,
       `int8     weights with a scale for each channel; activations over ${method}`,
       `test     the class of the float model on ${percent(test.agreement)} of ${thousands(test.samples)} samples`,
       ...(accuracy
         ? [
-            `accuracy ${percent(accuracy.float)} in float, ${percent(accuracy.int8)} in int8, if its outputs are ${data.classes.join(', ')}`,
+            `accuracy ${percent(accuracy.float)} in float, ${percent(accuracy.int8)} in int8, if its outputs are ${source.classes.join(', ')}`,
           ]
         : []),
       `wrote    ${out}: ${thousands(tflite.length)} B`,
-      `next: npx tinytrain train --model ${out}${args.data === undefined ? '' : ` --data ${args.data}`}`,
+      `next: npx tinytrain train --model ${out}${again(args, series ? input : undefined)}`,
     );
   } finally {
     line.clear();
   }
 }
 
-const { data, seed, threads, resize, 'skip-bad': skipBad } = programOptions;
-
 /** `quantise MODEL` */
-export const quantise = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
+export const quantiseModel = (interrupt: Interrupt): CommandModule<object, Arguments> => ({
   command: 'quantise <float>',
   describe: 'turn a float .onnx or .tflite into an int8 .tflite, with your own samples',
   builder: (args: Argv<object>) =>
     args
       .positional('float', { describe: 'a float .onnx or .tflite', type: 'string', demandOption: true })
       .options({
-        data,
         ...modelOptions,
         samples: {
           describe: 'training samples from which scales are found, at most',
           type: 'string',
           requiresArg: true,
-          default: 128,
+          default: calibrationSamples,
           coerce: whole('samples', 1),
         },
         out: {
@@ -142,10 +141,7 @@ export const quantise = (interrupt: Interrupt): CommandModule<object, Arguments>
           requiresArg: true,
           defaultDescription: 'NAME.int8.tflite',
         },
-        seed,
-        threads,
-        resize,
-        'skip-bad': skipBad,
+        ...sampleOptions,
         ...commonOptions,
       })
       .example(

@@ -15,7 +15,7 @@ import { checkBudgets } from '../search/limits.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { SearchOptions, SearchResult } from '../search/types.js';
 import { checkTarget, writeText } from './files.js';
-import { normalised, openModel, openSource, readOptions } from './inputs.js';
+import { normalised, openModel, openSource, quantisedOf, readOptions } from './inputs.js';
 import { exitCodes, type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 import { type Arguments, notWithResume, searchOptions } from './search-options.js';
@@ -37,7 +37,7 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
     });
   }
   const source = await openSource(args);
-  const opened = await openModel(args, source);
+  const opened = await openModel(args, source, signal, line);
   const { flash, target, feed, criterion, seed, seeds, lr } = args;
   const bits = args['residual-bits'];
   const residualBits = bits === 'any' ? ('any' as const) : Number(bits);
@@ -66,8 +66,9 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
 
 async function resumed(out: string, args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
   const { origin, plan: stored } = await searchOrigin(out);
-  const model = await reopenModel(origin, out);
-  const data = await reopenSamples(origin, out, readOptions(args.threads, signal, line));
+  const how = readOptions(args.threads, signal, line);
+  const model = await reopenModel(origin, out, how);
+  const data = await reopenSamples(origin, out, how);
   const { flash, maxInstructions, maxMilliseconds, costs, ...plan } = stored;
   const limits = {
     flash: flash ?? undefined,
@@ -151,6 +152,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         trainings: trials.length,
         seconds,
         run: prepared.out,
+        ...quantisedOf(prepared.model),
         ...(verified && { device: verified }),
       });
     } else if (verified) print(verifiedText(verified));

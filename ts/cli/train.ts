@@ -12,7 +12,7 @@ import { type TrainProgress, train as trainProgram } from '../train/train.js';
 import type { RunResult } from '../train/types.js';
 import { checkTarget, writeText } from './files.js';
 import { openFrom } from './from.js';
-import { openProgram, readOptions } from './inputs.js';
+import { openProgram, quantisedOf, readOptions } from './inputs.js';
 import { type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 import { type Arguments, notWithResume, ofProgram, trainOptions } from './train-options.js';
@@ -112,7 +112,7 @@ async function once(
 /** A run as an object for programs. */
 function jsonOf({ prepared: { program, run }, result }: Ended) {
   const { instructions = null, time = null } = estimateIfKnown(program) ?? {};
-  return { ...result, instructions, time, run: run.path };
+  return { ...result, instructions, time, run: run.path, ...quantisedOf(program.model) };
 }
 
 async function single(args: One, signal: AbortSignal, line: ProgressLine): Promise<readonly RunResult[]> {

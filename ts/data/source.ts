@@ -41,9 +41,10 @@ export interface SampleSource {
   /** Every sample of each split. Some may turn out to be unreadable. */
   readonly parts: Parts<readonly Listed[]>;
   /**
-   * Reads the samples in the form that a model takes. Throws an error such as `INPUT_NO_IMAGE` for an input that the source cannot fill, and
-   * `ABORTED` when its signal stops it.
+   * For series: what becomes -128 and 127 of each column unless a normalisation says otherwise, found in the training recordings. Throws `INPUT_SHAPE`,
+   * `RECORDING_CORRUPT`.
    */
+  ranges?(input: InputFormat, options?: WorkOptions): Promise<readonly (readonly [low: number, high: number])[]>;
   /**
    * For series: how their values become the model's input. Found in the training recordings, so that their range fills int8, unless mean and standard
    * deviation are given: one number, or one a column. Throws `INPUT_SHAPE` for recordings of another shape, `INPUT_CLIPPED`, `RECORDING_CORRUPT`.
@@ -56,5 +57,9 @@ export interface SampleSource {
   ): Promise<SeriesScale>;
   /** For series: a sample in the raw form in which a device takes it; undefined if it cannot be had. */
   raw?(split: Split, place: number, input: InputFormat): Promise<Int16Array | undefined>;
+  /**
+   * Reads the samples in the form that a model takes. Throws an error such as `INPUT_NO_IMAGE` for an input that the source cannot fill, and
+   * `ABORTED` when its signal stops it.
+   */
   read(input: InputFormat, options?: ReadOptions): Promise<SampleSet>;
 }

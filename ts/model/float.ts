@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Dataset } from '../data/dataset.js';
+import type { WorkOptions as Reading } from '../data/pool.js';
+import type { SampleSource } from '../data/source.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { call, type FloatModel as Handle, native, recordOf, wait, watched } from '../native.js';
 import { factsOf, inputOf, type ModelInput } from './input.js';
@@ -29,12 +32,18 @@ export interface QuantisedModel {
   readonly agreement: { readonly same: number; readonly of: number };
 }
 
+/** `real = (value - mean) / std`, one entry or one for each channel or column. */
+interface Normalisation {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
 /** Options for opening a float model. */
 export interface FloatModelOptions {
   /** Rows and columns of the input, for an `.onnx` that leaves them open. */
   readonly input?: { readonly height: number; readonly width: number } | undefined;
   /** Normalisation of pixels from 0 to 255 with which the model was trained, `real = (pixel - mean) / std`; 0 to 1 if omitted. */
-  readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
+  readonly normalisation?: Normalisation | undefined;
 }
 
 /** Threads to work on, one per core if omitted, and a signal that stops the work. */
@@ -46,12 +55,15 @@ interface WorkOptions {
 /** Pixels become 0 to 1: what most exporters of float models expect. */
 const fromZeroToOne = { mean: [0], std: [255] };
 
-/** The quantisation with which int8 covers all pixels, and 0. */
-function covering(mean: readonly number[], std: readonly number[]): { scale: number; zero: number } {
-  const channels = Math.max(mean.length, std.length);
-  const ends = Array.from({ length: channels }, (_, c) => {
+/** The quantisation with which int8 covers values in these ranges, and 0. The ranges are those of the channels of images or of the columns of series. */
+function covering(
+  { mean, std }: Normalisation,
+  ranges: readonly (readonly [number, number])[],
+): { scale: number; zero: number } {
+  const count = Math.max(mean.length, std.length, ranges.length);
+  const ends = Array.from({ length: count }, (_, c) => {
     const [m, s] = [mean[c] ?? mean[0] ?? 0, std[c] ?? std[0] ?? 1];
-    return [(0 - m) / s, (255 - m) / s];
+    return (ranges[c] ?? ranges[0] ?? [0, 0]).map(value => (value - m) / s);
   }).flat();
   const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
   const scale = Math.fround((high - low) / 255);
@@ -61,6 +73,8 @@ function covering(mean: readonly number[], std: readonly number[]): { scale: num
 /** A float model, which becomes an int8 one with samples. */
 export class FloatModel {
   readonly path: string;
+  /** SHA-256 of the file, in hexadecimal. */
+  readonly hash: string;
   readonly name: string;
   /** `onnx` or `tflite`. */
   readonly format: string;
@@ -69,25 +83,55 @@ export class FloatModel {
   /** Whether its normalisation was assumed, since neither the file nor the caller gave it. */
   readonly assumed: boolean;
   readonly #handle: Handle;
+  readonly #facts: FloatFacts;
 
   /** @internal */
-  constructor(handle: Handle, path: string, normalisation: FloatModelOptions['normalisation']) {
+  constructor(
+    handle: Handle,
+    { path, hash }: { readonly path: string; readonly hash: string },
+    how: {
+      readonly normalisation?: Normalisation | undefined;
+      readonly input?: ModelInput;
+      readonly assumed?: boolean;
+    },
+  ) {
     this.#handle = handle;
+    this.#facts = recordOf<FloatFacts>(call(() => handle.describe()));
     this.path = path;
-    const { name, format, shape, stated } = recordOf<FloatFacts>(call(() => handle.describe()));
+    this.hash = hash;
+    const { name, format, shape, stated } = this.#facts;
     this.name = name;
     this.format = format;
-    this.assumed = !normalisation && !stated;
-    const { mean, std } = normalisation ?? stated ?? fromZeroToOne;
-    this.input = inputOf(
-      { shape, mean, std, ...(stated ? { scale: stated.scale, zero: stated.zero } : covering(mean, std)) },
-      path,
-    );
+    this.assumed = how.assumed ?? (!how.normalisation && !stated);
+    const { mean, std } = how.normalisation ?? stated ?? fromZeroToOne;
+    const { scale, zero } = stated ?? covering({ mean, std }, [[0, 255]]);
+    this.input = how.input ?? inputOf({ shape, mean, std, scale, zero }, path);
   }
 
-  #facts() {
-    const { scale, zero, mean, std } = factsOf(this.input);
-    return { scale, zero, mean: [...mean], std: [...std] };
+  /** The same model with another input, such as that of a record. @internal */
+  fed(input: ModelInput, assumed = this.assumed): FloatModel {
+    return new FloatModel(this.#handle, this, { input, assumed });
+  }
+
+  /**
+   * The same model, fed with the series of a source. Values become `(value - mean) / std`; unless these are given, or the file states its quantisation, the
+   * range of each column in the training recordings becomes 0 to 1. Throws the errors of the source's `normalise`.
+   */
+  async fedWith(source: SampleSource, given?: Normalisation, how: Reading = {}): Promise<FloatModel> {
+    if (!source.normalise || !source.ranges) return this;
+    const { shape, stated } = this.#facts;
+    const ranges = await source.ranges(this.input, how);
+    const unit = { mean: ranges.map(([low]) => low), std: ranges.map(([low, high]) => high - low) };
+    const normalisation = given ?? (stated ? undefined : unit);
+    const { scale, zero } = stated ?? covering(given ?? unit, ranges);
+    const found = await source.normalise(this.input, { scale, zero }, normalisation, how);
+    return this.fed(inputOf({ shape, scale, zero, ...found }, this.path), !given);
+  }
+
+  #native() {
+    const { scale, zero, mean, std, units } = factsOf(this.input);
+    // A file says how pixels are normalised, and has no words for columns.
+    return { scale, zero, mean: units ? [] : [...mean], std: units ? [] : [...std] };
   }
 
   /**
@@ -98,7 +142,7 @@ export class FloatModel {
     samples: Dataset,
     { threads = availableParallelism(), signal }: WorkOptions = {},
   ): Promise<QuantisedModel> {
-    const found = await watched(control => this.#handle.quantise(samples.handle, this.#facts(), threads, control), {
+    const found = await watched(control => this.#handle.quantise(samples.handle, this.#native(), threads, control), {
       signal,
     });
     const { tflite, method, agreeing, heldBack } = found;
@@ -111,7 +155,7 @@ export class FloatModel {
     { threads = availableParallelism(), signal }: WorkOptions = {},
   ): Promise<Uint32Array> {
     return watched(
-      control => this.#handle.classes(samples.handle, this.#facts(), threads, control),
+      control => this.#handle.classes(samples.handle, this.#native(), threads, control),
       { signal },
       this.path,
     );
@@ -126,7 +170,8 @@ export async function floatModelOf(
 ): Promise<FloatModel | null> {
   const { input, normalisation } = options;
   const handle = await wait(() => native().FloatModel.load(path, bytes, input?.height, input?.width));
-  return handle && new FloatModel(handle, path, normalisation);
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  return handle && new FloatModel(handle, { path, hash }, { normalisation });
 }
 
 /** Opens a float `.onnx` or `.tflite`. Throws `MODEL_NOT_FLOAT` for an int8 model, which needs no quantisation, and for what is no model. */

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { DataOrigin } from '../data/origin.js';
 import type { SeriesScale } from '../data/series/scale.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
-import { floatModelOf } from './float.js';
+import { type FloatModel, floatModelOf } from './float.js';
 import { factsOf, type InputFacts, inputOf, type ModelInput } from './input.js';
 import { checkPrice, mostPrice, priceOf } from './price.js';
 
@@ -14,10 +15,31 @@ export interface ModelOrigin {
   readonly name: string;
   /** The file it was read from, absolute. */
   readonly path: string;
-  /** SHA-256 of the file, in hexadecimal. */
+  /** SHA-256 of the file, in hexadecimal; of the int8 `.tflite` that was made from it if it is a float model. */
   readonly hash: string;
   /** Its format, such as `tflite`. */
   readonly format: string;
+  /** How the int8 model was made, if the file is a float model; with it, the file yields the same int8 model again. */
+  readonly quantised?: QuantisedOrigin | undefined;
+}
+
+/** How an int8 model was made from a float one. */
+export interface QuantisedOrigin {
+  /** SHA-256 of the float model's file, in hexadecimal. */
+  readonly file: string;
+  /** Which part of the ranges of its activations int8 covers, in words. */
+  readonly method: string;
+  /** Of the samples that were held back for the choice of the method, those to which both models give the same class. */
+  readonly agreement: { readonly same: number; readonly of: number };
+  /** Whether the normalisation of its input was assumed, since neither the file nor the user gave it. */
+  readonly assumed: boolean;
+  /** The training samples from which its scales follow: at most so many, spread over all; where they come from, and how to read them again. */
+  readonly samples: {
+    readonly most: number;
+    readonly source: string;
+    readonly hash: string;
+    readonly origin: DataOrigin | null;
+  };
 }
 
 /** One operation of a model. */
@@ -101,30 +123,47 @@ export function leftOutOf({ leftOut }: ModelDescription): string | undefined {
 /** The model that is used if none is given. */
 export const defaultModelPath: string = fileURLToPath(new URL('../../assets/tinytrain-xs.tflite', import.meta.url));
 
+/** What is known of a model beside the content of its int8 file. */
+interface ModelFacts {
+  readonly input?: ModelInput;
+  /** For a float model's file: its format, and how it was quantised. */
+  readonly float?: { readonly format: string; readonly quantised: QuantisedOrigin } | undefined;
+}
+
 /** An int8 model. */
 export class Model {
   /** The file from which it was read. */
   readonly path: string;
-  /** SHA-256 of the file, in hexadecimal. */
+  /** SHA-256 of the file, in hexadecimal; of the int8 `.tflite` that was made from it if it is a float model. */
   readonly hash: string;
   readonly description: ModelDescription;
   readonly input: ModelInput;
+  readonly #float: ModelFacts['float'];
   /** @internal */
   readonly handle: Handle;
 
   /** @internal */
-  constructor(handle: Handle, path: string, hash: string, input?: ModelInput) {
+  constructor(handle: Handle, path: string, hash: string, { input, float }: ModelFacts = {}) {
     this.handle = handle;
     this.path = path;
     this.hash = hash;
-    this.description = recordOf<ModelDescription>(handle.describe());
-    this.input = input ?? inputOf(this.description.input, path);
+    const { format, input: own, ...description } = recordOf<ModelDescription>(handle.describe());
+    this.input = input ?? inputOf(own, path);
+    const guessed = float?.quantised.assumed ?? own.guessed;
+    this.description = { ...description, format: float?.format ?? format, input: { ...factsOf(this.input), guessed } };
+    this.#float = float;
+  }
+
+  /** How it was made, if its file is a float model. */
+  get quantised(): QuantisedOrigin | undefined {
+    return this.#float?.quantised;
   }
 
   /** The identity of this model. */
   get origin(): ModelOrigin {
     const { name, format } = this.description;
-    return { name, path: resolve(this.path), hash: this.hash, format };
+    const { hash, quantised } = this;
+    return { name, path: resolve(this.path), hash, format, ...(quantised && { quantised }) };
   }
 
   /** Throws `MODEL_TOO_LARGE` for a model that takes more than is computed with: see `ModelPrice`. @internal */
@@ -135,7 +174,7 @@ export class Model {
   /** The same model for series with this normalisation, such as a source's `normalise` finds. Throws `INPUT_INVALID`. */
   withSeries(scale: SeriesScale): Model {
     const input = inputOf({ ...factsOf(this.input), ...scale }, this.path);
-    return new Model(this.handle, this.path, this.hash, input);
+    return new Model(this.handle, this.path, this.hash, { input, float: this.#float });
   }
 
   /** Runs the unchanged model, including its classifier, on one input. */
@@ -161,34 +200,47 @@ export class Model {
 
 /** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. Throws `MODEL_FLOAT` for a float model. */
 export async function loadModel(path: string = defaultModelPath, options: ModelOptions = {}): Promise<Model> {
+  const model = await loadAnyModel(path, options);
+  if (model instanceof Model) return model;
+  throw new TinytrainError('MODEL_FLOAT', `${path}: a float model, which samples have to quantise to int8 first`, {
+    help: [
+      `npx tinytrain quantise ${path} --data DIR --out ${basename(path, extname(path))}.int8.tflite`,
+      'in a program: quantised(await loadFloatModel(path), source)',
+    ],
+  });
+}
+
+/** @internal Opens a model, int8 or float. */
+export async function loadAnyModel(
+  path: string = defaultModelPath,
+  options: ModelOptions = {},
+): Promise<Model | FloatModel> {
   let bytes: Buffer;
   try {
     bytes = await fs.readFile(path);
   } catch (error) {
     throw fileError(error, path, 'the model cannot be read');
   }
-  return modelFrom(path, bytes, options);
+  return anyModelFrom(path, bytes, options);
 }
 
-/** @internal The model of a file's content. */
-export async function modelFrom(path: string, bytes: Uint8Array, options: ModelOptions = {}): Promise<Model> {
+/** The model of a file's content. */
+async function anyModelFrom(path: string, bytes: Uint8Array, options: ModelOptions): Promise<Model | FloatModel> {
   const { mean, std } = options.normalisation ?? {};
   const settings = {
     ...options.input,
     ...(mean && { mean: [...mean] }),
     ...(std && { std: [...std] }),
   };
-  let handle: Handle;
   try {
-    handle = await wait(() => native().Model.load(path, bytes, settings));
+    const handle = await wait(() => native().Model.load(path, bytes, settings));
+    return new Model(handle, path, createHash('sha256').update(bytes).digest('hex'));
   } catch (error) {
     // A float model is none of the importer's; what is wrong with one is told in its own words.
-    if (!(await floatModelOf(path, bytes, options))) throw error;
-    throw new TinytrainError('MODEL_FLOAT', `${path}: a float model, which samples have to quantise to int8 first`, {
-      help: [`npx tinytrain quantise ${path} --data DIR --out ${basename(path, extname(path))}.int8.tflite`],
-    });
+    const float = await floatModelOf(path, bytes, options);
+    if (float) return float;
+    throw error;
   }
-  return new Model(handle, path, createHash('sha256').update(bytes).digest('hex'));
 }
 
 /**

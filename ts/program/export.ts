@@ -10,7 +10,8 @@ import type { Program } from './program.js';
 export async function exportTflite(program: Program, model: Model): Promise<Uint8Array> {
   checkModelOf(program, model);
   const { classes, input } = program;
-  const { mean, std } = input;
+  // A file says how pixels are normalised, and has no words for columns.
+  const { mean, std } = input.units ? { mean: [], std: [] } : input;
   return wait(() => native().exportTflite(model.handle, program.handle, [...classes], [...mean], [...std]), model.path);
 }
 

@@ -36,7 +36,7 @@ impl ExportError {
 pub struct Labels<'a> {
     /// Names of the classes, in order; none where they are not known.
     pub classes: &'a [String],
-    /// The input's normalisation, one value or one for each channel: `real = (pixel - mean) / std`.
+    /// The input's normalisation, one value or one for each channel: `real = (pixel - mean) / std`; none for series, whose columns the format does not know.
     pub mean: &'a [f64],
     /// See `mean`.
     pub std: &'a [f64],

@@ -16,13 +16,21 @@ const AXIS_LABELS: i8 = 2;
 /// The metadata as a flatbuffer.
 pub fn metadata(name: &str, labels: &Labels<'_>) -> Vec<u8> {
     let single = |values: &[f64]| Some(values.iter().map(|&v| v as f32).collect());
-    let normalisation = Normalisation { mean: single(labels.mean), std: single(labels.std) };
-    let unit = ProcessUnit { options: Some(ProcessOptions::Normalisation(Box::new(normalisation))) };
-    let input = TensorMetadata {
-        name: Some("image".into()),
-        description: Some("pixels from 0 to 255, normalised and quantised".into()),
-        process_units: Some(vec![unit]),
-        ..TensorMetadata::default()
+    let input = if labels.mean.is_empty() {
+        TensorMetadata {
+            name: Some("series".into()),
+            description: Some("values of a series, normalised and quantised".into()),
+            ..TensorMetadata::default()
+        }
+    } else {
+        let normalisation = Normalisation { mean: single(labels.mean), std: single(labels.std) };
+        let unit = ProcessUnit { options: Some(ProcessOptions::Normalisation(Box::new(normalisation))) };
+        TensorMetadata {
+            name: Some("image".into()),
+            description: Some("pixels from 0 to 255, normalised and quantised".into()),
+            process_units: Some(vec![unit]),
+            ..TensorMetadata::default()
+        }
     };
     let file = AssociatedFile { name: Some(LABELS.into()), description: None, kind: AXIS_LABELS };
     let output = TensorMetadata {

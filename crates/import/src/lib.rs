@@ -95,19 +95,16 @@ pub fn supported_ops() -> &'static [&'static str] {
     tflite::supported()
 }
 
-/// The lines of TensorFlow that export a model quantised to int8.
-const FROM_KERAS: &str = "\n  export it with TensorFlow:\
+/// The lines of TensorFlow that export a float model.
+const FROM_KERAS: &str = "\n  export it with TensorFlow; it is quantised here, with your samples:\
     \n  converter = tf.lite.TFLiteConverter.from_keras_model(tf.keras.models.load_model(\"model.keras\"))\
-    \n  converter.optimizations = [tf.lite.Optimize.DEFAULT]\
-    \n  converter.representative_dataset = lambda: ([x[None]] for x in samples)  # some hundred float32 samples\
-    \n  converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]\
-    \n  converter.inference_input_type = converter.inference_output_type = tf.int8\
-    \n  open(\"model.tflite\", \"wb\").write(converter.convert())";
+    \n  open(\"model.tflite\", \"wb\").write(converter.convert())\
+    \n  npx tinytrain train --model model.tflite --data DIR";
 
-/// The lines that lead from PyTorch to a model quantised to int8.
-const FROM_ONNX: &str = "\n  export it as ONNX, and quantise that with your samples:\
+/// The lines that lead from PyTorch to a float model.
+const FROM_ONNX: &str = "\n  export it as ONNX; it is quantised here, with your samples:\
     \n  torch.onnx.export(model.eval(), torch.zeros(1, 3, 96, 96), \"model.onnx\")  # the shape of your input\
-    \n  npx tinytrain quantise model.onnx --data DIR --out model.tflite";
+    \n  npx tinytrain train --model model.onnx --data DIR";
 
 /// Whether some of the first bytes are these.
 fn begins_within(bytes: &[u8], n: usize, what: &[u8]) -> bool {

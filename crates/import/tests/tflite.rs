@@ -518,7 +518,7 @@ fn models_of_other_frameworks_are_named_and_told_how_to_be_exported() {
         ("a.h5", b"\x89HDF\r\n\x1a\n....".to_vec(), "a Keras model in HDF5", "from_keras_model"),
         ("a.pth", zip(b"model/data.pkl"), "a PyTorch model", "torch.onnx.export"),
         ("a.pt", vec![0x80, 2, 0x8a], "an old PyTorch model", "torch.onnx.export"),
-        ("a.onnx", b"\x08\x09\x12\x07pytorch".to_vec(), "an .onnx model", "tinytrain quantise"),
+        ("a.onnx", b"\x08\x09\x12\x07pytorch".to_vec(), "an .onnx model", "train --model model.onnx"),
         ("model.cc", b"unsigned char model[] = { 0x1c, 0x00 };".to_vec(), "as xxd writes it", "xxd -r -p"),
     ];
     for (path, bytes, what, help) in cases {

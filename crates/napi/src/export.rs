@@ -9,7 +9,7 @@ use tinytrain_export::{Functions, Labels};
 use crate::task::on_thread;
 use crate::{Model, Program};
 
-/// A model with the state that a Program of it starts with, as a `.tflite`. `mean` and `std` are the input's normalisation.
+/// A model with the state that a Program of it starts with, as a `.tflite`. `mean` and `std` are the normalisation of pixels, empty for series.
 #[napi(catch_unwind, ts_return_type = "Promise<Uint8Array>")]
 pub fn export_tflite<'e>(
     env: &'e Env,

@@ -40,7 +40,7 @@ pub struct FloatInput {
     pub scale: f64,
     /// See `scale`.
     pub zero: i32,
-    /// Mean of the normalisation, in pixel values: one, or one per channel.
+    /// Mean of the normalisation, in pixel values: one, or one per channel; none for series.
     pub mean: Vec<f64>,
     /// Standard deviation of the normalisation, in pixel values.
     pub std: Vec<f64>,

@@ -6,6 +6,7 @@ import { type InputFormat, inputLength } from '../input.js';
 import { recordings } from '../kind.js';
 import { readLayout } from '../layout.js';
 import type { SeriesOrigin } from '../origin.js';
+import type { WorkOptions } from '../pool.js';
 import { readSamples } from '../read.js';
 import type { Listed, Parts, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares, splits } from '../split.js';
@@ -164,26 +165,31 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
   const isBad = (error: unknown): error is TinytrainError =>
     error instanceof TinytrainError && error.code === 'RECORDING_CORRUPT';
   const cutOf = (split: Split, place: number) => cuts[split]?.[place];
+  const each = async (look: (table: Table, path: string) => void, { signal, onProgress }: WorkOptions) => {
+    const all = files.train;
+    for (const [i, { path }] of all.entries()) {
+      if (signal?.aborted) throw aborted('reading samples');
+      const table = await tables.get(path).catch(error => {
+        if (skipBad && isBad(error)) return undefined;
+        throw error;
+      });
+      if (table) look(table, path);
+      onProgress?.({ done: i + 1, total: all.length });
+    }
+  };
+  const surveyed = async (input: InputFormat, how: WorkOptions): Promise<Survey> => {
+    const survey = new Survey();
+    await each((table, path) => {
+      checkShape(path, table, { rows: window }, input);
+      survey.add(table);
+    }, how);
+    return survey;
+  };
   return {
     ...source,
-    async normalise(input, quantisation, given, { signal, onProgress } = {}) {
-      const survey = new Survey();
-      const all = files.train;
-      const each = async (look: (table: Table, path: string) => void): Promise<void> => {
-        for (const [i, { path }] of all.entries()) {
-          if (signal?.aborted) throw aborted('reading samples');
-          const table = await tables.get(path).catch(error => {
-            if (skipBad && isBad(error)) return undefined;
-            throw error;
-          });
-          if (table) look(table, path);
-          onProgress?.({ done: i + 1, total: all.length });
-        }
-      };
-      await each((table, path) => {
-        checkShape(path, table, { rows: window }, input);
-        survey.add(table);
-      });
+    ranges: async (input, how = {}) => (await surveyed(input, how)).ranges(),
+    async normalise(input, quantisation, given, how = {}) {
+      const survey = await surveyed(input, how);
       if (!given) return survey.found(quantisation);
       const scale = { ...given, units: survey.units() };
       const wrong = [given.mean, given.std].find(list => list.length !== 1 && list.length !== scale.units.length);
@@ -195,7 +201,7 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
         );
       }
       const clipping = new Clipping(columnScales(scale, quantisation));
-      await each(table => clipping.add(table));
+      await each(table => clipping.add(table), how);
       clipping.check();
       return scale;
     },

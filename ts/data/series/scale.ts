@@ -110,9 +110,14 @@ export class Survey {
     for (let i = 0; i < values.length; i++) this.#columns[i % columns]?.add(values[i] ?? 0);
   }
 
+  /** What becomes -128 and 127 of each column. */
+  ranges(): (readonly [low: number, high: number])[] {
+    return this.#columns.map(column => column.range());
+  }
+
   /** Maps the range of each column onto int8. */
   found({ scale, zero }: Quantisation): SeriesScale {
-    const ranges = this.#columns.map(column => column.range());
+    const ranges = this.ranges();
     const std = ranges.map(([low, high]) => (high - low) / (255 * scale));
     const mean = ranges.map(([low], c) => low + (128 + zero) * scale * (std[c] ?? 0));
     return { mean, std, units: this.units() };

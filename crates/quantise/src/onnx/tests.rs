@@ -160,6 +160,38 @@ fn an_input_that_is_first_transposed_has_its_channels_last() {
     assert_eq!(found, [100.0, 302.0, 504.0, 706.0, 908.0, 1110.0]);
 }
 
+/// A series: channels, then time. Its convolutions, pools and padding have one dimension.
+#[test]
+fn an_input_of_three_dimensions_is_a_series() {
+    let mut n = Net::new(&[1, 2, 6]);
+    // Output 0 is a difference over time of channel 0, output 1 a sum over channel 1.
+    let w = n.floats(&[2, 2, 2], &[-1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
+    let x = n.node("Conv", &["input", &w], vec![ints("pads", &[1, 0]), ints("strides", &[1])]);
+    let x = n.node("MaxPool", &[&x], vec![ints("kernel_shape", &[2]), ints("strides", &[2])]);
+    let x = n.node("AveragePool", &[&x], vec![ints("kernel_shape", &[3])]);
+    let y = n.node("Flatten", &[&x], vec![]);
+    let model = n.open(&y).unwrap();
+    assert_eq!(model.input(), tinytrain_ir::Shape::new(1, 6, 2));
+    // Moments of two channels: 1 3 2 7 7 0 and 10 20 30 40 50 60. Differences 1 2 -1 5 0 -7, sums 10 30 50 70 90 110.
+    let input = vec![1.0, 10.0, 3.0, 20.0, 2.0, 30.0, 7.0, 40.0, 7.0, 50.0, 0.0, 60.0];
+    let found = run(&model.net, input).swap_remove(model.net.output);
+    assert_eq!(found, [(2.0 + 5.0 + 0.0) / 3.0, (30.0 + 70.0 + 110.0) / 3.0]);
+    // Channels last behind a transpose.
+    let mut n = Net::new(&[1, 6, 2]);
+    let x = n.node("Transpose", &["input"], vec![ints("perm", &[0, 2, 1])]);
+    let w = n.floats(&[1, 2, 1], &[1.0, 100.0]);
+    let y = n.node("Conv", &[&x, &w], vec![]);
+    let model = n.open(&y).unwrap();
+    assert_eq!(model.input(), tinytrain_ir::Shape::new(1, 6, 2));
+    let found = run(&model.net, (0..12u8).map(f32::from).collect()).swap_remove(model.net.output);
+    assert_eq!(found, [100.0, 302.0, 504.0, 706.0, 908.0, 1110.0]);
+    // A kernel of another number of dimensions.
+    let mut n = Net::new(&[1, 2, 6]);
+    let w = n.weights(&[2, 2, 1, 2]);
+    let y = n.node("Conv", &["input", &w], vec![]);
+    assert!(n.fails(&y).contains("weights of another number of dimensions than its input"), "{}", n.fails(&y));
+}
+
 #[test]
 fn scales_and_bounds_go_into_the_convolution_before_them() {
     let mut n = Net::new(&[1, 1, 1, 2]);
