@@ -23,7 +23,7 @@ fn compiler(seed: u64) -> (Graph, Compiler) {
 
 /// With the rarer ops at odd seeds.
 fn compiler_of_all_ops(seed: u64) -> (Graph, Compiler) {
-    compiler_of(if seed % 2 == 0 { network(seed) } else { network_with_functions(seed) }, seed)
+    compiler_of(if seed.is_multiple_of(2) { network(seed) } else { network_with_functions(seed) }, seed)
 }
 
 fn compiler_of(g: Graph, seed: u64) -> (Graph, Compiler) {
