@@ -10,10 +10,10 @@ import { messageOf } from '../errors.js';
 import { table, thousands } from '../format.js';
 import { kernels } from '../model/model.js';
 import { addonPath, native } from '../native.js';
-import { selfTest } from '../selftest.js';
 import { version } from '../version.js';
 import { commonOptions } from './options.js';
 import { exitCodes, print, printJson } from './outcome.js';
+import { selfTest } from './self-test.js';
 
 /** The result of one check. */
 interface Finding {

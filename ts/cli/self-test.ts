@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
-import { Dataset } from './data/dataset.js';
-import { defaultImages } from './data/drawn/set.js';
-import { decodeImage } from './data/images/decode.js';
-import { inputLength } from './data/input.js';
-import { loadModel, type Model } from './model/model.js';
-import { compile } from './program/compiler.js';
-import { Random } from './random.js';
-import { train } from './train/train.js';
+import { Dataset } from '../data/dataset.js';
+import { defaultImages } from '../data/drawn/set.js';
+import { decodeImage } from '../data/images/decode.js';
+import { inputLength } from '../data/input.js';
+import { loadModel, type Model } from '../model/model.js';
+import { compile } from '../program/compiler.js';
+import { Random } from '../random.js';
+import { train } from '../train/train.js';
 
 /** Whether this machine computes what all others do. */
 export interface SelfTest {
