@@ -53,7 +53,7 @@ export declare class Dataset {
 
 /** A lock on a file, which the system lets go when the process ends, however it ends. */
 export declare class FileLock {
-  /** Lets the lock go. */
+  /** Lets the lock go. Closing the file would not do: a child process that is being started holds it as well until it runs its own program. */
   release(): void
 }
 

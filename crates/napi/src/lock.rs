@@ -20,10 +20,13 @@ pub struct FileLock {
 
 #[napi]
 impl FileLock {
-    /// Lets the lock go.
+    /// Lets the lock go. Closing the file would not do: a child process that is being started holds it as well until it runs its own program.
     #[napi(catch_unwind)]
     pub fn release(&mut self) {
-        self.file = None;
+        if let Some(file) = self.file.take() {
+            // Where it fails, closing it is all that is left.
+            let _ = file.unlock();
+        }
     }
 }
 
