@@ -1216,6 +1216,8 @@ export declare class Program {
 	readonly record: ProgramRecord;
 	/** The same Program under other limits. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it exceeds them, `BOARD_UNKNOWN`. */
 	within(limits: MemoryLimits): Program;
+	/** How samples come in. */
+	get feed(): Feed;
 	/** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
 	get memory(): MemoryTable;
 	/** Its memory on a board, item by item. Throws `BOARD_UNKNOWN` for an unknown board. */

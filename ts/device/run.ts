@@ -185,9 +185,8 @@ async function predictCamera(
   { device, session, program }: Bench,
   samples: Dataset,
 ): Promise<RunDifference | undefined> {
-  const { input, record } = program;
-  if (record.input.offset !== null || input.series || record.input.shape[2] !== 3 || samples.size === 0)
-    return undefined;
+  const { input, feed, record } = program;
+  if (feed === 'whole' || input.series || record.input.shape[2] !== 3 || samples.size === 0) return undefined;
   for (const format of cameraFormats) {
     const { sent, sample } = asCamera(samples.sample(0), input.tables, format);
     const found = await device.predict(sent, format);
@@ -334,7 +333,7 @@ async function costsOf(
   table: CostTable | undefined,
   { signal, onProgress }: RunFirmwareOptions,
 ): Promise<CostTable> {
-  if (program.record.input.offset === null) {
+  if (program.feed === 'rows') {
     throw new TinytrainError('NOT_CALIBRATED', 'steps cannot be counted one by one where samples come row by row', {
       help: ['calibrate with a firmware that was compiled without --feed rows: its kernels are the same'],
     });

@@ -4,7 +4,7 @@ import type { ProgramRecord } from '../program/record.js';
 import { arenaPointer, callArguments, makesMask, Parameters, stepCall } from './calls.js';
 import type { EmitInput } from './input.js';
 import { linkedTable } from './linked.js';
-import { rowPart, streamLoop, tableName, turnTables } from './streams.js';
+import { rowLoop, streamLoop, tableName, turnTables } from './streams.js';
 import { banner, elements, wrap } from './text.js';
 
 /** A range of steps that one C function executes: from `from` up to `to`. */
@@ -94,9 +94,9 @@ ${steps(input, part, parameters)}
 /** The function that runs the first stream as far as the rows of the sample suffice that have come in; none where the sample comes in as a whole. */
 function rows(input: EmitInput, parameters: Parameters): { readonly from: number; readonly text: string } {
   const { record } = input;
-  const [stream] = record.streams;
-  const part = rowPart(record);
-  if (!stream || !part) return { from: 0, text: '' };
+  const loop = rowLoop(record);
+  if (!loop) return { from: 0, text: '' };
+  const { stream, part } = loop;
   const name = tableName(stream);
   const steps = { from: stream.start, to: stream.end, counted: false };
   const masks = record.steps

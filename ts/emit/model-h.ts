@@ -5,7 +5,6 @@ import type { ProgramRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { savedFrame } from './saved.js';
 import { stateMembers } from './state.js';
-import { rowPart } from './streams.js';
 import { banner, commented } from './text.js';
 
 /** The itemised table of a region, as lines of a comment. */
@@ -44,7 +43,7 @@ function sizes(input: EmitInput): string {
 
 /** Whether the sample comes in row by row. */
 function fed(record: ProgramRecord): boolean {
-  return rowPart(record) !== undefined;
+  return record.input.offset === null;
 }
 
 /** Classes by number. */

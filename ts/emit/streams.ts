@@ -77,9 +77,22 @@ function part(record: ProgramRecord, one: Part, number: number, parameters: Para
   ].join('\n');
 }
 
-/** The part of the first stream in which a row of the sample comes in; none of a Program that takes its sample as a whole. */
-export function rowPart({ streams }: ProgramRecord): Part | undefined {
-  return streams[0]?.parts.find(({ row }) => row !== null);
+/** The loop that stops for rows of the sample, and its part for them; undefined of a Program that takes its sample as a whole. */
+export function rowLoop({
+  input,
+  streams,
+}: ProgramRecord): { readonly stream: Stream; readonly part: Part } | undefined {
+  if (input.offset !== null) return undefined;
+  const [stream] = streams;
+  const part = stream?.parts.find(({ row }) => row !== null);
+  if (stream && part) return { stream, part };
+  throw new TinytrainError(
+    'MODEL_UNSUPPORTED',
+    'the first steps of this Program are no loop that could stop for rows of a sample',
+    {
+      help: ['compile it without --feed rows'],
+    },
+  );
 }
 
 /** The steps of a stream as a loop over its turns; with marks, one before each turn. It begins at turn `first`, a C expression, if one is given. */

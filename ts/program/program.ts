@@ -2,7 +2,7 @@ import { pixelTableCount } from '../data/input.js';
 import type { ModelInput } from '../model/input.js';
 import type { ModelOrigin } from '../model/model.js';
 import { call, type Program as Handle, recordOf } from '../native.js';
-import { checkLimits, defaultTarget, givenLimits, type MemoryLimits, type MemoryTable } from './memory.js';
+import { checkLimits, defaultTarget, type Feed, givenLimits, type MemoryLimits, type MemoryTable } from './memory.js';
 import type { ProgramRecord } from './record.js';
 import { checkState, type TrainedState } from './state.js';
 
@@ -52,9 +52,14 @@ export class Program {
 
   /** The same Program under other limits. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it exceeds them, `BOARD_UNKNOWN`. */
   within(limits: MemoryLimits): Program {
-    const program = new Program(this.handle, { ...this, limits: givenLimits({ ...limits, feed: this.limits.feed }) });
+    const program = new Program(this.handle, { ...this, limits: givenLimits({ ...limits, feed: this.feed }) });
     checkLimits(program.memory, program.limits);
     return program;
+  }
+
+  /** How samples come in. */
+  get feed(): Feed {
+    return this.record.input.offset === null ? 'rows' : 'whole';
   }
 
   /** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
