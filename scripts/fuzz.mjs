@@ -14,11 +14,16 @@ const { values, positionals } = parseArgs({
 });
 const minutes = Number(values.minutes);
 if (!(minutes > 0)) fail(`--minutes ${values.minutes}: expected a number above 0`);
-const known = readdirSync(`${root}/fuzz/seeds`).sort();
+if (!has('cargo') || !has('c++')) fail('fuzzing needs cargo and a C++ compiler, for libFuzzer itself');
+
+// The tests write what libFuzzer begins with.
+const test = ['test', '--release', '--locked', '-p', 'tinytrain-fuzz', '--test', 'short', 'seeds'];
+const seeded = spawnSync('cargo', test, { cwd: root, stdio: 'inherit', env: { ...process.env, TINYTRAIN_WRITE: '1' } });
+if (seeded.status !== 0) fail('the seeds could not be made');
+const known = readdirSync(`${root}/fuzz/corpus`).sort();
 const targets = positionals.length > 0 ? positionals : known;
 const unknown = targets.find(name => !known.includes(name));
 if (unknown) fail(`there is no target ${unknown}`, [`targets: ${known.join(', ')}`]);
-if (!has('cargo') || !has('c++')) fail('fuzzing needs cargo and a C++ compiler, for libFuzzer itself');
 
 // Coverage as libFuzzer counts it; without a sanitizer, which needs an unstable compiler: Rust's own checks are what can fail.
 const flags = [
@@ -37,13 +42,7 @@ for (const name of targets) {
   const folder = kind => `${root}/fuzz/${kind}/${name}`;
   for (const kind of ['corpus', 'artifacts']) mkdirSync(folder(kind), { recursive: true });
   const limits = [`-max_total_time=${Math.round(60 * minutes)}`, '-timeout=30', '-rss_limit_mb=4096', '-max_len=65536'];
-  const args = [
-    ...limits,
-    `-artifact_prefix=${folder('artifacts')}/`,
-    '-print_final_stats=1',
-    folder('corpus'),
-    folder('seeds'),
-  ];
+  const args = [...limits, `-artifact_prefix=${folder('artifacts')}/`, '-print_final_stats=1', folder('corpus')];
   const { status } = spawnSync(`${root}/fuzz/target/${host}/release/fuzz`, args, {
     stdio: 'inherit',
     env: { ...process.env, TINYTRAIN_TARGET: name },

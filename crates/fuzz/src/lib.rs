@@ -22,13 +22,13 @@ pub struct Target {
 }
 
 impl Target {
-    /// Files of `fuzz/FOLDER/NAME`: `seeds` are accepted and were made by our own code, `regressions` are inputs that once failed.
-    pub fn files(&self, folder: &str) -> Vec<Vec<u8>> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz").join(folder).join(self.name);
+    /// Inputs that once failed: the files of `fuzz/regressions/NAME`.
+    pub fn regressions(&self) -> Vec<Vec<u8>> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions").join(self.name);
         let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
         let mut paths: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
         paths.sort();
-        paths.iter().map(|p| std::fs::read(p).expect("a file of a corpus")).collect()
+        paths.iter().map(|p| std::fs::read(p).expect("an input that once failed")).collect()
     }
 }
 
@@ -107,13 +107,13 @@ fn scheme(bytes: &[u8]) -> bool {
     true
 }
 
-/// Trains two steps, or predicts where there is no head, on every kernel of this machine.
+/// Trains three steps, or predicts where there is no head, on every kernel of this machine.
 fn same_on_all_kernels(program: Program) {
     let program = Arc::new(program);
     let length = program.input.bytes() as usize;
     let run = |kernels: Kernels| {
         let mut e = Executor::with_kernels(program.clone(), kernels).ok()?;
-        for i in 0..2 {
+        for i in 0..3 {
             let sample = noise(length, i);
             if program.classes == 0 {
                 e.forward(&sample).ok()?;

@@ -1,20 +1,66 @@
-//! The short pass of fuzzing: the same inputs each time.
+//! The short pass of fuzzing: the same inputs each time. With `TINYTRAIN_WRITE` it writes its seeds into `fuzz/corpus`, where libFuzzer begins.
 
+#[path = "../../import/tests/common/mod.rs"]
+mod files;
+#[path = "../../compile/tests/common/mod.rs"]
+mod networks;
+
+use std::path::Path;
+
+use files::pickled;
+use networks::{network_to_feed, network_with_functions, samples};
+use tinytrain_compile::{Compiler, Feed};
 use tinytrain_fuzz::{TARGETS, changed};
+use tinytrain_ir::{Graph, Scheme};
 
-/// Changed inputs of each target; more by `TINYTRAIN_FUZZ`.
+/// Changed inputs of each target, and of each Program; more by `TINYTRAIN_FUZZ`.
 const ROUNDS: u64 = 3000;
+const ROUNDS_OF_A_PROGRAM: u64 = 1300;
+const CLASSES: usize = 4;
+
+fn program(g: &Graph, scheme: &str, bits: u32, feed: Feed) -> Vec<u8> {
+    let c = Compiler::new(g, CLASSES, 1, &samples(g, 6, CLASSES, 1), 2).unwrap();
+    let limit = (feed == Feed::Rows).then_some(0);
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8, limit, feed).unwrap().to_bytes()
+}
+
+fn programs() -> Vec<Vec<u8>> {
+    let schemes = [("head", 4), ("full", 2), ("bias:3,2:1/2,4:1/4", 0), ("bias:2,0:1/3,1:1/2,3:1/4", 8)];
+    let of = |seed| {
+        let g = network_with_functions(seed);
+        schemes.map(|(scheme, bits)| program(&g, scheme, bits, Feed::Whole))
+    };
+    (1..=4).flat_map(of).chain([program(&network_to_feed(2), "bias:2", 4, Feed::Rows)]).collect()
+}
+
+/// Inputs that are accepted, all made by our own code.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "model" => vec![files::small().bytes()],
+        "pickle" => vec![pickled::zip(&pickled::small().pickle())],
+        "float" => vec![include_bytes!("../../../fuzz/seeds/float/net.onnx").to_vec()],
+        "program" => programs(),
+        "scheme" => ["full", "bias:22,21:1,24:1,27:1,30:1,36:1/8,39:1/4"].map(|s| s.as_bytes().to_vec()).to_vec(),
+        other => panic!("{other} has no seeds"),
+    }
+}
 
 #[test]
 fn seeds_are_accepted_and_changed_ones_are_refused_or_computed() {
-    let rounds = std::env::var("TINYTRAIN_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
+    let asked: Option<u64> = std::env::var("TINYTRAIN_FUZZ").ok().and_then(|n| n.parse().ok());
     for target in TARGETS {
-        let seeds = target.files("seeds");
-        assert!(!seeds.is_empty(), "{} has no seeds", target.name);
-        for seed in &seeds {
-            assert!((target.run)(seed), "a seed of {} is refused", target.name);
+        let seeds = seeds(target.name);
+        for (i, seed) in seeds.iter().enumerate() {
+            assert!((target.run)(seed), "seed {i} of {} is refused", target.name);
+            if std::env::var_os("TINYTRAIN_WRITE").is_some() {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target.name);
+                std::fs::create_dir_all(&folder).unwrap();
+                std::fs::write(folder.join(format!("seed-{i}")), seed).unwrap();
+            }
         }
         let count = seeds.len() as u64;
+        let rounds =
+            asked.unwrap_or(ROUNDS.max(ROUNDS_OF_A_PROGRAM * if target.name == "program" { count } else { 0 }));
         let accepted = (0..rounds).filter(|&i| (target.run)(&changed(&seeds[(i % count) as usize], i))).count();
         println!("{}: {accepted} of {rounds} accepted", target.name);
         assert!(accepted > 0 && accepted < rounds as usize, "{}: {accepted} of {rounds}", target.name);
@@ -24,7 +70,7 @@ fn seeds_are_accepted_and_changed_ones_are_refused_or_computed() {
 #[test]
 fn inputs_that_once_failed_do_not() {
     for target in TARGETS {
-        for bytes in target.files("regressions") {
+        for bytes in target.regressions() {
             (target.run)(&bytes);
         }
     }

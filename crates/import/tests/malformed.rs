@@ -173,18 +173,3 @@ fn noise_is_neither_format() {
         assert!(e.to_string().contains(says), "{e}");
     }
 }
-
-/// The seeds of fuzzing (`fuzz/seeds`) are what this version writes; `TINYTRAIN_WRITE=1` writes them.
-#[test]
-fn seeds_of_fuzzing_are_current() {
-    for (file, bytes) in
-        [("model/small.tflite", small().bytes()), ("pickle/small.pkl", zip(&pickled::small().pickle()))]
-    {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(file);
-        if std::env::var_os("TINYTRAIN_WRITE").is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &bytes).unwrap();
-        }
-        assert_eq!(std::fs::read(&path).ok(), Some(bytes), "{file}: TINYTRAIN_WRITE=1 writes it");
-    }
-}
