@@ -499,6 +499,7 @@ type Window = {
 	 */
 	hi: number;
 };
+type Purpose = "input" | "activation" | "mask" | "gradient" | "scratch" | "other";
 type CallNumber = {
 	"kind": "field";
 	/**
@@ -587,6 +588,10 @@ export type Placed = {
 	 * For people.
 	 */
 	label: string;
+	/**
+	 * What it holds.
+	 */
+	purpose: Purpose;
 	/**
 	 * Bytes.
 	 */
@@ -782,6 +787,10 @@ export type StepRecord = {
 	 * Whether it returns how many gradient elements saturated.
 	 */
 	saturates: boolean;
+	/**
+	 * Whether it finishes bytes of a tensor; one that moves lines or only begins a tensor does not.
+	 */
+	finishes: boolean;
 	/**
 	 * Parameters, in the order of C.
 	 */
@@ -2278,7 +2287,7 @@ export declare function runsCsv(runs: readonly RunResult[]): string;
 export declare function searchCsv(result: SearchResult): string;
 /** The learning curve: one column per point; its height is the share of samples classified correctly before their update. */
 export declare function learningCurve(points: readonly CurvePoint[]): string;
-type BufferKind = "input" | "activation" | "saved" | "mask" | "gradient" | "scratch" | "other";
+type BufferKind = Purpose | "saved";
 interface NamedBuffer extends Placed {
 	readonly kind: BufferKind;
 	/** What it is, and of which step: `mask of conv 7`. */
@@ -2307,8 +2316,6 @@ interface Layer {
 	/** Op and number, such as `conv 7`. */
 	readonly label: string;
 	readonly sizes: string;
-	/** Number of its convolution; null for other ops. */
-	readonly conv: number | null;
 	readonly learns: Learns;
 	/** Trained share of its input channels, as the scheme has it; null where no weight is trained. */
 	readonly share: string | null;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { sourceWithClasses } from './data/classes.js';
-import type { SampleSet } from './data/dataset.js';
+import { type SampleSet, spread } from './data/dataset.js';
 import { openSource } from './data/open.js';
 import { type DataOrigin, dataOrigin } from './data/origin.js';
 import type { ReadOptions, SampleSource } from './data/source.js';
@@ -10,7 +10,7 @@ import { count, sha256 } from './json.js';
 import { FloatModel } from './model/float.js';
 import { factsOf, type InputFacts, inputOf } from './model/input.js';
 import { loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from './model/model.js';
-import { modelOfSamples, spread } from './model/quantised.js';
+import { modelOfSamples } from './model/quantised.js';
 import { boardPlace } from './program/compiler.js';
 import { programFile, readProgram } from './program/file.js';
 import { feeds, type MemoryLimits } from './program/memory.js';

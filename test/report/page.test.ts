@@ -73,8 +73,8 @@ test('a report is one file that loads nothing; its figures are those of the fold
   t.deepEqual(
     run.program.layers
       .filter((one: { share: string | null }) => one.share !== null)
-      .map((one: { conv: number }) => one.conv),
-    [18],
+      .map((one: { label: string }) => one.label),
+    ['conv 18'],
   );
 
   // The worst mistakes are those that the run makes.

@@ -47,8 +47,14 @@ test('the map shows a buffer where and when it lives', t => {
     forward: 2,
     steps: [{}, {}, {}, {}],
     buffers: [
-      { label: 'input', size: 800, offset: 0, windows: [{ start: 0, end: 2, lo: 0, hi: 800 }] },
-      { label: 'output', size: 1600, offset: 0, windows: [{ start: 2, end: 4, lo: 0, hi: 1600 }] },
+      { label: 'input', purpose: 'input', size: 800, offset: 0, windows: [{ start: 0, end: 2, lo: 0, hi: 800 }] },
+      {
+        label: 'output',
+        purpose: 'activation',
+        size: 1600,
+        offset: 0,
+        windows: [{ start: 2, end: 4, lo: 0, hi: 1600 }],
+      },
     ],
   } as unknown as ProgramRecord;
   const lines = memoryMap(record).split('\n');
@@ -69,7 +75,7 @@ test('the map shows the live bytes of a buffer alone', t => {
     plan: { lowerBound: 1600 },
     forward: 2,
     steps: [{}, {}],
-    buffers: [{ label: 'rows', size: 1600, offset: 0, windows }],
+    buffers: [{ label: 'rows', purpose: 'activation', size: 1600, offset: 0, windows }],
   } as unknown as ProgramRecord;
   const lines = memoryMap(record).split('\n').slice(1, 17);
   t.deepEqual(
@@ -82,11 +88,18 @@ test('the map fits 80 columns; each letter stands for one buffer, and long ones 
   const steps = Array.from({ length: 200 }, (_, i) => ({ label: `conv ${i}` }));
   const short = steps.map((_, i) => ({
     label: `conv ${i}`,
+    purpose: 'activation',
     size: 900,
     offset: 100,
     windows: [{ start: i, end: i + 1, lo: 0, hi: 900 }],
   }));
-  const mask = { label: 'mask 3', size: 100, offset: 0, windows: [{ start: 3, end: 190, lo: 0, hi: 100 }] };
+  const mask = {
+    label: 'mask 3',
+    purpose: 'mask',
+    size: 100,
+    offset: 0,
+    windows: [{ start: 3, end: 190, lo: 0, hi: 100 }],
+  };
   const record = { arenaBytes: 1000, plan: { lowerBound: 1000 }, forward: 100, steps, buffers: [...short, mask] };
   const lines = memoryMap(record as unknown as ProgramRecord).split('\n');
   t.true(Math.max(...lines.map(line => line.length)) <= 80);

@@ -1,12 +1,12 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import type { Dataset } from '../data/dataset.js';
+import { type Dataset, spread } from '../data/dataset.js';
 import { makeFolder, replaceFile } from '../files.js';
 import { percent, thousands } from '../format.js';
 import { type FloatModel, loadFloatModel } from '../model/float.js';
 import type { ModelInput } from '../model/input.js';
 import type { Model } from '../model/model.js';
-import { calibrationSamples, quantise, spread } from '../model/quantised.js';
+import { calibrationSamples, quantise } from '../model/quantised.js';
 import { openSource, type ProgramArguments, readOptions, type SampleArguments, sampleOptions } from './inputs.js';
 import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';

@@ -85,6 +85,12 @@ export class Dataset {
   }
 }
 
+/** `most` of the places below `count`, or all of them, spread evenly. */
+export function spread(count: number, most: number): number[] {
+  const chosen = Math.min(most, count);
+  return Array.from({ length: chosen }, (_, i) => Math.floor((i * count) / chosen));
+}
+
 /** A data set with classes and splits. */
 export interface SampleSet {
   /** Names of the classes; a label is an index into them. */

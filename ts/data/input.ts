@@ -37,3 +37,24 @@ export function pixelTableCount(tables: readonly Int8Array[]): number {
   if (!first || tables.every(table => table.every((q, pixel) => q === pixel - 128))) return 0;
   return tables.every(table => table.every((q, pixel) => q === first[pixel])) ? 1 : tables.length;
 }
+
+/** For each int8 value, from -128 on, the pixel value in the middle of those that become it; of a value that none becomes that of the one below. */
+function inverse(table: Int8Array): Uint8Array {
+  const [sum, count] = [new Float64Array(256), new Float64Array(256)];
+  for (const [pixel, value] of table.entries()) {
+    sum[value + 128] = (sum[value + 128] ?? 0) + pixel;
+    count[value + 128] = (count[value + 128] ?? 0) + 1;
+  }
+  let last = 0;
+  return Uint8Array.from(sum, (total, i) => {
+    const n = count[i] ?? 0;
+    if (n > 0) last = Math.round(total / n);
+    return last;
+  });
+}
+
+/** Pixel values that become a sample by the table of each channel. */
+export function pixelsOf(sample: Int8Array, tables: readonly Int8Array[]): Uint8Array {
+  const inverses = tables.map(inverse);
+  return Uint8Array.from(sample, (value, i) => inverses[i % inverses.length]?.[value + 128] ?? 0);
+}

@@ -3,6 +3,7 @@ import { promises as fs } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { Dataset, SampleSet } from '../data/dataset.js';
 import { fromRgb565, toRgb565 } from '../data/images/rgb565.js';
+import { pixelsOf } from '../data/input.js';
 import type { Progress } from '../data/pool.js';
 import { defaultRate } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
@@ -160,12 +161,6 @@ async function trainBoth({ device, session, data, options }: Bench, steps: numbe
     options.onProgress?.({ phase: 'training', done: step + 1, total: steps, loss: loss / 65536 });
   }
   return undefined;
-}
-
-/** The pixel value for each int8 value, by channel, which the device converts back. */
-function pixelsOf(sample: Int8Array, tables: readonly Int8Array[]): Uint8Array {
-  const inverse = tables.map(table => new Map(Array.from(table, (q, p) => [q, p] as const)));
-  return Uint8Array.from(sample, (q, i) => inverse[i % tables.length]?.get(q) ?? 0);
 }
 
 /** The formats of a camera. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { Dataset } from '../data/dataset.js';
+import { type Dataset, spread } from '../data/dataset.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { native, wait } from '../native.js';
 import type { FloatModel } from './float.js';
@@ -15,12 +15,6 @@ export interface QuantiseOptions extends ReadOptions {
   readonly most?: number | undefined;
   /** For series: how their values become what the model takes, `real = (value - mean) / std`; each column's range becomes 0 to 1 if omitted. */
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
-}
-
-/** `most` of the places below `count`, or all of them, spread evenly. */
-export function spread(count: number, most: number): number[] {
-  const chosen = Math.min(most, count);
-  return Array.from({ length: chosen }, (_, i) => Math.floor((i * count) / chosen));
 }
 
 /** The int8 model that samples make of a float one, whose input they are for, and its `.tflite`. @internal */

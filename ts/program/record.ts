@@ -36,6 +36,8 @@ lo: number,
  */
 hi: number, };
 
+export type Purpose = "input" | "activation" | "mask" | "gradient" | "scratch" | "other";
+
 export type CallNumber = { "kind": "field", 
 /**
  * Index of the parameter.
@@ -117,6 +119,10 @@ export type Placed = {
  * For people.
  */
 label: string, 
+/**
+ * What it holds.
+ */
+purpose: Purpose, 
 /**
  * Bytes.
  */
@@ -287,6 +293,10 @@ function: string,
  * Whether it returns how many gradient elements saturated.
  */
 saturates: boolean, 
+/**
+ * Whether it finishes bytes of a tensor; one that moves lines or only begins a tensor does not.
+ */
+finishes: boolean, 
 /**
  * Parameters, in the order of C.
  */

@@ -1,4 +1,4 @@
-import type { Dataset } from '../data/dataset.js';
+import { type Dataset, spread } from '../data/dataset.js';
 import { native, type Watch, watched } from '../native.js';
 import type { Program } from './program.js';
 
@@ -10,7 +10,7 @@ const RULE = 2;
 /** Samples at even distances, so that all classes are among them. */
 export function evenly(set: Dataset, count: number): Dataset {
   if (count >= set.size) return set;
-  return set.subset(Array.from({ length: count }, (_, i) => Math.floor((i * set.size) / count)));
+  return set.subset(spread(set.size, count));
 }
 
 /**

@@ -1,7 +1,7 @@
-import type { Placed, ProgramRecord } from '../program/record.js';
+import type { Placed, ProgramRecord, Purpose } from '../program/record.js';
 
 /** What a buffer of the arena is for. `saved`: an activation of the forward pass that the backward pass still needs. */
-export type BufferKind = 'input' | 'activation' | 'saved' | 'mask' | 'gradient' | 'scratch' | 'other';
+export type BufferKind = Purpose | 'saved';
 
 /** A buffer of the arena, for people. */
 export interface NamedBuffer extends Placed {
@@ -10,13 +10,8 @@ export interface NamedBuffer extends Placed {
   readonly name: string;
 }
 
-function kindOf({ label, windows }: Placed, forward: number): BufferKind {
-  if (label === 'input') return 'input';
-  if (label.startsWith('mask')) return 'mask';
-  if (label.startsWith('grad')) return 'gradient';
-  if (label === 'scratch') return 'scratch';
-  if (label === 'logits' || label === 'error') return 'other';
-  return (windows.at(-1)?.end ?? 0) > forward ? 'saved' : 'activation';
+function kindOf({ purpose, windows }: Placed, forward: number): BufferKind {
+  return purpose === 'activation' && (windows.at(-1)?.end ?? 0) > forward ? 'saved' : purpose;
 }
 
 const words: Readonly<Record<BufferKind, string>> = {

@@ -1,5 +1,6 @@
 import type { SearchResult } from '../search/types.js';
 import type { RunResult } from '../train/types.js';
+import { curveRows } from './curve.js';
 import { trainedSchemes } from './trained.js';
 
 type Cell = string | number | null | undefined;
@@ -19,12 +20,9 @@ export function csvText(columns: readonly string[], rows: readonly (readonly Cel
  * at held-out samples (`held_out_loss`, `held_out_accuracy`, after that step). Rows without the one or the other leave it empty.
  */
 export function runsCsv(runs: readonly RunResult[]): string {
-  const rows = runs.flatMap(({ seed, curve, heldOut }) => {
-    const steps = [...new Set([...curve, ...heldOut.points].map(({ step }) => step))].sort((a, b) => a - b);
-    return steps.map(step => {
-      const point = curve.find(one => one.step === step);
-      const look = heldOut.points.find(one => one.step === step);
-      return [seed, step, point?.loss, point?.accuracy, look?.loss, look?.accuracy];
+  const rows = runs.flatMap(run => {
+    return curveRows(run).map(({ step, point, look }) => {
+      return [run.seed, step, point?.loss, point?.accuracy, look?.loss, look?.accuracy];
     });
   });
   return csvText(['seed', 'step', 'loss', 'accuracy', 'held_out_loss', 'held_out_accuracy'], rows);

@@ -1,5 +1,5 @@
 import { percent } from '../format.js';
-import type { CurvePoint } from '../train/types.js';
+import type { CurvePoint, HeldOutPoint, RunResult } from '../train/types.js';
 
 const ROWS = 8;
 const EIGHTHS = ' ▁▂▃▄▅▆▇█';
@@ -23,4 +23,21 @@ export function learningCurve(points: readonly CurvePoint[]): string {
     ...lines,
     `${' '.repeat(8)}step ${last.step}: ${percent(last.accuracy)}, ${loss}`,
   ].join('\n');
+}
+
+/** What is known of a run at a step: the point of its curve that ends there, and the look at held-out samples after it. */
+export interface CurveRow {
+  readonly step: number;
+  readonly point: CurvePoint | undefined;
+  readonly look: HeldOutPoint | undefined;
+}
+
+/** Every step at which something is known of a run, ascending. */
+export function curveRows({ curve, heldOut }: Pick<RunResult, 'curve' | 'heldOut'>): CurveRow[] {
+  const steps = [...new Set([...curve, ...heldOut.points].map(({ step }) => step))].sort((a, b) => a - b);
+  return steps.map(step => ({
+    step,
+    point: curve.find(one => one.step === step),
+    look: heldOut.points.find(one => one.step === step),
+  }));
 }

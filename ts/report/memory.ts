@@ -38,11 +38,19 @@ function areaOf({ windows }: Placed): number {
   return windows.reduce((sum, { start, end, lo, hi }) => sum + (end - start) * (hi - lo), 0);
 }
 
-/** The buffers that take most of the arena, in their order, by letter: the large ones, and those that live long, which are what training costs. */
-function lettered(record: ProgramRecord): ReadonlyMap<string, NamedBuffer> {
-  const all = namedBuffers(record).map((buffer, i) => ({ buffer, i, area: areaOf(buffer) }));
-  const most = all.sort((a, b) => b.area - a.area).slice(0, LETTERS.length);
-  return new Map(most.sort((a, b) => a.i - b.i).map(({ buffer }, i) => [LETTERS[i] ?? OTHER, buffer]));
+/** The buffers that take most of the arena, by letter: the large ones, and those that live long, which are what training costs. */
+function lettered(record: ProgramRecord): ReadonlyMap<Placed, readonly [letter: string, named: NamedBuffer]> {
+  const names = namedBuffers(record);
+  const order = new Map(record.buffers.map((buffer, i) => [buffer, i] as const));
+  const place = (buffer: Placed) => order.get(buffer) ?? 0;
+  const most = [...record.buffers].sort((a, b) => areaOf(b) - areaOf(a)).slice(0, LETTERS.length);
+  const chosen = most.sort((a, b) => place(a) - place(b));
+  return new Map(
+    chosen.flatMap((buffer, i) => {
+      const [letter, named] = [LETTERS[i], names[place(buffer)]];
+      return letter && named ? [[buffer, [letter, named]] as const] : [];
+    }),
+  );
 }
 
 /** The buffer that covers most of a cell, if any. */
@@ -66,22 +74,19 @@ export function memoryMap(record: ProgramRecord): string {
   const columns = Math.min(COLUMNS, steps);
   const height = record.arenaBytes / ROWS;
   const named = lettered(record);
-  const letters = new Map(
-    [...named].map(([letter, { offset, label, windows }]) => [placeOf({ offset, label, windows }), letter]),
-  );
   const lines: string[] = [];
   for (let row = ROWS - 1; row >= 0; row--) {
     const cells = Array.from({ length: columns }, (_, column) => {
       const [from, to] = [(column * steps) / columns, ((column + 1) * steps) / columns];
       const found = occupant(record.buffers, from, to, row * height, (row + 1) * height);
-      return found ? (letters.get(placeOf(found)) ?? OTHER) : FREE;
+      return found ? (named.get(found)?.[0] ?? OTHER) : FREE;
     });
     lines.push(`${thousands(Math.round(row * height)).padStart(11)} ${cells.join('')}`);
   }
   const share = columns / steps;
   const axis = `${' '.repeat(12)}${'forward'.padEnd(Math.round(record.forward * share), ' ')}backward`;
   const legend = table(
-    [...named].map(([letter, { name, size, windows }]) => [
+    [...named.values()].map(([letter, { name, size, windows }]) => [
       letter,
       name,
       size,
@@ -97,9 +102,4 @@ export function memoryMap(record: ProgramRecord): string {
     `buffers that take most of it, in bytes and steps; ${OTHER} others, ${FREE} free`,
     legend,
   ].join('\n');
-}
-
-/** No two buffers begin at the same byte in the same step. */
-function placeOf({ offset, label, windows }: Pick<Placed, 'offset' | 'label' | 'windows'>): string {
-  return `${label} ${offset} ${windows[0]?.start}`;
 }

@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import type { SampleSet } from '../data/dataset.js';
+import { pixelsOf } from '../data/input.js';
 import { messageOf } from '../errors.js';
 import type { ModelInput } from '../model/input.js';
 import { Predictor } from '../train/predict.js';
@@ -27,33 +28,13 @@ export type Mistakes =
 /** The most mistakes that are shown. */
 const MOST = 12;
 
-/** For each channel the pixel value of each int8 value, from -128 on: the middle of those that become it. */
-function pixelsOf({ tables }: ModelInput): Uint8Array[] {
-  return tables.map(table => {
-    const [sum, count] = [new Float64Array(256), new Float64Array(256)];
-    for (const [pixel, value] of table.entries()) {
-      sum[value + 128] = (sum[value + 128] ?? 0) + pixel;
-      count[value + 128] = (count[value + 128] ?? 0) + 1;
-    }
-    let last = 0;
-    return Uint8Array.from(sum, (total, i) => {
-      const n = count[i] ?? 0;
-      if (n > 0) last = Math.round(total / n);
-      return last;
-    });
-  });
-}
-
 /** A sample as the model sees it, as a PNG. Null for one that is not a picture of one or three channels. */
 async function imageOf(sample: Int8Array, input: ModelInput): Promise<string | null> {
   const { height, width, channels } = input;
   if (input.series || (channels !== 1 && channels !== 3)) return null;
-  const pixels = pixelsOf(input);
-  const bytes = Uint8Array.from(sample, (value, i) => {
-    const table = pixels[i % channels] ?? pixels[0];
-    return table?.[value + 128] ?? 0;
-  });
-  const png = await sharp(bytes, { raw: { width, height, channels } }).png({ compressionLevel: 9 }).toBuffer();
+  const png = await sharp(pixelsOf(sample, input.tables), { raw: { width, height, channels } })
+    .png({ compressionLevel: 9 })
+    .toBuffer();
   return `data:image/png;base64,${png.toString('base64')}`;
 }
 

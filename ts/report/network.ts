@@ -1,4 +1,5 @@
 import type { Program } from '../program/program.js';
+import type { StateRecord, StepRecord } from '../program/record.js';
 
 /** What training changes in a layer: nothing, its biases, also weights; the head is always trained. */
 export type Learns = 'nothing' | 'biases' | 'weights' | 'head';
@@ -8,8 +9,6 @@ export interface Layer {
   /** Op and number, such as `conv 7`. */
   readonly label: string;
   readonly sizes: string;
-  /** Number of its convolution; null for other ops. */
-  readonly conv: number | null;
   readonly learns: Learns;
   /** Trained share of its input channels, as the scheme has it; null where no weight is trained. */
   readonly share: string | null;
@@ -22,9 +21,15 @@ export interface Layer {
 
 const COUNTED = { weights: 'weights', headWeights: 'weights', biases: 'biases', headBiases: 'biases' } as const;
 
+/** The trained share of each convolution's weights in a scheme in canonical form, which names all that have any. */
 function sharesOf(scheme: string): ReadonlyMap<number, string> {
-  const found = [...scheme.matchAll(/(?:^|,)(\d+):([\d/]+)/g)];
-  return new Map(found.map(([, layer = '', share = '']) => [Number(layer), share]));
+  const parts = scheme.split(',').map(part => part.split(':'));
+  return new Map(parts.map(([layer = '', share = '']) => [Number(layer), share]));
+}
+
+/** The trainable tensors that a step reads. */
+function statesOf({ operands }: StepRecord, states: readonly StateRecord[]): StateRecord[] {
+  return operands.flatMap(operand => (operand.place === 'state' ? (states[operand.index] ?? []) : []));
 }
 
 /** The layers of a Program's forward pass, each once, in order, with what training changes in them. */
@@ -34,16 +39,14 @@ export function layersOf({ record, scheme }: Pick<Program, 'record' | 'scheme'>)
   const firsts = new Set(streams.flatMap(({ parts }) => parts.map(({ step }) => step)));
   const turns = (i: number) => streams.some(({ start, end }) => i >= start && i < end) && !firsts.has(i);
   const seen = new Set<string>();
-  return steps.slice(0, forward).flatMap((step, i): Layer[] => {
-    if (turns(i) || step.label === 'move lines') return [];
-    const conv = Number(/^conv (\d+)$/.exec(step.label)?.[1] ?? Number.NaN);
-    const isConv = Number.isInteger(conv);
-    // Pieces of a layer over rows are one layer.
-    if (isConv && seen.has(step.label)) return [];
-    seen.add(step.label);
-    const isHead = step.function === 'tt_head_logits';
-    if (step.label === 'head' && !isHead) return [];
-    const own = states.filter(({ layer, kind }) => (isHead ? kind.startsWith('head') : isConv && layer === conv));
+  // The forward pass ends with the error of the head, which is no layer.
+  return steps.slice(0, forward - 1).flatMap((step, i): Layer[] => {
+    const own = statesOf(step, states);
+    const isHead = own.some(({ kind }) => kind === 'headWeights');
+    // Steps that move lines, and those that only begin a tensor, are no layers; pieces of one over rows are one.
+    if (turns(i) || !(step.finishes || isHead) || (own.length > 0 && seen.has(step.label))) return [];
+    if (own.length > 0) seen.add(step.label);
+    const conv = own.find(({ layer }) => layer !== null)?.layer ?? null;
     const count = (what: 'weights' | 'biases') =>
       own.reduce((sum, { kind, length }) => sum + (kind !== 'residuals' && COUNTED[kind] === what ? length : 0), 0);
     const [weights, biases] = [count('weights'), count('biases')];
@@ -52,9 +55,8 @@ export function layersOf({ record, scheme }: Pick<Program, 'record' | 'scheme'>)
       {
         label: step.label,
         sizes: step.sizes,
-        conv: isConv ? conv : null,
         learns,
-        share: weights > 0 && isConv ? (shares.get(conv) ?? '1') : null,
+        share: learns === 'weights' && conv !== null ? (shares.get(conv) ?? null) : null,
         weights,
         biases,
         frozen: i < prefix.steps,

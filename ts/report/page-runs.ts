@@ -1,6 +1,7 @@
 import { duration, percent, thousands } from '../format.js';
 import { estimate } from '../search/statistics.js';
 import type { RunResult } from '../train/types.js';
+import { curveRows } from './curve.js';
 import type { Entry, RunsEntry } from './data.js';
 import { type Html, html } from './html.js';
 import { accuracy, bar, chart, facts, keys, scrolled } from './page-parts.js';
@@ -50,11 +51,8 @@ function seedsTable(runs: readonly RunResult[]): Html {
   );
 }
 
-function curveTable({ curve, heldOut }: RunResult): Html {
-  const steps = [...new Set([...curve, ...heldOut.points].map(({ step }) => step))].sort((a, b) => a - b);
-  const rows = steps.map(step => {
-    const point = curve.find(one => one.step === step);
-    const look = heldOut.points.find(one => one.step === step);
+function curveTable(run: RunResult): Html {
+  const rows = curveRows(run).map(({ step, point, look }) => {
     const cells = [
       point?.loss.toFixed(3),
       point && percent(point.accuracy),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tinytrain_ir::{Graph, TensorId};
-use tinytrain_program::Operand;
+use tinytrain_ir::{Graph, Kind, TensorId};
+use tinytrain_program::{Operand, Purpose};
 use tinytrain_spec::kernels::Call;
 
 use crate::LowerOptions;
@@ -20,9 +20,10 @@ pub enum Draft {
 }
 
 /// A buffer of the arena.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Block {
     pub label: String,
+    pub purpose: Purpose,
     pub bytes: u32,
     /// Whether it lives to the end.
     pub kept: bool,
@@ -81,15 +82,22 @@ impl<'a> Blocks<'a> {
     }
 
     /// A buffer.
-    pub fn block(&mut self, label: &str, bytes: usize) -> usize {
-        self.blocks.push(Block { label: label.into(), bytes: bytes as u32, kept: self.keep_all });
+    pub fn block(&mut self, label: &str, purpose: Purpose, bytes: usize) -> usize {
+        self.blocks.push(Block { label: label.into(), purpose, bytes: bytes as u32, kept: self.keep_all });
         self.blocks.len() - 1
     }
 
     /// A place of its own for a tensor that the next step yields.
     pub fn define(&mut self, t: TensorId) -> Draft {
         let tensor = self.graph.tensor(t);
-        let b = self.block(&tensor.name, tensor.bytes());
+        let purpose = match tensor.kind {
+            Kind::Activation(_) if t == self.graph.input => Purpose::Input,
+            Kind::Activation(_) => Purpose::Activation,
+            Kind::Mask => Purpose::Mask,
+            Kind::Gradient(_) => Purpose::Gradient,
+            Kind::Error | Kind::Sums => Purpose::Other,
+        };
+        let b = self.block(&tensor.name, purpose, tensor.bytes());
         self.adopt(t, b);
         Draft::Tensor(t)
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::blocks::Block;
 use crate::group::{Band, Forward, Group};
 use crate::lives::{Crossing, Share, peak, scratch, uses};
 use crate::place::ALIGN;
@@ -113,7 +114,7 @@ impl<'a> Lifetimes<'a> {
             .map(|b| self.forward.blocks.blocks[b].bytes.next_multiple_of(ALIGN))
             .sum();
         // Lines are whole as long as their group runs.
-        for (line, (_, bytes)) in group.lines.iter().enumerate() {
+        for (line, Block { bytes, .. }) in group.lines.iter().enumerate() {
             let span = Span { buffer: own + line, first: 0, bytes: *bytes };
             list.extend([0, group.calls.len() as u32 - 1].map(|step| span.used(step)));
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use tinytrain_program::{self as program, Data, Operand, Placed, Program, Region, Slot};
+use tinytrain_program::{self as program, Data, Operand, Placed, Program, Purpose, Region, Slot};
 use tinytrain_spec::kernels::*;
 use tinytrain_spec::packed;
 use tinytrain_spec::params::ConvParams;
@@ -21,9 +21,6 @@ enum Format {
     Wide,
     Window,
 }
-
-/// The label of scratch among the buffers of the arena.
-pub const SCRATCH: &str = "scratch";
 
 /// Chooses kernels and weights' formats for the steps of a planned Program, and shares out what its arena leaves free.
 pub fn fit(program: &mut Program) {
@@ -53,7 +50,7 @@ pub fn fit(program: &mut Program) {
             step.call = call;
         }
     }
-    program.buffers.retain(|b| b.label != SCRATCH);
+    program.buffers.retain(|b| b.purpose != Purpose::Scratch);
     for steps in calls {
         let rooms = || steps.iter().filter_map(|&i| program.steps[i].call.room());
         let Some(most) = rooms().map(|r| r.most).max() else { continue };
@@ -89,7 +86,7 @@ fn same_calls(program: &Program) -> Vec<Vec<usize>> {
 fn free(program: &Program, step: usize) -> Vec<Range<u32>> {
     let live = |b: &Placed| {
         let live = b.live(step);
-        (b.label != SCRATCH && !live.is_empty()).then_some((b.offset + live.start, b.offset + live.end))
+        (b.purpose != Purpose::Scratch && !live.is_empty()).then_some((b.offset + live.start, b.offset + live.end))
     };
     let mut used: Vec<(u32, u32)> = program.buffers.iter().filter_map(live).collect();
     used.push((program.arena_bytes, program.arena_bytes));
@@ -112,7 +109,7 @@ fn largest(free: &[Range<u32>]) -> Range<u32> {
 /// Notes scratch of a step among the buffers.
 fn scratch_at(buffers: &mut Vec<Placed>, slot: Slot, step: u32) {
     let used = program::Window { start: step, end: step + 1, lo: 0, hi: slot.bytes };
-    let same = |b: &&mut Placed| b.label == SCRATCH && (b.offset, b.size) == (slot.offset, slot.bytes);
+    let same = |b: &&mut Placed| b.purpose == Purpose::Scratch && (b.offset, b.size) == (slot.offset, slot.bytes);
     match buffers.iter_mut().find(same) {
         // Steps come in order within a call, but not from one call to the next.
         Some(buffer) if buffer.windows.last().is_some_and(|w| w.end <= step) => {
@@ -122,7 +119,13 @@ fn scratch_at(buffers: &mut Vec<Placed>, slot: Slot, step: u32) {
             }
             buffer.windows.push(used);
         }
-        _ => buffers.push(Placed { label: SCRATCH.into(), size: slot.bytes, offset: slot.offset, windows: vec![used] }),
+        _ => buffers.push(Placed {
+            label: "scratch".into(),
+            purpose: Purpose::Scratch,
+            size: slot.bytes,
+            offset: slot.offset,
+            windows: vec![used],
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use tinytrain_ir::TensorId;
 use tinytrain_spec::kernels::{Call, CopyBox};
 use tinytrain_spec::params::CopyParams;
 
-use crate::blocks::Blocks;
+use crate::blocks::{Block, Blocks};
 use crate::unit::{ByRows, Input, Map, Place, Span, Unit, over_rows, whole};
 
 /// The forward pass as units, and what its buffers hold.
@@ -62,8 +62,8 @@ pub struct GroupCall {
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     pub calls: Vec<GroupCall>,
-    /// Lines of tensors that are nowhere whole: label and bytes. Their buffers have the numbers after those of the forward pass.
-    pub lines: Vec<(String, u32)>,
+    /// Lines of tensors that are nowhere whole. Their buffers have the numbers after those of the forward pass.
+    pub lines: Vec<Block>,
     /// Whether its nodes take turns over rows.
     pub streamed: bool,
     /// About how many instructions more than its nodes one by one.
@@ -291,7 +291,8 @@ impl<'a> Streamed<'a> {
             .map(|(b, line)| {
                 let map = self.map(b);
                 let label = format!("{} ({} of {} rows)", self.forward.blocks.blocks[b].label, line.rows, map.rows);
-                (label, line.rows as u32 * map.row)
+                let purpose = self.forward.blocks.blocks[b].purpose;
+                Block { label, purpose, bytes: line.rows as u32 * map.row, kept: false }
             })
             .collect();
         for turn in std::mem::take(&mut self.turns) {

@@ -1,6 +1,7 @@
 //! The trainable head.
 
 use tinytrain_ir::{Head, Wrt};
+use tinytrain_program::Purpose;
 use tinytrain_spec::arith::{HEAD_FRACTION_BITS, Real31, exp2i};
 use tinytrain_spec::kernels::*;
 use tinytrain_spec::params::HeadParams;
@@ -16,7 +17,7 @@ impl Lowering<'_> {
     pub fn head(&mut self, n: usize) -> Result<(), LowerError> {
         let (x, e) = (self.graph.nodes[n].inputs[0], self.graph.nodes[n].outputs[0]);
         let (p, o) = (self.head_params()?, self.head_operands()?);
-        let block = self.blocks.block("logits", p.classes as usize * 8);
+        let block = self.blocks.block("logits", Purpose::Other, p.classes as usize * 8);
         self.logits = Some(block);
         let logits = Draft::Block(block);
         let call = HeadLogits { p, x: Tensor(x), w: Ready(o.weights), bias: Ready(o.bias), logits };

@@ -7,11 +7,11 @@ use std::ops::Range;
 use tinytrain_ir::{Kind, TensorId};
 use tinytrain_plan::{Buffer, Window};
 use tinytrain_program::{
-    self as program, Boundary, Input, Operand, Piece, Placed, Plan, Program, Region, SamplePlace, SampleRow, Slot, Step,
+    self as program, Boundary, Input, Operand, Piece, Placed, Plan, Program, Purpose, Region, SamplePlace, SampleRow,
+    Slot, Step,
 };
 
 use crate::blocks::Block;
-use crate::fit::SCRATCH;
 use crate::group::{Group, GroupCall};
 use crate::lives::{Crossing, Life, Share, Use, scratch, uses};
 use crate::place::{ALIGN, Layout};
@@ -54,8 +54,8 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn buffer(&mut self, label: String, bytes: u32) -> usize {
-        self.buffers.push(Block { label, bytes, kept: false });
+    fn buffer(&mut self, block: Block) -> usize {
+        self.buffers.push(block);
         self.buffers.len() - 1
     }
 
@@ -64,8 +64,9 @@ impl<'a> Steps<'a> {
         let (start, end) = (self.calls.len(), self.calls.len() + group.calls.len());
         let (own, first_line) = (self.layout.blocks.blocks.len(), self.buffers.len());
         let shares = self.shares(&group);
-        for (label, bytes) in group.lines {
-            let buffer = self.buffer(label, bytes);
+        for line in group.lines {
+            let bytes = line.bytes;
+            let buffer = self.buffer(line);
             // Lines live as long as their group runs.
             let span = Span { buffer, first: 0, bytes };
             self.uses.extend([start, end - 1].map(|step| span.used(step as u32)));
@@ -111,7 +112,8 @@ impl<'a> Steps<'a> {
         let used = first.unwrap_or(0)..last.unwrap_or(0) + 1;
         // A buffer has one place while it lives, and lives as a few bytes where a step needs none.
         let hulls = bytes[used.clone()].iter().map(|&b| 0..b.max(ALIGN.min(most))).collect();
-        let buffer = self.buffer(SCRATCH.into(), most);
+        let buffer =
+            self.buffer(Block { label: "scratch".into(), purpose: Purpose::Scratch, bytes: most, kept: false });
         self.scratches.push((buffer, Life { start: (start + used.start) as u32, hulls }));
         buffer
     }
@@ -190,6 +192,7 @@ impl<'a> Steps<'a> {
         let shape = [input.shape.h, input.shape.w, input.shape.c].map(|n| n as u32);
         let placed = |(buffer, &b): (&Buffer, &usize)| Placed {
             label: self.buffers[b].label.clone(),
+            purpose: self.buffers[b].purpose,
             size: buffer.size,
             offset: offsets[b],
             windows: buffer.windows.iter().map(|&w| live(w)).collect(),

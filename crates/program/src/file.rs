@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 use tinytrain_spec::kernels::{Element, Kernel};
 
 use crate::{
-    Boundary, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Region, SamplePlace, SampleRow, Slot,
-    State, StateKind, Step, VerifyError, Window,
+    Boundary, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Purpose, Region, SamplePlace, SampleRow,
+    Slot, State, StateKind, Step, VerifyError, Window,
 };
 
 /// The version that this crate writes, and the only one that it reads.
@@ -254,6 +254,7 @@ impl Writer {
         self.word(p.state_bytes);
         self.list(&p.buffers, |w, b| {
             w.bytes(b.label.as_bytes());
+            w.number(Purpose::ALL.iter().position(|&p| p == b.purpose).unwrap_or_default());
             [b.size, b.offset].into_iter().for_each(|v| w.word(v));
             w.list(&b.windows, |w, v| [v.start, v.end, v.lo, v.hi].into_iter().for_each(|v| w.word(v)));
         });
@@ -385,9 +386,11 @@ impl<'a> Reader<'a> {
 
     fn buffer(&mut self) -> Read<Placed> {
         let label = self.text()?;
+        let purpose = Purpose::ALL.get(self.number()?).copied();
+        let purpose = purpose.map_or_else(|| self.fail("purpose of a buffer"), Ok)?;
         let (size, offset) = (self.word()?, self.word()?);
         let window = |r: &mut Self| Ok(Window { start: r.word()?, end: r.word()?, lo: r.word()?, hi: r.word()? });
-        Ok(Placed { label, size, offset, windows: self.list(window)? })
+        Ok(Placed { label, purpose, size, offset, windows: self.list(window)? })
     }
 
     fn sample_place(&mut self) -> Read<SamplePlace> {

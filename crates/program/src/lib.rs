@@ -20,8 +20,8 @@ mod work;
 
 pub use file::{FileError, VERSION};
 pub use program::{
-    Boundary, COUNTERS_BYTES, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Region, SamplePlace,
-    SampleRow, Slot, State, StateKind, Step, TensorNumber, Window,
+    Boundary, COUNTERS_BYTES, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Purpose, Region,
+    SamplePlace, SampleRow, Slot, State, StateKind, Step, TensorNumber, Window,
 };
 pub use stream::{CallNumber, Part, Stream, Varying};
 pub use verify::VerifyError;

@@ -211,12 +211,38 @@ pub struct State {
     pub init: Init,
 }
 
+/// What a buffer of the arena holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// The sample, or lines of it.
+    Input,
+    /// Values of the forward pass, or lines of them.
+    Activation,
+    /// Bits that say where a value was not clamped.
+    Mask,
+    /// A gradient.
+    Gradient,
+    /// What a kernel needs while it runs.
+    Scratch,
+    /// Logits and error of the head, and sums.
+    Other,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Input, Self::Activation, Self::Mask, Self::Gradient, Self::Scratch, Self::Other];
+}
+
 /// A planned buffer of the arena. What a step does not need of it belongs to others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Placed {
     /// For people.
     pub label: String,
+    /// What it holds.
+    pub purpose: Purpose,
     /// Bytes.
     pub size: u32,
     /// First byte.

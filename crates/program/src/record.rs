@@ -82,6 +82,8 @@ pub struct StepRecord {
     pub function: &'static str,
     /// Whether it returns how many gradient elements saturated.
     pub saturates: bool,
+    /// Whether it finishes bytes of a tensor; one that moves lines or only begins a tensor does not.
+    pub finishes: bool,
     /// Parameters, in the order of C.
     pub params: Vec<ParamRecord>,
     /// Operands, in the order of C, behind the parameters.
@@ -329,6 +331,7 @@ fn step(program: &Program, step: &Step) -> StepRecord {
         sizes: sizes(&step.call),
         function: spec.c,
         saturates: spec.returns == Returns::Saturated,
+        finishes: !step.finished.is_empty(),
         params,
         operands,
     }
@@ -400,7 +403,7 @@ mod tests {
     use ts_rs::TS;
 
     use super::*;
-    use crate::{CallNumber, Part, Varying, Window};
+    use crate::{CallNumber, Part, Purpose, Varying, Window};
 
     /// TypeScript's types of the record. `TINYTRAIN_WRITE=1 cargo test -p tinytrain-program` writes them anew.
     #[test]
@@ -413,6 +416,7 @@ mod tests {
             declaration::<Slot>(),
             declaration::<StateKind>(),
             declaration::<Window>(),
+            declaration::<Purpose>(),
             declaration::<CallNumber>(),
             declaration::<Varying>(),
             declaration::<Part>(),
