@@ -412,6 +412,11 @@ export declare class Device {
 	counters(): Promise<Counters>;
 	/** Resets to the initial state. */
 	reset(): Promise<void>;
+	/**
+	 * Saves the trained state where it survives a reset. Throws `DEVICE_REFUSED` where the firmware has no store, and where its flash fails; a device is silent
+	 * while it erases flash.
+	 */
+	keep(): Promise<Pick<Counters, "steps" | "checksum">>;
 	/** Sends a request of any kind and waits for its reply; with `againMs`, repeats it after this time, then after twice that, and so on. */
 	request(type: number, payload?: Uint8Array, againMs?: number): Promise<Buffer>;
 	/** Sends raw bytes and waits for the reply to request `type` with number `sequence`. */
@@ -439,6 +444,31 @@ export interface RegionTotal {
 	/** Bytes available on the board. */
 	readonly available: number;
 }
+interface StoreTable {
+	readonly sectors: number;
+	readonly sectorBytes: number;
+	/** Bytes that a saved state takes in flash. */
+	readonly recordBytes: number;
+	/** Saved states that all sectors hold: each sector is erased once in as many saves. */
+	readonly records: number;
+	/** What the data sheet says of this flash; null if it is only modelled. */
+	readonly times: {
+		/** Seconds in which a save is programmed. */
+		readonly save: readonly [
+			number,
+			number
+		];
+		/** Seconds that a save takes in addition where a sector must be erased first: one of `records / sectors`. */
+		readonly erase: readonly [
+			number,
+			number
+		];
+		/** How often a sector may be erased. */
+		readonly cycles: number;
+		/** The document. */
+		readonly source: string;
+	} | null;
+}
 /** The memory of a Program on a board, item by item. It is complete: there is nothing in memory that is not in this table. */
 export interface MemoryTable {
 	/** The board. */
@@ -452,6 +482,8 @@ export interface MemoryTable {
 	/** The calls for which it is reserved, outermost first. */
 	readonly stackPath: readonly string[];
 	readonly items: readonly MemoryItem[];
+	/** What is kept over a reset, in a firmware with a store. */
+	readonly store?: StoreTable | undefined;
 }
 /** Limits on the memory of a Program. */
 export interface MemoryLimits {
@@ -463,6 +495,8 @@ export interface MemoryLimits {
 	readonly target?: string | undefined;
 	/** How samples come in: as a whole (the default), or row by row, as a camera delivers them, so that no memory for a whole one is needed. */
 	readonly feed?: Feed | undefined;
+	/** Whether the firmware keeps what was learned in flash, which takes some of both memories. */
+	readonly store?: boolean | undefined;
 }
 type Feed = "whole" | "rows";
 type Region = "arena" | "state";
@@ -957,6 +991,18 @@ interface Emulator {
 	/** Address of the word that tells the board to use semihosting; a board without one has its UART only. */
 	readonly mailbox?: number | undefined;
 }
+interface BoardStore {
+	readonly origin: number;
+	/** Bytes of a sector. */
+	readonly sector: number;
+	readonly sectors: number;
+	/** Where a firmware lies, but for its vector table, if the store is amid the board's flash. */
+	readonly firmware?: AddressRange | undefined;
+	/** C files that implement `tt_flash.h`, named like those of the board. */
+	readonly sources: readonly string[];
+	/** Bytes of the board's flash that a firmware cannot use because of it. */
+	readonly withinFlash: number;
+}
 interface Board {
 	/** The name of its folder. */
 	readonly name: string;
@@ -978,6 +1024,8 @@ interface Board {
 	/** Shell commands that write a firmware to the board, the preferred one first; `{elf}`, `{bin}`, `{hex}` and `{port}` stand for the files and the serial port. */
 	readonly flashCommands: readonly string[];
 	readonly emulator?: Emulator | undefined;
+	/** Where it can keep what was learned. */
+	readonly store?: BoardStore | undefined;
 }
 interface EmitBoard {
 	readonly board: Board;
@@ -1007,6 +1055,10 @@ interface EmitInput {
 	readonly kernelFiles: readonly string[];
 	/** Compiler options for the kernels. */
 	readonly kernelFlags: string;
+	/** Whether what was learned is kept in flash, in the store of each board. */
+	readonly store: boolean;
+	/** Training steps after which it is saved, unless the build says otherwise; 0, the default, only when the firmware is asked to. */
+	readonly saveEvery?: number | undefined;
 	/** What the names of the model begin with: `tt`, unless several models are to fit into one image. */
 	readonly prefix?: string | undefined;
 	/** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */
@@ -1229,7 +1281,10 @@ export declare class Program {
 	get feed(): Feed;
 	/** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
 	get memory(): MemoryTable;
-	/** Its memory on a board, item by item. Throws `BOARD_UNKNOWN` for an unknown board. */
+	/**
+	 * Its memory on a board, item by item, with the store that its limits ask for. Throws `BOARD_UNKNOWN` for an unknown board, `STORE_NONE` for one without a
+	 * store, `STORE_TOO_SMALL` where a saved state does not fit a sector.
+	 */
 	memoryOn(target: string): MemoryTable;
 	/** The bytes of a constant of the record, little-endian. Throws `SIZE_MISMATCH` for a constant that does not exist. */
 	constant(index: number): Uint8Array;
@@ -1328,8 +1383,10 @@ export interface Linked {
 	readonly sram: number;
 	/** Bytes reserved for the stack. */
 	readonly stack: number;
-	/** All bytes written to flash. */
+	/** All bytes written to flash, and those that the linker leaves free for saved states. */
 	readonly flash: number;
+	/** Bytes of a saved state in flash; undefined in a firmware without a store. */
+	readonly record?: number | undefined;
 	/** The items of the plan, with the sizes that the compiler and the linker gave them. */
 	readonly items: readonly Pick<MemoryItem, "name" | "bytes">[];
 }

@@ -99,12 +99,15 @@ export declare class Program {
   get family(): string
   /** The same Program starting with another state. */
   withState(state: Uint8Array): Program
-  /** The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash. */
-  memory(target: string, pixelTables: number): string
+  /**
+   * The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash, with a
+   * store or without.
+   */
+  memory(target: string, pixelTables: number, store: boolean): string
   /** The C files of the kernels that the Program needs on a board. */
   kernelFiles(target: string): Array<string>
   /** Bytes of stack that the Program takes on the board that QEMU emulates as a stand-in; none if there is no such board. */
-  standInStack(target: string): number | null
+  standInStack(target: string, store: boolean): number | null
   /** The work of each step, in the terms of a cost table, as JSON. */
   work(): string
   /**
@@ -205,10 +208,28 @@ export interface Board {
   flashCommands: Array<string>
   /** Its emulation in QEMU. */
   emulator?: Emulator
+  /** Where it can keep what was learned. */
+  store?: BoardStore
 }
 
 /** The board that a folder describes, whether or not there are tables to plan with. */
 export declare function boardIn(folder: string): Board
+
+/** Sectors of flash for saved states. */
+export interface BoardStore {
+  /** The first address. */
+  origin: number
+  /** Bytes of a sector. */
+  sector: number
+  /** Number of sectors. */
+  sectors: number
+  /** Where a firmware lies, but for its vector table, if the store is amid `flash`. */
+  firmware?: AddressRange
+  /** C files that implement `tt_flash.h`, named like those of the board. */
+  sources: Array<string>
+  /** Bytes of `flash` that a firmware cannot use because of it. */
+  withinFlash: number
+}
 
 /**
  * The cost table of a board's core as JSON: for each kind the instructions per call, per gathered element, per output element and per product. It is
@@ -387,6 +408,8 @@ export interface SramLimit {
   target: string
   /** Bytes, the stack included. */
   bytes: number
+  /** Whether the firmware has a store. */
+  store: boolean
 }
 
 /** The graph after a pass. */

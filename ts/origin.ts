@@ -100,6 +100,7 @@ export const programOrigin: v.GenericSchema<unknown, ProgramOrigin> = v.object({
     flash: v.optional(count),
     target: v.optional(v.string()),
     feed: v.optional(v.picklist(feeds)),
+    store: v.optional(v.boolean()),
   }),
 });
 

@@ -346,6 +346,21 @@ static void reset(tt_protocol *line, tt_context *tt)
     reply(line, &sum, sizeof sum);
 }
 
+#ifdef TT_STORE
+static void keep(tt_protocol *line, tt_context *tt)
+{
+    if (!is_empty(line))
+        return;
+    tt_status status = tt_protocol_keep(tt);
+    if (status != TT_OK) {
+        refuse(line, status, 0);
+        return;
+    }
+    const uint32_t words[2] = {tt->counters.steps, tt_checksum(tt)};
+    reply(line, words, sizeof words);
+}
+#endif
+
 /* Frames. ----------------------------------------------------------------------------------------------------------------------------- */
 
 /* Reports once that bytes were skipped, and resets their count. */
@@ -422,6 +437,11 @@ static void serve(tt_protocol *line, tt_context *tt)
 #ifdef TT_FED
     case TT_ROW:
         row(line, tt);
+        break;
+#endif
+#ifdef TT_STORE
+    case TT_KEEP:
+        keep(line, tt);
         break;
 #endif
     default:

@@ -25,6 +25,7 @@ enum {
     TT_COUNTERS = 6,
     TT_RESET = 7,
     TT_ROW = 8,
+    TT_KEEP = 0x10,
     TT_REPLY = 0x80,
     TT_ERROR = 0xff
 };
@@ -52,6 +53,11 @@ typedef struct {
 } tt_protocol;
 
 void tt_protocol_init(tt_protocol *line);
+
+#ifdef TT_STORE
+/* The application's: saves the trained state where it survives a reset; what the request `keep` asks for. */
+tt_status tt_protocol_keep(const tt_context *tt);
+#endif
 
 /* Processes at most one frame. Returns immediately if nothing has arrived, and waits for the rest of a frame that has begun. */
 void tt_protocol_poll(tt_protocol *line, tt_context *tt);

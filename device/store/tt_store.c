@@ -111,6 +111,12 @@ tt_status tt_store_open(tt_store *store)
     return program(store->sector, store->newest, LAST, 0) ? TT_E_IO : TT_OK;
 }
 
+/* For tools, and not in any memory of the board: see the table at the end of model.c. */
+#if defined(__arm__)
+extern const uint32_t tt_linked_store[2];
+__attribute__((section(".tinytrain"), used)) const uint32_t tt_linked_store[2] = {sizeof(tt_store), TT_STORE_RECORD_BYTES};
+#endif
+
 /* The place in flash that is written or read. */
 typedef struct {
     uint32_t sector, at, word, have;
@@ -141,14 +147,16 @@ static int32_t get(void *user, void *bytes, uint32_t count)
     return 0;
 }
 
-tt_status tt_store_load(const tt_store *store, tt_context *tt)
+tt_status tt_store_load(tt_store *store, tt_context *tt)
 {
     if (!store || !tt)
         return TT_E_ARGUMENT;
     if (!store->found)
         return TT_E_DATA;
     cursor from = {store->sector, store->newest * TT_STORE_RECORD_BYTES + HEADER, 0, 0};
-    return tt_load(tt, get, &from);
+    tt_status status = tt_load(tt, get, &from);
+    store->steps = tt->counters.steps;
+    return status;
 }
 
 /* Writes a record into a place where nothing was begun; returns whether it is there. */
@@ -174,6 +182,7 @@ tt_status tt_store_save(tt_store *store, const tt_context *tt)
     if (!store || !tt)
         return TT_E_ARGUMENT;
     uint32_t sectors = tt_flash_sectors(), count = places();
+    store->steps = tt->counters.steps;
     /* A place that does not take its record is left behind: as many attempts as there are places. */
     for (uint32_t attempt = 0; attempt < sectors * count; attempt++) {
         uint32_t sector = store->sector, place = store->next;

@@ -53,7 +53,12 @@ for (const board of targets()) {
   if (!isEmulated) continue;
   withTools(`${board}: every bit is the host's, the stack lasts, the instructions are as predicted`, async t => {
     const onProgress = patient(t);
-    const { folder } = await testFirmware(t, { scheme: 'bias:4,18:1/4,15:1/8', residualBits: 2, target: board });
+    const { folder } = await testFirmware(t, {
+      scheme: 'bias:4,18:1/4,15:1/8',
+      residualBits: 2,
+      target: board,
+      store: true,
+    });
     const result = await runFirmware(folder, { steps: 3, predictions: 2, onProgress });
     t.true(result.equal, JSON.stringify(result.difference));
     t.is(result.board, board);

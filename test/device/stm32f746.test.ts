@@ -95,8 +95,146 @@ onChip('the F746 firmware trains and predicts as in QEMU, at 216 MHz from its cr
       dataCache: true,
       vectors: 0x08000000,
       cycleCounter: true,
+      flashOperations: 0,
     });
     t.true(Math.abs(baud / 115_200 - 1) < 0.001);
+  }
+});
+
+/** A firmware in Unicorn; what its flash holds is in a file, and a new run is what follows a reset. */
+async function start(elf: string, flash: string, ...options: string[]) {
+  const report = `${flash}.json`;
+  const line = await ProcessConnection.start('Unicorn', python, [
+    chip,
+    elf,
+    '--flash',
+    flash,
+    '--report',
+    report,
+    ...options,
+  ]);
+  const ended = new Promise<string>(resolve => line.onEnd(resolve));
+  const device = new Device(line, { timeoutMs: 600_000 });
+  const stop = async () => {
+    await line.end();
+    const why = await ended;
+    await device.close();
+    return { why, operations: JSON.parse(await fs.readFile(report, 'utf8')).flashOperations as number };
+  };
+  return { device, ended, stop };
+}
+
+async function trainStep(device: Device, data: SampleSet, step: number) {
+  const rates = ratesOfStep({ head: 0.01, backbone: 0.01 }, STEPS, step % STEPS);
+  await device.train(data.train.sample(step), data.train.labels[step] ?? 0, rates);
+}
+
+async function stateOf(device: Device) {
+  const { steps, checksum } = await device.counters();
+  return { steps, checksum };
+}
+
+onChip(
+  'the F746 firmware keeps what it learned in sectors 1 to 4, and has it again after a reset or a power cut',
+  async t => {
+    const fed = patient(t);
+    const { folder, program, data } = await testFirmware(t, { store: true });
+    const elf = await build(folder, 'stm32f746');
+    const flash = join(await temporary(t), 'flash');
+    const { store } = program.memory;
+    const words = (store?.recordBytes ?? 0) / 4;
+
+    const first = await start(elf, flash);
+    const initial = await stateOf(first.device);
+    await trainStep(first.device, data, 0);
+    const kept = await first.device.keep();
+    t.is(kept.steps, 1);
+    t.deepEqual(
+      await first.stop(),
+      { why: 'exit code 0', operations: 3 + words },
+      'the three sectors of the first part are erased, each word programmed once',
+    );
+    fed();
+
+    const second = await start(elf, flash);
+    t.deepEqual(await stateOf(second.device), kept, 'it goes on');
+    await trainStep(second.device, data, 1);
+    const next = await second.device.keep();
+    t.is(next.steps, 2);
+    t.deepEqual(
+      await second.stop(),
+      { why: 'exit code 0', operations: 1 + words },
+      'the newest record is completed once more',
+    );
+    fed();
+
+    // The power fails within a save: before its last word the state before it is found again, behind that word the new one.
+    const content = await fs.readFile(flash);
+    t.true(
+      content.subarray(96 << 10).every(byte => byte === 0xff),
+      'the second part is not used yet',
+    );
+    for (const [operation, steps] of [
+      [2, 2],
+      [3, 2],
+      [1 + Math.floor(words / 2), 2],
+      [1 + words - 1, 2],
+      [1 + words, 3],
+    ] as const) {
+      await fs.writeFile(flash, content);
+      const cut = await start(elf, flash, '--cut', String(operation));
+      await trainStep(cut.device, data, 2);
+      await t.throwsAsync(cut.device.keep(), { code: 'DEVICE_GONE' });
+      t.is(await cut.ended, 'exit code 0');
+      await cut.device.close();
+      const after = await start(elf, flash);
+      const found = await stateOf(after.device);
+      t.is(found.steps, steps, `a cut at operation ${operation}`);
+      if (steps === 2) t.deepEqual(found, next);
+      t.is((await after.device.keep()).steps, steps);
+      t.is((await after.stop()).why, 'exit code 0');
+      fed();
+    }
+
+    // A cut while a sector is erased, and the state of another program: nothing is found.
+    await fs.rm(flash);
+    const erasing = await start(elf, flash, '--cut', '1');
+    await t.throwsAsync(erasing.device.keep(), { code: 'DEVICE_GONE' });
+    await erasing.device.close();
+    const empty = await start(elf, flash);
+    t.deepEqual(await stateOf(empty.device), initial);
+    await empty.stop();
+    await fs.writeFile(flash, content);
+    const other = await testFirmware(t, { store: true, seed: 1 });
+    const another = await start(await build(other.folder, 'stm32f746'), flash);
+    t.is((await stateOf(another.device)).steps, 0, 'a state of another program is not taken');
+    t.is((await another.stop()).why, 'exit code 0');
+  },
+);
+
+onChip('a flash driver that a chip would not accept ends the run with its reason', async t => {
+  const fed = patient(t);
+  const { folder } = await testFirmware(t, { store: true });
+  const path = join(folder, 'board/stm32f746/flash.c');
+  const good = await fs.readFile(path, 'utf8');
+  for (const [from, to, why] of [
+    ['0x45670123u', '0x45670124u', 'a wrong key'],
+    ['2u << 8', '1u << 8', '32 bits at a time'],
+    ['        SCB_DCIMVAC = line;', '        ;', 'data cache may hold'],
+    ['{{1, 3}, {4, 1}}', '{{5, 3}, {4, 1}}', 'holds the program'],
+    ['    while (FLASH_SR & BUSY) {', '    while (0) {', 'busy'],
+    ['    FLASH_CR = operation;', '    FLASH_CR = operation & ~1u;', 'does not program'],
+    ['#define FLASH_CR REG(0x40023c10u)', '#define FLASH_CR REG(0x40023c18u)', 'no register at 0x40023c18'],
+  ] as const) {
+    const broken = good.replace(from, to);
+    t.not(broken, good, from);
+    await fs.writeFile(path, broken);
+    const elf = await build(folder, 'stm32f746');
+    const input = Buffer.concat([1, 2].map(sequence => encode(requests.keep, sequence, Buffer.alloc(0))));
+    const { status, stderr } = spawnSync(python, [chip, elf], { input });
+    t.is(status, 1, from);
+    t.true(stderr.toString().includes(why), `${from}: ${stderr}`);
+    fed();
   }
 });
 

@@ -38,7 +38,7 @@ int main()
 
 inCpp('an application in C++ predicts and trains with the bits of the host', async t => {
   const fed = patient(t);
-  const { folder, files, program, data } = await testFirmware(t);
+  const { folder, files, program, data } = await testFirmware(t, { store: true });
   await fs.writeFile(join(folder, 'application.cpp'), application);
   const out = await temporary(t);
   const sources = [...files.keys()].filter(path => /^(model|kernels)\/.*\.c$/.test(path));
@@ -66,7 +66,7 @@ inCpp('an application in C++ predicts and trains with the bits of the host', asy
 
 onArm('the headers are C++ for the board’s compiler too', async t => {
   patient(t);
-  const { folder } = await testFirmware(t, { scheme: 'head' });
+  const { folder } = await testFirmware(t, { scheme: 'head', store: true });
   await fs.writeFile(join(folder, 'application.cpp'), application);
   const flags = ['-mcpu=cortex-m7', '-mthumb', '-fsyntax-only', '-fno-exceptions'];
   t.notThrows(() =>

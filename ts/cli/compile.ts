@@ -1,21 +1,25 @@
 import type { Argv, CommandModule } from 'yargs';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
+import { checkPrefix } from '../emit/prefix.js';
 import { thousands } from '../format.js';
 import type { NamedSamples } from '../origin.js';
 import { estimateIfKnown } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { memoryTable } from '../report/memory.js';
+import { defaultSavesPerDay, storeLines, wearOf } from '../report/store.js';
 import { estimateLines } from '../report/time.js';
 import { openLearned } from './from.js';
 import { openProgram, type ProgramArguments, programOptions, quantisedOf } from './inputs.js';
-import { commonOptions } from './options.js';
+import { commonOptions, positive } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments extends ProgramArguments {
   run?: string;
   out: string;
+  store?: boolean;
+  'saves-per-day'?: number;
   prefix?: string;
   json: boolean;
 }
@@ -28,11 +32,12 @@ async function opened(
 ): Promise<{ readonly program: Program; readonly data: NamedSamples }> {
   if (run === undefined) return openProgram({ ...args, target: args.target ?? defaultTarget }, signal, line);
   const { program, origin } = await openLearned(run);
-  const { budget, flash, target = program.limits.target ?? defaultTarget } = args;
-  return { program: program.within({ budget, flash, target }), data: origin.data };
+  const { budget, flash, store, target = program.limits.target ?? defaultTarget } = args;
+  return { program: program.within({ budget, flash, target, store }), data: origin.data };
 }
 
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
+  if (args.prefix !== undefined) checkPrefix(args.prefix);
   const line = new ProgressLine();
   try {
     const { program, data } = await opened(args, signal, line);
@@ -41,6 +46,8 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     const written = await writeFirmware(args.out, files);
     line.clear();
     const { memory } = program;
+    const { store } = memory;
+    const savesPerDay = args['saves-per-day'] ?? defaultSavesPerDay;
     const estimate = estimateIfKnown(program);
     if (args.json) {
       printJson({
@@ -49,6 +56,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         program: program.hash,
         scheme: program.scheme,
         memory,
+        ...(store && { wear: wearOf(store, savesPerDay) }),
         instructions: estimate?.instructions ?? null,
         time: estimate?.time ?? null,
         files: [...files.keys()],
@@ -65,6 +73,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       '',
       memoryTable(memory, args),
       '',
+      ...(store ? [...storeLines(store, memory.target, savesPerDay), ''] : []),
       ...(estimate ? [...estimateLines(estimate), ''] : []),
       `wrote ${args.out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
       `next: npx tinytrain run ${args.out}    or: make -C ${args.out}`,
@@ -93,6 +102,17 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
           type: 'string',
           requiresArg: true,
         },
+        store: {
+          describe: 'keep what is learned in the flash of the board, proof against power cuts',
+          type: 'boolean',
+        },
+        'saves-per-day': {
+          describe: 'how often it is saved, for the wear of the flash that is reported',
+          type: 'string',
+          requiresArg: true,
+          defaultDescription: String(defaultSavesPerDay),
+          coerce: positive('saves-per-day'),
+        },
         prefix: {
           describe: 'what the names of the model begin with in place of tt, so that several models fit into one image',
           type: 'string',
@@ -101,6 +121,7 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
         out: { describe: 'folder of the firmware', type: 'string', requiresArg: true, default: 'firmware' },
         ...commonOptions,
       })
+      .implies('saves-per-day', 'store')
       .conflicts('run', [
         'model',
         'data',

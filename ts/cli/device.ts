@@ -193,6 +193,18 @@ async function save(args: Arguments & { readonly file: string }, signal: AbortSi
   });
 }
 
+async function keep(args: Arguments, signal: AbortSignal): Promise<void> {
+  await withBoard(args, signal, async ({ device }) => {
+    const { steps, checksum } = await device.keep();
+    return {
+      value: { steps, checksum },
+      lines: [
+        `the board keeps the state after ${thousands(steps)} training steps over a reset, checksum ${checksum.toString(16).padStart(8, '0')}`,
+      ],
+    };
+  });
+}
+
 async function load(args: Arguments & { readonly file: string }, signal: AbortSignal): Promise<void> {
   const content = await fs.readFile(args.file).catch(error => {
     throw fileError(error, args.file, 'the state cannot be read');
@@ -243,7 +255,7 @@ export const device = (interrupt: Interrupt): CommandModule<object, object> => {
       act(args as T, interrupt.signal);
   return {
     command: 'device',
-    describe: 'use a board over its serial port: identify, predict, train, save, load, flash',
+    describe: 'use a board over its serial port: identify, predict, train, save, load, keep, flash',
     builder: (args: Argv<object>) =>
       args
         .command(
@@ -301,6 +313,12 @@ export const device = (interrupt: Interrupt): CommandModule<object, object> => {
           handler(load),
         )
         .command(
+          'keep',
+          'save what the board has learned in its flash: a firmware of `compile --store`',
+          (y: Argv) => y.options(portOptions),
+          handler(keep),
+        )
+        .command(
           'flash [folder]',
           'build a firmware and write it to the board, with the tool that its board.toml names',
           (y: Argv) =>
@@ -316,7 +334,7 @@ export const device = (interrupt: Interrupt): CommandModule<object, object> => {
               }),
           handler(write),
         )
-        .demandCommand(1, 1, 'a command for the board is needed: identify, predict, train, save, load or flash')
+        .demandCommand(1, 1, 'a command for the board is needed: identify, predict, train, save, load, keep or flash')
         .strict(),
     handler: () => {},
   };

@@ -27,6 +27,7 @@ export interface ProgramArguments {
   flash?: number;
   target?: string;
   feed?: Feed;
+  store?: boolean;
   'residual-bits'?: number;
   head?: HeadStart;
   map?: Record<string, number>;
@@ -216,7 +217,7 @@ export async function openProgram(
 ): Promise<{ model: string; data: SampleSet; program: Program }> {
   const source = await openSource(args);
   const model = await openModel(args, source, signal, line);
-  const { scheme, seed, budget, flash, target, feed, threads } = args;
+  const { scheme, seed, budget, flash, target, feed, store, threads } = args;
   const { head, map } = args;
   const options = {
     scheme,
@@ -225,6 +226,7 @@ export async function openProgram(
     flash,
     target,
     feed,
+    store,
     threads,
     head,
     map,

@@ -261,6 +261,15 @@ export class Device {
     await this.request(requests.reset);
   }
 
+  /**
+   * Saves the trained state where it survives a reset. Throws `DEVICE_REFUSED` where the firmware has no store, and where its flash fails; a device is silent
+   * while it erases flash.
+   */
+  async keep(): Promise<Pick<Counters, 'steps' | 'checksum'>> {
+    const p = await this.request(requests.keep);
+    return { steps: p.readUInt32LE(0), checksum: p.readUInt32LE(4) };
+  }
+
   /** Sends a request of any kind and waits for its reply; with `againMs`, repeats it after this time, then after twice that, and so on. */
   async request(type: number, payload: Uint8Array = new Uint8Array(), againMs?: number): Promise<Buffer> {
     this.#sequence = (this.#sequence % 0xffff) + 1;

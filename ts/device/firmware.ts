@@ -78,7 +78,7 @@ const manifestKind: RecordKind<FirmwareManifest> = {
 /** The inputs of a firmware project that do not depend on its boards. */
 export async function emitInput(
   program: Program,
-): Promise<Omit<EmitInput, 'memory' | 'kernelFiles' | 'target' | 'boards'>> {
+): Promise<Omit<EmitInput, 'store' | 'memory' | 'kernelFiles' | 'target' | 'boards'>> {
   const { record, input, classes } = program;
   return {
     record,
@@ -108,6 +108,7 @@ export async function firmwareFiles(
   const board: Board = call(() => native().board(target));
   const input = await emitInput(program);
   const memory = program.memoryOn(target);
+  const { store = false } = program.limits;
   const sources = emit({
     ...input,
     sources: new Map([...input.sources, ...(await boardSources(board))]),
@@ -115,6 +116,8 @@ export async function firmwareFiles(
     kernelFiles: program.kernelFiles(target),
     target: board.name,
     boards: boardsOf(program, target, board),
+    // With marks the application is another one.
+    store: store && !marks,
     marks,
     prefix,
   });
@@ -139,7 +142,13 @@ function boardsOf(program: Program, target: string, board: Board): EmitBoard[] {
   const standIn: Board | null = call(() => native().standIn(target));
   const own = { board, stack: program.memoryOn(target).stack };
   if (!standIn || standIn.name === board.name) return [own];
-  return [own, { board: standIn, stack: call(() => program.handle.standInStack(target)) ?? own.stack }];
+  return [
+    own,
+    {
+      board: standIn,
+      stack: call(() => program.handle.standInStack(target, program.limits.store ?? false)) ?? own.stack,
+    },
+  ];
 }
 
 /** SHA-256 of a file; undefined if there is none. */

@@ -13,6 +13,7 @@ export const requests = {
   counters: 6,
   reset: 7,
   row: 8,
+  keep: 0x10,
 } as const;
 
 const REPLY = 0x80;

@@ -10,14 +10,22 @@ export interface Linked {
   readonly sram: number;
   /** Bytes reserved for the stack. */
   readonly stack: number;
-  /** All bytes written to flash. */
+  /** All bytes written to flash, and those that the linker leaves free for saved states. */
   readonly flash: number;
+  /** Bytes of a saved state in flash; undefined in a firmware without a store. */
+  readonly record?: number | undefined;
   /** The items of the plan, with the sizes that the compiler and the linker gave them. */
   readonly items: readonly Pick<MemoryItem, 'name' | 'bytes'>[];
 }
 
 function bytesOf(elf: Elf, name: string): number {
   return elf.section(name)?.bytes ?? 0;
+}
+
+/** Bytes of SRAM of the store and bytes of a saved state in flash; none in a firmware without a store. */
+function storeWords(elf: Elf, prefix: string): number[] {
+  const name = `${prefix}_linked_store`;
+  return elf.symbol(name) ? elf.words(name) : [];
 }
 
 /** The items of RAM: those of the context from the table filled in by the compiler, the rest from sections. */
@@ -34,6 +42,7 @@ function itemsOf(elf: Elf, sram: number, stack: number, prefix: string): Linked[
     { name: 'head', bytes: size('head') },
     { name: 'counters', bytes: size('counters') },
     { name: 'protocol', bytes: elf.words(`${prefix}_linked_protocol`)[0] ?? 0 },
+    { name: 'store', bytes: storeWords(elf, prefix)[0] ?? 0 },
     { name: 'data and bss of board', bytes: own },
     { name: 'stack', bytes: stack },
   ];
@@ -50,10 +59,12 @@ export function measure(elf: Elf, prefix: string = ownPrefix): Linked {
   const flash = sections.filter(({ name, empty }) => !empty && name !== '.stack' && name !== '.bss');
   const stack = bytesOf(elf, '.stack');
   const sram = high - low;
+  const kept = elf.symbol('tt_store_flash_bytes')?.value ?? 0;
   return {
     sram,
     stack,
-    flash: flash.reduce((sum, { bytes }) => sum + bytes, 0),
+    flash: flash.reduce((sum, { bytes }) => sum + bytes, kept),
+    record: storeWords(elf, prefix)[1],
     items: itemsOf(elf, sram, stack, prefix),
   };
 }
@@ -69,6 +80,8 @@ export function differences(plan: MemoryTable, linked: Linked): string[] {
     if (p !== l) found.push(`${name}: planned ${p} B, linked ${l} B`);
   }
   if (plan.sram.total !== linked.sram) found.push(`SRAM: planned ${plan.sram.total} B, linked ${linked.sram} B`);
+  const record = plan.store?.recordBytes;
+  if (record !== linked.record) found.push(`a saved state in flash: planned ${record} B, linked ${linked.record} B`);
   if (linked.flash > plan.flash.total)
     found.push(`flash: planned at most ${plan.flash.total} B, linked ${linked.flash} B`);
   return found;

@@ -10,7 +10,7 @@ import { replaceFile } from '../files.js';
 import { loadModel } from '../model/model.js';
 import { call, native } from '../native.js';
 import { Compiler } from '../program/compiler.js';
-import { type Feed, feeds, type MemoryTable } from '../program/memory.js';
+import type { Feed, MemoryTable } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { readElf } from './elf.js';
 import { emitInput } from './firmware.js';
@@ -26,6 +26,7 @@ interface CompiledFunction {
 }
 
 type Functions = Readonly<Record<string, CompiledFunction>>;
+type Pointers = Readonly<Record<string, readonly string[]>>;
 
 /** The functions shared by all boards with the same core. */
 export interface CoreTable {
@@ -40,6 +41,15 @@ export interface CoreTable {
   readonly functions: Functions;
   /** Those that are other ones, or there only, where samples come row by row. */
   readonly fed: Functions;
+  /** What a store adds or changes; undefined for a board without one. */
+  readonly store?: {
+    /** Bytes of SRAM of the store. */
+    readonly bytes: number;
+    readonly constants: Readonly<Record<string, number>>;
+    readonly functions: Functions;
+    /** Those of a firmware with a store that are other ones, or there only, where samples come row by row. */
+    readonly fed: Functions;
+  };
 }
 
 /** The functions specific to a board. */
@@ -51,6 +61,8 @@ export interface BoardTable {
   /** Functions that no other function calls: handlers of the vector table. */
   readonly roots: readonly string[];
   readonly functions: Functions;
+  /** What a store adds or changes. */
+  readonly store?: { readonly constants: number; readonly functions: Functions };
 }
 
 /** The properties of a board's compiled code that the planner needs. */
@@ -62,9 +74,14 @@ export interface Tables {
 
 const GENERATOR = 'tinytrain board';
 /** Calls through function pointers passed to `api.c`, which the compiler's graph does not show. No other function may call through a pointer. */
-const THROUGH_POINTERS: Readonly<Record<string, readonly string[]>> = {
+const THROUGH_POINTERS: Pointers = {
   tt_save: ['protocol/tt_protocol.c:write_part'],
   tt_load: ['protocol/tt_protocol.c:read_part'],
+};
+/** The same in a firmware with a store. */
+const THROUGH_POINTERS_OF_STORE: Pointers = {
+  tt_save: [...(THROUGH_POINTERS.tt_save ?? []), 'store/tt_store.c:put'],
+  tt_load: [...(THROUGH_POINTERS.tt_load ?? []), 'store/tt_store.c:get'],
 };
 const INDIRECT = '__indirect_call';
 /** Parts of model.c; the kernels that they call depend on a Program's steps. */
@@ -152,8 +169,8 @@ async function constantsOf(object: string): Promise<number> {
   return constant.reduce((sum, [, bytes]) => sum + Math.ceil(Number(bytes) / 8) * 8, 0);
 }
 
-/** The functions of one object, from the call graph written by the compiler. */
-async function compiled(folder: string, graph: string): Promise<Compiled> {
+/** The functions of one object, from the call graph written by the compiler; `pointers` are the calls that it does not show. */
+async function compiled(folder: string, graph: string, pointers: Pointers): Promise<Compiled> {
   const object = graph.replace(/\.ci$/, '.o');
   const file = relative(folder, object).split(sep).join('/').replace(/\.o$/, '.c');
   const [known, code, text] = await Promise.all([symbols(object), disassembly(object), fs.readFile(graph, 'utf8')]);
@@ -171,7 +188,7 @@ async function compiled(folder: string, graph: string): Promise<Compiled> {
     if (stack === undefined) continue;
     const called = calls.get(name) ?? [];
     const lines = code.get(name) ?? [];
-    const through = THROUGH_POINTERS[name] ?? [];
+    const through = pointers[name] ?? [];
     if (called.includes(INDIRECT) && through.length === 0) {
       throw broken(`${name} in ${file} calls through a pointer, so its stack is not known`);
     }
@@ -229,16 +246,17 @@ function asInEveryProgram(functions: Functions): Functions {
   return { ...functions, ...Object.fromEntries(parts) };
 }
 
-/** Everything compiled for a board. */
-interface Built {
+/** A firmware with every kernel as it was compiled for a board. */
+interface Build {
   readonly objects: readonly Compiled[];
   readonly library: Functions;
-  /** Bytes of SRAM of the protocol. */
+  /** Bytes of SRAM of the protocol, and of the store. */
   readonly protocol: number;
+  readonly store: number;
 }
 
 /** The functions of a firmware by their names in the tables. */
-function allFunctions({ objects, library }: Built): Functions {
+function allFunctions({ objects, library }: Build): Functions {
   return { ...library, ...asInEveryProgram(Object.assign({}, ...objects.map(one => one.functions))) };
 }
 
@@ -253,8 +271,12 @@ function otherOnes(whole: Functions, fed: Functions): Functions {
   return sorted(other);
 }
 
-function split(board: Board, whole: Built, fed: Built, compiler: string): Tables {
-  const { objects, protocol } = whole;
+/** A firmware for samples that come as a whole, and one for those that come row by row. */
+type Builds = Readonly<Record<Feed, Build>>;
+
+/** The part of the firmwares that is the board's own, and that which all boards with its core share. */
+function split(board: Board, { whole, rows }: Builds) {
+  const { objects } = whole;
   const isOwn = (file: string) => file.startsWith(`board/${board.name}/`);
   const all = allFunctions(whole);
   const entries = Object.entries(all);
@@ -268,34 +290,65 @@ function split(board: Board, whole: Built, fed: Built, compiler: string): Tables
     return sorted([...names, ...libraries].flatMap(name => (all[name] ? [[name, all[name]] as const] : [])));
   };
   const constants = objects.filter(one => one.constants > 0);
-  const head = { generator: GENERATOR, compiler };
   return {
-    board,
     own: {
-      ...head,
       constants: constants.filter(({ file }) => file.startsWith('board/')).reduce((sum, one) => sum + one.constants, 0),
       roots: ownNames.filter(name => !called.has(name)).sort(),
       functions: pick(ownNames),
     },
     core: {
-      ...head,
-      flags: board.flags,
-      kernel_flags: kernelFlags,
-      protocol,
       // Constants of model/ are counted by the plan.
       constants: sorted(
         constants
-          .filter(({ file }) => /^(kernels|protocol|app)\/|^model\/api/.test(file))
+          .filter(({ file }) => /^(kernels|protocol|app|store)\/|^model\/api/.test(file))
           .map(one => [one.file, one.constants] as const),
       ),
       functions: pick(shared),
-      fed: otherOnes(all, allFunctions(fed)),
+      fed: otherOnes(all, allFunctions(rows)),
     },
   };
 }
 
-/** Builds a firmware with every kernel for a board, and takes frame, callees and size of each function from GCC's call graph and stack usage. */
-async function built(board: Board, program: Program, signal: AbortSignal | undefined): Promise<Built> {
+/** The entries of `changed` that are not the same in `plain`. */
+function difference<T>(plain: Readonly<Record<string, T>>, changed: Readonly<Record<string, T>>): Record<string, T> {
+  const same = (name: string) => JSON.stringify(plain[name]) === JSON.stringify(changed[name]);
+  return sorted(Object.entries(changed).filter(([name]) => !same(name)));
+}
+
+/** The tables of a board, from its builds without and with a store. */
+function tablesOf(board: Board, compiler: string, plain: Builds, kept: Builds | undefined): Tables {
+  const head = { generator: GENERATOR, compiler };
+  const { own, core } = split(board, plain);
+  const more = kept && split(board, kept);
+  return {
+    board,
+    own: {
+      ...head,
+      ...own,
+      ...(more && {
+        store: { constants: more.own.constants, functions: difference(own.functions, more.own.functions) },
+      }),
+    },
+    core: {
+      ...head,
+      flags: board.flags,
+      kernel_flags: kernelFlags,
+      protocol: plain.whole.protocol,
+      ...core,
+      ...(more && {
+        store: {
+          bytes: kept.whole.store,
+          constants: difference(core.constants, more.core.constants),
+          functions: difference(core.functions, more.core.functions),
+          fed: more.core.fed,
+        },
+      }),
+    },
+  };
+}
+
+/** Builds a firmware with every kernel for a board. */
+async function buildAll(board: Board, program: Program, store: boolean, signal?: AbortSignal): Promise<Build> {
   const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-tables-'));
   try {
     const input = await emitInput(program);
@@ -303,7 +356,10 @@ async function built(board: Board, program: Program, signal: AbortSignal | undef
     const boards = [{ board: roomy, stack: STACK }];
     const sources = new Map([...input.sources, ...(await boardSources(board))]);
     const kernelFiles = [...sources.keys()].filter(path => path.startsWith('kernels/'));
-    const files = emit({ ...input, sources, kernelFiles, memory: unknown(board), target: board.name, boards });
+    const memory = unknown(board);
+    // Saving at every step compiles whatever a store can do.
+    const kept = { store, saveEvery: 1 };
+    const files = emit({ ...input, ...kept, sources, kernelFiles, memory, target: board.name, boards });
     for (const [path, text] of files) {
       await fs.mkdir(dirname(join(folder, path)), { recursive: true });
       await fs.writeFile(join(folder, path), text);
@@ -314,27 +370,38 @@ async function built(board: Board, program: Program, signal: AbortSignal | undef
     });
     const out = dirname(elf);
     const graphs = (await fs.readdir(out, { recursive: true })).filter(path => path.endsWith('.ci')).sort();
-    const objects = await Promise.all(graphs.map(path => compiled(out, join(out, path))));
+    const pointers = store ? THROUGH_POINTERS_OF_STORE : THROUGH_POINTERS;
+    const objects = await Promise.all(graphs.map(path => compiled(out, join(out, path), pointers)));
     const bare = objects.flatMap(({ functions }) => Object.keys(functions).map(name => name.split(':').at(-1) ?? ''));
-    const [protocol = 0] = readElf(await fs.readFile(elf)).words('tt_linked_protocol');
-    return { objects, library: await libraryFunctions(elf, new Set(bare)), protocol };
+    const linked = readElf(await fs.readFile(elf));
+    return {
+      objects,
+      library: await libraryFunctions(elf, new Set(bare)),
+      protocol: linked.words('tt_linked_protocol')[0] ?? 0,
+      store: store ? (linked.words('tt_linked_store')[0] ?? 0) : 0,
+    };
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Creates the tables of the board that a folder describes. Needs the Arm compiler and make. */
+/**
+ * Creates the tables of the board that a folder describes: builds a firmware with every kernel for it, without and with a store if it has one, and takes frame,
+ * callees and size of each function from GCC's call graph and stack usage. Needs the Arm compiler and make.
+ */
 export async function makeTables(boardFolder: string, signal?: AbortSignal): Promise<Tables> {
   const board: Board = call(() => native().boardIn(boardFolder));
   const compiler = await requireTool('compiler');
   const model = await loadModel();
   const data = await defaultImages(model.input, { trainPerClass: 1, testPerClass: 1 });
   const models = await Compiler.create(model, data);
-  const [whole, fed] = await Promise.all(
-    feeds.map(async feed => built(board, await models.fitted({ scheme: SCHEMES[feed], feed }), signal)),
-  );
-  if (!whole || !fed) throw broken('nothing was built');
-  return split(board, whole, fed, compiler);
+  const builds = async (store: boolean): Promise<Builds> => {
+    const one = async (feed: Feed) =>
+      buildAll(board, await models.fitted({ scheme: SCHEMES[feed], feed }), store, signal);
+    const [whole, rows] = await Promise.all([one('whole'), one('rows')]);
+    return { whole, rows };
+  };
+  return tablesOf(board, compiler, await builds(false), board.store && (await builds(true)));
 }
 
 /** In place of the memory that a firmware takes: what it takes of code is not known yet. */

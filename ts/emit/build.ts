@@ -6,7 +6,7 @@ export const modelFrame = 192;
 
 /** Lists of sources, the same for make and CMake. */
 export interface SourceLists {
-  /** Model and protocol: what is a library together with the kernels. */
+  /** Model, protocol and store: what is a library together with the kernels. */
   readonly library: readonly string[];
   readonly kernels: readonly string[];
   readonly app: readonly string[];
@@ -22,7 +22,10 @@ function list(paths: readonly string[]): string {
 }
 
 /** `Makefile` */
-export function makefile({ target, version, kernelFlags }: EmitInput, sources: SourceLists): string {
+export function makefile(
+  { target, version, kernelFlags, store, saveEvery = 0 }: EmitInput,
+  sources: SourceLists,
+): string {
   return `${generated(version)}
 #
 #   make                builds build/$(BOARD)/firmware.elf, .bin, .hex and .map, and checks what was linked
@@ -32,8 +35,7 @@ export function makefile({ target, version, kernelFlags }: EmitInput, sources: S
 #
 #   STRICT=1            warnings are errors      STACK_EXTRA=BYTES   more stack, for an application's own functions
 #   BAUD=115200         of the serial line       CROSS=PREFIX        of the compiler's commands
-#   STORE=STEPS         keeps what was learned in flash, saved after every STEPS training steps, on a board that has a flash.c
-
+${store ? '#   SAVE_EVERY=STEPS    saves what was learned after every STEPS training steps too, in build/$(BOARD)-every-STEPS\n' : ''}
 ifneq ($(wildcard ${pendingFile}),)
 $(error the writing of this firmware was interrupted: ${ENDS_IT})
 endif
@@ -41,7 +43,7 @@ endif
 BOARD ?= ${target}
 BAUD ?= 115200
 STACK_EXTRA ?= 0
-OUT := build/$(BOARD)$(if $(STORE),-store)
+${store ? `SAVE_EVERY ?= ${saveEvery}\n` : ''}OUT := build/$(BOARD)${store ? `$(if $(filter-out ${saveEvery},$(SAVE_EVERY)),-every-$(SAVE_EVERY))` : ''}
 all: $(OUT)/checked
 
 include board/$(BOARD)/board.mk
@@ -49,17 +51,12 @@ include board/$(BOARD)/board.mk
 LIBRARY :=${list(sources.library)}
 KERNELS :=${list(sources.kernels)}
 APP :=${list(sources.app)}
-ifdef STORE
-STORE_SOURCES := store/tt_store.c board/$(BOARD)/flash.c
-$(if $(wildcard board/$(BOARD)/flash.c),,$(error board/$(BOARD) has no flash.c, which STORE needs: store/tt_flash.h says what is in it))
-CFLAGS += -DTT_STORE_STEPS=$(STORE)u -Istore
-endif
-SOURCES := $(LIBRARY) $(KERNELS) $(APP) $(BOARD_SOURCES) $(STORE_SOURCES)
+SOURCES := $(LIBRARY) $(KERNELS) $(APP) $(BOARD_SOURCES)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 
 KERNEL_FLAGS ?= ${kernelFlags}
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion $(if $(STRICT),-Werror)
-CFLAGS += -std=c11 $(BOARD_FLAGS) -Imodel -Ikernels -Iprotocol -Iapp -Iboard/common -DTT_BAUD=$(BAUD) \\
+CFLAGS += -std=c11 $(BOARD_FLAGS) -Imodel -Ikernels -Iprotocol -Iapp -Iboard/common -DTT_BAUD=$(BAUD)${store ? ' -Istore -DTT_STORE=$(SAVE_EVERY)u' : ''} \\
     -ffunction-sections -fdata-sections -fno-common -fstack-usage -g $(WARNINGS)
 
 $(OUT)/kernels/%.o: OPTIMISE := $(KERNEL_FLAGS)
@@ -104,8 +101,9 @@ export function libraryName({ prefix }: Pick<EmitInput, 'prefix'>): string {
 
 /** `CMakeLists.txt` */
 export function cmakeLists(input: EmitInput, sources: SourceLists): string {
-  const { target, version, kernelFlags, record } = input;
+  const { target, version, kernelFlags, record, store, saveEvery = 0 } = input;
   const library = libraryName(input);
+  const everyOption = `set(SAVE_EVERY ${saveEvery} CACHE STRING "training steps after which what was learned is saved; 0: only when asked to")\n`;
   return `${generated(version)}
 #
 #   cmake -B build-cmake [-DBOARD=NAME] && cmake --build build-cmake      the whole firmware
@@ -123,7 +121,7 @@ if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
     set(STACK_EXTRA 0 CACHE STRING "bytes of stack for an application's own functions")
     include(board/\${BOARD}/board.cmake)
 endif()
-project(${record.name.replace(/\W+/g, '_').replace(/^(\d)/, '_$1')} C)
+${store ? everyOption : ''}project(${record.name.replace(/\W+/g, '_').replace(/^(\d)/, '_$1')} C)
 
 ${cmakeList('LIBRARY', sources.library)}
 ${cmakeList('KERNELS', sources.kernels)}
@@ -131,8 +129,8 @@ ${cmakeList('KERNELS', sources.kernels)}
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_EXTENSIONS OFF)
 add_library(${library} STATIC \${LIBRARY} \${KERNELS})
-target_include_directories(${library} PUBLIC model kernels protocol PRIVATE app)
-target_compile_options(${library} PRIVATE \${BOARD_FLAGS} -ffunction-sections -fdata-sections -fno-common)
+target_include_directories(${library} PUBLIC model kernels protocol${store ? ' store' : ''} PRIVATE app)
+${store ? `target_compile_definitions(${library} PUBLIC TT_STORE=\${SAVE_EVERY}u)\n` : ''}target_compile_options(${library} PRIVATE \${BOARD_FLAGS} -ffunction-sections -fdata-sections -fno-common)
 set_source_files_properties(\${LIBRARY} PROPERTIES COMPILE_OPTIONS -Os)
 set_source_files_properties(\${KERNELS} PROPERTIES COMPILE_OPTIONS "${kernelFlags.split(/\s+/).join(';')}")
 

@@ -1,4 +1,4 @@
-import { boardCmake, boardMakefile, boardScript } from './board.js';
+import { boardCmake, boardMakefile, boardScript, sourcePaths } from './board.js';
 import { cmakeLists, makefile, type SourceLists } from './build.js';
 import type { EmitInput } from './input.js';
 import { modelFile } from './model-c.js';
@@ -9,13 +9,16 @@ import { stateFile } from './state.js';
 import { weightsFile, weightsHeader } from './weights.js';
 
 const KERNELS = 'kernels/';
+/** Sources that only a firmware with a store contains, beside those that a board names. */
+const STORE = 'store/';
+const HOST_FLASH = 'board/host/flash.c';
 /** Sources that no firmware contains. */
 const CALIBRATE = 'calibrate/';
 
 function lists(files: ReadonlyMap<string, string>): SourceLists {
   const c = [...files.keys()].filter(path => path.endsWith('.c')).sort();
   return {
-    library: c.filter(path => path.startsWith('model/') || path.startsWith('protocol/')),
+    library: c.filter(path => /^(model|protocol|store)\//.test(path)),
     kernels: c.filter(path => path.startsWith('kernels/')),
     app: c.filter(path => path.startsWith('app/')),
   };
@@ -25,6 +28,12 @@ function lists(files: ReadonlyMap<string, string>): SourceLists {
 function isOfOtherBoard(path: string, { sources, boards }: EmitInput): boolean {
   const [top, name] = path.split('/');
   return top === 'board' && sources.has(`board/${name}/board.toml`) && !boards.some(({ board }) => board.name === name);
+}
+
+/** Whether a source is there for a store, which this firmware does not have. */
+function isOfNoStore(path: string, { store, boards }: EmitInput): boolean {
+  const flash = boards.flatMap(({ board }) => sourcePaths(board, board.store?.sources ?? []));
+  return !store && (path.startsWith(STORE) || path === HOST_FLASH || flash.includes(path));
 }
 
 /** The replacement for the application when costs are calibrated. */
@@ -42,13 +51,14 @@ export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
     const unused = path.startsWith(KERNELS) && path.endsWith('.c') && !input.kernelFiles.includes(path);
-    if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input)) files.set(path, text);
+    if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !isOfNoStore(path, input))
+      files.set(path, text);
   }
   for (const one of input.boards) {
     const folder = `board/${one.board.name}`;
-    files.set(`${folder}/board.mk`, boardMakefile(one.board));
-    files.set(`${folder}/board.cmake`, boardCmake(one.board));
-    files.set(`${folder}/board.ld`, boardScript(one));
+    files.set(`${folder}/board.mk`, boardMakefile(one.board, input.store));
+    files.set(`${folder}/board.cmake`, boardCmake(one.board, input.store));
+    files.set(`${folder}/board.ld`, boardScript(one, input.store));
   }
   files.set('model/model.h', modelHeader(input));
   files.set('model/model.c', modelFile(input));

@@ -29,6 +29,10 @@ export interface EmitInput {
   readonly kernelFiles: readonly string[];
   /** Compiler options for the kernels. */
   readonly kernelFlags: string;
+  /** Whether what was learned is kept in flash, in the store of each board. */
+  readonly store: boolean;
+  /** Training steps after which it is saved, unless the build says otherwise; 0, the default, only when the firmware is asked to. */
+  readonly saveEvery?: number | undefined;
   /** What the names of the model begin with: `tt`, unless several models are to fit into one image. */
   readonly prefix?: string | undefined;
   /** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */

@@ -7,9 +7,12 @@ function memoryRows({ memory }: EmitInput, region: 'sram' | 'flash'): string {
   return rows.map(({ name, bytes }) => `| ${name} | ${thousands(bytes)} |`).join('\n');
 }
 
+const STORE_ROW = `| \`store/\` | what was learned in flash, proof against power cuts: saved by request and every \`make SAVE_EVERY=STEPS\`, or by \`tt_store.h\` |
+`;
+
 /** `README.md` */
 export function readme(input: EmitInput): string {
-  const { record, memory, target, version, classNames } = input;
+  const { record, memory, target, version, classNames, store } = input;
   const [height, width, channels] = record.input.shape;
   return `# ${record.name}: firmware that keeps learning on the device
 
@@ -26,8 +29,7 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
 | \`kernels/\` | the operations that this program uses |
 | \`protocol/\` | requests over a serial port; CRC-32 |
-| \`store/\` | what was learned in flash, proof against power cuts: \`make STORE=STEPS\`, or \`tt_store.h\` in your own application |
-| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
+${store ? STORE_ROW : ''}| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
 | \`Makefile\` | builds the firmware |
 | \`CMakeLists.txt\` | the same, and the library target \`${libraryName(input)}\` for a project of your own |
 | \`program.ttp\` | the Program, which \`npx tinytrain run\` runs on the host |
@@ -42,8 +44,9 @@ add_subdirectory(this-folder)
 target_link_libraries(app PRIVATE ${libraryName(input)})
 \`\`\`
 
-It has the model, its kernels and the protocol, compiled by the toolchain of your project with its flags; the linker takes what you call. The protocol calls the functions
-of \`app/port.h\`. \`npx tinytrain compile --prefix NAME\` gives every global name of them another beginning, so that several models fit into one image.
+It has the model, its kernels and the protocol${store ? ', and the store' : ''}, compiled by the toolchain of your project with its flags; the linker takes what you call. The protocol
+calls the functions of \`app/port.h\`${store ? ', the store those of `store/tt_flash.h`' : ''}. \`npx tinytrain compile --prefix NAME\` gives every global name of
+them another beginning, so that several models fit into one image.
 
 To use the network in your own application, include \`model.h\`:
 

@@ -102,10 +102,10 @@ export class Compiler {
     );
     const scheme = await schemeText(options.scheme ?? 'head');
     const limits = givenLimits(options);
-    const { budget, target } = limits;
+    const { budget, target, store = false } = limits;
     const board = target === undefined ? Number.POSITIVE_INFINITY : call(() => native().board(target)).sram.length;
     const bytes = Math.min(budget ?? Number.POSITIVE_INFINITY, board);
-    const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes } : null;
+    const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes, store } : null;
     const { signal } = options;
     const handle = await watched(
       control => this.#handle.compile(scheme, residualBits, null, limit, limits.feed === 'rows', control),

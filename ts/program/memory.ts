@@ -22,6 +22,27 @@ export interface RegionTotal {
   readonly available: number;
 }
 
+/** Saved states in flash. A pair is a typical value and the largest. */
+export interface StoreTable {
+  readonly sectors: number;
+  readonly sectorBytes: number;
+  /** Bytes that a saved state takes in flash. */
+  readonly recordBytes: number;
+  /** Saved states that all sectors hold: each sector is erased once in as many saves. */
+  readonly records: number;
+  /** What the data sheet says of this flash; null if it is only modelled. */
+  readonly times: {
+    /** Seconds in which a save is programmed. */
+    readonly save: readonly [number, number];
+    /** Seconds that a save takes in addition where a sector must be erased first: one of `records / sectors`. */
+    readonly erase: readonly [number, number];
+    /** How often a sector may be erased. */
+    readonly cycles: number;
+    /** The document. */
+    readonly source: string;
+  } | null;
+}
+
 /** The memory of a Program on a board, item by item. It is complete: there is nothing in memory that is not in this table. */
 export interface MemoryTable {
   /** The board. */
@@ -35,9 +56,20 @@ export interface MemoryTable {
   /** The calls for which it is reserved, outermost first. */
   readonly stackPath: readonly string[];
   readonly items: readonly MemoryItem[];
+  /** What is kept over a reset, in a firmware with a store. */
+  readonly store?: StoreTable | undefined;
 }
 
 const region = v.object({ total: count, available: count });
+const seconds = v.pipe(v.number(), v.finite(), v.minValue(0));
+const range = v.tuple([seconds, seconds]);
+const storeTable = v.object({
+  sectors: count,
+  sectorBytes: count,
+  recordBytes: count,
+  records: count,
+  times: v.nullable(v.object({ save: range, erase: range, cycles: count, source: v.string() })),
+});
 
 /** Schema of a table that was read from a file. */
 export const memoryTable: v.GenericSchema<unknown, MemoryTable> = v.object({
@@ -50,6 +82,7 @@ export const memoryTable: v.GenericSchema<unknown, MemoryTable> = v.object({
   items: v.array(
     v.object({ name: v.string(), region: v.picklist(['sram', 'flash']), bytes: count, exact: v.boolean() }),
   ),
+  store: v.optional(storeTable),
 });
 
 /** Limits on the memory of a Program. */
@@ -62,6 +95,8 @@ export interface MemoryLimits {
   readonly target?: string | undefined;
   /** How samples come in: as a whole (the default), or row by row, as a camera delivers them, so that no memory for a whole one is needed. */
   readonly feed?: Feed | undefined;
+  /** Whether the firmware keeps what was learned in flash, which takes some of both memories. */
+  readonly store?: boolean | undefined;
 }
 
 /** How samples come in. */
@@ -71,12 +106,13 @@ export type Feed = 'whole' | 'rows';
 export const feeds: readonly Feed[] = ['whole', 'rows'];
 
 /** The limits that are given, without those that are not. */
-export function givenLimits({ budget, flash, target, feed }: MemoryLimits): MemoryLimits {
+export function givenLimits({ budget, flash, target, feed, store }: MemoryLimits): MemoryLimits {
   return {
     ...(budget !== undefined && { budget }),
     ...(flash !== undefined && { flash }),
     ...(target !== undefined && { target }),
     ...(feed === 'rows' && { feed }),
+    ...(store && { store }),
   };
 }
 

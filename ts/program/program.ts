@@ -68,9 +68,13 @@ export class Program {
     return this.#memory;
   }
 
-  /** Its memory on a board, item by item. Throws `BOARD_UNKNOWN` for an unknown board. */
+  /**
+   * Its memory on a board, item by item, with the store that its limits ask for. Throws `BOARD_UNKNOWN` for an unknown board, `STORE_NONE` for one without a
+   * store, `STORE_TOO_SMALL` where a saved state does not fit a sector.
+   */
   memoryOn(target: string): MemoryTable {
-    return recordOf<MemoryTable>(call(() => this.handle.memory(target, pixelTableCount(this.input.tables))));
+    const { store = false } = this.limits;
+    return recordOf<MemoryTable>(call(() => this.handle.memory(target, pixelTableCount(this.input.tables), store)));
   }
 
   /** The C files of the kernels that it needs on a board. @internal */

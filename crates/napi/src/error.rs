@@ -88,6 +88,17 @@ impl From<TargetError> for Failure {
                 "help": ["or the path of a board's folder: `npx tinytrain board FOLDER` prepares one"],
             }),
             TargetError::Invalid { path, .. } => json!({ "path": path }),
+            TargetError::NoStore { board } => json!({
+                "board": board,
+                "help": ["device/boards/stm32f746/board.toml has one; docs/store.md says what it takes"],
+            }),
+            TargetError::StoreTooSmall { board, needed, sector } => json!({
+                "board": board,
+                "needed": needed,
+                "limit": sector,
+                "help": ["a scheme that trains less has a smaller state, and so has one with fewer residual bits"],
+            }),
+            TargetError::NoStoreFunctions { board, core } => json!({ "board": board, "core": core }),
             TargetError::Function { board, core, .. } | TargetError::Recursion { board, function: core } => json!({
                 "board": board,
                 "core": core,

@@ -11,7 +11,7 @@ use tinytrain_spec::arith::Real31;
 
 use crate::error::Failure;
 use crate::samples::Dataset;
-use crate::target::{SramLimit, named, within};
+use crate::target::{SramLimit, keeping, named, within};
 use crate::task::{on_thread, stoppable};
 use crate::{Control, Model};
 
@@ -85,7 +85,7 @@ impl Compiler {
         control: &Control,
     ) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
-        let limit = limit.map(|l| named(&l.target).map(|target| (target, l.bytes))).transpose()?;
+        let limit = limit.map(|l| Ok::<_, Failure>((keeping(named(&l.target)?, l.store)?, l.bytes))).transpose()?;
         let rounds = rounds.unwrap_or_else(tinytrain_compile::planner_rounds);
         let compiler = self.inner.clone();
         let feed = feed(by_rows);
@@ -193,10 +193,11 @@ impl Program {
         Ok(Self::new(program))
     }
 
-    /// The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash.
+    /// The memory it takes on a board, item by item, as JSON, with `pixel_tables` tables of pixel values in flash, with a
+    /// store or without.
     #[napi(catch_unwind)]
-    pub fn memory(&self, target: String, pixel_tables: u32) -> Result<String> {
-        let table = named(&target)?.memory(&self.inner, pixel_tables).map_err(Failure::from)?;
+    pub fn memory(&self, target: String, pixel_tables: u32, store: bool) -> Result<String> {
+        let table = keeping(named(&target)?, store)?.memory(&self.inner, pixel_tables).map_err(Failure::from)?;
         Ok(json!(table).to_string())
     }
 
@@ -208,8 +209,8 @@ impl Program {
 
     /// Bytes of stack that the Program takes on the board that QEMU emulates as a stand-in; none if there is no such board.
     #[napi(catch_unwind)]
-    pub fn stand_in_stack(&self, target: String) -> Result<Option<u32>> {
-        let stand_in = named(&target)?.stand_in();
+    pub fn stand_in_stack(&self, target: String, store: bool) -> Result<Option<u32>> {
+        let stand_in = named(&target)?.stand_in().map(|t| keeping(t, store)).transpose()?;
         let memory = stand_in.map(|t| t.memory(&self.inner, 0)).transpose().map_err(Failure::from)?;
         Ok(memory.map(|m| m.stack))
     }

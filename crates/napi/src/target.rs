@@ -37,6 +37,25 @@ pub struct Board {
     pub flash_commands: Vec<String>,
     /// Its emulation in QEMU.
     pub emulator: Option<Emulator>,
+    /// Where it can keep what was learned.
+    pub store: Option<BoardStore>,
+}
+
+/// Sectors of flash for saved states.
+#[napi(object)]
+pub struct BoardStore {
+    /// The first address.
+    pub origin: u32,
+    /// Bytes of a sector.
+    pub sector: u32,
+    /// Number of sectors.
+    pub sectors: u32,
+    /// Where a firmware lies, but for its vector table, if the store is amid `flash`.
+    pub firmware: Option<AddressRange>,
+    /// C files that implement `tt_flash.h`, named like those of the board.
+    pub sources: Vec<String>,
+    /// Bytes of `flash` that a firmware cannot use because of it.
+    pub within_flash: u32,
 }
 
 /// A range of addresses.
@@ -79,6 +98,14 @@ impl Board {
                 icount_shift: e.icount_shift,
                 mailbox: e.mailbox,
             }),
+            store: board.store.as_ref().map(|s| BoardStore {
+                origin: s.origin,
+                sector: s.sector,
+                sectors: s.sectors,
+                firmware: s.firmware.map(range),
+                sources: s.sources.clone(),
+                within_flash: s.within(board.flash),
+            }),
         }
     }
 
@@ -89,6 +116,11 @@ impl Board {
 
 pub(crate) fn named(target: &str) -> std::result::Result<Target, Failure> {
     Ok(Target::named(target)?)
+}
+
+/// A board for firmwares that keep what was learned, or for those that do not.
+pub(crate) fn keeping(target: Target, store: bool) -> std::result::Result<Target, Failure> {
+    if store { Ok(target.with_store()?) } else { Ok(target) }
 }
 
 /// Names of the shipped boards.
@@ -116,6 +148,8 @@ pub struct SramLimit {
     pub target: String,
     /// Bytes, the stack included.
     pub bytes: u32,
+    /// Whether the firmware has a store.
+    pub store: bool,
 }
 
 /// A Program whose arena is what a limit on all of SRAM leaves to it, if it can be. `compile` yields it for a limit of the arena.

@@ -29,6 +29,40 @@ pub struct Board {
     pub flash_commands: Vec<String>,
     /// The machine of `qemu-system-arm` that emulates this board.
     pub emulator: Option<Emulator>,
+    /// Where `tt_store` may keep what was learned.
+    pub store: Option<Store>,
+}
+
+/// Sectors of NOR flash that hold nothing but saved states.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The first address.
+    pub origin: u32,
+    /// Bytes of a sector.
+    pub sector: u32,
+    /// Sectors, one behind the other.
+    pub sectors: u32,
+    /// Where a firmware with a store lies, but for the vector table, which stays at the beginning of `flash`; only where the store is not the end of `flash`.
+    pub firmware: Option<Range>,
+    /// C files that implement `tt_flash.h`, named like those of the board.
+    pub sources: Vec<String>,
+    /// What the data sheet says of this flash; unknown of one that is only modelled.
+    pub times: Option<FlashTimes>,
+}
+
+/// Times and endurance of flash.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlashTimes {
+    /// Microseconds until a word of 4 bytes is programmed: typically, and at most.
+    pub program_us: [u32; 2],
+    /// Milliseconds until a sector is erased: typically, and at most.
+    pub erase_ms: [u32; 2],
+    /// How often a sector may be erased.
+    pub cycles: u32,
+    /// The document.
+    pub source: String,
 }
 
 /// A range of addresses.
@@ -74,7 +108,7 @@ impl Board {
         if let Some(flag) = self.flags.iter().find(|f| !f.starts_with('-') || !is_word(f, "-_+.=,/")) {
             return Err(format!("'{flag}' in flags must be one flag of the compiler, without spaces or quotes"));
         }
-        for source in &self.sources {
+        for source in self.sources.iter().chain(self.store.iter().flat_map(|s| &s.sources)) {
             let file = source.strip_prefix("common/").unwrap_or(source);
             if !file.ends_with(".c") || file.starts_with('.') || !is_word(file, "-_.") {
                 return Err(format!("'{source}' in sources must be a C file: NAME.c, or common/NAME.c"));
@@ -94,6 +128,9 @@ impl Board {
                 return Err("fast must be the beginning of sram, where the stack lies".into());
             }
         }
+        if let Some(store) = &self.store {
+            store.check(self.flash)?;
+        }
         if let Some(command) = self.flash_commands.iter().find(|c| !is_line(c)) {
             return Err(format!("{command:?} in flash_commands must be one line of text"));
         }
@@ -109,7 +146,75 @@ impl Board {
     }
 }
 
+impl Store {
+    /// Where it lies.
+    pub fn range(&self) -> Range {
+        Range { origin: self.origin, length: self.sector.saturating_mul(self.sectors) }
+    }
+
+    /// Bytes of `flash` that a firmware with a store cannot use: none where the store lies elsewhere. Those before a store amid `flash`, where nothing but
+    /// the vector table lies, are among them.
+    pub fn within(&self, flash: Range) -> u32 {
+        match self.firmware {
+            Some(firmware) => flash.length - firmware.length,
+            None if self.range().overlaps(flash) => self.range().length,
+            None => 0,
+        }
+    }
+
+    fn check(&self, flash: Range) -> Result<(), String> {
+        if self.sectors < 2 || self.sector.checked_mul(self.sectors).is_none() {
+            return Err("store must have two sectors or more, and fewer than 4 GB".into());
+        }
+        let range = self.range();
+        range.check("store")?;
+        if range.overlaps(flash) && (!range.within(flash) || range.origin == flash.origin) {
+            return Err(
+                "store must leave the beginning of flash to the vector table, and lie within flash or outside of it"
+                    .into(),
+            );
+        }
+        match self.firmware {
+            None if range.overlaps(flash) && range.last() != flash.last() => {
+                return Err("store must be the end of flash, lie outside of it, or say where the firmware lies".into());
+            }
+            Some(firmware) => {
+                firmware.check("firmware of store")?;
+                if !range.overlaps(flash) || !firmware.within(flash) || firmware.origin <= range.last() {
+                    return Err("firmware of store must be the part of flash behind a store that lies in flash".into());
+                }
+            }
+            None => {}
+        }
+        if self.sources.is_empty() {
+            return Err("sources of store must name the C files that implement tt_flash.h".into());
+        }
+        self.times.as_ref().map_or(Ok(()), |t| {
+            if t.program_us[0] > t.program_us[1] || t.erase_ms[0] > t.erase_ms[1] || t.cycles == 0 {
+                return Err("times of store are a typical one and the longest, and cycles are 1 or more".into());
+            }
+            if t.source.trim().is_empty() || t.source.contains(|c: char| c.is_control()) {
+                return Err("source in the times of store must name the document that they are from".into());
+            }
+            Ok(())
+        })
+    }
+}
+
 impl Range {
+    fn overlaps(self, other: Self) -> bool {
+        self.origin <= other.last() && other.origin <= self.last()
+    }
+
+    fn within(self, other: Self) -> bool {
+        other.origin <= self.origin && self.last() <= other.last()
+    }
+
+    /// The last address, of a range that was checked.
+    fn last(self) -> u32 {
+        self.origin + (self.length - 1)
+    }
+
     fn check(&self, name: &str) -> Result<(), String> {
         if self.length == 0 || !self.origin.is_multiple_of(8) || !self.length.is_multiple_of(8) {
             return Err(format!("{name} must have a length, and both of its numbers must be multiples of 8"));
@@ -137,6 +242,12 @@ mod tests {
         [emulator]
         machine = "mps2-an386"
         icount_shift = 8
+        [store]
+        origin = 0x0808_0000
+        sector = 0x4_0000
+        sectors = 2
+        sources = ["flash.c"]
+        times = { program_us = [16, 100], erase_ms = [1, 2], cycles = 10, source = "a data sheet" }
     "#;
 
     #[test]
@@ -144,6 +255,19 @@ mod tests {
         let board = Board::parse(GOOD).unwrap();
         assert_eq!(board.sram, Range { origin: 0x2000_0000, length: 32 << 10 });
         assert_eq!(board.emulator.unwrap().mailbox, None);
+    }
+
+    #[test]
+    fn a_store_leaves_a_firmware_less_flash() {
+        let within = |text: &str| {
+            let board = Board::parse(text).unwrap();
+            board.store.unwrap().within(board.flash)
+        };
+        assert_eq!(within(GOOD), 0x8_0000);
+        let amid = "sector = 0x1_8000\n firmware = { origin = 0x0804_0000, length = 0xc_0000 }";
+        let amid = GOOD.replace("sector = 0x4_0000", amid).replace("origin = 0x0808_0000", "origin = 0x0800_8000");
+        assert_eq!(within(&amid), 0x4_0000, "sector 0, which has the vector table, is among them");
+        assert_eq!(within(&GOOD.replace("origin = 0x0808_0000", "origin = 0x0900_0000")), 0);
     }
 
     #[test]
@@ -167,6 +291,18 @@ mod tests {
             ("0x2000_0000", "0x2000_0001", "multiples"),
             ("st-flash", "st\\nflash", "flash_commands"),
             ("mps2-an386", "mps2 -drive x", "machine"),
+            ("sectors = 2", "sectors = 1", "two sectors"),
+            ("sectors = 2", "sectors = 0x8000_0000", "two sectors"),
+            ("sector = 0x4_0000", "sector = 0x2_0000", "end of flash"),
+            ("origin = 0x0808_0000", "origin = 0x0800_0000", "vector table"),
+            ("origin = 0x0808_0000", "origin = 0x080c_0000", "within flash"),
+            ("sectors = 2", "sectors = 2\n firmware = { origin = 0x0800_8000, length = 0x8000 }", "behind"),
+            ("sectors = 2", "sectors = 2\n firmware = { origin = 0x0810_0000, length = 0x8000 }", "behind"),
+            ("sector = 0x4_0000", "sector = 0x3_fffe", "multiples"),
+            ("\"flash.c\"", "", "tt_flash.h"),
+            ("flash.c", "flash.o", "sources"),
+            ("[16, 100]", "[100, 16]", "typical"),
+            ("a data sheet", "", "document"),
             ("= 8", "= 11", "icount_shift"),
             ("= 8", "= 8\nclock = 3", "clock"),
         ] {

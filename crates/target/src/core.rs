@@ -40,6 +40,22 @@ pub struct Core {
     pub functions: BTreeMap<String, Function>,
     /// Those that are other ones, or there only, in the firmware of a Program to which samples come row by row.
     pub fed: BTreeMap<String, Function>,
+    /// What is added, or compiled otherwise, in a firmware with a store; none in a table of a board without one.
+    pub store: Option<CoreStore>,
+}
+
+/// What a store changes in a core's table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoreStore {
+    /// Bytes of SRAM of the store.
+    pub bytes: u32,
+    /// Constants of a file, in place of those without a store.
+    pub constants: BTreeMap<String, u32>,
+    /// Functions, in place of those without a store.
+    pub functions: BTreeMap<String, Function>,
+    /// Those of a firmware with a store that are other ones, or there only, where samples come row by row.
+    pub fed: BTreeMap<String, Function>,
 }
 
 /// A board's own table.
@@ -56,6 +72,18 @@ pub struct BoardFunctions {
     pub roots: BTreeSet<String>,
     /// Functions by name.
     pub functions: BTreeMap<String, Function>,
+    /// What is added, or compiled otherwise, in a firmware with a store.
+    pub store: Option<BoardStore>,
+}
+
+/// What a store changes in a board's table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoardStore {
+    /// Bytes of constants in all.
+    pub constants: u32,
+    /// Functions, in place of those without a store.
+    pub functions: BTreeMap<String, Function>,
 }
 
 impl Core {
@@ -64,7 +92,21 @@ impl Core {
         let core: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         check_sizes(&core.fed, [])?;
         check_sizes(&core.functions, core.constants.values().chain([&core.protocol]))?;
+        if let Some(store) = &core.store {
+            check_sizes(&store.functions, store.constants.values().chain([&store.bytes]))?;
+            check_sizes(&store.fed, [])?;
+        }
         Ok(core)
+    }
+
+    /// The table of firmwares with a store, and the bytes of SRAM of that store.
+    pub(crate) fn with_store(&self) -> Option<(Self, u32)> {
+        let store = self.store.as_ref()?;
+        let mut core = self.clone();
+        core.functions.extend(store.functions.clone());
+        core.fed.clone_from(&store.fed);
+        core.constants.extend(store.constants.clone());
+        Some((core, store.bytes))
     }
 }
 
@@ -73,7 +115,18 @@ impl BoardFunctions {
     pub fn parse(text: &str) -> Result<Self, String> {
         let board: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         check_sizes(&board.functions, [&board.constants])?;
+        if let Some(store) = &board.store {
+            check_sizes(&store.functions, [&store.constants])?;
+        }
         Ok(board)
+    }
+
+    /// The table of firmwares with a store.
+    pub(crate) fn with_store(&self) -> Option<Self> {
+        let store = self.store.as_ref()?;
+        let mut board = Self { constants: store.constants, ..self.clone() };
+        board.functions.extend(store.functions.clone());
+        Some(board)
     }
 }
 

@@ -33,6 +33,30 @@ pub enum TargetError {
         /// Who calls it.
         caller: String,
     },
+    /// There is no place for saved states on the board.
+    #[error("board {board} has no store for what was learned: its board.toml has no [store]")]
+    NoStore {
+        /// The board.
+        board: String,
+    },
+    /// The tables were made before the board had a place for saved states.
+    #[error("the tables of board {board} and core {core} lack the functions of a store: the tables are out of date")]
+    NoStoreFunctions {
+        /// The board.
+        board: String,
+        /// Its core.
+        core: String,
+    },
+    /// A saved state is larger than a sector.
+    #[error("a saved state of {needed} B does not fit a sector of {sector} B of the store of {board}")]
+    StoreTooSmall {
+        /// The board.
+        board: String,
+        /// Bytes that a saved state takes in flash.
+        needed: u32,
+        /// Bytes of a sector.
+        sector: u32,
+    },
     /// A function calls itself: its stack has no bound.
     #[error("the tables of board {board} have {function} call itself, which leaves the stack without a bound")]
     Recursion {
@@ -49,7 +73,9 @@ impl TargetError {
         match self {
             Self::Unknown { .. } => "BOARD_UNKNOWN",
             Self::Invalid { .. } => "BOARD_INVALID",
-            Self::Function { .. } | Self::Recursion { .. } => "TABLES_STALE",
+            Self::NoStore { .. } => "STORE_NONE",
+            Self::StoreTooSmall { .. } => "STORE_TOO_SMALL",
+            Self::Function { .. } | Self::Recursion { .. } | Self::NoStoreFunctions { .. } => "TABLES_STALE",
         }
     }
 }

@@ -13,9 +13,9 @@ mod error;
 mod memory;
 mod target;
 
-pub use board::{Board, Emulator, Range};
-pub use core::{BoardFunctions, Core, Function};
+pub use board::{Board, Emulator, FlashTimes, Range, Store};
+pub use core::{BoardFunctions, BoardStore, Core, CoreStore, Function};
 pub use costs::{ALL_KINDS, CostError, CostTable, Estimate, Span};
 pub use error::TargetError;
-pub use memory::{MemoryItem, MemoryKind, MemoryTable, RegionTotal};
+pub use memory::{MemoryItem, MemoryKind, MemoryTable, RegionTotal, StoreTable, StoreTimes};
 pub use target::Target;

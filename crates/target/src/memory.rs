@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use tinytrain_program::{COUNTERS_BYTES, Init, Program, StateKind, Step, Stream};
 
+use crate::Store;
+
 /// Code of one argument of a step, of its call, and of a step's beginning, at most.
 const ARGUMENT_CODE: u32 = 14;
 const CALL_CODE: u32 = 24;
@@ -21,6 +23,10 @@ const INIT_CODE: u32 = 20;
 const HASH_BYTES: u32 = 32;
 /// One table of pixel values.
 const PIXEL_TABLE_BYTES: u32 = 256;
+/// Around the state in a saved one (`TT_SAVED_BYTES`), and around that in a record of `tt_store` (`TT_STORE_RECORD_BYTES`).
+const SAVED_FRAME: u32 = 60;
+const RECORD_FRAME: u32 = 24;
+const WORD: u32 = 4;
 
 /// Which memory an item lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +61,7 @@ pub struct RegionTotal {
 }
 
 /// The memory a Program takes on a board.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemoryTable {
     /// The board.
@@ -72,19 +78,78 @@ pub struct MemoryTable {
     pub stack_path: Vec<String>,
     /// All items.
     pub items: Vec<MemoryItem>,
+    /// What is kept over a reset; none in a firmware without a store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreTable>,
 }
 
-/// Everything in RAM: the context (arena, state, counters), the protocol beside it, the stack.
-pub(crate) fn sram_items(program: &Program, protocol: u32, stack: u32) -> [MemoryItem; 10] {
+/// Saved states in flash.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreTable {
+    /// Sectors.
+    pub sectors: u32,
+    /// Bytes of each.
+    pub sector_bytes: u32,
+    /// Bytes of a saved state in flash.
+    pub record_bytes: u32,
+    /// Saved states that all sectors hold: each sector is erased once in as many saves.
+    pub records: u32,
+    /// What the data sheet says of them.
+    pub times: Option<StoreTimes>,
+}
+
+/// How long a save takes, and how many there can be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreTimes {
+    /// Seconds in which a save is programmed: typically, and at most.
+    pub save: [f64; 2],
+    /// Seconds that a save takes in addition where a sector must be erased first.
+    pub erase: [f64; 2],
+    /// How often a sector may be erased.
+    pub cycles: u32,
+    /// The document that says so.
+    pub source: String,
+}
+
+/// The store of a board for the states of a Program.
+///
+/// # Errors
+/// The bytes of a saved state where it is larger than a sector.
+pub(crate) fn store_table(store: &Store, program: &Program) -> Result<StoreTable, u32> {
+    let record_bytes = (program.state_bytes + SAVED_FRAME).next_multiple_of(WORD) + RECORD_FRAME;
+    let places = store.sector / record_bytes;
+    if places == 0 {
+        return Err(record_bytes);
+    }
+    let words = f64::from(record_bytes / WORD);
+    let times = store.times.as_ref().map(|t| StoreTimes {
+        save: t.program_us.map(|us| words * f64::from(us) / 1e6),
+        erase: t.erase_ms.map(|ms| f64::from(ms) / 1e3),
+        cycles: t.cycles,
+        source: t.source.clone(),
+    });
+    Ok(StoreTable {
+        sectors: store.sectors,
+        sector_bytes: store.sector,
+        record_bytes,
+        records: places * store.sectors,
+        times,
+    })
+}
+
+/// Everything in RAM: the context (arena, state, counters), the protocol and the store beside it, the stack.
+pub(crate) fn sram_items(program: &Program, protocol: u32, store: u32, stack: u32) -> [MemoryItem; 11] {
     let sram = |name, bytes| MemoryItem { name, region: MemoryKind::Sram, bytes, exact: true };
     let of = |kinds: &[StateKind]| kinds.iter().map(|&k| program.state_bytes_of(k)).sum::<u32>();
     let weights = of(&[StateKind::Weights]);
     let residuals = of(&[StateKind::Residuals]);
     let biases = of(&[StateKind::Biases]);
     let head = of(&[StateKind::HeadWeights, StateKind::HeadBiases]);
-    // The protocol lies behind the context; the whole is a multiple of 8.
-    let whole = (program.context_bytes() + protocol).next_multiple_of(8);
-    let known = program.arena_bytes + weights + residuals + biases + head + COUNTERS_BYTES + protocol;
+    // The protocol and the store lie behind the context; the whole is a multiple of 8.
+    let whole = (program.context_bytes() + protocol + store).next_multiple_of(8);
+    let known = program.arena_bytes + weights + residuals + biases + head + COUNTERS_BYTES + protocol + store;
     [
         sram("arena", program.arena_bytes),
         sram("trained weights", weights),
@@ -93,14 +158,15 @@ pub(crate) fn sram_items(program: &Program, protocol: u32, stack: u32) -> [Memor
         sram("head", head),
         sram("counters", COUNTERS_BYTES),
         sram("protocol", protocol),
+        sram("store", store),
         sram("alignment", whole - known),
         sram("data and bss of board", 0),
         sram("stack", stack),
     ]
 }
 
-/// Everything in flash; `code` is that of kernels and board.
-pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32) -> [MemoryItem; 5] {
+/// Everything in flash; `code` is that of kernels and board, `saved` are the bytes that are kept free for saved states.
+pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32, saved: u32) -> [MemoryItem; 6] {
     let flash = |name, bytes, exact| MemoryItem { name, region: MemoryKind::Flash, bytes, exact };
     let up4 = |n: usize| (n as u32).next_multiple_of(4);
     let constants = program.consts.iter().map(|c| up4(c.data.bytes())).sum();
@@ -113,6 +179,7 @@ pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32) -> [M
         flash("parameters", parameters, true),
         flash("code of the model", model_code(program), false),
         flash("code of kernels and board", code, false),
+        flash("saved states", saved, true),
     ]
 }
 

@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 use tinytrain_program::Program;
 
 use crate::calls::{CallError, Calls};
-use crate::memory::{flash_items, sram_items};
-use crate::{Board, BoardFunctions, Core, CostError, CostTable, MemoryKind, MemoryTable, RegionTotal, TargetError};
+use crate::memory::{flash_items, sram_items, store_table};
+use crate::{
+    Board, BoardFunctions, Core, CostError, CostTable, MemoryKind, MemoryTable, RegionTotal, StoreTable, TargetError,
+};
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
@@ -33,6 +35,8 @@ pub struct Target {
     board: Arc<Board>,
     functions: Arc<BoardFunctions>,
     core: Arc<CoreTables>,
+    /// Bytes of SRAM of the store, in firmwares that have one.
+    store: Option<u32>,
 }
 
 fn cores() -> &'static BTreeMap<&'static str, Arc<CoreTables>> {
@@ -142,7 +146,14 @@ impl Target {
             return Err(invalid(BOARD_FILE)(why));
         }
         let folder = Some(folder.into());
-        Ok(Self { name: name.into(), folder, board: Arc::new(board), functions: Arc::new(functions), core })
+        Ok(Self {
+            name: name.into(),
+            folder,
+            board: Arc::new(board),
+            functions: Arc::new(functions),
+            core,
+            store: None,
+        })
     }
 
     /// Its name: that of its folder.
@@ -170,6 +181,33 @@ impl Target {
         Some(Self { core: self.core.clone(), ..found.clone() })
     }
 
+    /// The same board, for firmwares that keep what was learned in its store.
+    ///
+    /// # Errors
+    /// `STORE_NONE` if it has none, `TABLES_STALE` if its tables do not know it.
+    pub fn with_store(&self) -> Result<Self, TargetError> {
+        if self.board.store.is_none() {
+            return Err(TargetError::NoStore { board: self.name.clone() });
+        }
+        let (Some(functions), Some((core, bytes))) = (self.functions.with_store(), self.core.core.with_store()) else {
+            let core = self.board.core.clone();
+            return Err(TargetError::NoStoreFunctions { board: self.name.clone(), core });
+        };
+        let core = Arc::new(CoreTables { core, costs: self.core.costs.clone() });
+        Ok(Self { functions: Arc::new(functions), core, store: Some(bytes), ..self.clone() })
+    }
+
+    /// The store of a firmware for this board, if it has one, and the bytes of flash that it takes.
+    fn store_of(&self, program: &Program) -> Result<(Option<StoreTable>, u32), TargetError> {
+        let Some(store) = self.board.store.as_ref().filter(|_| self.store.is_some()) else { return Ok((None, 0)) };
+        let table = store_table(store, program).map_err(|needed| TargetError::StoreTooSmall {
+            board: self.name.clone(),
+            needed,
+            sector: store.sector,
+        })?;
+        Ok((Some(table), store.within(self.board.flash)))
+    }
+
     /// The costs that were measured on its core: none at all on a core that is not shipped.
     pub fn shipped_costs(&self) -> CostTable {
         self.core.costs.clone().unwrap_or_else(|| CostTable::none(self.board.core.clone()))
@@ -191,15 +229,16 @@ impl Target {
     /// The memory that a Program takes, with `pixel_tables` tables of pixel values in flash.
     ///
     /// # Errors
-    /// `TABLES_STALE` if a function that the firmware calls is not in the tables.
+    /// `TABLES_STALE` if a function that the firmware calls is not in the tables, `STORE_TOO_SMALL` if a saved state does not fit a sector.
     pub fn memory(&self, program: &Program, pixel_tables: u32) -> Result<MemoryTable, TargetError> {
         let calls = Calls::new(&self.functions, &self.core.core, program);
         let stale = |e| self.stale(e);
         let (deepest, stack_path) = calls.stack().map_err(stale)?;
         let stack = (deepest + STACK_GUARD).next_multiple_of(8);
         let code = calls.code().map_err(stale)? + self.functions.constants;
-        let mut items = Vec::from(sram_items(program, self.core.core.protocol, stack));
-        items.extend(flash_items(program, pixel_tables, code));
+        let (store, saved) = self.store_of(program)?;
+        let mut items = Vec::from(sram_items(program, self.core.core.protocol, self.store.unwrap_or(0), stack));
+        items.extend(flash_items(program, pixel_tables, code, saved));
         items.retain(|i| i.bytes > 0);
         let total = |region| items.iter().filter(|i| i.region == region).map(|i| i.bytes).sum();
         Ok(MemoryTable {
@@ -210,6 +249,7 @@ impl Target {
             bound: program.plan.lower_bound,
             stack_path,
             items,
+            store,
         })
     }
 

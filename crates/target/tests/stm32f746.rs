@@ -1,7 +1,7 @@
 //! The registers of `device/boards/stm32f746`, against a source that is not ours: the crates `stm32f7`, which is generated from the description of the
 //! chip that ST publishes (SVD), and `cortex-m`.
 //!
-//! Two things follow from them: whether `board.c` has each register at its address, and `test/device/stm32f746/registers.json`, from which the chip
+//! Two things follow from them: whether `board.c` and `flash.c` have each register at its address, and `test/device/stm32f746/registers.json`, from which the chip
 //! that executes the firmware in `test/device/stm32f746.test.ts` takes addresses, reset values and fields. `TINYTRAIN_WRITE=1 cargo test -p
 //! tinytrain-target --test stm32f746` writes that file.
 #![allow(unsafe_code)]
@@ -86,7 +86,12 @@ fn of_the_chip() -> Registers {
         cr1 { vos oden odswen }
         csr1 { vosrdy odrdy odswrdy }
     );
-    registers!(found, FLASH of flash: acr { latency prften arten });
+    registers!(found, FLASH of flash:
+        acr { latency prften arten }
+        keyr { }
+        sr { eop operr wrperr pgaerr pgperr erserr bsy }
+        cr { pg ser mer snb psize mer1 strt eopie errie lock }
+    );
     registers!(found, GPIOA of gpioa: moder { moder9 } ospeedr { ospeedr9 } afrh { afrh9 });
     registers!(found, GPIOB of gpiob: moder { moder7 } pupdr { pupdr7 } afrl { afrl7 });
     registers!(found, USART1 of usart1:
@@ -107,6 +112,7 @@ fn of_the_core() -> BTreeMap<&'static str, usize> {
         ("SCB_CCSIDR", core::CPUID::PTR.addr() + offset_of!(core::cpuid::RegisterBlock, ccsidr)),
         ("SCB_CSSELR", core::CPUID::PTR.addr() + offset_of!(core::cpuid::RegisterBlock, csselr)),
         ("SCB_ICIALLU", core::CBP::PTR.addr() + offset_of!(core::cbp::RegisterBlock, iciallu)),
+        ("SCB_DCIMVAC", core::CBP::PTR.addr() + offset_of!(core::cbp::RegisterBlock, dcimvac)),
         ("SCB_DCISW", core::CBP::PTR.addr() + offset_of!(core::cbp::RegisterBlock, dcisw)),
         ("CORE_DEMCR", core::DCB::PTR.addr() + offset_of!(core::dcb::RegisterBlock, demcr)),
         ("DWT_CTRL", core::DWT::PTR.addr() + offset_of!(core::dwt::RegisterBlock, ctrl)),
@@ -119,9 +125,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Registers of `board.c`: lines `#define NAME REG(0x...u)`. ST's USART1 is `USART` there.
-fn of_board_c() -> BTreeMap<String, usize> {
-    let text = fs::read_to_string(root().join("device/boards/stm32f746/board.c")).unwrap();
+/// Registers of `board.c` and `flash.c`: lines `#define NAME REG(0x...u)`. ST's USART1 is `USART` there.
+fn of_the_board() -> BTreeMap<String, usize> {
+    let read = |file: &str| fs::read_to_string(root().join("device/boards/stm32f746").join(file)).unwrap();
+    let text = read("board.c") + &read("flash.c");
     let register = |line: &str| {
         let (name, value) = line.strip_prefix("#define ")?.split_once(" REG(0x")?;
         let address = usize::from_str_radix(value.trim_end_matches("u)"), 16).expect("one address, without a sum");
@@ -134,7 +141,7 @@ fn of_board_c() -> BTreeMap<String, usize> {
 fn every_register_of_the_board_lies_where_st_and_arm_say() {
     let mut known: BTreeMap<String, usize> = of_the_chip().into_iter().map(|(name, r)| (name, r.address)).collect();
     known.extend(of_the_core().into_iter().map(|(name, address)| (name.to_string(), address)));
-    assert_eq!(of_board_c(), known);
+    assert_eq!(of_the_board(), known);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 # This computer: the same sources, under sanitizers, with the protocol over stdin and stdout. Not a simulation of a board: for tests.
 CC := cc
 BOARD_FLAGS := -O1 -fsanitize=undefined,address -fno-sanitize-recover=all -fno-omit-frame-pointer -DTT_IDLE_POLLS=2u
-BOARD_SOURCES := board/host/board.c
+BOARD_SOURCES := board/host/board.c $(wildcard board/host/flash.c)
 BOARD_SCRIPTS :=
 BOARD_LINK :=
 BOARD_CHECK = @:

@@ -12,6 +12,9 @@ typedef enum { TT_OK = 0, TT_E_ARGUMENT = 1, TT_E_IO = 5, TT_E_DATA = 6, TT_E_PR
 
 typedef struct {
     uint8_t state[TT_STATE_BYTES];
+    struct {
+        uint32_t steps;
+    } counters;
 } tt_context;
 
 typedef int32_t (*tt_write)(void *user, const void *bytes, uint32_t count);

@@ -1,0 +1,1 @@
+#include "tt_flash_model.h"
