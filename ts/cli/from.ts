@@ -5,10 +5,11 @@ import { factsOf } from '../model/input.js';
 import type { Model } from '../model/model.js';
 import { type Origin, reopenModel, reopenSource } from '../origin.js';
 import { checkFits } from '../program/compiler.js';
+import { learnedModel, type MadeModel } from '../program/export.js';
 import { grow } from '../program/grow.js';
 import type { Program } from '../program/program.js';
 import { openRun } from '../train/run.js';
-import { openSource, type ProgramArguments, readOptions } from './inputs.js';
+import { openSource, type ProgramArguments, readOptions, type SampleArguments } from './inputs.js';
 import type { ProgressLine } from './progress.js';
 
 /** The Program of a run, starting with what the run has learned so far, and where it comes from. */
@@ -33,7 +34,7 @@ export function modelOf({ path, origin }: Learned, given: string | undefined, ho
 }
 
 /** The images of a run, or those that are given; read with the options of the run unless others are given. */
-function sourceOf({ path, origin, program }: Learned, args: ProgramArguments): Promise<SampleSource> {
+async function sourceOf({ path, origin, program }: Learned, args: SampleArguments): Promise<SampleSource> {
   if (args.data === undefined) return reopenSource(origin, path);
   const before = origin.data.origin;
   const cut = before?.kind === 'series' ? before : undefined;
@@ -43,6 +44,28 @@ function sourceOf({ path, origin, program }: Learned, args: ProgramArguments): P
   const hop = args.hop ?? cut?.hop ?? undefined;
   const own = { ...(resize && { resize }), ...(window && { window }), ...(hop && { hop }) };
   return openSource({ data, seed, 'skip-bad': args['skip-bad'], ...own });
+}
+
+/** The source of the samples to go on with, under the classes of a run with new ones behind them. */
+async function joinedSource(learned: Learned, args: SampleArguments): Promise<SampleSource> {
+  const source = await sourceOf(learned, args);
+  return sourceWithClasses(source, joinedClasses(learned.program.classes, source.classes));
+}
+
+/**
+ * What a run has learned as a model of its own, for commands that look for another scheme, and the samples to go on with; the model's file, to be written to `path`, is
+ * not there yet.
+ */
+export async function openLearnedModel(
+  args: SampleArguments & { readonly from: string; readonly model?: string },
+  path: string,
+  signal: AbortSignal,
+  line: ProgressLine,
+): Promise<MadeModel & { readonly learned: Learned; readonly source: SampleSource }> {
+  const learned = await openLearned(args.from);
+  const source = await joinedSource(learned, args);
+  const model = await modelOf(learned, args.model, readOptions(args.threads, signal, line));
+  return { learned, source, ...(await learnedModel(learned.program, model, path)) };
 }
 
 /**
@@ -56,15 +79,15 @@ export async function openFrom(
 ): Promise<{ readonly model: string; readonly data: SampleSet; readonly program: Program }> {
   const learned = await openLearned(args.from);
   const { program: known } = learned;
-  const source = await sourceOf(learned, args);
-  const classes = joinedClasses(known.classes, source.classes);
+  const source = await joinedSource(learned, args);
+  const { classes } = source;
   const added = classes.slice(known.classes.length);
   const { scheme, residualBits, seed, limits } = known;
   const { threads } = args;
   const how = readOptions(threads, signal, line);
   const model = added.length > 0 ? await modelOf(learned, args.model, how) : undefined;
   if (model) await checkFits(model, classes, { scheme, residualBits, seed, threads, signal, ...limits });
-  const data = await sourceWithClasses(source, classes).read(known.input, how);
+  const data = await source.read(known.input, how);
   const program = model ? await grow(known, model, data, { threads, signal }) : known;
   const more = added.length > 0 ? `; new: ${added.join(', ')}` : '';
   return { model: `${known.model.name} (${factsOf(known.input).shape.join('x')})${more}`, data, program };

@@ -19,6 +19,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   costs?: string;
   'verify-device': boolean;
   out?: string;
+  from?: string;
   resume?: string;
   csv?: string;
   json: boolean;
@@ -119,6 +120,12 @@ export const searchOptions = {
     requiresArg: true,
     defaultDescription: 'runs/search-...',
   },
+  from: {
+    describe:
+      'folder of a run: search for the scheme with which to go on from what it has learned, with its classifier, images and limits unless others are given',
+    type: 'string',
+    requiresArg: true,
+  },
   resume: {
     describe: 'folder of a search to continue; all other options stay as they were',
     type: 'string',
@@ -128,10 +135,14 @@ export const searchOptions = {
   ...commonOptions,
 } as const;
 
+/** Options that are those of the run where a search goes on from one. */
+export const notWithFrom: readonly string[] = ['input', 'mean', 'std'];
+
 /** Options that are already fixed when a search is continued. */
 export const notWithResume: readonly string[] = [
   'model',
   'data',
+  'from',
   'input',
   'budget',
   'flash',

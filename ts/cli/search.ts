@@ -1,24 +1,29 @@
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import type { SampleSet } from '../data/dataset.js';
+import type { SampleSource } from '../data/source.js';
 import { TinytrainError } from '../errors.js';
 import { replaceFile } from '../files.js';
+import type { Files } from '../folder.js';
 import { thousands } from '../format.js';
 import type { Model } from '../model/model.js';
 import { reopenModel, reopenSamples } from '../origin.js';
 import { readCosts } from '../program/costs.js';
+import type { MemoryLimits } from '../program/memory.js';
 import { contributionFigure } from '../report/contributions.js';
 import { searchCsv } from '../report/csv.js';
 import { contributionBars } from '../report/search.js';
+import { learnedFile } from '../search/folder.js';
 import { searchOrigin } from '../search/journal.js';
 import { checkBudgets } from '../search/limits.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { SearchOptions, SearchResult } from '../search/types.js';
 import { checkTarget, writeText } from './files.js';
+import { openLearnedModel } from './from.js';
 import { normalised, openModel, openSource, quantisedOf, readOptions } from './inputs.js';
 import { exitCodes, type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
-import { type Arguments, notWithResume, searchOptions } from './search-options.js';
+import { type Arguments, notWithFrom, notWithResume, searchOptions } from './search-options.js';
 import { layerText, searchHead, searchReport } from './search-report.js';
 import { verifiedText, verify } from './search-verify.js';
 
@@ -30,19 +35,48 @@ interface Prepared {
   readonly out: string;
 }
 
-async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
-  if (!args.budget) {
-    throw new TinytrainError('USAGE', 'a search needs an SRAM budget', {
-      help: ['npx tinytrain search --budget 256k'],
-    });
+/** What a search is about, before samples are read, and what holds for it unless options say otherwise. */
+interface Subject {
+  readonly model: Model;
+  readonly source: SampleSource;
+  readonly defaults: MemoryLimits & { readonly seed?: number };
+  readonly files?: Files;
+}
+
+/** The model of the options; or what a run has learned, as a model that the folder of the search will have. */
+async function subjectOf(args: Arguments, out: string, signal: AbortSignal, line: ProgressLine): Promise<Subject> {
+  const { from } = args;
+  if (from === undefined) {
+    const source = await openSource(args);
+    return { source, model: await openModel(args, source, signal, line), defaults: {} };
   }
-  const source = await openSource(args);
-  const opened = await openModel(args, source, signal, line);
-  const { flash, target, feed, criterion, seed, seeds, lr } = args;
+  const { learned, source, model, tflite } = await openLearnedModel(
+    { ...args, from },
+    join(out, learnedFile),
+    signal,
+    line,
+  );
+  const { limits, seed } = learned.program;
+  return { source, model, defaults: { ...limits, seed }, files: new Map([[learnedFile, tflite]]) };
+}
+
+function withoutBudget(): TinytrainError {
+  return new TinytrainError('USAGE', 'a search needs an SRAM budget', { help: ['npx tinytrain search --budget 256k'] });
+}
+
+async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
+  if (!args.budget && args.from === undefined) throw withoutBudget();
+  const out = args.out ?? newFolder('search');
+  const { source, model: opened, defaults, files } = await subjectOf(args, out, signal, line);
+  const { budget = defaults.budget === undefined ? undefined : [defaults.budget] } = args;
+  if (!budget) throw withoutBudget();
+  const { flash = defaults.flash, target = defaults.target, feed = defaults.feed, seed = defaults.seed } = args;
+  const { criterion, seeds, lr } = args;
   const bits = args['residual-bits'];
   const residualBits = bits === 'any' ? ('any' as const) : Number(bits);
   const options = {
-    budgets: args.budget,
+    budgets: budget,
+    files,
     flash,
     maxInstructions: args['max-instructions'],
     maxMilliseconds: args['max-ms'],
@@ -59,9 +93,9 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
   };
   await checkBudgets(opened, source.classes, options);
   const how = readOptions(args.threads, signal, line);
-  const model = await normalised(opened, source, args, how);
+  const model = args.from === undefined ? await normalised(opened, source, args, how) : opened;
   const data = await source.read(model.input, how);
-  return { model, data, options, out: args.out ?? newFolder('search') };
+  return { model, data, options, out };
 }
 
 async function resumed(out: string, args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Prepared> {
@@ -170,10 +204,15 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
     args
       .options(searchOptions)
       .conflicts('resume', [...notWithResume])
+      .conflicts('from', [...notWithFrom])
       .example('npx tinytrain search --budget 256k', 'the default model on the default images')
       .example(
         'npx tinytrain search --data images --budget 192k,224k,256k --time 10m',
         'several budgets: accuracy against SRAM',
+      )
+      .example(
+        'npx tinytrain search --from runs/train-20260101-120000 --budget 192k',
+        'the scheme with which to go on from a run',
       ) as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

@@ -36,7 +36,10 @@ async function ranksOf(names: readonly string[], seed: number): Promise<string[]
   return ranks;
 }
 
-/** The places of held-back samples: the same share of every class, selected by seed and name. */
+/**
+ * The places of held-back samples: the same share of every class that has any, selected by seed and name. One without is known from elsewhere: from the run that a search
+ * goes on from. Throws `SAMPLES_TOO_FEW`.
+ */
 export async function heldBack(
   data: Pick<SampleSet, 'classes' | 'train'>,
   share: number,
@@ -49,17 +52,14 @@ export async function heldBack(
   for (const [i, label] of labels.entries()) byLabel[label]?.push(i);
   for (const [label, name] of data.classes.entries()) {
     const own = byLabel[label] ?? [];
+    if (own.length === 0) continue;
     if (own.length < 2) {
-      throw new TinytrainError(
-        'SAMPLES_TOO_FEW',
-        `class ${name} has ${own.length} sample${own.length === 1 ? '' : 's'} for training: too few to hold one back`,
-        {
-          class: name,
-          samples: own.length,
-          least: 2,
-          help: ['each class needs at least 2 samples in train, unless the data has its own validation split'],
-        },
-      );
+      throw new TinytrainError('SAMPLES_TOO_FEW', `class ${name} has 1 sample for training: too few to hold one back`, {
+        class: name,
+        samples: own.length,
+        least: 2,
+        help: ['each class needs at least 2 samples in train, unless the data has its own validation split'],
+      });
     }
     const ranked = own.map(i => ({ i, rank: ranks[i] ?? '' })).sort((a, b) => (a.rank < b.rank ? -1 : 1));
     for (const { i } of ranked.slice(0, heldBackOf(own, share))) result.add(i);

@@ -224,8 +224,12 @@ export async function loadAnyModel(
   return anyModelFrom(path, bytes, options);
 }
 
-/** The model of a file's content. */
-async function anyModelFrom(path: string, bytes: Uint8Array, options: ModelOptions): Promise<Model | FloatModel> {
+/** @internal The model of a file's content. */
+export async function anyModelFrom(
+  path: string,
+  bytes: Uint8Array,
+  options: ModelOptions,
+): Promise<Model | FloatModel> {
   const { mean, std } = options.normalisation ?? {};
   const settings = {
     ...options.input,

@@ -10,6 +10,9 @@ function pretty(value: unknown): string {
 /** Name of the file with the whole result. */
 export const searchFile = 'search.json';
 
+/** Name of the model of a search that goes on from a run. */
+export const learnedFile = 'learned.tflite';
+
 /** Names of the files that every search writes at its end. */
 export const searchFiles = ['scheme.json', searchFile, programFile] as const;
 

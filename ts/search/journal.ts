@@ -4,7 +4,7 @@ import { allResidualBits } from '../defaults.js';
 import { DiskFile } from '../disk.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { checkWritable, readIfThere } from '../files.js';
-import { checkFree, checkNames, OwnFolder, settle } from '../folder.js';
+import { checkFree, checkNames, type Files, OwnFolder, settle } from '../folder.js';
 import { count, sha256 } from '../json.js';
 import { type Origin, originSchema } from '../origin.js';
 import { costTableSchema } from '../program/costs.js';
@@ -150,7 +150,9 @@ export async function searchOrigin(folder: string): Promise<{ readonly origin: O
 /** All finished training runs, in a file that survives the process, or only in memory if there is no folder. */
 export class Journal {
   readonly #known = new Map<string, TrialRecord>();
-  #unwritten: { readonly folder: string; readonly head: Head; readonly bytes: number | undefined } | undefined;
+  #unwritten:
+    | { readonly folder: string; readonly head: Head; readonly bytes: number | undefined; readonly files: Files }
+    | undefined;
   #file: DiskFile | undefined;
   #own: OwnFolder | undefined;
   #path = journalFile;
@@ -164,16 +166,17 @@ export class Journal {
   }
 
   /**
-   * The journal in a folder: a new one or, with `resume`, the existing one, which must belong to the same search. Nothing is written before `begin`.
+   * The journal in a folder: a new one or, with `resume`, the existing one, which must belong to the same search. Nothing is written before `begin`, which
+   * also writes `files` with a new one.
    */
-  static async open(folder: string, head: Head, resume: boolean): Promise<Journal> {
+  static async open(folder: string, head: Head, resume: boolean, files: Files = new Map()): Promise<Journal> {
     const path = join(folder, journalFile);
     const journal = new Journal();
     await checkFree(folder);
     await settle(folder);
     if (resume && (await readIfThere(path)) !== undefined) journal.#own = await OwnFolder.open(folder);
     try {
-      await journal.#open(folder, path, head, resume);
+      await journal.#open(folder, path, head, resume, files);
     } catch (error) {
       await journal.close();
       throw error;
@@ -181,15 +184,15 @@ export class Journal {
     return journal;
   }
 
-  async #open(folder: string, path: string, head: Head, resume: boolean): Promise<void> {
+  async #open(folder: string, path: string, head: Head, resume: boolean, files: Files): Promise<void> {
     const text = await readIfThere(path);
     if (text !== undefined && !resume) throw existing(folder);
     if (text === undefined && resume) throw missing(folder);
     const found = text === undefined ? undefined : read(text, path);
     if (found) this.#take(found.entries, differing(found.head.identity, head.identity), folder);
-    else await checkNames(folder, searchFiles, 'a search');
+    else await checkNames(folder, [...searchFiles, ...files.keys()], 'a search');
     await checkWritable(folder);
-    this.#unwritten = { folder, head, bytes: found?.bytes };
+    this.#unwritten = { folder, head, bytes: found?.bytes, files };
   }
 
   /** The folder of the search, once it has begun; undefined for a journal in memory. */
@@ -200,12 +203,12 @@ export class Journal {
   /** Creates the folder and the file, or removes an incomplete line left by a process that died. Throws `FOLDER_BUSY`, `SEARCH_EXISTS`, `FILE_ERROR`. */
   async begin(): Promise<void> {
     if (!this.#unwritten) return;
-    const { folder, head, bytes } = this.#unwritten;
+    const { folder, head, bytes, files } = this.#unwritten;
     this.#path = join(folder, journalFile);
     this.#own ??= await OwnFolder.open(folder);
     if (bytes === undefined) {
       if ((await readIfThere(this.#path)) !== undefined) throw existing(folder);
-      await this.#own.write(new Map([[journalFile, lineOf(sealed(headKind, head))]]));
+      await this.#own.write(new Map([...files, [journalFile, lineOf(sealed(headKind, head))]]));
     }
     try {
       this.#file = await DiskFile.open(this.#path, 'a');

@@ -28,7 +28,7 @@ async function journalOf(
   data: SampleSet,
   samples: SearchSamples,
   plan: SearchPlan,
-  { out, resume = false }: SearchOptions,
+  { out, files, resume = false }: SearchOptions,
 ): Promise<Journal> {
   if (out === undefined) return Journal.inMemory();
   const identity = {
@@ -42,6 +42,7 @@ async function journalOf(
     out,
     { identity, origin: originOf({ model: model.origin, input: model.input }, data), plan },
     resume,
+    files,
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Files } from '../folder.js';
 import type { Origin, ProgramOrigin } from '../origin.js';
 import type { CostTable, PerPass, Time } from '../program/costs.js';
 import type { Feed, MemoryTable } from '../program/memory.js';
@@ -48,6 +49,8 @@ export interface SearchOptions {
   readonly seconds?: number | undefined;
   /** A folder for the search: a journal, and at the end `scheme.json`, `search.json` and `program.ttp`. */
   readonly out?: string | undefined;
+  /** @internal Files to be written with its journal: the model that the search is about, where it was made for it. */
+  readonly files?: Files | undefined;
   /** Continues the search in that folder. */
   readonly resume?: boolean | undefined;
   /** Stops the search within a training step; it then rejects with the code `ABORTED`, and the folder contains the finished runs. */
