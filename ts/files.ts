@@ -3,7 +3,7 @@ import { constants, promises as fs } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { DiskFile, makeFolderIn, remove, rename, syncFolder } from './disk.js';
-import { fileError, reasonOf, systemCode } from './errors.js';
+import { fileError, reasonOf, systemCode, TinytrainError } from './errors.js';
 
 /** Creates a folder and its parents. Node's own recursive `mkdir` never returns if a parent cannot contain folders, as in `/proc`. */
 export async function makeFolder(path: string): Promise<void> {
@@ -36,14 +36,20 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** The text of a file; undefined if the file does not exist. */
-export async function readIfThere(path: string): Promise<string | undefined> {
+/** The bytes of a file; undefined if it does not exist. Throws `FILE_ERROR` for anything else than a file, such as a pipe. */
+export async function bytesIfThere(path: string): Promise<Buffer | undefined> {
   try {
-    return await fs.readFile(path, 'utf8');
+    return await readAny(path, 'cannot be read');
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
-    throw fileError(error, path, 'cannot be read');
+    const why = error instanceof TinytrainError ? error.details['system'] : undefined;
+    if (why === 'ENOENT' || why === 'ENOTDIR') return undefined;
+    throw error;
   }
+}
+
+/** The text of a file; undefined if it does not exist. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  return (await bytesIfThere(path))?.toString('utf8');
 }
 
 /** This machine in the name of an unfinished file: a process number says nothing on another one that shares the folder. */
@@ -107,6 +113,18 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
   } catch (error) {
     await remove(beside).catch(() => {});
     throw fileError(error, path, 'cannot be written');
+  }
+}
+
+/** Most bytes of a file that is read as a whole: those of the largest models, and far more than any other file has. */
+const MOST_BYTES = 2 ** 30;
+
+/** The bytes of a file that the user names. Throws `FILE_ERROR` if it cannot be read, as a pipe cannot; `doing` is what fails then. */
+export async function readAny(path: string, doing: string): Promise<Buffer> {
+  try {
+    return await readWhole(path, MOST_BYTES);
+  } catch (error) {
+    throw fileError(error instanceof Error ? error.cause : error, path, doing);
   }
 }
 

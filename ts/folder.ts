@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { remove, removeFolder, removeIfEmpty, rename, syncFolder } from './disk.js';
 import { fileError, systemCode, TinytrainError } from './errors.js';
-import { makeFolder, readIfThere, removeLeft, replaceFile, writeNew } from './files.js';
+import { bytesIfThere, makeFolder, readIfThere, removeLeft, replaceFile, writeNew } from './files.js';
 import { count, sha256 } from './json.js';
 import { commitFile, lockFile, newFolder, pendingFile } from './names.js';
 import { call, native } from './native.js';
@@ -65,21 +65,12 @@ export async function placeIn(folder: string, path: string): Promise<string> {
   return join(folder, path);
 }
 
-async function contentIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await fs.readFile(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw fileError(error, path, 'cannot be read');
-  }
-}
-
 /** Puts one file of a commit in its place, unless it is already there. */
 async function putInPlace(folder: string, path: string, { part, sha256 }: Commit['files'][string]): Promise<void> {
   const from = join(folder, newFolder, String(part));
   const to = await placeIn(folder, path);
-  const waiting = await contentIfThere(from);
-  const found = waiting ?? (await contentIfThere(to));
+  const waiting = await bytesIfThere(from);
+  const found = waiting ?? (await bytesIfThere(to));
   if (!found || hashOf(found) !== sha256) {
     throw new TinytrainError('FOLDER_BROKEN', `${waiting ? from : to}: not what was to be written there`, {
       path: folder,

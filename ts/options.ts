@@ -1,33 +1,369 @@
 import { freemem } from 'node:os';
-import { mostCacheBytes } from './defaults.js';
-import { TinytrainError } from './errors.js';
+import { allResidualBits, defaultRate, defaultResidualBits, mostCacheBytes } from './defaults.js';
+import * as k from './kinds.js';
 
-/** Throws `OPTION_INVALID` unless the value of an option is valid; the message states what is expected. */
-export function checkOption(name: string, value: number, ok: boolean, expected: string): void {
-  if (ok) return;
-  throw new TinytrainError('OPTION_INVALID', `${name} is ${value}; expected: ${expected}`, { option: name, value });
+/** An option of the library, of commands, or of both: what it may be, what it is for, and what it is if nobody says. */
+export interface Option<T> {
+  readonly kind: k.Kind<T>;
+  /** What it is for, in a line of help. */
+  readonly help: string;
+  /** What it is if it is not given. */
+  readonly default?: T;
+  /** The same in words, where that is no fixed value. */
+  readonly otherwise?: string;
+  /** Whether a command cannot do without it. */
+  readonly required?: boolean;
 }
 
-/** Throws unless the value is an integer in a range; without an end, of 32 bits. */
-export function checkWhole(name: string, value: number, least: number, most: number = 2 ** 32 - 1): void {
-  const ok = Number.isSafeInteger(value) && value >= least && value <= most;
-  checkOption(name, value, ok, `an integer from ${least} to ${most}`);
+/** The options that something takes, by name: all of them, so that none goes unchecked. */
+export type OptionTable<T> = { readonly [K in keyof T]-?: Option<Exclude<T[K], undefined>> };
+
+function option<T>(kind: k.Kind<T>, help: string, otherwise?: string): Option<T> {
+  return { kind, help, ...(otherwise !== undefined && { otherwise }) };
 }
 
-/** The most threads that are started. */
-export const mostThreads = 1024;
-
-/** Throws unless so many threads may be started. */
-export function checkThreads(threads: number): void {
-  checkWhole('threads', threads, 1, mostThreads);
+function withDefault<T>(kind: k.Kind<T>, fixed: T, help: string): Option<T> & { readonly default: T } {
+  return { kind, help, default: fixed };
 }
 
-/** The highest learning rate that is accepted. A head whose features are small needs rates above 1. */
-export const mostRate = 64;
+/** Counters have 32 bits. */
+const steps = k.whole(1, 2 ** 32 - 1);
+const some = k.whole(0, 2 ** 32 - 1);
+/** The number of a class, and a place in an image. */
+const short = k.whole(0, 2 ** 16 - 1);
+const side = k.whole(1, 2 ** 16 - 1);
 
-/** Throws unless a learning rate is accepted. */
-export function checkRate(name: string, rate: number): void {
-  checkOption(name, rate, rate > 0 && rate <= mostRate, `a number above 0 and at most ${mostRate}`);
+/**
+ * A learning rate. A head whose features are small needs rates above 1. The lowest that is accepted changes nothing that a device could see, and stays one that it
+ * takes through warm-up and decay.
+ */
+export const rate: k.Kind<number> = k.real({ from: 1e-9, to: 64 });
+const rateOrAuto = k.orWord(rate, 'auto');
+
+const numbers = k.list(k.real({}), '124,116,104');
+const deviations = k.list(k.real({ above: 0 }), '58,57,57');
+
+const inputSize: k.Kind<{ readonly height: number; readonly width: number }> = {
+  ...k.object('height and width of at least 1', { height: side, width: side }, ['height', 'width']),
+  written: 'rows x columns, such as 128x128',
+  parse(given) {
+    const [, height, width = height] = /^(\d+)(?:x(\d+))?$/.exec(given) ?? [];
+    return { height: Number(height), width: Number(width) };
+  },
+};
+
+const augmentation: k.Kind<{ readonly flip?: boolean | undefined; readonly shift?: number | undefined }> = {
+  ...k.object('an object such as { flip: true, shift: 4 }', { flip: k.flag, shift: short }),
+  written: 'flip, shift:PIXELS or both, such as flip,shift:4',
+  parse(given) {
+    const parts = given.split(',').map(part => (part === 'flip' ? [part, true] : part.split(/(?<=^shift):(?=\d+$)/)));
+    return Object.fromEntries(parts.map(([name, value]) => [name, name === 'shift' ? Number(value) : value]));
+  },
+};
+
+const classMap: k.Kind<Readonly<Record<string, number>>> = {
+  expected: 'an object with numbers of classes, such as { background: 0, person: 1 }',
+  written: 'CLASS=NUMBER,..., such as background=0,person=1',
+  is: (value): value is Record<string, number> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(short.is),
+  parse(given) {
+    const entries = given.split(',').map(part => /^(.+)=(\d{1,5})$/.exec(part.trim()));
+    return entries.includes(null)
+      ? undefined
+      : Object.fromEntries(entries.map(found => [found?.[1], Number(found?.[2])]));
+  },
+};
+
+/** The most seeds of one command. */
+const MOST_SEEDS = 1000;
+
+/** `3`, or `1..5` for each from 1 to 5. */
+const seedOrSeeds: k.Kind<number | readonly number[]> = {
+  expected: `one seed, or from the first to the last of at most ${MOST_SEEDS}, such as 1..5`,
+  is: (value): value is number | readonly number[] =>
+    k.whole(0).is(value) || (k.list(k.whole(0), '').is(value) && value.length <= MOST_SEEDS),
+  parse(given) {
+    const found = /^(\d+)\.\.(\d+)$/.exec(given);
+    if (!found) return k.whole(0).parse?.(given);
+    const [from, to] = [Number(found[1]), Number(found[2])];
+    return Array.from({ length: Math.min(Math.max(0, to - from), MOST_SEEDS) + 1 }, (_, i) =>
+      from > to ? -1 : from + i,
+    );
+  },
+};
+
+const shares: k.Kind<{ readonly validation: number; readonly test: number }> = k.object(
+  'an object such as { validation: 0.1, test: 0.2 }, shares below 1',
+  { validation: k.real({ from: 0, below: 1 }), test: k.real({ from: 0, below: 1 }) },
+  ['validation', 'test'],
+);
+
+const normalisation: k.Kind<{ readonly mean: readonly number[]; readonly std: readonly number[] }> = k.object(
+  'an object such as { mean: [127.5], std: [127.5] }, std above 0',
+  { mean: numbers, std: deviations },
+  ['mean', 'std'],
+);
+
+/**
+ * Every option, once: what a command's help says, what it takes, and what the library takes. Where two commands mean different things by one name, there are two.
+ */
+export const options = {
+  // What is trained, and what it has to fit into.
+  model: option(
+    k.text,
+    'a .tflite, .onnx or .pkl file; a float one is quantised with the training samples',
+    'the embedded default',
+  ),
+  data: option(
+    k.text,
+    'a folder with one subfolder of images, .npy, .csv or .wav per class',
+    'the embedded drawn images',
+  ),
+  samplesOfModel: option(
+    k.text,
+    'training samples that a float model is quantised with',
+    'none: its layers alone are shown',
+  ),
+  scheme: withDefault(k.text, 'head', 'what to train: head, bias:N, full, bias:N,LAYER:SHARE,... or a .json file'),
+  input: option(inputSize, 'rows x columns of the input, for a .pkl', 'that of the model'),
+  mean: option(numbers, 'mean of the input normalisation, in pixel values: real = (pixel - mean) / std', 'guessed'),
+  std: option(deviations, 'standard deviation of the input normalisation, in pixel values', 'guessed'),
+  normalisation: option(normalisation, 'mean and standard deviation of the input normalisation', 'guessed'),
+  target: option(
+    k.text,
+    'board whose memory it must fit into: its name, or the folder of your own board',
+    'stm32f746 (reported, not enforced)',
+  ),
+  budget: option(k.bytes, 'SRAM it must fit into, such as 256k'),
+  flash: option(k.bytes, 'flash it must fit into, such as 1m'),
+  feed: withDefault(
+    k.choice(['whole', 'rows']),
+    'whole',
+    'how samples come in: whole, or row by row as a camera delivers them, so that no memory for a whole one is needed',
+  ),
+  residualBits: withDefault(
+    k.choice(allResidualBits),
+    defaultResidualBits,
+    'extra low-order bits kept per trained int8 weight',
+  ),
+  head: withDefault(
+    k.choice(['auto', 'keep', 'fresh']),
+    'auto',
+    'what the head starts with: keep: the model’s own classes; fresh: random weights; auto: own where the names match or --map says so',
+  ),
+  map: option(classMap, 'which of the model’s own classes is which of yours, such as background=0,person=1'),
+  seed: withDefault(k.whole(0), 0, 'seed of the head, of the order of samples and of the split'),
+  threads: option(k.whole(1, 1024), 'number of threads (does not affect results)', 'one per core'),
+
+  // Samples.
+  resize: withDefault(
+    k.choice(['stretch', 'cover', 'contain']),
+    'stretch',
+    'how to fit images of another size to the input',
+  ),
+  window: option(
+    k.whole(1, 2 ** 32 - 1),
+    'rows of a sample, cut from each .npy, .csv or .wav',
+    'each file is a sample',
+  ),
+  hop: option(k.whole(1, 2 ** 32 - 1), 'rows from one window to the next', 'as many as a window has'),
+  skipBad: withDefault(k.flag, false, 'skip samples that cannot be read, and list them'),
+  shares: option(shares, 'shares of the split, if the folder has none', 'a fifth for the test'),
+  memoryLimit: option(k.whole(0), 'most bytes of samples kept in memory', '1 GiB'),
+  cacheFolder: option(k.text, 'folder of the cache of decoded samples', 'that of the user'),
+  perClass: option(k.whole(1, 100_000), 'drawn images per class', '100 to train, 50 to test'),
+  calibrationSamples: withDefault(steps, 128, 'training samples from which scales are found, at most'),
+
+  // Training.
+  seeds: option(
+    seedOrSeeds,
+    'seed of the head, of the order of samples and of the split; 1..5: a run with each, mean and standard error',
+    '0',
+  ),
+  epochs: option(k.real({ above: 0, to: 1e6 }), 'passes over the training images', '2, and at least 1,000 steps'),
+  steps: option(steps, 'training steps, one image each'),
+  lr: option(rateOrAuto, 'peak learning rate, or auto: find it on images held back from training', 'auto'),
+  lrHead: option(rateOrAuto, 'peak learning rate of the head, or auto', 'that of --lr'),
+  balance: withDefault(k.flag, false, 'draw all classes equally often, however many images each has'),
+  keep: withDefault(
+    k.choice(['best', 'last']),
+    'best',
+    'best: end with the state that does best on the validation images, or without any with an earlier one if what was learned is lost; last: always with the last',
+  ),
+  augment: option(augmentation, 'flip, shift:PIXELS or both', 'off'),
+  cacheBytes: option(k.sizeOrNone, 'memory limit of the activation cache', 'a quarter of the free memory'),
+  checkpointSeconds: withDefault(k.real({ from: 0, to: 1e9 }), 10, 'seconds between checkpoints'),
+  runOut: option(k.text, 'folder of the run', 'runs/train-...'),
+  from: option(
+    k.text,
+    'folder of a run to start from: with its images or those of --data, whose new classes are added to the head; model, scheme and memory stay as they were',
+  ),
+  resumeRun: option(
+    k.text,
+    'folder of a run that was stopped, to be ended as it was begun; all other options stay as they were',
+  ),
+  curveCsv: option(
+    k.text,
+    'also write a table as .csv: one row per point of the learning curve and per look at held-out images',
+  ),
+
+  // Search.
+  budgets: option(
+    k.list(k.bytes, '192k,224k,256k'),
+    'total SRAM that a scheme may need, such as 256k; several: 192k,224k,256k',
+  ),
+  bitsOfSearch: withDefault(
+    k.orWord(k.choice(allResidualBits), 'any'),
+    defaultResidualBits,
+    'extra low-order bits kept per trained int8 weight; any: the search chooses',
+  ),
+  maxInstructions: option(
+    k.instructions,
+    'limit on the predicted instructions of a training step, such as 40M',
+    'no limit',
+  ),
+  maxMilliseconds: option(
+    k.real({ above: 0 }),
+    'limit on the likely milliseconds of a training step, as modelled for the clock of the board',
+    'no limit',
+  ),
+  costsFile: option(
+    k.text,
+    'cost table used to predict instructions and time (from `tinytrain run --calibrate FILE`)',
+    'measured in QEMU',
+  ),
+  criterion: withDefault(k.choice(['loss', 'accuracy']), 'loss', 'measure of contributions; accuracy: as in the paper'),
+  runsPerScheme: withDefault(k.whole(1, MOST_SEEDS), 3, 'number of runs per scheme in proof and test'),
+  trialSteps: option(steps, 'training steps per run of the analysis', 'by images and model'),
+  proofSteps: option(steps, 'training steps per run of the proof', 'by images and model'),
+  heldBack: withDefault(k.real({ above: 0, below: 1 }), 0.2, 'share of the training samples that is held back'),
+  lrOfSearch: option(rateOrAuto, 'peak learning rate', 'auto: by the size of the features'),
+  time: option(k.time, 'time limit, e.g. 10m; lists anything skipped'),
+  verifyDevice: withDefault(k.flag, false, 'link the found scheme and run it in QEMU'),
+  searchOut: option(k.text, 'folder of the search', 'runs/search-...'),
+  fromForSearch: option(
+    k.text,
+    'folder of a run: search for the scheme with which to go on from what it has learned, with its classifier, images and limits unless others are given',
+  ),
+  resumeSearch: option(k.text, 'folder of a search to continue; all other options stay as they were'),
+  resume: withDefault(k.flag, false, 'continue the search in the folder'),
+  schemesCsv: option(k.text, 'also write a table as .csv: one row per scheme that was trained'),
+
+  // Looking at models.
+  ops: withDefault(k.flag, false, 'list the operators that a .tflite may contain'),
+  stage: option(k.text, 'print the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule'),
+  schemeToShow: withDefault(
+    k.text,
+    'head',
+    'what to train, for instructions and time, and for the passes from prune on',
+  ),
+  classes: withDefault(k.whole(2, 1000), 10, 'number of classes of the head, for the same'),
+  targetToShow: withDefault(
+    k.text,
+    'stm32f746',
+    'board for instructions and time: its name, or the folder of your own board',
+  ),
+  feedToShow: withDefault(
+    k.choice(['whole', 'rows']),
+    'whole',
+    'how samples come in on the device: whole or row by row, for the same',
+  ),
+  layers: withDefault(k.flag, false, 'instructions and time of every step of a training step, too'),
+
+  // What goes on from a run.
+  top: withDefault(k.whole(1, 1000), 3, 'number of classes to show per image'),
+  tflite: option(k.text, 'an int8 .tflite for LiteRT; labels and normalisation are in its metadata'),
+  npz: option(k.text, 'the weights as numpy arrays'),
+  modelOfRun: option(k.text, 'the model’s file, if it is no longer where it was', 'where the run found it'),
+  quantisedOut: option(k.text, 'the int8 .tflite', 'NAME.int8.tflite'),
+  reportOut: withDefault(k.text, 'report.html', 'the file'),
+  overwrite: withDefault(k.flag, false, 'replace the file if there is one already'),
+  json: withDefault(k.flag, false, 'print one JSON object on stdout and nothing else'),
+  selfTest: withDefault(k.flag, false, 'compute what every machine must compute alike, and compare (a few seconds)'),
+
+  // Firmware and boards.
+  boardOfFirmware: option(
+    k.text,
+    'board whose memory it must fit into: its name, or the folder of your own board',
+    'that of --run, or stm32f746',
+  ),
+  runOfFirmware: option(k.text, 'folder of a training run: the firmware starts with what it has learned so far'),
+  prefix: option(
+    k.textLike(/^(?=.{1,32}$)[a-z][a-z0-9_]*(?<!_)$/, "a small letter, then small letters, digits and '_', 32 at most"),
+    'what the names of the model begin with in place of tt, so that several models fit into one image',
+  ),
+  store: withDefault(k.flag, false, 'keep what is learned in the flash of the board, proof against power cuts'),
+  savesPerDay: withDefault(
+    k.real({ above: 0 }),
+    24,
+    'how often it is saved, for the wear of the flash that is reported',
+  ),
+  firmwareOut: withDefault(k.text, 'firmware', 'folder of the firmware'),
+  checkTables: withDefault(k.flag, false, 'only compare the tables in the folder with the compiler'),
+  stepsOnDevice: withDefault(some, 20, 'training steps, one image each'),
+  stepsOnBoard: withDefault(steps, 100, 'training steps, one image each'),
+  predictions: withDefault(some, 100, 'number of test images to predict after training'),
+  lrOnDevice: withDefault(rate, defaultRate, 'peak learning rate'),
+  lrHeadOnDevice: option(rate, 'peak learning rate of the head', 'that of --lr'),
+  portOrQemu: option(k.text, 'serial port of a board, such as /dev/ttyACM0', 'QEMU'),
+  port: { ...option(k.text, 'serial port of the board, such as /dev/ttyACM0'), required: true },
+  portToFlash: option(
+    k.textLike(/^[\w./:-]+$/, 'the name of a serial port'),
+    'serial port, for a command of board.toml that uses one',
+  ),
+  baud: withDefault(k.whole(1200, 12_000_000), 115_200, 'bits per second of the port'),
+  timeout: withDefault(k.whole(1, 3600), 60, 'seconds for which the device may be silent before it answers'),
+  timeoutMs: withDefault(
+    k.whole(1, 3_600_000),
+    60_000,
+    'milliseconds for which the device may be silent before it answers',
+  ),
+  line: withDefault(
+    k.choice(['semihosting', 'uart', 'host']),
+    'semihosting',
+    'connection to QEMU; host: run the same sources on this computer, under sanitizers',
+  ),
+  lineOfQemu: option(
+    k.choice(['semihosting', 'uart']),
+    'connection to QEMU',
+    'semihosting where the board has a mailbox',
+  ),
+  calibrate: option(
+    k.text,
+    'write a calibrated cost table to FILE: in QEMU by the instructions of each step, with --port by the cycle counter of the board',
+  ),
+  firmware: option(
+    k.text,
+    'folder of the firmware on the board, for the names of the classes; the board must hold its program',
+    'none: classes are numbers',
+  ),
+
+  // Of the library alone.
+  marks: withDefault(k.flag, false, 'record the ticks of every step: for measuring, no firmware'),
+  signal: option(k.signal, 'stops the work'),
+} as const;
+
+/** A listener for the progress of work. */
+export function progress<T>(): Option<T> {
+  return option(k.listener<T>(), 'is told of the progress');
+}
+
+/** An option that only its own module can tell, such as an object of one of its classes. */
+export function object<T>(help: string, expected: string, is: (value: object) => boolean): Option<T> {
+  return option(k.instance<T>(expected, is), help);
+}
+
+/** Throws `OPTION_INVALID` unless all options that are given are as their table says; the message names the first that is not, and what is expected. */
+export function checkOptions<T extends object>(table: OptionTable<T>, given: T): void {
+  k.check(
+    'options',
+    k.instance<T>('an object', value => !Array.isArray(value)),
+    given,
+  );
+  for (const [name, { kind }] of Object.entries<Option<unknown>>(table)) {
+    const value: unknown = Reflect.get(given, name);
+    if (value !== undefined) k.check(name, kind, value);
+  }
 }
 
 /** Size limit of the activation cache in bytes: the requested one, or a quarter of the free memory. */

@@ -3,7 +3,7 @@ import test from 'ava';
 import { costTable, estimateOf, instructionsOfStep, TinytrainError } from '#tinytrain';
 import { measureSteps } from '#tinytrain/device/measure.js';
 import { runFirmware } from '#tinytrain/device/run.js';
-import { calibrated, costsIfThere, readCosts, workOf, writeCosts } from '#tinytrain/program/costs.js';
+import { calibrated, costsIfThere, costsText, readCosts, workOf } from '#tinytrain/program/costs.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary, write } from '../helpers/folder.js';
 import { patient } from '../helpers/progress.js';
@@ -80,7 +80,7 @@ test('tables of costs are written, read, and refused', async t => {
   const folder = await temporary(t);
   const path = join(folder, 'new', 'costs.json');
   t.is(await costsIfThere(path), undefined);
-  await writeCosts(path, costTable());
+  await write(folder, { 'new/costs.json': costsText(costTable()) });
   t.deepEqual(await readCosts(path), costTable());
   const bad = {
     'a.json': '{',

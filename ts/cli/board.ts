@@ -3,7 +3,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { prepareBoard, tableFiles } from '../device/tables.js';
 import { TinytrainError } from '../errors.js';
 import { readIfThere } from '../files.js';
-import { commonOptions } from './options.js';
+import { optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 
 interface Arguments {
@@ -53,10 +53,7 @@ export const board = (interrupt: Interrupt): CommandModule<object, Arguments> =>
   builder: (args: Argv<object>) =>
     args
       .positional('folder', { describe: 'folder with a board.toml', type: 'string', demandOption: true })
-      .options({
-        check: { describe: 'only compare the tables in the folder with the compiler', type: 'boolean', default: false },
-        ...commonOptions,
-      })
+      .options(optionsOf('board'))
       .example(
         'npx tinytrain board boards/my-board',
         'then: npx tinytrain compile --target boards/my-board',

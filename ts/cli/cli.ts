@@ -9,6 +9,7 @@ import { device } from './device.js';
 import { doctor } from './doctor.js';
 import { exportModel } from './export.js';
 import { inspect } from './inspect.js';
+import { checkFlags, setFlags } from './options.js';
 import { fail, Interrupt } from './outcome.js';
 import { predict } from './predict.js';
 import { quantiseModel } from './quantise.js';
@@ -28,6 +29,9 @@ export async function main(args: readonly string[]): Promise<void> {
   const given = args[0] === 'help' ? [...args.slice(1), '--help'] : [...args];
   const parser = yargs(given)
     .scriptName('tinytrain')
+    // A value is what its option reads in its text, and no number before that.
+    .parserConfiguration({ 'parse-numbers': false, 'parse-positional-numbers': false })
+    .middleware(setFlags)
     .usage(
       '$0 COMMAND\n\nTraining on a microcontroller: trains on the host with the device’s own integers, and compiles the firmware.',
     )
@@ -63,6 +67,7 @@ export async function main(args: readonly string[]): Promise<void> {
       });
     });
   try {
+    checkFlags(given);
     await parser.parseAsync();
   } catch (error) {
     process.exitCode = fail(error, json);

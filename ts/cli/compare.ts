@@ -4,7 +4,7 @@ import { table } from '../format.js';
 import { type Comparison, compareFolders, type Difference } from '../report/compare.js';
 import { openFolder } from '../report/folders.js';
 import { accuracyText } from '../report/search.js';
-import { commonOptions } from './options.js';
+import { optionsOf } from './options.js';
 import { print, printJson } from './outcome.js';
 
 interface Arguments {
@@ -72,7 +72,7 @@ export const compare: CommandModule<object, Arguments> = {
         array: true,
         demandOption: true,
       })
-      .options(commonOptions)
+      .options(optionsOf('compare'))
       .example(
         'npx tinytrain compare runs/head runs/sparse',
         'what training more than the head has gained',

@@ -1,28 +1,31 @@
 import type { Argv, CommandModule } from 'yargs';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
-import { checkPrefix } from '../emit/prefix.js';
 import { thousands } from '../format.js';
+import { options } from '../options.js';
 import type { NamedSamples } from '../origin.js';
 import { estimateIfKnown } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { memoryTable } from '../report/memory.js';
-import { defaultSavesPerDay, storeLines, wearOf } from '../report/store.js';
+import { storeLines, wearOf } from '../report/store.js';
 import { estimateLines } from '../report/time.js';
 import { openLearned } from './from.js';
-import { openProgram, type ProgramArguments, programOptions, quantisedOf } from './inputs.js';
-import { commonOptions, positive } from './options.js';
+import { openProgram, type ProgramArguments, quantisedOf } from './inputs.js';
+import { allBut, optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments extends ProgramArguments {
   run?: string;
-  out: string;
-  store?: boolean;
+  out?: string;
+  store: boolean;
   'saves-per-day'?: number;
   prefix?: string;
   json: boolean;
 }
+
+/** What a firmware of a run may still be told: the run has everything else. */
+const withRun = ['run', 'target', 'budget', 'flash', 'store', 'saves-per-day', 'threads', 'prefix', 'out', 'json'];
 
 /** What becomes a firmware: a model and images that are given, or what a run has made of its own. */
 async function opened(
@@ -37,21 +40,21 @@ async function opened(
 }
 
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
-  if (args.prefix !== undefined) checkPrefix(args.prefix);
+  const { out = options.firmwareOut.default } = args;
   const line = new ProgressLine();
   try {
     const { program, data } = await opened(args, signal, line);
     const { target = defaultTarget } = program.limits;
     const files = await firmwareFiles(program, data, target, { prefix: args.prefix });
-    const written = await writeFirmware(args.out, files);
+    const written = await writeFirmware(out, files);
     line.clear();
     const { memory } = program;
     const { store } = memory;
-    const savesPerDay = args['saves-per-day'] ?? defaultSavesPerDay;
+    const savesPerDay = args['saves-per-day'] ?? options.savesPerDay.default;
     const estimate = estimateIfKnown(program);
     if (args.json) {
       printJson({
-        out: args.out,
+        out,
         target,
         program: program.hash,
         scheme: program.scheme,
@@ -75,8 +78,8 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       '',
       ...(store ? [...storeLines(store, memory.target, savesPerDay), ''] : []),
       ...(estimate ? [...estimateLines(estimate), ''] : []),
-      `wrote ${args.out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
-      `next: npx tinytrain run ${args.out}    or: make -C ${args.out}`,
+      `wrote ${out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
+      `next: npx tinytrain run ${out}    or: make -C ${out}`,
     );
   } finally {
     line.clear();
@@ -89,55 +92,9 @@ export const compile = (interrupt: Interrupt): CommandModule<object, Arguments> 
   describe: 'write a firmware project that predicts and keeps learning on a microcontroller',
   builder: (args: Argv<object>) =>
     args
-      .options({
-        ...programOptions,
-        target: {
-          describe: 'board whose memory it must fit into: its name, or the folder of your own board',
-          type: 'string',
-          requiresArg: true,
-          defaultDescription: `that of --run, or ${defaultTarget}`,
-        },
-        run: {
-          describe: 'folder of a training run: the firmware starts with what it has learned so far',
-          type: 'string',
-          requiresArg: true,
-        },
-        store: {
-          describe: 'keep what is learned in the flash of the board, proof against power cuts',
-          type: 'boolean',
-        },
-        'saves-per-day': {
-          describe: 'how often it is saved, for the wear of the flash that is reported',
-          type: 'string',
-          requiresArg: true,
-          defaultDescription: String(defaultSavesPerDay),
-          coerce: positive('saves-per-day'),
-        },
-        prefix: {
-          describe: 'what the names of the model begin with in place of tt, so that several models fit into one image',
-          type: 'string',
-          requiresArg: true,
-        },
-        out: { describe: 'folder of the firmware', type: 'string', requiresArg: true, default: 'firmware' },
-        ...commonOptions,
-      })
+      .options(optionsOf('compile'))
       .implies('saves-per-day', 'store')
-      .conflicts('run', [
-        'model',
-        'data',
-        'scheme',
-        'residual-bits',
-        'head',
-        'map',
-        'seed',
-        'input',
-        'mean',
-        'std',
-        'resize',
-        'window',
-        'hop',
-        'feed',
-      ])
+      .conflicts('run', allBut('compile', withRun))
       .example(
         'npx tinytrain compile --run runs/train-20260101-120000',
         'a firmware that starts where a run has got to',

@@ -1,58 +1,27 @@
-import { promises as fs } from 'node:fs';
 import type { Argv, CommandModule } from 'yargs';
 import { decodeImage } from '../data/images/decode.js';
 import { imageFolder } from '../data/images/folder.js';
-import { defaultRate } from '../defaults.js';
 import { encodeSaved, parseSaved } from '../device/device.js';
 import { flash } from '../device/flash.js';
 import { strideOrder } from '../device/order.js';
 import { type OpenBoard, openBoard, pixelsOf, placesOf } from '../device/port.js';
-import { defaultBaud } from '../device/serial.js';
-import { fileError, TinytrainError } from '../errors.js';
-import { replaceFile } from '../files.js';
+import { TinytrainError } from '../errors.js';
+import { readAny } from '../files.js';
 import { percent, thousands } from '../format.js';
+import { options } from '../options.js';
 import { ratesOfStep } from '../rates.js';
-import { commonOptions, positive, whole } from './options.js';
+import { checkTarget, writeTarget } from './files.js';
+import { optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments {
   port: string;
-  baud: number;
-  timeout: number;
+  baud?: number;
+  timeout?: number;
   firmware?: string;
   json: boolean;
 }
-
-const portOptions = {
-  port: {
-    describe: 'serial port of the board, such as /dev/ttyACM0',
-    type: 'string',
-    requiresArg: true,
-    demandOption: true,
-  },
-  baud: {
-    describe: 'bits per second of the port',
-    type: 'string',
-    requiresArg: true,
-    coerce: whole('baud', 1200),
-    default: defaultBaud,
-  },
-  timeout: {
-    describe: 'seconds for which the board may be silent before it answers',
-    type: 'string',
-    requiresArg: true,
-    default: 60,
-    coerce: whole('timeout', 1, 3600),
-  },
-  firmware: {
-    describe: 'folder of the firmware on the board, for the names of the classes; the board must hold its program',
-    type: 'string',
-    requiresArg: true,
-    defaultDescription: 'none: classes are numbers',
-  },
-  ...commonOptions,
-} as const;
 
 /** What one of the commands prints: an object for programs, lines for people. */
 interface Said {
@@ -68,7 +37,7 @@ async function withBoard(
 ): Promise<void> {
   const line = new ProgressLine();
   const { port, baud, firmware, timeout, json } = args;
-  const board = await openBoard(port, { baud, firmware, timeoutMs: timeout * 1000, signal });
+  const board = await openBoard(port, { baud, firmware, timeoutMs: timeout && timeout * 1000, signal });
   try {
     const { value, lines } = await ask(board, line);
     line.clear();
@@ -129,8 +98,8 @@ async function predict(args: Arguments & { readonly images: string[] }, signal: 
 
 interface TrainArguments extends Arguments {
   images: string;
-  steps: number;
-  lr: number;
+  steps?: number;
+  lr?: number;
   lrHead?: number;
 }
 
@@ -143,17 +112,18 @@ async function train(args: TrainArguments, signal: AbortSignal): Promise<void> {
     const { device, input, resize } = board;
     const places = placesOf(board, source.classes);
     const listed = source.parts.train;
-    const peak = { head: args.lrHead ?? args.lr, backbone: args.lr };
+    const { steps: total = options.stepsOnBoard.default, lr = options.lrOnDevice.default, lrHead = lr } = args;
+    const peak = { head: lrHead, backbone: lr };
     const steps: { readonly loss: number; readonly right: boolean }[] = [];
     // The classes mixed, and each image once before any of them comes again.
     const order = strideOrder(listed.length, listed.length);
-    for (let step = 0; step < args.steps; step++) {
+    for (let step = 0; step < total; step++) {
       const { name, label } = listed[order[step % order.length] ?? 0] ?? { name: '', label: 0 };
       const pixels = pixelsOf(await decodeImage(name, input, resize));
       const place = places[label] ?? 0;
-      const { loss, predicted } = await device.train(pixels, place, ratesOfStep(peak, args.steps, step), 'rgb888');
+      const { loss, predicted } = await device.train(pixels, place, ratesOfStep(peak, total, step), 'rgb888');
       steps.push({ loss: loss / 65536, right: predicted === place });
-      line.show('training', step + 1, args.steps, `loss ${(loss / 65536).toFixed(3)}`);
+      line.show('training', step + 1, total, `loss ${(loss / 65536).toFixed(3)}`);
     }
     const last = await device.counters();
     const mean = (part: typeof steps) => ({
@@ -165,7 +135,7 @@ async function train(args: TrainArguments, signal: AbortSignal): Promise<void> {
       `loss ${loss.toFixed(3)}, ${percent(right)} right before the update`;
     const n = Math.min(WINDOW, steps.length);
     return {
-      value: { steps: args.steps, first, last: final, counters: last },
+      value: { steps: total, first, last: final, counters: last },
       lines: [
         `first ${n} steps  ${text(first)}`,
         `last ${n} steps   ${text(final)}`,
@@ -176,15 +146,15 @@ async function train(args: TrainArguments, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function save(args: Arguments & { readonly file: string }, signal: AbortSignal): Promise<void> {
+async function save(
+  args: Arguments & { readonly file: string; readonly overwrite: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  await checkTarget(args.file, args.overwrite);
   await withBoard(args, signal, async ({ device }) => {
     const saved = await device.save();
     const content = encodeSaved(saved);
-    try {
-      await replaceFile(args.file, content);
-    } catch (error) {
-      throw fileError(error, args.file, 'the state cannot be written');
-    }
+    await writeTarget(args.file, content, args.overwrite);
     const { steps, program } = saved;
     return {
       value: { file: args.file, bytes: content.length, steps, program },
@@ -206,9 +176,7 @@ async function keep(args: Arguments, signal: AbortSignal): Promise<void> {
 }
 
 async function load(args: Arguments & { readonly file: string }, signal: AbortSignal): Promise<void> {
-  const content = await fs.readFile(args.file).catch(error => {
-    throw fileError(error, args.file, 'the state cannot be read');
-  });
+  const content = await readAny(args.file, 'the state cannot be read');
   const saved = parseSaved(content, args.file);
   await withBoard(args, signal, async ({ device, identity }) => {
     if (saved.program !== identity.program) {
@@ -261,61 +229,40 @@ export const device = (interrupt: Interrupt): CommandModule<object, object> => {
         .command(
           'identify',
           'what runs on the board: program, classes, state',
-          (y: Argv) => y.options(portOptions),
+          (y: Argv) => y.options(optionsOf('device identify')),
           handler(identify),
         )
         .command(
           'predict <images..>',
           'classify images on the board',
-          (y: Argv) => y.positional('images', { ...file('images'), array: true }).options(portOptions),
+          (y: Argv) => y.positional('images', { ...file('images'), array: true }).options(optionsOf('device predict')),
           handler(predict),
         )
         .command(
           'train <images>',
           'train on the board with a folder of images, one subfolder per class',
           (y: Argv) =>
-            y.positional('images', file('a folder with one subfolder of images per class')).options({
-              ...portOptions,
-              steps: {
-                describe: 'training steps, one image each',
-                type: 'string',
-                requiresArg: true,
-                default: 100,
-                coerce: whole('steps', 1, 2 ** 32 - 1),
-              },
-              lr: {
-                describe: 'peak learning rate',
-                type: 'string',
-                requiresArg: true,
-                default: defaultRate,
-                coerce: positive('lr'),
-              },
-              'lr-head': {
-                describe: 'peak learning rate of the head',
-                type: 'string',
-                requiresArg: true,
-                coerce: positive('lr-head'),
-                defaultDescription: 'that of --lr',
-              },
-            }),
+            y
+              .positional('images', file('a folder with one subfolder of images per class'))
+              .options(optionsOf('device train')),
           handler(train),
         )
         .command(
           'save <file>',
           'write what the board has learned into a file',
-          (y: Argv) => y.positional('file', file('the file')).options(portOptions),
+          (y: Argv) => y.positional('file', file('the file')).options(optionsOf('device save')),
           handler(save),
         )
         .command(
           'load <file>',
           'make the board go on from a file that save has written',
-          (y: Argv) => y.positional('file', file('the file')).options(portOptions),
+          (y: Argv) => y.positional('file', file('the file')).options(optionsOf('device load')),
           handler(load),
         )
         .command(
           'keep',
           'save what the board has learned in its flash: a firmware of `compile --store`',
-          (y: Argv) => y.options(portOptions),
+          (y: Argv) => y.options(optionsOf('device keep')),
           handler(keep),
         )
         .command(
@@ -324,14 +271,7 @@ export const device = (interrupt: Interrupt): CommandModule<object, object> => {
           (y: Argv) =>
             y
               .positional('folder', { describe: 'folder of the firmware', type: 'string', default: 'firmware' })
-              .options({
-                port: {
-                  describe: 'serial port, for a command of board.toml that uses one',
-                  type: 'string',
-                  requiresArg: true,
-                },
-                ...commonOptions,
-              }),
+              .options(optionsOf('device flash')),
           handler(write),
         )
         .demandCommand(1, 1, 'a command for the board is needed: identify, predict, train, save, load, keep or flash')

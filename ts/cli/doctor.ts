@@ -11,7 +11,7 @@ import { table, thousands } from '../format.js';
 import { kernels } from '../model/model.js';
 import { addonPath, native } from '../native.js';
 import { version } from '../version.js';
-import { commonOptions } from './options.js';
+import { optionsOf } from './options.js';
 import { exitCodes, print, printJson } from './outcome.js';
 import { selfTest } from './self-test.js';
 
@@ -151,15 +151,11 @@ export const doctor: CommandModule<object, Arguments> = {
   describe: 'list what is installed and what is missing: addon, Arm compiler, QEMU, a board',
   builder: (args: Argv<object>) =>
     args
-      .options({
-        'self-test': {
-          describe: 'compute what every machine must compute alike, and compare (a few seconds)',
-          type: 'boolean',
-          default: false,
-        },
-        ...commonOptions,
-      })
+      .options(optionsOf('doctor'))
       .example('npx tinytrain doctor', 'the first thing to try if something fails')
-      .example('npx tinytrain doctor --self-test', 'whether results here are those of other machines'),
+      .example(
+        'npx tinytrain doctor --self-test',
+        'whether results here are those of other machines',
+      ) as unknown as Argv<Arguments>,
   handler: work,
 };

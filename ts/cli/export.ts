@@ -1,14 +1,13 @@
-import { dirname, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { TinytrainError } from '../errors.js';
-import { makeFolder, replaceFile } from '../files.js';
 import { thousands } from '../format.js';
 import type { Model } from '../model/model.js';
 import { exportNpz, exportTflite } from '../program/export.js';
 import type { Program } from '../program/program.js';
+import { checkTarget, writeTarget } from './files.js';
 import { modelOf, openLearned } from './from.js';
 import { readOptions } from './inputs.js';
-import { commonOptions } from './options.js';
+import { optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
@@ -17,6 +16,7 @@ interface Arguments {
   tflite?: string;
   npz?: string;
   model?: string;
+  overwrite: boolean;
   json: boolean;
 }
 
@@ -32,6 +32,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   if (formats.every(([path]) => path === undefined)) {
     throw new TinytrainError('USAGE', 'what is to be written: --tflite FILE, --npz FILE or both');
   }
+  for (const [path] of formats) if (path !== undefined) await checkTarget(path, args.overwrite);
   const learned = await openLearned(args.run);
   const model = await modelOf(learned, args.model, readOptions(undefined, signal, line));
   line.clear();
@@ -40,8 +41,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   for (const [path, make] of formats) {
     if (path === undefined) continue;
     const content = await make(program, model);
-    await makeFolder(dirname(resolve(path)));
-    await replaceFile(path, content);
+    await writeTarget(path, content, args.overwrite);
     written.push({ path, bytes: content.length });
   }
   if (args.json) printJson({ model: program.model.name, classes: program.classes, written });
@@ -60,21 +60,7 @@ export const exportModel = (interrupt: Interrupt): CommandModule<object, Argumen
   builder: (args: Argv<object>) =>
     args
       .positional('run', { describe: 'folder of a training run', type: 'string', demandOption: true })
-      .options({
-        tflite: {
-          describe: 'an int8 .tflite for LiteRT; labels and normalisation are in its metadata',
-          type: 'string',
-          requiresArg: true,
-        },
-        npz: { describe: 'the weights as numpy arrays', type: 'string', requiresArg: true },
-        model: {
-          describe: 'the model’s file, if it is no longer where it was',
-          type: 'string',
-          requiresArg: true,
-          defaultDescription: 'where the run found it',
-        },
-        ...commonOptions,
-      })
+      .options(optionsOf('export'))
       .example(
         'npx tinytrain export runs/train-20260101-120000 --tflite adapted.tflite',
         'the adapted model, to be run by LiteRT',

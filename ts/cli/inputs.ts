@@ -1,18 +1,17 @@
 import type { SampleSet } from '../data/dataset.js';
 import { drawnImages } from '../data/drawn/set.js';
-import { type ResizePolicy, resizePolicies } from '../data/images/input.js';
+import type { ResizePolicy } from '../data/images/input.js';
 import { sampleFolder } from '../data/open.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
-import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import { thousands } from '../format.js';
 import { FloatModel } from '../model/float.js';
 import { loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from '../model/model.js';
 import { quantised } from '../model/quantised.js';
 import { checkFits, compile } from '../program/compiler.js';
-import { type HeadStart, headStarts, startRows } from '../program/head.js';
-import { defaultTarget, type Feed, feeds } from '../program/memory.js';
+import { type HeadStart, startRows } from '../program/head.js';
+import type { Feed } from '../program/memory.js';
 import type { Program } from '../program/program.js';
-import { bytes, classMap, modelOptions, normalisationOf, whole } from './options.js';
+import { normalisationOf } from './options.js';
 import type { ProgressLine } from './progress.js';
 
 /** The arguments of a command that compiles a Program. */
@@ -44,108 +43,6 @@ export type SampleArguments = Pick<
   ProgramArguments,
   'data' | 'seed' | 'threads' | 'resize' | 'window' | 'hop' | 'skip-bad'
 >;
-
-/** The options of a command that compiles a Program. */
-export const programOptions = {
-  model: {
-    describe: 'a .tflite, .onnx or .pkl file; a float one is quantised with the training samples',
-    type: 'string',
-    requiresArg: true,
-    defaultDescription: 'the embedded default',
-  },
-  data: {
-    describe: 'a folder with one subfolder of images, .npy, .csv or .wav per class',
-    type: 'string',
-    requiresArg: true,
-    defaultDescription: 'the embedded drawn images',
-  },
-  scheme: {
-    describe: 'what to train: head, bias:N, full, bias:N,LAYER:SHARE,... or a .json file',
-    type: 'string',
-    requiresArg: true,
-    defaultDescription: 'head',
-  },
-  ...modelOptions,
-  target: {
-    describe: 'board whose memory it must fit into',
-    type: 'string',
-    requiresArg: true,
-    defaultDescription: `${defaultTarget} (reported, not enforced)`,
-  },
-  budget: {
-    describe: 'SRAM it must fit into, such as 256k',
-    type: 'string',
-    requiresArg: true,
-    coerce: bytes('budget'),
-  },
-  flash: { describe: 'flash it must fit into, such as 1m', type: 'string', requiresArg: true, coerce: bytes('flash') },
-  feed: {
-    describe:
-      'how samples come in: whole, or row by row as a camera delivers them, so that no memory for a whole one is needed',
-    choices: feeds,
-    requiresArg: true,
-    defaultDescription: 'whole',
-  },
-  'residual-bits': {
-    describe: 'extra low-order bits kept per trained int8 weight',
-    choices: allResidualBits,
-    requiresArg: true,
-    defaultDescription: String(defaultResidualBits),
-  },
-  head: {
-    describe:
-      'what the head starts with: keep: the model’s own classes; fresh: random weights; auto: own where the names match or --map says so',
-    choices: headStarts,
-    requiresArg: true,
-    defaultDescription: 'auto',
-  },
-  map: {
-    describe: 'which of the model’s own classes is which of yours, such as background=0,person=1',
-    type: 'string',
-    requiresArg: true,
-    coerce: classMap,
-  },
-  seed: {
-    describe: 'seed of the head, of the order of samples and of the split',
-    type: 'string',
-    requiresArg: true,
-    defaultDescription: '0',
-    coerce: whole('seed', 0),
-  },
-  threads: {
-    describe: 'number of threads (does not affect results)',
-    type: 'string',
-    requiresArg: true,
-    coerce: whole('threads', 1, 1024),
-    defaultDescription: 'one per core',
-  },
-  resize: {
-    describe: 'how to fit images of another size to the input',
-    choices: resizePolicies,
-    requiresArg: true,
-    defaultDescription: 'stretch',
-  },
-  window: {
-    describe: 'rows of a sample, cut from each .npy, .csv or .wav',
-    type: 'string',
-    requiresArg: true,
-    coerce: whole('window', 1),
-    defaultDescription: 'each file is a sample',
-  },
-  hop: {
-    describe: 'rows from one window to the next',
-    type: 'string',
-    requiresArg: true,
-    coerce: whole('hop', 1),
-    defaultDescription: 'as many as a window has',
-  },
-  'skip-bad': { describe: 'skip samples that cannot be read, and list them', type: 'boolean', default: false },
-} as const;
-
-const { data, seed, threads, resize, window, hop, 'skip-bad': skipBad } = programOptions;
-
-/** The options of a command that reads samples. */
-export const sampleOptions = { data, seed, threads, resize, window, hop, 'skip-bad': skipBad } as const;
 
 /** A model in words: its name, its input, its size. */
 export function modelText({ description: { name, input, totals } }: Model): string {

@@ -13,13 +13,14 @@ import {
   supportedOperators,
 } from '../model/model.js';
 import { modelOfSamples } from '../model/quantised.js';
+import { options } from '../options.js';
 import { Compiler } from '../program/compiler.js';
 import { type Estimate, estimateIfKnown } from '../program/costs.js';
-import { defaultTarget, type Feed, feeds } from '../program/memory.js';
+import type { Feed } from '../program/memory.js';
 import { Random } from '../random.js';
 import { estimateLines, stepTable } from '../report/time.js';
-import { normalised, openModel, openSource, programOptions, type SampleArguments, sampleOptions } from './inputs.js';
-import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
+import { normalised, openModel, openSource, type SampleArguments } from './inputs.js';
+import { normalisationOf, optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
@@ -27,15 +28,23 @@ interface Arguments extends SampleArguments {
   model?: string;
   ops: boolean;
   stage?: string;
-  scheme: string;
-  classes: number;
-  target: string;
+  scheme?: string;
+  classes?: number;
+  target?: string;
   layers: boolean;
   feed?: Feed;
   input?: { height: number; width: number };
   mean?: number[];
   std?: number[];
   json: boolean;
+}
+
+/** What is compiled to be looked at. */
+interface Shown {
+  readonly scheme: string;
+  readonly classes: number;
+  readonly target: string;
+  readonly feed: Feed;
 }
 
 const dims = (shape: readonly number[]) => shape.join('x');
@@ -68,7 +77,7 @@ function noise(input: ModelInput, count = 2): Dataset {
 }
 
 /** What the model takes on a board with a head for `classes` classes, over rows where it would not fit otherwise; null if it cannot have a head or if the board's core was never measured. */
-async function estimated(model: Model, { scheme, classes, target, feed }: Arguments): Promise<Estimate | null> {
+async function estimated(model: Model, { scheme, classes, target, feed }: Shown): Promise<Estimate | null> {
   if (!model.description.backbone) return null;
   const names = Array.from({ length: classes }, (_, i) => String(i));
   // Which kernels a backward pass takes depends on exponents, which noise shows well enough; without any, slow ones would be counted.
@@ -76,7 +85,7 @@ async function estimated(model: Model, { scheme, classes, target, feed }: Argume
   return estimateIfKnown(await compiler.fitted({ scheme, target, feed }));
 }
 
-function printEstimate(estimate: Estimate, { scheme, classes, target, layers }: Arguments): void {
+function printEstimate(estimate: Estimate, { scheme, classes, target }: Shown, layers: boolean): void {
   print('', `on ${target}, with a head for ${classes} classes, scheme ${scheme}:`, ...estimateLines(estimate));
   if (layers) print('', stepTable(estimate.steps));
 }
@@ -108,7 +117,7 @@ function printModel(model: Model, known: boolean): void {
   );
 }
 
-async function stage(model: Model, args: Arguments): Promise<{ name: string; text: string }> {
+async function stage(model: Model, args: Shown & { readonly stage: string }): Promise<{ name: string; text: string }> {
   const classes = Array.from({ length: args.classes }, (_, i) => String(i));
   const stages = await (await Compiler.create(model, { classes })).stages(args.scheme);
   const found = stages.find(({ name }) => name === args.stage);
@@ -149,14 +158,21 @@ async function run(args: Arguments, signal: AbortSignal): Promise<void> {
     const operators = supportedOperators();
     return args.json ? printJson({ operators }) : print(...operators);
   }
+  const { schemeToShow, classes, targetToShow, feedToShow } = options;
+  const shown = {
+    scheme: args.scheme ?? schemeToShow.default,
+    classes: args.classes ?? classes.default,
+    target: args.target ?? targetToShow.default,
+    feed: args.feed ?? feedToShow.default,
+  };
   const line = new ProgressLine();
   const model = await opened(args, signal, line);
   line.clear();
   if (args.stage !== undefined) {
-    const found = await stage(model, args);
+    const found = await stage(model, { ...shown, stage: args.stage });
     return args.json ? printJson(found) : print(found.text.trimEnd());
   }
-  const estimate = await estimated(model, args);
+  const estimate = await estimated(model, shown);
   if (args.json) {
     const { instructions = null, time = null, steps } = estimate ?? {};
     const wanted = args.layers ? { steps: steps ?? null } : {};
@@ -166,7 +182,7 @@ async function run(args: Arguments, signal: AbortSignal): Promise<void> {
     return printJson({ path, hash, ...description, instructions, time, ...wanted, ...made });
   }
   printModel(model, args.data !== undefined);
-  if (estimate) printEstimate(estimate, args);
+  if (estimate) printEstimate(estimate, shown, args.layers);
 }
 
 /** `inspect MODEL` */
@@ -180,52 +196,7 @@ export const inspect = (interrupt: Interrupt): CommandModule<object, Arguments> 
         type: 'string',
         defaultDescription: 'the embedded default',
       })
-      .options({
-        ...modelOptions,
-        ...sampleOptions,
-        data: {
-          ...programOptions.data,
-          describe: 'training samples that a float model is quantised with',
-          defaultDescription: 'none: its layers alone are shown',
-        },
-        ops: { describe: 'list the operators that a .tflite may contain', type: 'boolean', default: false },
-        stage: {
-          describe: 'print the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule',
-          type: 'string',
-          requiresArg: true,
-        },
-        scheme: {
-          describe: 'what to train, for instructions and time, and for the passes from prune on',
-          type: 'string',
-          requiresArg: true,
-          default: 'head',
-        },
-        classes: {
-          describe: 'number of classes of the head, for the same',
-          type: 'string',
-          requiresArg: true,
-          default: 10,
-          coerce: whole('classes', 2, 1000),
-        },
-        target: {
-          describe: 'board for instructions and time: its name, or the folder of your own board',
-          type: 'string',
-          requiresArg: true,
-          default: defaultTarget,
-        },
-        feed: {
-          describe: 'how samples come in on the device: whole or row by row, for the same',
-          choices: feeds,
-          requiresArg: true,
-          default: 'whole' as const,
-        },
-        layers: {
-          describe: 'instructions and time of every step of a training step, too',
-          type: 'boolean',
-          default: false,
-        },
-        ...commonOptions,
-      })
+      .options(optionsOf('inspect'))
       .example(
         'npx tinytrain inspect mcunet.pkl --input 128x128',
         'one line per operation',

@@ -1,176 +1,206 @@
+import type { Options } from 'yargs';
 import { TinytrainError } from '../errors.js';
-import { mostRate } from '../options.js';
-import type { Augmentation } from '../train/types.js';
+import { options as all, type Option } from '../options.js';
 
-function wrong(option: string, text: string, expected: string): TinytrainError {
-  return new TinytrainError('USAGE', `--${option} ${text}: expected ${expected}`, { option, value: text });
+/** The options of a command, by their names on the command line. */
+export type CommandOptions = Readonly<Record<string, Option<unknown>>>;
+
+const { model, data, scheme, input, mean, std, target, budget, flash, feed, head, map, seed, threads } = all;
+const { resize, window, hop, skipBad, overwrite, json, timeout, baud, port, firmware } = all;
+
+const modelOptions = { input, mean, std };
+const samples = { seed, threads, resize, window, hop, 'skip-bad': skipBad };
+
+/** What a command that compiles a Program takes. */
+const program = {
+  model,
+  data,
+  scheme,
+  ...modelOptions,
+  target,
+  budget,
+  flash,
+  feed,
+  'residual-bits': all.residualBits,
+  head,
+  map,
+  ...samples,
+};
+const { scheme: _scheme, head: _head, map: _map, ...searched } = program;
+const board = { port, baud, timeout, firmware, json };
+
+/** Every option of every command. */
+export const commandOptions = {
+  inspect: {
+    ...modelOptions,
+    data: all.samplesOfModel,
+    ...samples,
+    ops: all.ops,
+    stage: all.stage,
+    scheme: all.schemeToShow,
+    classes: all.classes,
+    target: all.targetToShow,
+    feed: all.feedToShow,
+    layers: all.layers,
+    json,
+  },
+  search: {
+    ...searched,
+    budget: all.budgets,
+    'residual-bits': all.bitsOfSearch,
+    'max-instructions': all.maxInstructions,
+    'max-ms': all.maxMilliseconds,
+    costs: all.costsFile,
+    criterion: all.criterion,
+    seeds: all.runsPerScheme,
+    'trial-steps': all.trialSteps,
+    'proof-steps': all.proofSteps,
+    lr: all.lrOfSearch,
+    time: all.time,
+    'cache-memory': all.cacheBytes,
+    'verify-device': all.verifyDevice,
+    out: all.searchOut,
+    from: all.fromForSearch,
+    resume: all.resumeSearch,
+    csv: all.schemesCsv,
+    overwrite,
+    json,
+  },
+  train: {
+    ...program,
+    seed: all.seeds,
+    epochs: all.epochs,
+    steps: all.steps,
+    lr: all.lr,
+    'lr-head': all.lrHead,
+    balance: all.balance,
+    keep: all.keep,
+    augment: all.augment,
+    out: all.runOut,
+    from: all.from,
+    resume: all.resumeRun,
+    checkpoint: all.checkpointSeconds,
+    csv: all.curveCsv,
+    overwrite,
+    json,
+  },
+  predict: { top: all.top, json },
+  compare: { json },
+  report: { out: all.reportOut, overwrite, json },
+  export: { tflite: all.tflite, npz: all.npz, model: all.modelOfRun, overwrite, json },
+  quantise: {
+    ...modelOptions,
+    samples: all.calibrationSamples,
+    out: all.quantisedOut,
+    overwrite,
+    data,
+    ...samples,
+    json,
+  },
+  compile: {
+    ...program,
+    target: all.boardOfFirmware,
+    run: all.runOfFirmware,
+    store: all.store,
+    'saves-per-day': all.savesPerDay,
+    prefix: all.prefix,
+    out: all.firmwareOut,
+    json,
+  },
+  board: { check: all.checkTables, json },
+  run: {
+    steps: all.stepsOnDevice,
+    predictions: all.predictions,
+    lr: all.lrOnDevice,
+    'lr-head': all.lrHeadOnDevice,
+    port: all.portOrQemu,
+    baud,
+    timeout,
+    line: all.line,
+    calibrate: all.calibrate,
+    json,
+  },
+  'device identify': board,
+  'device predict': board,
+  'device train': { ...board, steps: all.stepsOnBoard, lr: all.lrOnDevice, 'lr-head': all.lrHeadOnDevice },
+  'device save': { ...board, overwrite },
+  'device load': board,
+  'device keep': board,
+  'device flash': { port: all.portToFlash, json },
+  doctor: { 'self-test': all.selfTest, json },
+} satisfies Readonly<Record<string, CommandOptions>>;
+
+/** The name of a command with options. */
+export type CommandName = keyof typeof commandOptions;
+
+function wrong(name: string, given: string, { kind }: Option<unknown>): TinytrainError {
+  const expected = kind.written ?? kind.expected;
+  return new TinytrainError('USAGE', `--${name} ${given}: expected ${expected}`, {
+    option: name,
+    value: given,
+    expected,
+  });
 }
 
-/** `256k` is 262,144 bytes. */
-export function bytes(option: string): (text: string) => number {
-  return text => {
-    const found = /^(\d+(?:\.\d+)?)([kKmM]?)(?:i?[bB])?$/.exec(String(text));
-    const unit = { '': 1, k: 1024, m: 1048576 }[found?.[2]?.toLowerCase() ?? ''] ?? 1;
-    const value = Math.round(Number(found?.[1]) * unit);
-    if (!found || value <= 0) throw wrong(option, String(text), 'bytes, such as 262144, 256k or 1m');
-    return value;
-  };
-}
-
-/** `40M` is 40,000,000 instructions. */
-export function instructions(text: string): number {
-  const found = /^(\d+(?:\.\d+)?)([kKmMgG]?)$/.exec(String(text));
-  const unit = { '': 1, k: 1e3, m: 1e6, g: 1e9 }[found?.[2]?.toLowerCase() ?? ''] ?? 1;
-  const value = Math.round(Number(found?.[1]) * unit);
-  if (!found || value <= 0) throw wrong('max-instructions', String(text), 'instructions, such as 40M or 40000000');
+/** The value of an option as the parser found it: a text; a list of what was given several times; something else for `--no-NAME`. */
+function readValue(name: string, option: Option<unknown>, given: unknown): unknown {
+  if (Array.isArray(given)) {
+    throw new TinytrainError('USAGE', `--${name} is given ${given.length} times`, { option: name, value: given });
+  }
+  const value = typeof given === 'string' ? option.kind.parse?.(given) : undefined;
+  if (!option.kind.is(value)) throw wrong(name, String(given), option);
   return value;
 }
 
-/** `192k,256k` */
-export function budgets(text: string): number[] {
-  return String(text).split(',').map(bytes('budget'));
-}
-
-/** `90s`, `10m` or `1h`, in seconds. */
-export function time(option: string): (text: string) => number {
-  return text => {
-    const found = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(String(text));
-    const value = Number(found?.[1]) * ({ '': 1, s: 1, m: 60, h: 3600 }[found?.[2] ?? ''] ?? 1);
-    if (!found || value <= 0) throw wrong(option, String(text), 'a time, such as 90s, 10m or 1h');
-    return value;
+/** An option for the parser. Its default is not told to the parser, which would take it for given; who needs it finds it in the table. */
+function parsed(name: string, option: Option<unknown>): Options {
+  const { kind, help, otherwise = option.default, required = false } = option;
+  if (kind.flag) return { describe: help, type: 'boolean' };
+  return {
+    describe: kind.range === undefined ? help : `${help} (${kind.range})`,
+    requiresArg: true,
+    coerce: given => readValue(name, option, given),
+    ...(required && { demandOption: true }),
+    ...(kind.choices && { choices: kind.choices }),
+    ...(otherwise !== undefined && { defaultDescription: String(otherwise) }),
   };
 }
 
-/** `128x96`, rows by columns, or one number for both. */
-export function inputSize(text: string): { height: number; width: number } {
-  const found = /^(\d+)(?:x(\d+))?$/.exec(String(text));
-  const height = Number(found?.[1]);
-  const width = Number(found?.[2] ?? found?.[1]);
-  if (!found || height < 1 || width < 1) throw wrong('input', String(text), 'rows x columns, such as 128x128');
-  return { height, width };
+/** The options of a command for the parser. */
+export function optionsOf(command: CommandName): Record<string, Options> {
+  const found: CommandOptions = commandOptions[command];
+  return Object.fromEntries(Object.entries(found).map(([name, option]) => [name, parsed(name, option)]));
 }
 
-/** A learning rate, or `auto`. */
-export function rate(option: string): (text: string) => number | 'auto' {
-  return text => {
-    const value = Number(text);
-    if (text === 'auto') return text;
-    if (!(value > 0 && value <= mostRate))
-      throw wrong(option, String(text), `auto, or a number above 0 and at most ${mostRate}`);
-    return value;
-  };
+const flags = new Set(
+  Object.values<CommandOptions>(commandOptions).flatMap(found =>
+    Object.entries(found).flatMap(([name, { kind }]) => (kind.flag ? [name] : [])),
+  ),
+);
+
+/** The options of a command besides those that are named. */
+export function allBut(command: CommandName, names: readonly string[]): string[] {
+  return Object.keys(commandOptions[command]).filter(name => !names.includes(name));
 }
 
-/** An integer in a range. */
-export function whole(option: string, from: number, to: number = Number.MAX_SAFE_INTEGER): (value: unknown) => number {
-  return value => {
-    const number = Number(value);
-    if (!Number.isSafeInteger(number) || number < from || number > to) {
-      const range =
-        to === Number.MAX_SAFE_INTEGER ? `an integer of at least ${from}` : `an integer from ${from} to ${to}`;
-      throw wrong(option, String(value), range);
-    }
-    return number;
-  };
+/** Sets the flags that are not given, once it is known which options exclude each other. */
+export function setFlags(args: Record<string, unknown>): void {
+  for (const name of flags) args[name] ??= false;
 }
 
-/** A number above zero. */
-export function positive(option: string): (value: unknown) => number {
-  return value => {
-    const number = Number(value);
-    if (!(number > 0 && Number.isFinite(number))) throw wrong(option, String(value), 'a number above 0');
-    return number;
-  };
-}
-
-/** `flip,shift:4` */
-export function augmentation(text: string): Augmentation {
-  const result: { flip?: boolean; shift?: number } = {};
-  for (const part of String(text).split(',')) {
-    const shift = /^shift:(\d+)$/.exec(part);
-    if (part === 'flip') result.flip = true;
-    else if (shift) result.shift = Number(shift[1]);
-    else throw wrong('augment', String(text), 'flip, shift:PIXELS or both, such as flip,shift:4');
-  }
-  return result;
-}
-
-/** One number, or one per channel. */
-export function numbers(option: string): (text: string) => number[] {
-  return text => {
-    const values = String(text).split(',').map(Number);
-    if (values.some(value => !Number.isFinite(value)))
-      throw wrong(option, String(text), 'numbers, such as 127.5 or 124,116,104');
-    return values;
-  };
-}
-
-/** `background=0,person=1` */
-export function classMap(text: string): Record<string, number> {
-  const entries = String(text)
-    .split(',')
-    .map((part): [string, number] => {
-      const found = /^(.+)=(\d{1,5})$/.exec(part.trim());
-      if (!found) throw wrong('map', String(text), 'CLASS=NUMBER,..., such as background=0,person=1');
-      return [found[1] ?? '', Number(found[2])];
+/** Throws for a flag with a value that is neither true nor false, which the parser would take for false. */
+export function checkFlags(args: readonly string[]): void {
+  for (const arg of args) {
+    const [, name = '', value = ''] = /^--(?:no-)?([^=]+)=(.*)$/s.exec(arg) ?? [];
+    if (!flags.has(name) || value === 'true' || value === 'false') continue;
+    throw new TinytrainError('USAGE', `--${name} ${value}: expected nothing, or true or false`, {
+      option: name,
+      value,
     });
-  return Object.fromEntries(entries);
+  }
 }
-
-/** The options that select the model. */
-export const modelOptions = {
-  input: {
-    describe: 'rows x columns of the input, for a .pkl',
-    type: 'string',
-    requiresArg: true,
-    coerce: inputSize,
-    defaultDescription: 'that of the model',
-  },
-  mean: {
-    describe: 'mean of the input normalisation, in pixel values: real = (pixel - mean) / std',
-    type: 'string',
-    requiresArg: true,
-    coerce: numbers('mean'),
-    defaultDescription: 'guessed',
-  },
-  std: {
-    describe: 'standard deviation of the input normalisation, in pixel values',
-    type: 'string',
-    requiresArg: true,
-    coerce: numbers('std'),
-    defaultDescription: 'guessed',
-  },
-} as const;
 
 /** Mean and standard deviation as options of a model. */
 export function normalisationOf(args: { mean?: number[] | undefined; std?: number[] | undefined }) {
   return args.mean || args.std ? { mean: args.mean ?? [0], std: args.std ?? [1] } : undefined;
 }
-
-/** The options of every command. */
-export const commonOptions = {
-  json: { describe: 'print one JSON object on stdout and nothing else', type: 'boolean', default: false },
-} as const;
-
-/** The most seeds of one command. */
-const MOST_SEEDS = 1000;
-
-/** `3`, or `1..5` for each from 1 to 5. */
-export function seeds(option: string): (text: unknown) => number | readonly number[] {
-  return text => {
-    const found = /^(\d+)\.\.(\d+)$/.exec(String(text));
-    if (!found) return whole(option, 0)(text);
-    const [from, to] = [Number(found[1]), Number(found[2])];
-    if (!Number.isSafeInteger(to) || from > to || to - from >= MOST_SEEDS)
-      throw wrong(
-        option,
-        String(text),
-        `one seed, or from the first to the last of at most ${MOST_SEEDS}, such as 1..5`,
-      );
-    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
-  };
-}
-
-/** An option that also writes a table to a file. */
-export const csvOption = (rows: string) =>
-  ({ describe: `also write a table as .csv: ${rows}`, type: 'string', requiresArg: true }) as const;

@@ -2,16 +2,17 @@ import type { Argv, CommandModule } from 'yargs';
 import { images, recordings } from '../data/kind.js';
 import { samplesUnder } from '../data/walk.js';
 import { percent, table } from '../format.js';
+import { options } from '../options.js';
 import { type Prediction, Predictor } from '../train/predict.js';
 import { openRun } from '../train/run.js';
-import { commonOptions } from './options.js';
+import { optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments {
   run: string;
   images: string[];
-  top: number;
+  top?: number;
   json: boolean;
 }
 
@@ -24,6 +25,7 @@ function best(prediction: Prediction, classes: readonly string[], count: number)
 }
 
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
+  const { top = options.top.default } = args;
   const line = new ProgressLine();
   try {
     const predictor = await Predictor.open(await openRun(args.run));
@@ -38,7 +40,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     else
       print(
         table(
-          predictions.map(found => [found.name, ...best(found, predictor.classes, args.top)]),
+          predictions.map(found => [found.name, ...best(found, predictor.classes, top)]),
           '',
         ),
       );
@@ -60,10 +62,7 @@ export const predict = (interrupt: Interrupt): CommandModule<object, Arguments> 
         array: true,
         demandOption: true,
       })
-      .options({
-        top: { describe: 'number of classes to show per image', type: 'number', default: 3, requiresArg: true },
-        ...commonOptions,
-      })
+      .options(optionsOf('predict'))
       .example(
         'npx tinytrain predict runs/train-20260101-120000 cat.jpg',
         'the most likely classes of an image',

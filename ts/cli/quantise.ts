@@ -1,21 +1,22 @@
-import { basename, dirname, extname, resolve } from 'node:path';
+import { basename, extname } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { type Dataset, spread } from '../data/dataset.js';
-import { makeFolder, replaceFile } from '../files.js';
 import { percent, thousands } from '../format.js';
 import { type FloatModel, loadFloatModel } from '../model/float.js';
 import type { ModelInput } from '../model/input.js';
 import type { Model } from '../model/model.js';
-import { calibrationSamples, quantise } from '../model/quantised.js';
-import { openSource, type ProgramArguments, readOptions, type SampleArguments, sampleOptions } from './inputs.js';
-import { commonOptions, modelOptions, normalisationOf, whole } from './options.js';
+import { quantise } from '../model/quantised.js';
+import { checkTarget, writeTarget } from './files.js';
+import { openSource, type ProgramArguments, readOptions, type SampleArguments } from './inputs.js';
+import { normalisationOf, optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments extends SampleArguments, Pick<ProgramArguments, 'input' | 'mean' | 'std'> {
   float: string;
-  samples: number;
+  samples?: number;
   out?: string;
+  overwrite: boolean;
   json: boolean;
 }
 
@@ -68,6 +69,8 @@ function again({ data, window, hop }: Arguments, series: ModelInput | undefined)
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
+    const out = args.out ?? `${basename(args.float, extname(args.float))}.int8.tflite`;
+    await checkTarget(out, args.overwrite);
     const source = await openSource(args);
     const normalisation = normalisationOf(args);
     const pixels = source.normalise ? undefined : normalisation;
@@ -75,14 +78,12 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     const how = { ...readOptions(args.threads, signal, line), most: args.samples, normalisation };
     const { float, model, tflite, quantised, samples } = await quantise(opened, source, how);
     const { method, agreement } = quantised;
-    const out = args.out ?? `${basename(args.float, extname(args.float))}.int8.tflite`;
     const only = { test: spread(source.parts.test.length, COMPARED) };
     const { test: some } = await source.read(float.input, { ...how, only });
     line.clear();
     const test = await compared(float, model, some, source.classes, { threads: args.threads, signal });
     signal.throwIfAborted();
-    await makeFolder(dirname(resolve(out)));
-    await replaceFile(out, tflite);
+    await writeTarget(out, tflite, args.overwrite);
     const { name, format, input, assumed } = float;
     if (args.json) {
       printJson({
@@ -126,24 +127,7 @@ export const quantiseModel = (interrupt: Interrupt): CommandModule<object, Argum
   builder: (args: Argv<object>) =>
     args
       .positional('float', { describe: 'a float .onnx or .tflite', type: 'string', demandOption: true })
-      .options({
-        ...modelOptions,
-        samples: {
-          describe: 'training samples from which scales are found, at most',
-          type: 'string',
-          requiresArg: true,
-          default: calibrationSamples,
-          coerce: whole('samples', 1),
-        },
-        out: {
-          describe: 'the int8 .tflite',
-          type: 'string',
-          requiresArg: true,
-          defaultDescription: 'NAME.int8.tflite',
-        },
-        ...sampleOptions,
-        ...commonOptions,
-      })
+      .options(optionsOf('quantise'))
       .example(
         'npx tinytrain quantise model.onnx --data images --out model.tflite',
         'an int8 model, to be trained and compiled',

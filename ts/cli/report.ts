@@ -1,29 +1,34 @@
 import type { Argv, CommandModule } from 'yargs';
 import { thousands } from '../format.js';
+import { options } from '../options.js';
 import { reportData } from '../report/data.js';
 import { openFolder } from '../report/folders.js';
 import { reportPage } from '../report/page.js';
-import { checkTarget, writeText } from './files.js';
-import { commonOptions } from './options.js';
+import { checkTarget, writeTarget } from './files.js';
+import { optionsOf } from './options.js';
 import { type Interrupt, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
 interface Arguments {
   folders: string[];
-  out: string;
+  out?: string;
+  overwrite: boolean;
   json: boolean;
 }
 
-async function work({ folders, out, json }: Arguments, signal: AbortSignal): Promise<void> {
+async function work(
+  { folders, out = options.reportOut.default, overwrite, json }: Arguments,
+  signal: AbortSignal,
+): Promise<void> {
   const line = new ProgressLine();
   try {
-    await checkTarget(out);
+    await checkTarget(out, overwrite);
     const opened = [];
     for (const folder of folders) opened.push(await openFolder(folder));
     line.show('report', 0, folders.length);
     const data = await reportData(opened, signal);
     const page = await reportPage(data);
-    await writeText(out, page);
+    await writeTarget(out, page, overwrite);
     line.clear();
     if (json) printJson(data);
     else
@@ -48,10 +53,7 @@ export const report = (interrupt: Interrupt): CommandModule<object, Arguments> =
         array: true,
         demandOption: true,
       })
-      .options({
-        out: { describe: 'the file', type: 'string', requiresArg: true, default: 'report.html' },
-        ...commonOptions,
-      })
+      .options(optionsOf('report'))
       .example(
         'npx tinytrain report runs/mine --out report.html',
         'learning curve, confusion, worst mistakes and memory of a run',

@@ -1,12 +1,10 @@
-import { dirname, resolve } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
-import { defaultRate } from '../defaults.js';
 import { type RunFirmwareResult, type RunProgress, runFirmware } from '../device/run.js';
-import { checkWritable } from '../files.js';
 import { percent, thousands } from '../format.js';
-import { costsIfThere, writeCosts } from '../program/costs.js';
+import { costsIfThere, costsText } from '../program/costs.js';
 import { timeText } from '../report/time.js';
-import { commonOptions, positive, whole } from './options.js';
+import { checkTarget, writeTarget } from './files.js';
+import { optionsOf } from './options.js';
 import { exitCodes, type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
 
@@ -18,8 +16,8 @@ interface Arguments {
   lrHead?: number;
   port?: string;
   baud?: number;
-  timeout: number;
-  line: 'semihosting' | 'uart' | 'host';
+  timeout?: number;
+  line?: 'semihosting' | 'uart' | 'host';
   calibrate?: string;
   json: boolean;
 }
@@ -81,18 +79,19 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
     const { folder, json, calibrate: path, timeout, ...options } = args;
-    if (path !== undefined) await checkWritable(dirname(resolve(path)));
+    // A table that is there is calibrated further; anything else is refused.
+    if (path !== undefined) await checkTarget(path, true);
     const calibrate = path === undefined ? undefined : ((await costsIfThere(path)) ?? true);
     const onProgress = (progress: RunProgress) => show(line, progress);
     const result = await runFirmware(folder, {
       ...options,
-      timeoutMs: timeout * 1000,
+      timeoutMs: timeout && timeout * 1000,
       calibrate,
       signal,
       onProgress,
     });
     line.clear();
-    if (path !== undefined && result.costs) await writeCosts(path, result.costs);
+    if (path !== undefined && result.costs) await writeTarget(path, costsText(result.costs), true);
     if (json) printJson(result);
     else print(report(result), ...(path === undefined ? [] : [`wrote ${path}: npx tinytrain search --costs ${path}`]));
     if (!result.equal) process.exitCode = exitCodes.failure;
@@ -112,69 +111,7 @@ export const run = (interrupt: Interrupt): CommandModule<object, Arguments> => (
         type: 'string',
         demandOption: true,
       })
-      .options({
-        steps: {
-          describe: 'training steps, one image each',
-          type: 'string',
-          requiresArg: true,
-          coerce: whole('steps', 0, 2 ** 32 - 1),
-          defaultDescription: '20',
-        },
-        predictions: {
-          describe: 'number of test images to predict after training',
-          type: 'string',
-          requiresArg: true,
-          coerce: whole('predictions', 0),
-          defaultDescription: '100',
-        },
-        lr: {
-          describe: 'peak learning rate',
-          type: 'string',
-          requiresArg: true,
-          coerce: positive('lr'),
-          defaultDescription: String(defaultRate),
-        },
-        'lr-head': {
-          describe: 'peak learning rate of the head',
-          type: 'string',
-          requiresArg: true,
-          coerce: positive('lr-head'),
-          defaultDescription: 'that of --lr',
-        },
-        port: {
-          describe: 'serial port of a board, such as /dev/ttyACM0',
-          type: 'string',
-          requiresArg: true,
-          defaultDescription: 'QEMU',
-        },
-        baud: {
-          describe: 'bits per second of the port',
-          type: 'string',
-          requiresArg: true,
-          coerce: whole('baud', 1200),
-          defaultDescription: '115200',
-        },
-        timeout: {
-          describe: 'seconds for which the device may be silent before it answers',
-          type: 'string',
-          requiresArg: true,
-          default: 60,
-          coerce: whole('timeout', 1, 3600),
-        },
-        line: {
-          describe: 'connection to QEMU; host: run the same sources on this computer, under sanitizers',
-          choices: ['semihosting', 'uart', 'host'] as const,
-          default: 'semihosting' as const,
-          requiresArg: true,
-        },
-        calibrate: {
-          describe:
-            'write a calibrated cost table to FILE: in QEMU by the instructions of each step, with --port by the cycle counter of the board',
-          type: 'string',
-          requiresArg: true,
-        },
-        ...commonOptions,
-      })
+      .options(optionsOf('run'))
       .example('npx tinytrain run firmware --steps 200', '200 training steps in QEMU') as unknown as Argv<Arguments>,
   handler: args => work(args, interrupt.signal),
 });

@@ -3,8 +3,7 @@ import type { Argv, CommandModule } from 'yargs';
 import type { SampleSet } from '../data/dataset.js';
 import type { SampleSource } from '../data/source.js';
 import { TinytrainError } from '../errors.js';
-import { replaceFile } from '../files.js';
-import type { Files } from '../folder.js';
+import { type Files, inOwnFolder } from '../folder.js';
 import { thousands } from '../format.js';
 import type { Model } from '../model/model.js';
 import { reopenModel, reopenSamples } from '../origin.js';
@@ -13,17 +12,18 @@ import type { MemoryLimits } from '../program/memory.js';
 import { contributionFigure } from '../report/contributions.js';
 import { searchCsv } from '../report/csv.js';
 import { contributionBars } from '../report/search.js';
-import { learnedFile } from '../search/folder.js';
+import { figureFile, learnedFile } from '../search/folder.js';
 import { searchOrigin } from '../search/journal.js';
 import { checkBudgets } from '../search/limits.js';
 import { search as searchSchemes } from '../search/search.js';
 import type { SearchOptions, SearchResult } from '../search/types.js';
-import { checkTarget, writeText } from './files.js';
+import { checkTarget, writeTarget } from './files.js';
 import { openLearnedModel } from './from.js';
 import { normalised, openModel, openSource, quantisedOf, readOptions } from './inputs.js';
+import { allBut, optionsOf } from './options.js';
 import { exitCodes, type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
-import { type Arguments, notWithFrom, notWithResume, searchOptions } from './search-options.js';
+import { type Arguments, notWithFrom, withResume } from './search-options.js';
 import { layerText, searchHead, searchReport } from './search-report.js';
 import { verifiedText, verify } from './search-verify.js';
 
@@ -72,8 +72,6 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
   if (!budget) throw withoutBudget();
   const { flash = defaults.flash, target = defaults.target, feed = defaults.feed, seed = defaults.seed } = args;
   const { criterion, seeds, lr } = args;
-  const bits = args['residual-bits'];
-  const residualBits = bits === 'any' ? ('any' as const) : Number(bits);
   const options = {
     budgets: budget,
     files,
@@ -89,7 +87,7 @@ async function start(args: Arguments, signal: AbortSignal, line: ProgressLine): 
     trialSteps: args['trial-steps'],
     proofSteps: args['proof-steps'],
     lr,
-    residualBits,
+    residualBits: args['residual-bits'],
   };
   await checkBudgets(opened, source.classes, options);
   const how = readOptions(args.threads, signal, line);
@@ -167,12 +165,13 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   const began = performance.now();
   try {
-    if (args.csv !== undefined) await checkTarget(args.csv);
+    if (args.csv !== undefined) await checkTarget(args.csv, args.overwrite);
     const prepared =
       args.resume === undefined ? await start(args, signal, line) : await resumed(args.resume, args, signal, line);
     const result = await follow(prepared, args, signal, line);
-    await replaceFile(join(prepared.out, 'contributions.svg'), contributionFigure(result.contributions, result.scheme));
-    if (args.csv !== undefined) await writeText(args.csv, searchCsv(result));
+    const figure = contributionFigure(result.contributions, result.scheme);
+    await inOwnFolder(prepared.out, own => own.write(new Map([[figureFile, figure]])));
+    if (args.csv !== undefined) await writeTarget(args.csv, searchCsv(result), args.overwrite);
     const seconds = (performance.now() - began) / 1000;
     line.clear();
     if (!args.json) print(searchReport(prepared.model, result, prepared.out, seconds));
@@ -202,8 +201,8 @@ export const search = (interrupt: Interrupt): CommandModule<object, Arguments> =
   describe: 'find the best scheme within an SRAM budget, and prove it by training',
   builder: (args: Argv<object>) =>
     args
-      .options(searchOptions)
-      .conflicts('resume', [...notWithResume])
+      .options(optionsOf('search'))
+      .conflicts('resume', allBut('search', withResume))
       .conflicts('from', [...notWithFrom])
       .example('npx tinytrain search --budget 256k', 'the default model on the default images')
       .example(

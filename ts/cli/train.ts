@@ -10,12 +10,13 @@ import { estimate } from '../search/statistics.js';
 import { createRun, openRun } from '../train/run.js';
 import { type TrainProgress, train as trainProgram } from '../train/train.js';
 import type { RunResult } from '../train/types.js';
-import { checkTarget, writeText } from './files.js';
+import { checkTarget, writeTarget } from './files.js';
 import { openFrom } from './from.js';
 import { openProgram, quantisedOf, readOptions } from './inputs.js';
+import { allBut, optionsOf } from './options.js';
 import { type Interrupt, newFolder, print, printJson, shown } from './outcome.js';
 import { ProgressLine } from './progress.js';
-import { type Arguments, notWithResume, ofProgram, trainOptions } from './train-options.js';
+import { type Arguments, ofProgram, withResume } from './train-options.js';
 import { type Prepared, trainHead, trainReport } from './train-report.js';
 
 /** The arguments of one run. */
@@ -47,7 +48,7 @@ async function start(args: One, signal: AbortSignal, line: ProgressLine): Promis
       ...(seed !== undefined && { seed }),
       augment,
       balance,
-      keep,
+      ...(keep && { keep }),
       ...(steps && { steps }),
       ...(lr && { lr }),
       ...(lrHead && { lrHead }),
@@ -184,13 +185,13 @@ async function several(
 
 async function work({ seed, ...rest }: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
-  const { csv } = rest;
-  if (csv !== undefined) await checkTarget(csv);
+  const { csv, overwrite } = rest;
+  if (csv !== undefined) await checkTarget(csv, overwrite);
   const results =
     typeof seed === 'object'
       ? await several(rest, seed, signal, line)
       : await single(seed === undefined ? rest : { ...rest, seed }, signal, line);
-  if (csv !== undefined) await writeText(csv, runsCsv(results));
+  if (csv !== undefined) await writeTarget(csv, runsCsv(results), overwrite);
 }
 
 /** `train` */
@@ -199,10 +200,10 @@ export const train = (interrupt: Interrupt): CommandModule<object, Arguments> =>
   describe: 'train a model on images with the device’s own integers',
   builder: (args: Argv<object>) =>
     args
-      .options(trainOptions)
+      .options(optionsOf('train'))
       .conflicts('epochs', 'steps')
       .conflicts('from', [...ofProgram])
-      .conflicts('resume', [...notWithResume])
+      .conflicts('resume', allBut('train', withResume))
       .example('npx tinytrain train --data images --scheme bias:10 --epochs 3', 'the default model on your own images')
       .example(
         'npx tinytrain train --from runs/train-20260101-120000 --data more-images',

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import { TinytrainError } from '../errors.js';
+import { check, whole } from '../kinds.js';
 import { call, type Dataset as Handle, native, type SampleStore } from '../native.js';
-import { checkWhole } from '../options.js';
 import { type InputFormat, inputLength } from './input.js';
 import type { DataOrigin } from './origin.js';
+
+/** The number of a class. */
+const classNumber = whole(0, 2 ** 16 - 1);
 
 /** Samples with labels in the form that a model takes, owned by the addon: in memory once, or in a file. */
 export class Dataset {
@@ -39,8 +42,7 @@ export class Dataset {
         { found: samples.length, expected: labels.length * length },
       );
     }
-    const wrong = Array.from(labels).find(label => !(Number.isInteger(label) && label >= 0 && label < 2 ** 16));
-    if (wrong !== undefined) checkWhole('a label', wrong, 0, 2 ** 16 - 1);
+    for (const label of Array.from(labels)) check('a label', classNumber, label);
     const store = call(() => native().SampleStore.inMemory(labels.length, length));
     for (let i = 0; i < labels.length; i++) store.put(i, samples.subarray(i * length, (i + 1) * length));
     const slots = Uint32Array.from({ length: labels.length }, (_, i) => i);

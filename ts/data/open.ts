@@ -1,6 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { TinytrainError } from '../errors.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { drawnImages } from './drawn/set.js';
 import { type FolderOptions, imageFolder } from './images/folder.js';
 import { images, recordings, type SampleKind, seriesLike } from './kind.js';
@@ -37,8 +38,12 @@ export async function kindOf(folder: string): Promise<SampleKind> {
   return found === 'series' || found === 'maybe' ? recordings : images;
 }
 
+const { resize, window, hop, skipBad, seed, shares } = all;
+const sampleOptions: OptionTable<FolderOptions & SeriesOptions> = { resize, window, hop, skipBad, seed, shares };
+
 /** A folder of images or of recordings, whichever it is, as a source of samples. Throws the errors of `imageFolder` and `seriesFolder`. */
 export async function sampleFolder(folder: string, options: FolderOptions & SeriesOptions = {}): Promise<SampleSource> {
+  checkOptions(sampleOptions, options);
   if ((await kindOf(folder)) === recordings) return seriesFolder(folder, options);
   const given = options.window ?? options.hop;
   if (given === undefined) return imageFolder(folder, options);

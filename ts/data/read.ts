@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { aborted, TinytrainError } from '../errors.js';
 import { call, native, type SampleStore } from '../native.js';
+import { checkOptions, type OptionTable, object, progress, options as rows } from '../options.js';
 import { type CachedSamples, SampleCache, type Sink } from './cache.js';
 import { type BadSample, Dataset, type Repeated, type SampleSet } from './dataset.js';
 import { type InputFormat, inputLength } from './input.js';
@@ -10,6 +11,25 @@ import type { Listed, Parts, ReadOptions, SampleSource } from './source.js';
 import { type Split, splits } from './split.js';
 
 const MEMORY_LIMIT = 2 ** 30;
+
+const { threads, memoryLimit, cacheFolder, signal } = rows;
+const only = object<NonNullable<ReadOptions['only']>>('the places that are read', 'an object of lists', value =>
+  Object.values(value).every(places => places === undefined || Array.isArray(places)),
+);
+/** The options of reading samples. */
+export const readOptions: OptionTable<ReadOptions> = {
+  threads,
+  memoryLimit,
+  cacheFolder,
+  only,
+  signal,
+  onProgress: progress(),
+};
+
+/** Throws `OPTION_INVALID` for an option of reading that is none. */
+export function checkReading(options: ReadOptions): void {
+  checkOptions(readOptions, options);
+}
 
 /** How the samples of a source are created for one input. */
 export interface Making {
@@ -215,6 +235,9 @@ export async function cachedSource(key: string, folder?: string): Promise<Sample
   const making: Making = { source: found, key, skipBad: true, make: never, isBad };
   return {
     ...{ name: found.name, origin: found.origin, classes: found.classes, parts: found.parts },
-    read: (input, options) => readSamples(making, input, { ...options, cacheFolder: options?.cacheFolder ?? folder }),
+    async read(input, options = {}) {
+      checkReading(options);
+      return readSamples(making, input, { ...options, cacheFolder: options.cacheFolder ?? folder });
+    },
   };
 }

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { savedFrame, savedHeader } from '../emit/saved.js';
 import { aborted, TinytrainError } from '../errors.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import type { Rates } from '../rates.js';
 import type { Connection } from './connection.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
@@ -94,8 +95,6 @@ const refusals: Readonly<Record<number, string>> = {
 };
 
 const MAGIC = 0x53545454;
-/** The longest silence before an answer. */
-const TIMEOUT_MS = 60_000;
 /** The first wait until an unanswered greeting is sent again; each further one is twice as long, so that one of them outlasts any device's idle time. */
 const GREET_AGAIN_MS = 1000;
 
@@ -122,6 +121,8 @@ export interface DeviceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const deviceOptions: OptionTable<DeviceOptions> = { timeoutMs: all.timeoutMs, signal: all.signal };
+
 /** A device that implements the protocol. Only one request at a time. */
 export class Device {
   readonly #connection: Connection;
@@ -139,7 +140,9 @@ export class Device {
   /** Error replies that answer no request, caused by garbage on the serial port. */
   readonly strays: TinytrainError[] = [];
 
-  constructor(connection: Connection, { timeoutMs = TIMEOUT_MS, signal }: DeviceOptions = {}) {
+  constructor(connection: Connection, options: DeviceOptions = {}) {
+    checkOptions(deviceOptions, options);
+    const { timeoutMs = all.timeoutMs.default, signal } = options;
     this.#connection = connection;
     this.#timeout = timeoutMs;
     this.#signal = signal;

@@ -4,14 +4,14 @@ import * as v from 'valibot';
 import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
-import { checkPrefix } from '../emit/prefix.js';
 import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { readIfThere } from '../files.js';
+import { bytesIfThere, readIfThere } from '../files.js';
 import { type Files, hashOf, inOwnFolder, inside, placeIn, settle } from '../folder.js';
 import { sha256 } from '../json.js';
 import { isBookkeeping } from '../names.js';
 import { call, native } from '../native.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import {
   type NamedSamples,
   type Origin,
@@ -94,6 +94,9 @@ export async function emitInput(
   };
 }
 
+type EmitOptions = Pick<EmitInput, 'marks' | 'prefix'>;
+const emitOptions: OptionTable<EmitOptions> = { prefix: all.prefix, marks: all.marks };
+
 /**
  * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its
  * origin (`manifest.json`). With a prefix its names begin with that in place of `tt`.
@@ -102,9 +105,10 @@ export async function firmwareFiles(
   program: Program,
   data: NamedSamples,
   target: string,
-  { marks, prefix }: Pick<EmitInput, 'marks' | 'prefix'> = {},
+  options: EmitOptions = {},
 ): Promise<FirmwareFiles> {
-  if (prefix !== undefined) checkPrefix(prefix);
+  checkOptions(emitOptions, options);
+  const { marks, prefix } = options;
   const board: Board = call(() => native().board(target));
   const input = await emitInput(program);
   const memory = program.memoryOn(target);
@@ -153,12 +157,8 @@ function boardsOf(program: Program, target: string, board: Board): EmitBoard[] {
 
 /** SHA-256 of a file; undefined if there is none. */
 async function hashOfFile(path: string): Promise<string | undefined> {
-  try {
-    return hashOf(await fs.readFile(path));
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
-    throw fileError(error, path, 'cannot be read');
-  }
+  const found = await bytesIfThere(path);
+  return found && hashOf(found);
 }
 
 async function readManifest(folder: string): Promise<FirmwareManifest | undefined> {

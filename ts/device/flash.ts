@@ -3,6 +3,7 @@ import { constants, promises as fs } from 'node:fs';
 import { delimiter, dirname, join, relative, sep } from 'node:path';
 import { aborted, messageOf, TinytrainError } from '../errors.js';
 import { call, native } from '../native.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { openFirmware, targetOf } from './firmware.js';
 import { build } from './toolchain.js';
 
@@ -62,14 +63,15 @@ export interface FlashOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const flashOptions: OptionTable<FlashOptions> = { port: all.portToFlash, signal: all.signal };
+
 /**
  * Builds a firmware for its board and writes it there with the first of the board's commands whose tool is installed. Throws `FLASH_MISSING` if there is
  * none, `FLASH_FAILED`, `OPTION_INVALID`, and the errors of building.
  */
-export async function flash(folder: string, { port, signal }: FlashOptions = {}): Promise<Flashed> {
-  if (port !== undefined && !/^[\w./:-]+$/.test(port)) {
-    throw new TinytrainError('OPTION_INVALID', `${port}: not the name of a serial port`, { port });
-  }
+export async function flash(folder: string, options: FlashOptions = {}): Promise<Flashed> {
+  checkOptions(flashOptions, options);
+  const { port, signal } = options;
   const manifest = await openFirmware(folder);
   const { target } = manifest;
   const { flashCommands } = call(() => native().board(targetOf(folder, manifest)));

@@ -2,9 +2,10 @@ import type { ResizePolicy } from '../data/images/input.js';
 import { checkImageInput } from '../data/images/input.js';
 import type { InputFormat } from '../data/input.js';
 import { TinytrainError } from '../errors.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { Device, type DeviceOptions, type Identity } from './device.js';
 import { openFirmware } from './firmware.js';
-import { defaultBaud, SerialConnection } from './serial.js';
+import { SerialConnection } from './serial.js';
 
 /** How to open a board. */
 export interface OpenBoardOptions extends DeviceOptions {
@@ -13,6 +14,9 @@ export interface OpenBoardOptions extends DeviceOptions {
   /** The folder of the firmware that the board should hold. */
   readonly firmware?: string | undefined;
 }
+
+const { baud, firmware, timeoutMs, signal } = all;
+const openOptions: OptionTable<OpenBoardOptions> = { baud, firmware, timeoutMs, signal };
 
 /** A board behind a serial port. Samples are sent to it as pixels, which its firmware quantises. */
 export interface OpenBoard {
@@ -43,7 +47,8 @@ export function pixelsOf(sample: Int8Array): Uint8Array {
  * the board holds another program, and the errors of opening the folder.
  */
 export async function openBoard(path: string, options: OpenBoardOptions = {}): Promise<OpenBoard> {
-  const { baud = defaultBaud, firmware } = options;
+  checkOptions(openOptions, options);
+  const { baud, firmware } = options;
   const manifest = firmware === undefined ? undefined : await openFirmware(firmware);
   const device = new Device(await SerialConnection.open(path, baud), options);
   try {

@@ -1,5 +1,6 @@
 import type { Emulator } from '../emit/board.js';
 import { TinytrainError } from '../errors.js';
+import { options as all, checkOptions, type OptionTable, object } from '../options.js';
 import { ProcessConnection } from './process.js';
 
 /** The word at a board's mailbox that makes it use semihosting (`board/common/tt_mps2.h`). */
@@ -16,8 +17,18 @@ export interface QemuOptions {
   readonly more?: readonly string[] | undefined;
 }
 
+const qemuOptions: OptionTable<QemuOptions> = {
+  line: all.lineOfQemu,
+  more: object('further arguments of QEMU', 'a list', Array.isArray),
+};
+
 /** Starts a firmware in QEMU, with deterministic instruction counts. */
-export function startQemu(elf: string, emulator: Emulator, options: QemuOptions = {}): Promise<ProcessConnection> {
+export async function startQemu(
+  elf: string,
+  emulator: Emulator,
+  options: QemuOptions = {},
+): Promise<ProcessConnection> {
+  checkOptions(qemuOptions, options);
   const { machine, icountShift, mailbox } = emulator;
   const line = options.line ?? (mailbox === undefined ? 'uart' : 'semihosting');
   if (line === 'semihosting' && mailbox === undefined) {

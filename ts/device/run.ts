@@ -5,9 +5,9 @@ import type { Dataset, SampleSet } from '../data/dataset.js';
 import { fromRgb565, toRgb565 } from '../data/images/rgb565.js';
 import { pixelsOf } from '../data/input.js';
 import type { Progress } from '../data/pool.js';
-import { defaultRate } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { call, native, type Session } from '../native.js';
+import { options as all, checkOptions, type Option, type OptionTable, progress } from '../options.js';
 import { reopenProgram, reopenSource } from '../origin.js';
 import {
   type CostTable,
@@ -32,12 +32,10 @@ import { type Placement, placementOf } from './placement.js';
 import { otherProgram } from './port.js';
 import { ProcessConnection } from './process.js';
 import { instructionsOf, startQemu } from './qemu.js';
-import { defaultBaud, SerialConnection } from './serial.js';
+import { SerialConnection } from './serial.js';
 import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
-const STEPS = 20;
-const PREDICTIONS = 100;
 /** Bytes at the end of the stack that the plan reserves and that must never be written. */
 const STACK_GUARD = 8;
 
@@ -76,6 +74,29 @@ export interface RunFirmwareOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RunProgress) => void) | undefined;
 }
+
+const calibration: Option<CostTable | true> = {
+  kind: {
+    expected: 'true, or a cost table',
+    is: (value): value is CostTable | true =>
+      value === true || (typeof value === 'object' && value !== null && 'costs' in value),
+  },
+  help: 'the cost table to start from',
+};
+
+const runOptions: OptionTable<RunFirmwareOptions> = {
+  steps: all.stepsOnDevice,
+  predictions: all.predictions,
+  lr: all.lrOnDevice,
+  lrHead: all.lrHeadOnDevice,
+  port: all.portOrQemu,
+  baud: all.baud,
+  timeoutMs: all.timeoutMs,
+  line: all.line,
+  calibrate: calibration,
+  signal: all.signal,
+  onProgress: progress(),
+};
 
 /** The first difference between device and host. */
 export interface RunDifference {
@@ -141,7 +162,7 @@ function compare(where: string, device: unknown, host: unknown): RunDifference |
 
 /** Trains on both sides until the first difference. */
 async function trainBoth({ device, session, data, options }: Bench, steps: number): Promise<RunDifference | undefined> {
-  const backbone = options.lr ?? defaultRate;
+  const backbone = options.lr ?? all.lrOnDevice.default;
   const peak = { head: options.lrHead ?? backbone, backbone };
   for (let step = 0; step < steps; step++) {
     const index = step % data.train.size;
@@ -224,7 +245,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 async function connect(folder: string, target: string, options: RunFirmwareOptions): Promise<Connection> {
-  if (options.port !== undefined) return SerialConnection.open(options.port, options.baud ?? defaultBaud);
+  if (options.port !== undefined) return SerialConnection.open(options.port, options.baud);
   if (options.line === 'host')
     return ProcessConnection.start('the host build', await build(folder, 'host', options.signal), []);
   await requireTool('qemu');
@@ -359,7 +380,13 @@ async function samplesOf(
   program: Program,
   options: RunFirmwareOptions,
 ): Promise<SampleSet> {
-  const { signal, onProgress, calibrate, steps = STEPS, predictions = PREDICTIONS } = options;
+  const {
+    signal,
+    onProgress,
+    calibrate,
+    steps = all.stepsOnDevice.default,
+    predictions = all.predictions.default,
+  } = options;
   const source = await reopenSource(origin, folder);
   const chosen = (count: number, wanted: number) => strideOrder(count, Math.min(count, wanted));
   const only = {
@@ -378,6 +405,7 @@ async function samplesOf(
  * everything with the host, step by step. All started processes are ended, whatever happens.
  */
 export async function runFirmware(folder: string, options: RunFirmwareOptions = {}): Promise<RunFirmwareResult> {
+  checkOptions(runOptions, options);
   const { signal, onProgress } = options;
   const began = performance.now();
   const manifest = await openFirmware(folder);
@@ -394,7 +422,7 @@ export async function runFirmware(folder: string, options: RunFirmwareOptions = 
   const table = calibrate === true ? undefined : calibrate;
   const onBoard = options.port !== undefined;
   const counted = calibrate && !onBoard ? await costsOf(program, data, target, table, options) : null;
-  const steps = options.steps ?? STEPS;
+  const steps = options.steps ?? all.stepsOnDevice.default;
   const device = new Device(await connect(folder, target, options), { signal, timeoutMs: options.timeoutMs });
   try {
     const identity = await identified(device, program);

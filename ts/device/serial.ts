@@ -2,10 +2,9 @@ import { constants, promises as fs } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { SerialPort } from 'serialport';
 import { fileError, messageOf, TinytrainError } from '../errors.js';
+import { check } from '../kinds.js';
+import { options } from '../options.js';
 import type { Connection } from './connection.js';
-
-/** Bits per second, unless the firmware was built with another rate. */
-export const defaultBaud = 115200;
 
 /** The ports of this computer, in words, as help where one cannot be opened. */
 async function knownPorts(): Promise<string[]> {
@@ -33,7 +32,8 @@ export class SerialConnection implements Connection {
    * Opens a port: raw, 8 bits, no parity, no flow control; no other program may use it. Only for the main thread of a process. Throws `PORT_FAILED`; its
    * help lists the ports that there are.
    */
-  static async open(path: string, baud: number = defaultBaud): Promise<SerialConnection> {
+  static async open(path: string, baud: number = options.baud.default): Promise<SerialConnection> {
+    check('baud', options.baud.kind, baud);
     // The binding of `serialport` 13 puts every port on the main thread's event loop; a worker's port would end the process.
     if (!isMainThread) {
       throw new TinytrainError('PORT_FAILED', `${path}: ports can be opened on the main thread only`, { path });

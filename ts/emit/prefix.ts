@@ -1,25 +1,12 @@
-import { TinytrainError } from '../errors.js';
-
 /** What names begin with if nobody says otherwise. */
 export const ownPrefix = 'tt';
 
-const LONGEST = 32;
 /** A name, also behind the compiler's `-D`. */
 const NAME = /(?<=\b|-D)(tt|TT)_\w+/g;
 /** Files of the board and of its linker script. */
 const BOARD = 'board/';
 /** Interfaces that a model uses and others implement: the same for all models of an image. */
 const SHARED = ['store/tt_flash.h', 'app/port.h'];
-
-/** Throws `OPTION_INVALID` for what cannot begin the names of a C library. */
-export function checkPrefix(prefix: string): void {
-  if (/^[a-z][a-z0-9_]*$/.test(prefix) && prefix.length <= LONGEST && !prefix.endsWith('_')) return;
-  throw new TinytrainError(
-    'OPTION_INVALID',
-    `prefix ${prefix}: expected a small letter, then small letters, digits and '_', ${LONGEST} at most`,
-    { option: 'prefix', value: prefix },
-  );
-}
 
 /** The names that a text in C mentions outside of its comments. */
 function namesOf(text: string): string[] {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { promises as fs } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Dataset } from '../data/dataset.js';
 import type { WorkOptions as Reading } from '../data/pool.js';
 import type { SampleSource } from '../data/source.js';
-import { fileError, TinytrainError } from '../errors.js';
+import { TinytrainError } from '../errors.js';
+import { readAny } from '../files.js';
 import { call, type FloatModel as Handle, native, recordOf, wait, watched } from '../native.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { factsOf, inputOf, type ModelInput } from './input.js';
 
 /** What a file says of a float model. */
@@ -45,6 +46,10 @@ export interface FloatModelOptions {
   /** Normalisation of pixels from 0 to 255 with which the model was trained, `real = (pixel - mean) / std`; 0 to 1 if omitted. */
   readonly normalisation?: Normalisation | undefined;
 }
+
+const { input, normalisation, threads, signal } = all;
+const floatOptions: OptionTable<FloatModelOptions> = { input, normalisation };
+const workOptions: OptionTable<WorkOptions> = { threads, signal };
 
 /** Threads to work on, one per core if omitted, and a signal that stops the work. */
 interface WorkOptions {
@@ -138,10 +143,9 @@ export class FloatModel {
    * Quantises with samples: some hundred training samples of all classes are enough. The same for any number of threads. Throws `MODEL_UNSUPPORTED` for a
    * model that int8 cannot hold.
    */
-  async quantise(
-    samples: Dataset,
-    { threads = availableParallelism(), signal }: WorkOptions = {},
-  ): Promise<QuantisedModel> {
+  async quantise(samples: Dataset, options: WorkOptions = {}): Promise<QuantisedModel> {
+    checkOptions(workOptions, options);
+    const { threads = availableParallelism(), signal } = options;
     const found = await watched(control => this.#handle.quantise(samples.handle, this.#native(), threads, control), {
       signal,
     });
@@ -150,10 +154,9 @@ export class FloatModel {
   }
 
   /** The class of each sample, in float: the index of its largest output. */
-  async classes(
-    samples: Dataset,
-    { threads = availableParallelism(), signal }: WorkOptions = {},
-  ): Promise<Uint32Array> {
+  async classes(samples: Dataset, options: WorkOptions = {}): Promise<Uint32Array> {
+    checkOptions(workOptions, options);
+    const { threads = availableParallelism(), signal } = options;
     return watched(
       control => this.#handle.classes(samples.handle, this.#native(), threads, control),
       { signal },
@@ -176,12 +179,8 @@ export async function floatModelOf(
 
 /** Opens a float `.onnx` or `.tflite`. Throws `MODEL_NOT_FLOAT` for an int8 model, which needs no quantisation, and for what is no model. */
 export async function loadFloatModel(path: string, options: FloatModelOptions = {}): Promise<FloatModel> {
-  let bytes: Buffer;
-  try {
-    bytes = await fs.readFile(path);
-  } catch (error) {
-    throw fileError(error, path, 'the model cannot be read');
-  }
+  checkOptions(floatOptions, options);
+  const bytes = await readAny(path, 'the model cannot be read');
   const model = await floatModelOf(path, bytes, options);
   if (!model) {
     throw new TinytrainError(

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { promises as fs } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DataOrigin } from '../data/origin.js';
 import type { SeriesScale } from '../data/series/scale.js';
-import { fileError, TinytrainError } from '../errors.js';
+import { TinytrainError } from '../errors.js';
+import { readAny } from '../files.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { type FloatModel, floatModelOf } from './float.js';
 import { factsOf, type InputFacts, inputOf, type ModelInput } from './input.js';
 import { checkPrice, mostPrice, priceOf } from './price.js';
@@ -113,6 +114,8 @@ export interface ModelOptions {
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
 }
 
+const modelOptions: OptionTable<ModelOptions> = { input: all.input, normalisation: all.normalisation };
+
 /** The operators that were left out, for people to read; undefined if there are none. */
 export function leftOutOf({ leftOut }: ModelDescription): string | undefined {
   if (leftOut.length === 0) return undefined;
@@ -215,13 +218,8 @@ export async function loadAnyModel(
   path: string = defaultModelPath,
   options: ModelOptions = {},
 ): Promise<Model | FloatModel> {
-  let bytes: Buffer;
-  try {
-    bytes = await fs.readFile(path);
-  } catch (error) {
-    throw fileError(error, path, 'the model cannot be read');
-  }
-  return anyModelFrom(path, bytes, options);
+  checkOptions(modelOptions, options);
+  return anyModelFrom(path, await readAny(path, 'the model cannot be read'), options);
 }
 
 /** @internal The model of a file's content. */

@@ -1,6 +1,6 @@
 import { TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
-import { checkOption } from '../options.js';
+import { check, real } from '../kinds.js';
 
 /** What computing with a model takes: known from its shapes, before anything is computed. */
 export interface ModelPrice {
@@ -41,12 +41,15 @@ export function priceOf({ input, layers }: Shapes): ModelPrice {
   return { products, elements, operations: layers.length };
 }
 
+/** How many times the default price may be paid. */
+const limit = real({ above: 0, to: 1e6 });
+
 /** The largest price, as many times the default as the environment variable `TINYTRAIN_MODEL_LIMIT` says. Throws `OPTION_INVALID`. */
 export function mostPrice(): ModelPrice {
   const text = process.env['TINYTRAIN_MODEL_LIMIT'];
   if (text === undefined || text === '') return defaultMostPrice;
-  const times = Number(text);
-  checkOption('TINYTRAIN_MODEL_LIMIT', times, times > 0, 'a number above 0');
+  const times: unknown = limit.parse?.(text);
+  check('TINYTRAIN_MODEL_LIMIT', limit, times);
   const { products, elements, operations } = defaultMostPrice;
   return { products: times * products, elements: times * elements, operations: times * operations };
 }

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { type Dataset, spread } from '../data/dataset.js';
+import { readOptions } from '../data/read.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { native, wait } from '../native.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import type { FloatModel } from './float.js';
 import { Model, type QuantisedOrigin } from './model.js';
-
-/** Training samples from which the scales of an int8 model follow, unless another number is given. */
-export const calibrationSamples = 128;
 
 /** Options for quantising a float model with the samples of a source. */
 export interface QuantiseOptions extends ReadOptions {
@@ -16,6 +15,12 @@ export interface QuantiseOptions extends ReadOptions {
   /** For series: how their values become what the model takes, `real = (value - mean) / std`; each column's range becomes 0 to 1 if omitted. */
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
 }
+
+const quantiseOptions: OptionTable<QuantiseOptions> = {
+  ...readOptions,
+  most: all.calibrationSamples,
+  normalisation: all.normalisation,
+};
 
 /** The int8 model that samples make of a float one, whose input they are for, and its `.tflite`. @internal */
 export async function modelOfSamples(
@@ -43,11 +48,9 @@ interface Made {
 }
 
 /** Quantises a float model with training samples of a source. @internal */
-export async function quantise(
-  float: FloatModel,
-  source: SampleSource,
-  { most = calibrationSamples, normalisation, ...how }: QuantiseOptions = {},
-): Promise<Made> {
+export async function quantise(float: FloatModel, source: SampleSource, options: QuantiseOptions = {}): Promise<Made> {
+  checkOptions(quantiseOptions, options);
+  const { most = all.calibrationSamples.default, normalisation, ...how } = options;
   const fed = await float.fedWith(source, normalisation, how);
   const only = { train: spread(source.parts.train.length, most) };
   const { train, hash } = await source.read(fed.input, { ...how, only });

@@ -1,10 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
-import { allResidualBits, defaultResidualBits } from '../defaults.js';
 import type { Model } from '../model/model.js';
 import { type Compiler as CompilerHandle, call, type HeadRow, native, watched } from '../native.js';
-import { checkOption, checkThreads, checkWhole } from '../options.js';
+import { options as all, checkOptions, type OptionTable, object } from '../options.js';
 import { type HeadChoice, startRows } from './head.js';
 import { checkLimits, defaultTarget, givenLimits, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
@@ -29,6 +28,14 @@ export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads' | '
   /** What each class starts with, in place of what `head` and `map` say; null for one that starts at random. */
   readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
+
+const { scheme, residualBits, seed, threads, signal, head, map, budget, flash, target, feed, store } = all;
+const compileOptions: OptionTable<CompileOptions> = {
+  ...{ scheme, residualBits, seed, threads, signal },
+  ...{ head, map, budget, flash, target, feed, store },
+};
+const rows = object<readonly (HeadRow | null)[]>('what each class starts with', 'a list', Array.isArray);
+const headOptions: OptionTable<HeadOptions> = { seed, threads, head, map, signal, rows };
 
 /** The graph after a pass. */
 export interface Stage {
@@ -58,9 +65,8 @@ export class Compiler {
     data: Pick<SampleSet, 'classes'> & Partial<Pick<SampleSet, 'train'>>,
     options: HeadOptions = {},
   ): Promise<Compiler> {
-    const { seed = 0, threads = availableParallelism() } = options;
-    checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
-    checkThreads(threads);
+    checkOptions(headOptions, options);
+    const { seed = all.seed.default, threads = availableParallelism() } = options;
     model.checkPrice();
     const rows = options.rows ?? startRows(model, data.classes, options);
     const handle = await watched(
@@ -93,20 +99,14 @@ export class Compiler {
 
   /** The Program that comes nearest to the limits. @internal */
   async fitted(options: CompileOptions = {}): Promise<Program> {
-    const residualBits = options.residualBits ?? defaultResidualBits;
-    checkOption(
-      'residualBits',
-      residualBits,
-      [...allResidualBits].some(bits => bits === residualBits),
-      `one of ${allResidualBits.join(', ')}`,
-    );
-    const scheme = await schemeText(options.scheme ?? 'head');
+    checkOptions(compileOptions, options);
+    const { residualBits = all.residualBits.default, signal } = options;
+    const scheme = await schemeText(options.scheme ?? all.scheme.default);
     const limits = givenLimits(options);
     const { budget, target, store = false } = limits;
     const board = target === undefined ? Number.POSITIVE_INFINITY : call(() => native().board(target)).sram.length;
     const bytes = Math.min(budget ?? Number.POSITIVE_INFINITY, board);
     const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes, store } : null;
-    const { signal } = options;
     const handle = await watched(
       control => this.#handle.compile(scheme, residualBits, null, limit, limits.feed === 'rows', control),
       { signal },
@@ -138,6 +138,7 @@ export function boardPlace(target: string): string {
 
 /** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */
 export async function compile(model: Model, data: SampleSet, options: CompileOptions = {}): Promise<Program> {
+  checkOptions(compileOptions, options);
   return (await Compiler.create(model, data, options)).compile(options);
 }
 
@@ -146,6 +147,7 @@ export async function compile(model: Model, data: SampleSet, options: CompileOpt
  * errors of `Compiler.compile`.
  */
 export async function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void> {
+  checkOptions(compileOptions, options);
   model.checkPrice();
   const { budget, flash, target } = options;
   if (budget === undefined && flash === undefined && target === undefined) return;

@@ -1,7 +1,6 @@
-import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { fileError, TinytrainError } from '../errors.js';
-import { makeFolder, readIfThere, replaceFile } from '../files.js';
+import { readIfThere } from '../files.js';
 import { parsed } from '../json.js';
 import { call, native, recordOf } from '../native.js';
 import { version } from '../version.js';
@@ -111,8 +110,8 @@ export async function readCosts(path: string): Promise<CostTable> {
   throw fileError(Object.assign(new Error(), { code: 'ENOENT' }), path, 'cannot be read');
 }
 
-/** Writes a cost table for `search --costs`. */
-export async function writeCosts(path: string, { core, measured, costs, cycles = {} }: CostTable): Promise<void> {
+/** A cost table as the content of a file, for `search --costs`. */
+export function costsText({ core, measured, costs, cycles = {} }: CostTable): string {
   const block = (name: string, values: Readonly<Record<string, readonly number[]>>) => {
     const lines = Object.entries(values).map(
       ([kind, value]) => `    ${JSON.stringify(kind)}: ${JSON.stringify(value)}`,
@@ -125,8 +124,7 @@ export async function writeCosts(path: string, { core, measured, costs, cycles =
     `  "measured": ${measured ?? false}`,
   ];
   const parts = [...head, block('costs', costs), block('cycles', cycles)];
-  await makeFolder(dirname(resolve(path)));
-  await replaceFile(path, `{\n${parts.join(',\n')}\n}\n`);
+  return `{\n${parts.join(',\n')}\n}\n`;
 }
 
 /** The work of each step of a Program. */

@@ -1,5 +1,5 @@
-import { promises as fs } from 'node:fs';
-import { fileError, TinytrainError } from '../errors.js';
+import { TinytrainError } from '../errors.js';
+import { readAny } from '../files.js';
 import { native, wait } from '../native.js';
 import { Program, type ProgramFacts } from './program.js';
 
@@ -28,12 +28,7 @@ function checkSame({ record, classes, input }: Program, hash: string, path: stri
  * `PROGRAM_DIFFERS` for one whose hash or inputs are not the expected ones.
  */
 export async function readProgram(path: string, hash: string, facts: ProgramFacts): Promise<Program> {
-  let bytes: Buffer;
-  try {
-    bytes = await fs.readFile(path);
-  } catch (error) {
-    throw fileError(error, path, 'the program cannot be read');
-  }
+  const bytes = await readAny(path, 'the program cannot be read');
   const program = new Program(await wait(() => native().Program.load(bytes), path), facts);
   checkSame(program, hash, path);
   return program;

@@ -2,6 +2,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { HeadRow } from '../native.js';
+import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { type CompileOptions, Compiler } from './compiler.js';
 import { checkModelOf } from './model.js';
 import type { Program } from './program.js';
@@ -35,6 +36,9 @@ function withBackboneOf(other: Program, program: Program): Uint8Array {
   return state;
 }
 
+type GrowOptions = Pick<CompileOptions, 'threads' | 'signal'>;
+const growOptions: OptionTable<GrowOptions> = { threads: all.threads, signal: all.signal };
+
 /**
  * The Program of the same model and scheme for more classes: those of `data` begin with its own. Everything that it starts with stays as it is, bit for
  * bit; a new class starts as a class of a fresh head does. Gradients are calibrated anew on `data`. Throws `MODEL_DIFFERS` for another model,
@@ -44,8 +48,10 @@ export async function grow(
   program: Program,
   model: Model,
   data: SampleSet,
-  { threads, signal }: Pick<CompileOptions, 'threads' | 'signal'> = {},
+  options: GrowOptions = {},
 ): Promise<Program> {
+  checkOptions(growOptions, options);
+  const { threads, signal } = options;
   checkModelOf(program, model);
   const { classes, scheme, residualBits, seed, limits } = program;
   if (classes.some((name, i) => data.classes[i] !== name)) {

@@ -1,9 +1,6 @@
 import { thousands } from '../format.js';
 import type { StoreTable } from '../program/memory.js';
 
-/** Saves per day if nobody says otherwise: one an hour. */
-export const defaultSavesPerDay = 24;
-
 const DAYS = 365.25;
 
 /** How fast sectors wear. */

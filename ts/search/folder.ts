@@ -13,8 +13,18 @@ export const searchFile = 'search.json';
 /** Name of the model of a search that goes on from a run. */
 export const learnedFile = 'learned.tflite';
 
-/** Names of the files that every search writes at its end. */
-export const searchFiles = ['scheme.json', searchFile, programFile] as const;
+/** Name of the file of the contributions as a figure, which the command adds. */
+export const figureFile = 'contributions.svg';
+
+function schemeFile(budget: number): string {
+  return `scheme-${budget}.json`;
+}
+
+/** Names of the files that a search writes at its end, besides its journal. */
+export function searchFiles(budgets: readonly number[]): readonly string[] {
+  const each = budgets.length > 1 ? budgets.map(schemeFile) : [];
+  return ['scheme.json', searchFile, programFile, figureFile, ...each];
+}
 
 /** Writes `scheme.json` (an input of `train` and `compile`), `search.json`, `program.ttp`, and with several budgets a scheme for each. */
 export async function writeSearch(folder: OwnFolder, result: SearchResult, program: Program): Promise<void> {
@@ -28,7 +38,7 @@ export async function writeSearch(folder: OwnFolder, result: SearchResult, progr
         budget: point.budget,
         sram: point.sram,
       };
-      files.set(`scheme-${point.budget}.json`, pretty(content));
+      files.set(schemeFile(point.budget), pretty(content));
     }
   }
   files.set(programFile, program.toBytes());

@@ -190,7 +190,7 @@ export class Journal {
     if (text === undefined && resume) throw missing(folder);
     const found = text === undefined ? undefined : read(text, path);
     if (found) this.#take(found.entries, differing(found.head.identity, head.identity), folder);
-    else await checkNames(folder, [...searchFiles, ...files.keys()], 'a search');
+    else await checkNames(folder, [...searchFiles(head.plan.budgets), ...files.keys()], 'a search');
     await checkWritable(folder);
     this.#unwritten = { folder, head, bytes: found?.bytes, files };
   }

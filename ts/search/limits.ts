@@ -4,7 +4,7 @@ import type { Model } from '../model/model.js';
 import { Compiler } from '../program/compiler.js';
 import { estimateOf } from '../program/costs.js';
 import type { Limits } from './costs.js';
-import { type LimitsPlan, limitsPlanOf } from './plan.js';
+import { checkSearch, type LimitsPlan, limitsPlanOf } from './plan.js';
 import type { SearchOptions } from './types.js';
 
 /** One resource that a scheme takes, and the option that limits it. */
@@ -63,6 +63,7 @@ export async function limitsOf(compiler: Compiler, plan: LimitsPlan, signal?: Ab
  * of classes. Also throws `OPTION_INVALID`, `BOARD_UNKNOWN` and `BOARD_INVALID`.
  */
 export async function checkBudgets(model: Model, classes: readonly string[], options: SearchOptions): Promise<void> {
+  checkSearch(options);
   const { signal } = options;
   await limitsOf(await Compiler.create(model, { classes }, { signal }), limitsPlanOf(options), signal);
 }

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
-import { cacheBytesOf } from '../options.js';
+import { options as all, cacheBytesOf } from '../options.js';
 import { originOf } from '../origin.js';
 import type { Program } from '../program/program.js';
 import { version } from '../version.js';
@@ -15,7 +15,7 @@ import { writeSearch } from './folder.js';
 import { contentHash, type SearchSamples, searchSamples } from './heldout.js';
 import { Journal } from './journal.js';
 import { limitsOf } from './limits.js';
-import { defaultHeldBack, searchPlanOf } from './plan.js';
+import { checkSearch, searchPlanOf } from './plan.js';
 import { winner } from './proof.js';
 import { resultOf } from './result.js';
 import { Trials } from './trials.js';
@@ -88,7 +88,7 @@ async function phases(work: SearchWork, data: SampleSet): Promise<{ result: Sear
 
 async function run(model: Model, data: SampleSet, options: SearchOptions, emit: SearchWork['emit']): Promise<void> {
   const began = performance.now();
-  const samples = await searchSamples(data, options.heldBack ?? defaultHeldBack, options.seed ?? 0);
+  const samples = await searchSamples(data, options.heldBack ?? all.heldBack.default, options.seed ?? all.seed.default);
   const plan = searchPlanOf(model, samples, options);
   const { signal, seconds = Number.POSITIVE_INFINITY, threads = availableParallelism() } = options;
   const journal = await journalOf(model, data, samples, plan, options);
@@ -120,13 +120,14 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
  * Finds the update scheme that learns best within an SRAM budget: contributions from short training runs, evolution among schemes that fit according to the
  * planner, proof by longer training. Yields events on the way; the last one is `done`. The same seed gives the same result for any number of threads
  * and interruptions. Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`,
- * `TIME_TOO_SHORT`, `ABORTED`.
+ * `OPTION_INVALID`, `TIME_TOO_SHORT`, `ABORTED`.
  */
 export async function* search(
   model: Model,
   data: SampleSet,
   options: SearchOptions,
 ): AsyncGenerator<SearchEvent, void, void> {
+  checkSearch(options);
   const channel = new Channel<SearchEvent>();
   const controller = new AbortController();
   const { signal } = options;

@@ -7,6 +7,7 @@ import { type Cutting, seriesSamples } from '../data/series/files.js';
 import { TinytrainError } from '../errors.js';
 import type { ModelInput } from '../model/input.js';
 import { call, native, type Session, watched } from '../native.js';
+import { options as all, checkOptions, type OptionTable, progress } from '../options.js';
 import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
 
@@ -33,6 +34,10 @@ export interface PredictorOptions extends Cutting {
   readonly resize?: ResizePolicy | undefined;
 }
 
+const { resize, window, hop, signal } = all;
+const predictorOptions: OptionTable<PredictorOptions> = { resize, window, hop };
+const workOptions: OptionTable<WorkOptions> = { signal, onProgress: progress() };
+
 /** A Program with the state trained by a run. */
 export class Predictor {
   readonly program: Program;
@@ -51,6 +56,7 @@ export class Predictor {
 
   /** Predicts with what a Program starts with: `Predictor.of(program.withState(result.state))`. */
   static of(program: Program, options: PredictorOptions = {}): Predictor {
+    checkOptions(predictorOptions, options);
     return new Predictor(
       program,
       options,
@@ -83,6 +89,7 @@ export class Predictor {
    * `RECORDING_CORRUPT`, `INPUT_SHAPE`, `ABORTED`.
    */
   async predict(images: readonly ImageSource[], options: WorkOptions = {}): Promise<Prediction[]> {
+    checkOptions(workOptions, options);
     if (this.input.series) {
       const paths = images.map(image => {
         if (typeof image === 'string') return image;
@@ -95,6 +102,7 @@ export class Predictor {
 
   /** Classifies all samples of a data set. Throws `SIZE_MISMATCH` for samples of another input, `ABORTED`. */
   async predictAll(data: Dataset, options: WorkOptions = {}): Promise<Prediction[]> {
+    checkOptions(workOptions, options);
     const found = await watched(control => this.#session.predictAll(data.handle, control), options);
     const n = this.classes.length;
     return Array.from(found.predicted, (label, i) => {

@@ -1,5 +1,5 @@
+import { check, whole } from '../kinds.js';
 import { call, type Session as Handle, native } from '../native.js';
-import { checkWhole } from '../options.js';
 import type { Program } from '../program/program.js';
 import type { Rate, Rates } from '../rates.js';
 
@@ -19,8 +19,8 @@ const MOST_EXPONENT = 1024;
 /** Throws unless a rate is one that the device takes: zero, or with a mantissa of 31 bits of which the highest is set. */
 function checkFixed(part: string, { mantissa, exponent }: Rate): void {
   if (mantissa === 0) return;
-  checkWhole(`mantissa of the rate of the ${part}`, mantissa, 2 ** 30, 2 ** 31 - 1);
-  checkWhole(`exponent of the rate of the ${part}`, exponent, -MOST_EXPONENT, MOST_EXPONENT);
+  check(`mantissa of the rate of the ${part}`, whole(2 ** 30, 2 ** 31 - 1), mantissa);
+  check(`exponent of the rate of the ${part}`, whole(-MOST_EXPONENT, MOST_EXPONENT), exponent);
 }
 
 /** A Program in its own memory, run one sample at a time on the calling thread: what a device does, step by step. */
@@ -44,7 +44,7 @@ export class Session {
 
   /** One training step: forward, loss, backward, update in place. */
   trainStep(sample: Int8Array, label: number, rates: Rates): StepResult {
-    checkWhole('label', label, 0);
+    check('label', whole(0, 2 ** 16 - 1), label);
     for (const part of ['head', 'backbone'] as const) checkFixed(part, rates[part]);
     return call(() => this.#handle.trainStep(sample, label, rates));
   }

@@ -3,15 +3,16 @@ import type { SampleSet } from '../data/dataset.js';
 import { repeatedText } from '../data/repeated.js';
 import { aborted } from '../errors.js';
 import { percent } from '../format.js';
+import { check } from '../kinds.js';
 import { factsOf } from '../model/input.js';
 import { type Checkpoint, call, native, type Trainer, type TrainingResult, wait, watched } from '../native.js';
-import { cacheBytesOf, checkOption, checkRate, checkThreads, checkWhole } from '../options.js';
+import { options as all, cacheBytesOf, checkOptions, type OptionTable, object, progress } from '../options.js';
 import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
 import { type Held, heldSamples, keptState, lookAt, looked } from './keep.js';
 import { findRates } from './race.js';
-import type { RunFolder } from './run.js';
+import { RunFolder } from './run.js';
 import { testedOf } from './tested.js';
 import type {
   Augmentation,
@@ -71,6 +72,27 @@ export interface TrainOptions {
   readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
 }
 
+const trainOptions: OptionTable<TrainOptions> = {
+  steps: all.steps,
+  epochs: all.epochs,
+  lr: all.lr,
+  lrHead: all.lrHead,
+  balance: all.balance,
+  keep: all.keep,
+  seed: all.seed,
+  augment: all.augment,
+  threads: all.threads,
+  cacheBytes: all.cacheBytes,
+  run: object<RunFolder>(
+    'the folder of the run',
+    'a folder from createRun or openRun',
+    value => value instanceof RunFolder,
+  ),
+  checkpointSeconds: all.checkpointSeconds,
+  signal: all.signal,
+  onProgress: progress(),
+};
+
 /** Converts a loss with 16 fraction bits to a number. */
 const LOSS_UNIT = 65536;
 const POINTS = 50;
@@ -79,7 +101,6 @@ const EPOCHS = 2;
 const LEAST_STEPS = 1000;
 /** Training is divided into pieces of about this number of seconds, after each of which there may be a checkpoint. */
 const PIECE_SECONDS = 2;
-const CHECKPOINT_SECONDS = 10;
 /** A share of saturated gradients above this is a reason to doubt the rates. */
 const MOST_SATURATED = 0.001;
 const nothing: Required<TrainingResult> = { steps: 0, loss: 0, correct: 0 };
@@ -91,21 +112,14 @@ function stepsOf({ train }: SampleSet, epochs: number | undefined): number {
 
 /** The plan of a run, with defaults for omitted options. Throws `OPTION_INVALID`. */
 export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
+  checkOptions(trainOptions, options);
   const steps = options.steps ?? stepsOf(data, options.epochs);
+  // Part of a pass may be less than a step, and many passes more than are counted.
+  check('steps', all.steps.kind, steps);
   const lr = options.lr ?? 'auto';
   const lrHead = options.lrHead ?? lr;
-  const shift = options.augment?.shift ?? 0;
-  checkWhole('steps', steps, 1);
-  const { seed = program.seed, threads = 1, cacheBytes = 0, checkpointSeconds = 0 } = options;
-  checkWhole('seed', seed, 0, Number.MAX_SAFE_INTEGER);
-  checkThreads(threads);
-  checkOption('cacheBytes', cacheBytes, cacheBytes >= 0, 'bytes');
-  checkOption('checkpointSeconds', checkpointSeconds, checkpointSeconds >= 0, 'seconds');
-  if (lr !== 'auto') checkRate('lr', lr);
-  if (lrHead !== 'auto') checkRate('lrHead', lrHead);
-  checkOption('augment.shift', shift, Number.isSafeInteger(shift) && shift >= 0, 'an integer number of pixels');
-  const augment = { flip: options.augment?.flip ?? false, shift };
-  const { balance = false, keep = 'best' } = options;
+  const augment = { flip: options.augment?.flip ?? false, shift: options.augment?.shift ?? 0 };
+  const { seed = program.seed, balance = all.balance.default, keep = all.keep.default } = options;
   return { steps, lr, lrHead, balance, keep, seed, augment };
 }
 
@@ -187,7 +201,7 @@ async function prepare({ trainer, options }: Run): Promise<void> {
 async function trainOn(run: Run, first: RunState): Promise<RunState> {
   const { plan, options } = run;
   const stretch = Math.ceil(plan.steps / POINTS);
-  const interval = (options.checkpointSeconds ?? CHECKPOINT_SECONDS) * 1000;
+  const interval = (options.checkpointSeconds ?? all.checkpointSeconds.default) * 1000;
   let state = first;
   let size = 1;
   let saved = performance.now();

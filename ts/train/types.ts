@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { count, sha256 } from '../json.js';
 import type { Checkpoint, TrainingResult } from '../native.js';
-import { mostRate } from '../options.js';
+import { options } from '../options.js';
 import { type MemoryTable, memoryTable } from '../program/memory.js';
 import type { TrainedState } from '../program/state.js';
 import type { PeakRates } from '../rates.js';
@@ -242,8 +242,7 @@ const strings = v.array(v.string());
 const curve = v.array(v.object({ step: count, loss: real, accuracy: share }));
 const base64 = v.pipe(v.string(), v.base64());
 
-const rate = v.pipe(real, v.gtValue(0), v.maxValue(mostRate));
-const asked = v.union([rate, v.literal('auto')]);
+const asked = v.custom<number | 'auto'>(value => options.lr.kind.is(value));
 const rates = v.object({
   head: v.pipe(real, v.gtValue(0)),
   backbone: v.pipe(real, v.gtValue(0)),

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import type { TinytrainError } from '../../errors.js';
+import { options as all, checkOptions, type OptionTable } from '../../options.js';
 import type { SampleSet } from '../dataset.js';
 import { checkImageInput } from '../images/input.js';
 import { center, greyOf } from '../images/raster.js';
 import { type InputFormat, quantised } from '../input.js';
 import type { DrawnOrigin } from '../origin.js';
-import { readSamples } from '../read.js';
+import { checkReading, readSamples } from '../read.js';
 import type { Listed, ReadOptions, SampleSource } from '../source.js';
 import type { Split } from '../split.js';
 import { drawImage, drawnClasses } from './draw.js';
@@ -23,6 +24,12 @@ export interface DrawnOptions {
   /** Test images per class; 50 by default. */
   readonly testPerClass?: number | undefined;
 }
+
+const drawnOptions: OptionTable<DrawnOptions> = {
+  seed: all.seed,
+  trainPerClass: all.perClass,
+  testPerClass: all.perClass,
+};
 
 /** A selection of drawn images, and options for reading them. */
 export interface DefaultImageOptions extends DrawnOptions, ReadOptions {}
@@ -45,6 +52,7 @@ function keyOf(input: InputFormat, origin: DrawnOrigin): string {
 
 /** The drawn images as a source of samples. Nothing is drawn yet. */
 export function drawnImages(options: DrawnOptions = {}): SampleSource {
+  checkOptions(drawnOptions, options);
   const { seed = 1, trainPerClass = 100, testPerClass = 50 } = options;
   const origin: DrawnOrigin = { kind: 'drawn', seed, trainPerClass, testPerClass };
   const source = {
@@ -56,6 +64,7 @@ export function drawnImages(options: DrawnOptions = {}): SampleSource {
   return {
     ...source,
     async read(input, how = {}) {
+      checkReading(how);
       checkImageInput(input);
       const size = Math.max(input.height, input.width);
       const make = async (split: Split, place: number): Promise<Int8Array> => {

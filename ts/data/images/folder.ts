@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
 import sharp from 'sharp';
 import { TinytrainError } from '../../errors.js';
+import { options as all, checkOptions, type OptionTable } from '../../options.js';
 import type { SampleSet } from '../dataset.js';
 import { keyOf, splitFiles } from '../folder.js';
 import type { InputFormat } from '../input.js';
 import { images } from '../kind.js';
 import { type LabelledFile, readLayout } from '../layout.js';
 import type { FolderOrigin } from '../origin.js';
-import { readSamples } from '../read.js';
+import { checkReading, readSamples } from '../read.js';
 import type { ReadOptions, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares } from '../split.js';
 import { decodeImage } from './decode.js';
@@ -28,6 +29,9 @@ export interface FolderOptions {
   readonly shares?: SplitShares | undefined;
 }
 
+const { resize, skipBad, seed, shares } = all;
+const folderOptions: OptionTable<FolderOptions> = { resize, skipBad, seed, shares };
+
 /** Options for reading a folder of images. */
 export interface ImageOptions extends FolderOptions, ReadOptions {}
 
@@ -36,7 +40,8 @@ export interface ImageOptions extends FolderOptions, ReadOptions {}
  * `DATA_LAYOUT`, `CLASS_EMPTY` and similar errors for a layout that cannot be intentional, `FILE_ERROR` for a folder that cannot be read.
  */
 export async function imageFolder(folder: string, options: FolderOptions = {}): Promise<SampleSource> {
-  const { resize = 'stretch', skipBad = false, seed = 0, shares = defaultShares } = options;
+  checkOptions(folderOptions, options);
+  const { resize = all.resize.default, skipBad = false, seed = all.seed.default, shares = defaultShares } = options;
   const origin: FolderOrigin = { kind: 'images', folder: resolve(folder), resize, skipBad, seed, shares };
   const layout = await readLayout(folder, images);
   const files = splitFiles(folder, layout, origin, images);
@@ -56,6 +61,7 @@ export async function imageFolder(folder: string, options: FolderOptions = {}): 
   return {
     ...source,
     async read(input, how = {}) {
+      checkReading(how);
       checkImageInput(input);
       const { height, width, channels, tables } = input;
       const facts = [DECODER, sharp.versions.vips, height, width, channels, resize];
@@ -68,6 +74,7 @@ export async function imageFolder(folder: string, options: FolderOptions = {}): 
 
 /** Reads a folder of class folders into a model's input: `imageFolder` and its `read` in one. Throws the errors of both. */
 export async function loadImages(folder: string, input: InputFormat, options: ImageOptions = {}): Promise<SampleSet> {
+  checkReading(options);
   checkImageInput(input);
   return (await imageFolder(folder, options)).read(input, options);
 }

@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
 import { aborted, TinytrainError } from '../../errors.js';
 import { thousands } from '../../format.js';
+import { options as all, checkOptions, type OptionTable } from '../../options.js';
 import { type Files, keyOf, splitFiles } from '../folder.js';
 import { type InputFormat, inputLength } from '../input.js';
 import { recordings } from '../kind.js';
 import { readLayout } from '../layout.js';
 import type { SeriesOrigin } from '../origin.js';
 import type { WorkOptions } from '../pool.js';
-import { readSamples } from '../read.js';
+import { checkReading, readSamples } from '../read.js';
 import type { Listed, Parts, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares, splits } from '../split.js';
 import type { Table } from './rows.js';
@@ -134,22 +135,16 @@ async function cutAll(
   return { train, ...(files.validation && { validation }), test };
 }
 
-function checkWindow(name: string, value: number | undefined): void {
-  if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) return;
-  throw new TinytrainError('OPTION_INVALID', `${name} is ${value}; expected: a number of rows`, {
-    option: name,
-    value,
-  });
-}
+const { window, hop, skipBad, seed, shares } = all;
+const seriesOptions: OptionTable<SeriesOptions> = { window, hop, skipBad, seed, shares };
 
 /**
  * A folder of recordings (`.npy`, `.csv`, `.wav`) as a source of samples: class folders, a recording per class, or `labels.csv`, with or without train/ and test/.
  * Throws the errors of a folder of images, and `RECORDING_CORRUPT`.
  */
 export async function seriesFolder(folder: string, options: SeriesOptions = {}): Promise<SampleSource> {
-  const { window, hop, skipBad = false, seed = 0, shares = defaultShares } = options;
-  checkWindow('window', window);
-  checkWindow('hop', hop);
+  checkOptions(seriesOptions, options);
+  const { window, hop, skipBad = false, seed = all.seed.default, shares = defaultShares } = options;
   const cutting = { window: window ?? null, hop: hop ?? null };
   const origin: SeriesOrigin = { kind: 'series', folder: resolve(folder), ...cutting, skipBad, seed, shares };
   const layout = await readLayout(folder, recordings);
@@ -210,6 +205,7 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
       return cut && rawSample(await tables.get(cut.path), cut, input);
     },
     async read(input, how = {}) {
+      checkReading(how);
       if (!input.series) {
         throw new TinytrainError('INPUT_INVALID', 'the model does not say how series become its input', {
           help: [
