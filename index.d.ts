@@ -391,7 +391,7 @@ export declare class Device {
 	#private;
 	/** Error replies that answer no request, caused by garbage on the serial port. */
 	readonly strays: TinytrainError[];
-	constructor(connection: Connection, { timeoutMs, signal }?: DeviceOptions);
+	constructor(connection: Connection, options?: DeviceOptions);
 	/**
 	 * Identifies the device. It may still wait for the rest of a frame that another program began, and takes for it what it is sent; so the request is
 	 * repeated until it is answered.
@@ -1348,11 +1348,12 @@ export interface FirmwareManifest {
 }
 /** Files of a firmware project by path. */
 export type FirmwareFiles = Files;
+type EmitOptions = Pick<EmitInput, "marks" | "prefix">;
 /**
  * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its
  * origin (`manifest.json`). With a prefix its names begin with that in place of `tt`.
  */
-export declare function firmwareFiles(program: Program, data: NamedSamples, target: string, { marks, prefix }?: Pick<EmitInput, "marks" | "prefix">): Promise<FirmwareFiles>;
+export declare function firmwareFiles(program: Program, data: NamedSamples, target: string, options?: EmitOptions): Promise<FirmwareFiles>;
 /**
  * Writes a firmware project, all of it or nothing. Files in `app/` that exist are left unchanged, and so is every file that tinytrain has not written. Returns the
  * paths of the project's files without those. Throws `FOLDER_NOT_EMPTY`, `FOLDER_BUSY`, `FOLDER_LINK`, `FIRMWARE_EDITED`, `FIRMWARE_BROKEN`, `FILE_ERROR`.
@@ -1376,7 +1377,7 @@ interface FlashOptions {
  * Builds a firmware for its board and writes it there with the first of the board's commands whose tool is installed. Throws `FLASH_MISSING` if there is
  * none, `FLASH_FAILED`, `OPTION_INVALID`, and the errors of building.
  */
-export declare function flash(folder: string, { port, signal }?: FlashOptions): Promise<Flashed>;
+export declare function flash(folder: string, options?: FlashOptions): Promise<Flashed>;
 /** The memory of a linked firmware, measured from the ELF file. */
 export interface Linked {
 	/** Bytes from the first to the last one in RAM, including the stack. */
@@ -1691,9 +1692,9 @@ export declare class FloatModel {
 	 * Quantises with samples: some hundred training samples of all classes are enough. The same for any number of threads. Throws `MODEL_UNSUPPORTED` for a
 	 * model that int8 cannot hold.
 	 */
-	quantise(samples: Dataset, { threads, signal }?: WorkOptions$1): Promise<QuantisedModel>;
+	quantise(samples: Dataset, options?: WorkOptions$1): Promise<QuantisedModel>;
 	/** The class of each sample, in float: the index of its largest output. */
-	classes(samples: Dataset, { threads, signal }?: WorkOptions$1): Promise<Uint32Array>;
+	classes(samples: Dataset, options?: WorkOptions$1): Promise<Uint32Array>;
 }
 /** Opens a float `.onnx` or `.tflite`. Throws `MODEL_NOT_FLOAT` for an int8 model, which needs no quantisation, and for what is no model. */
 export declare function loadFloatModel(path: string, options?: FloatModelOptions): Promise<FloatModel>;
@@ -1781,12 +1782,13 @@ export declare function checkFits(model: Model, classes: readonly string[], opti
 export declare function exportTflite(program: Program, model: Model): Promise<Uint8Array>;
 /** The weights of the same model as numpy arrays, `.npz`: see docs/export.md. Throws `MODEL_DIFFERS`. */
 export declare function exportNpz(program: Program, model: Model): Promise<Uint8Array>;
+type GrowOptions = Pick<CompileOptions, "threads" | "signal">;
 /**
  * The Program of the same model and scheme for more classes: those of `data` begin with its own. Everything that it starts with stays as it is, bit for
  * bit; a new class starts as a class of a fresh head does. Gradients are calibrated anew on `data`. Throws `MODEL_DIFFERS` for another model,
  * `CLASSES_DIFFER` for other classes, `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if the larger head does not fit the Program's limits.
  */
-export declare function grow(program: Program, model: Model, data: SampleSet, { threads, signal }?: Pick<CompileOptions, "threads" | "signal">): Promise<Program>;
+export declare function grow(program: Program, model: Model, data: SampleSet, options?: GrowOptions): Promise<Program>;
 /**
  * A scheme as stored in a JSON file: the number of last convolutions whose biases are trained, and the trained share of the weights of some
  * convolutions.
@@ -2473,7 +2475,7 @@ export declare function checkBudgets(model: Model, classes: readonly string[], o
  * Finds the update scheme that learns best within an SRAM budget: contributions from short training runs, evolution among schemes that fit according to the
  * planner, proof by longer training. Yields events on the way; the last one is `done`. The same seed gives the same result for any number of threads
  * and interruptions. Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`,
- * `TIME_TOO_SHORT`, `ABORTED`.
+ * `OPTION_INVALID`, `TIME_TOO_SHORT`, `ABORTED`.
  */
 export declare function search(model: Model, data: SampleSet, options: SearchOptions): AsyncGenerator<SearchEvent, void, void>;
 interface Cutting {
