@@ -44,14 +44,25 @@ export function priceOf({ input, layers }: Shapes): ModelPrice {
 /** How many times the default price may be paid. */
 const limit = real({ above: 0, to: 1e6 });
 
-/** The largest price, as many times the default as the environment variable `TINYTRAIN_MODEL_LIMIT` says. Throws `OPTION_INVALID`. */
-export function mostPrice(): ModelPrice {
+/** How many times the default prices may be paid: what the environment variable `TINYTRAIN_MODEL_LIMIT` says. Throws `OPTION_INVALID`. */
+export function priceFactor(): number {
   const text = process.env['TINYTRAIN_MODEL_LIMIT'];
-  if (text === undefined || text === '') return defaultMostPrice;
+  if (text === undefined || text === '') return 1;
   const times: unknown = limit.parse?.(text);
   check('TINYTRAIN_MODEL_LIMIT', limit, times);
+  return times;
+}
+
+/** The largest price, as many times the default as is allowed. Throws `OPTION_INVALID`. */
+export function mostPrice(): ModelPrice {
+  const times = priceFactor();
   const { products, elements, operations } = defaultMostPrice;
   return { products: times * products, elements: times * elements, operations: times * operations };
+}
+
+/** What to do about something beyond its price. */
+export function tooLarge(what: string): string {
+  return `no microcontroller takes ${what} of this size; where it is meant, TINYTRAIN_MODEL_LIMIT=10 allows ten times as much`;
 }
 
 /** Throws `MODEL_TOO_LARGE` for a model beyond a price. */
@@ -71,9 +82,7 @@ export function checkPrice(path: string, price: ModelPrice, most: ModelPrice): v
       path,
       price,
       most,
-      help: [
-        'no microcontroller takes a model of this size; where it is meant, TINYTRAIN_MODEL_LIMIT=10 allows ten times as much',
-      ],
+      help: [tooLarge('a model')],
     },
   );
 }

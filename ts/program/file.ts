@@ -1,10 +1,35 @@
 import { TinytrainError } from '../errors.js';
 import { readAny } from '../files.js';
-import { native, wait } from '../native.js';
+import { thousands } from '../format.js';
+import { priceFactor, tooLarge } from '../model/price.js';
+import { native, recordOf, wait } from '../native.js';
 import { Program, type ProgramFacts } from './program.js';
 
 /** Name of the Program file in the folder of a run, a search or a firmware. */
 export const programFile = 'program.ttp';
+
+/** The largest Program that is run, ten times what a model may take: elements and products of a training step, bytes of memory, steps. */
+const most = { work: 2e10, bytes: 2 ** 28, steps: 20_000 } as const;
+
+/** Throws `PROGRAM_TOO_LARGE` for a Program that would take too much to run, by what its file says. */
+function checkPrice({ record, handle }: Program, path: string): void {
+  const times = priceFactor();
+  const work = recordOf<{ readonly terms: readonly number[] }[]>(handle.work());
+  const price = {
+    work: work.reduce((sum, { terms }) => sum + terms.reduce((a, b) => a + b, 0), 0),
+    bytes: record.arenaBytes + record.stateBytes,
+    steps: record.steps.length,
+  };
+  const what = { work: 'elements and products in a training step', bytes: 'bytes of memory', steps: 'steps' };
+  for (const name of ['steps', 'bytes', 'work'] as const) {
+    if (price[name] <= times * most[name]) continue;
+    throw new TinytrainError(
+      'PROGRAM_TOO_LARGE',
+      `${path}: ${thousands(price[name])} ${what[name]}; at most ${thousands(times * most[name])} are run`,
+      { path, price, most, help: [tooLarge('a program')] },
+    );
+  }
+}
 
 /** Throws if a Program is not the one named in the record beside it. */
 function checkSame({ record, classes, input }: Program, hash: string, path: string): void {
@@ -25,11 +50,12 @@ function checkSame({ record, classes, input }: Program, hash: string, path: stri
 
 /**
  * Reads a Program. Throws `FILE_ERROR` if there is none, `PROGRAM_BROKEN` for a damaged file, `PROGRAM_VERSION` for one of another format,
- * `PROGRAM_DIFFERS` for one whose hash or inputs are not the expected ones.
+ * `PROGRAM_DIFFERS` for one whose hash or inputs are not the expected ones, `PROGRAM_TOO_LARGE` for one that would take too much.
  */
 export async function readProgram(path: string, hash: string, facts: ProgramFacts): Promise<Program> {
   const bytes = await readAny(path, 'the program cannot be read');
   const program = new Program(await wait(() => native().Program.load(bytes), path), facts);
   checkSame(program, hash, path);
+  checkPrice(program, path);
   return program;
 }
