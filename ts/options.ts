@@ -249,6 +249,26 @@ export const options = {
   resume: withDefault(k.flag, false, 'continue the search in the folder'),
   schemesCsv: option(k.text, 'also write a table as .csv: one row per scheme that was trained'),
 
+  // The demo.
+  schemeOfDemo: option(
+    k.text,
+    'what to train: head, bias:N, full, bias:N,LAYER:SHARE,... or a .json file',
+    'for the embedded default, what a search finds',
+  ),
+  targetOfDemo: withDefault(k.text, 'stm32f746', 'the board: its name, or the folder of your own board'),
+  budgetOfDemo: withDefault(k.bytes, 256 * 1024, 'SRAM it must fit into, such as 256k'),
+  minutes: withDefault(
+    k.whole(1, 1000),
+    10,
+    'minutes of the board: it takes as many steps as the likely time of a step allows',
+  ),
+  deviceSteps: withDefault(
+    k.orWord(some, 'all'),
+    200,
+    'first steps that the firmware repeats in QEMU, compared bit by bit; all: every step',
+  ),
+  demoOut: option(k.text, 'folder of the results', 'runs/demo-...'),
+
   // Looking at models.
   ops: withDefault(k.flag, false, 'list the operators that a .tflite may contain'),
   stage: option(k.text, 'print the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule'),
@@ -302,6 +322,11 @@ export const options = {
   checkTables: withDefault(k.flag, false, 'only compare the tables in the folder with the compiler'),
   stepsOnDevice: withDefault(some, 20, 'training steps, one image each'),
   stepsOnBoard: withDefault(steps, 100, 'training steps, one image each'),
+  scheduledSteps: option(
+    steps,
+    'steps for which the rates are scheduled, of which a run makes the first',
+    'all that it makes',
+  ),
   predictions: withDefault(some, 100, 'number of test images to predict after training'),
   lrOnDevice: withDefault(rate, defaultRate, 'peak learning rate'),
   lrHeadOnDevice: option(rate, 'peak learning rate of the head', 'that of --lr'),

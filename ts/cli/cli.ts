@@ -5,6 +5,7 @@ import { version } from '../version.js';
 import { board } from './board.js';
 import { compare } from './compare.js';
 import { compile } from './compile.js';
+import { demo } from './demo.js';
 import { device } from './device.js';
 import { doctor } from './doctor.js';
 import { exportModel } from './export.js';
@@ -35,6 +36,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .usage(
       '$0 COMMAND\n\nTraining on a microcontroller: trains on the host with the device’s own integers, and compiles the firmware.',
     )
+    .command(demo(interrupt))
     .command(inspect(interrupt))
     .command(search(interrupt))
     .command(train(interrupt))

@@ -31,6 +31,16 @@ const board = { port, baud, timeout, firmware, json };
 
 /** Every option of every command. */
 export const commandOptions = {
+  demo: {
+    ...program,
+    scheme: all.schemeOfDemo,
+    target: all.targetOfDemo,
+    budget: all.budgetOfDemo,
+    minutes: all.minutes,
+    'device-steps': all.deviceSteps,
+    out: all.demoOut,
+    json,
+  },
   inspect: {
     ...modelOptions,
     data: all.samplesOfModel,

@@ -52,6 +52,8 @@ export interface RunProgress {
 export interface RunFirmwareOptions {
   /** Number of training steps, one sample each; 20 by default. */
   readonly steps?: number | undefined;
+  /** @internal Number of steps for which the rates are scheduled, of which these are the first; `steps` by default. */
+  readonly schedule?: number | undefined;
   /** Number of test samples that are then predicted; 100 by default, or as many as there are. */
   readonly predictions?: number | undefined;
   /** The peak learning rate; 0.0016 by default. */
@@ -86,6 +88,7 @@ const calibration: Option<CostTable | true> = {
 
 const runOptions: OptionTable<RunFirmwareOptions> = {
   steps: all.stepsOnDevice,
+  schedule: all.scheduledSteps,
   predictions: all.predictions,
   lr: all.lrOnDevice,
   lrHead: all.lrHeadOnDevice,
@@ -168,7 +171,7 @@ async function trainBoth({ device, session, data, options }: Bench, steps: numbe
     const index = step % data.train.size;
     const sample = data.train.sample(index);
     const label = data.train.labels[index] ?? 0;
-    const rates = ratesOfStep(peak, steps, step);
+    const rates = ratesOfStep(peak, options.schedule ?? steps, step);
     const { loss, predicted, saturated, checksum } = await device.train(sample, label, rates);
     const host = call(() => session.trainStep(sample, label, rates));
     const wanted = {

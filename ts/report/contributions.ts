@@ -1,4 +1,5 @@
 import type { Contributions, Estimate, Gain } from '../search/types.js';
+import { line, place, rect, text } from './svg.js';
 import { ticksOf } from './ticks.js';
 
 const HEIGHT = 220;
@@ -38,17 +39,6 @@ function scaleOf(gains: readonly Gain[], criterion: Contributions['criterion']):
   const { values, digits } = ticksOf(low * unit, high * unit, 6);
   return { y, marks: values.map(value => ({ at: value / unit, text: value.toFixed(digits) })) };
 }
-
-const place = (value: number): string => value.toFixed(1);
-
-const text = (x: number, y: number, content: string, anchor = 'middle', more = ''): string =>
-  `<text x="${place(x)}" y="${place(y)}" text-anchor="${anchor}"${more}>${content}</text>`;
-
-const line = (x1: number, y1: number, x2: number, y2: number, kind: string, color: string): string =>
-  `<line class="${kind}" x1="${place(x1)}" y1="${place(y1)}" x2="${place(x2)}" y2="${place(y2)}" stroke="${color}"/>`;
-
-const rect = (x: number, y: number, width: number, height: number, kind: string, color: string): string =>
-  `<rect class="${kind}" x="${place(x)}" y="${place(y)}" width="${place(width)}" height="${place(height)}" fill="${color}"/>`;
 
 /** A panel's title, marks and label of the value axis, and the line of zero. */
 function axes(left: number, right: number, { y, marks }: Scale, title: string, unit: string): string[] {
