@@ -87,6 +87,8 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   seeds: [...naturals, '0', '1001'],
   threads: ['0', '-1', '1.5', '20000', 'all', 'NaN'],
   resize: ['squeeze', 'Stretch'],
+  minutes: ['0', '-1', '1.5', '1001', 'x'],
+  'device-steps': ['-1', '1.5', 'every', 'ALL', '4294967296'],
   window: counts,
   hop: counts,
   samples: counts,
