@@ -37,10 +37,23 @@ export interface InputFormat {
 	/** For series in place of the tables: how the raw values of each column become int8. The values of a sample belong to the columns in turn. */
 	readonly series?: readonly ColumnScale[] | undefined;
 }
+declare const feeds: readonly [
+	"whole",
+	"rows"
+];
+declare const headStarts: readonly [
+	"auto",
+	"keep",
+	"fresh"
+];
+/** How images of another size are fitted to the input: stretching, cropping the excess, or adding bars. */
+export declare const resizePolicies: readonly [
+	"stretch",
+	"cover",
+	"contain"
+];
 /** How an image of another size is fitted to the input. */
-export type ResizePolicy = "stretch" | "cover" | "contain";
-/** All resize policies: stretching, cropping the excess, or adding bars. */
-export declare const resizePolicies: readonly ResizePolicy[];
+export type ResizePolicy = (typeof resizePolicies)[number];
 /** The purpose of a sample: training, choosing between schemes, or the final measurement. */
 export type Split = "train" | "validation" | "test";
 /** Shares of a class that are held back from training. */
@@ -451,7 +464,7 @@ interface StoreTable {
 	readonly recordBytes: number;
 	/** Saved states that all sectors hold: each sector is erased once in as many saves. */
 	readonly records: number;
-	/** What the data sheet says of this flash; null if it is only modelled. */
+	/** What is known of this flash; null if it is only modelled. */
 	readonly times: {
 		/** Seconds in which a save is programmed. */
 		readonly save: readonly [
@@ -465,7 +478,7 @@ interface StoreTable {
 		];
 		/** How often a sector may be erased. */
 		readonly cycles: number;
-		/** The document. */
+		/** Where that is from. */
 		readonly source: string;
 	} | null;
 }
@@ -498,7 +511,7 @@ export interface MemoryLimits {
 	/** Whether the firmware keeps what was learned in flash, which takes some of both memories. */
 	readonly store?: boolean | undefined;
 }
-type Feed = "whole" | "rows";
+type Feed = (typeof feeds)[number];
 type Region = "arena" | "state";
 export type Slot = {
 	/**
@@ -1714,7 +1727,7 @@ export interface QuantiseOptions extends ReadOptions {
  */
 export declare function quantised(float: FloatModel, source: SampleSource, options?: QuantiseOptions): Promise<Model>;
 /** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
-export type HeadStart = "auto" | "keep" | "fresh";
+export type HeadStart = (typeof headStarts)[number];
 /** Which of the model's own classes are the user's. */
 export interface HeadChoice {
 	/** `auto` by default. */

@@ -40,7 +40,8 @@ try {
   if (has('arm-none-eabi-gcc') && has('make')) {
     // A board of the user's own, as docs/boards.md has it: here a shipped one under another name.
     const shipped = join(folder, 'node_modules', 'tinytrain', 'device', 'boards', 'qemu-mps2-an386');
-    for (const file of ['board.toml', 'board.c', 'flash.c']) cpSync(join(shipped, file), join(folder, 'my-board', file));
+    for (const file of ['board.toml', 'board.c', 'flash.c'])
+      cpSync(join(shipped, file), join(folder, 'my-board', file));
     read('npx', ['--no-install', 'tinytrain', 'board', 'my-board'], inFolder);
     read('npx', ['--no-install', 'tinytrain', 'compile', '--target', 'my-board', '--out', 'firmware'], inFolder);
     read('make', ['-s', '-C', 'firmware', 'STRICT=1'], inFolder);

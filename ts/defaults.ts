@@ -9,3 +9,12 @@ export const allResidualBits: readonly number[] = [0, 2, 4, 8];
 
 /** Default limit on the activation cache in bytes, however much memory is free. */
 export const mostCacheBytes: number = 2 ** 32;
+
+/** How samples come in: as a whole, or row by row. */
+export const feeds = ['whole', 'rows'] as const;
+
+/** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
+export const headStarts = ['auto', 'keep', 'fresh'] as const;
+
+/** How images of another size are fitted to the input: stretching, cropping the excess, or adding bars. */
+export const resizePolicies = ['stretch', 'cover', 'contain'] as const;

@@ -3,7 +3,7 @@ export { type BadSample, Dataset, type Repeated, type SampleSet } from './data/d
 export { type DefaultImageOptions, type DrawnOptions, defaultImages, drawnImages } from './data/drawn/set.js';
 export { decodeImage } from './data/images/decode.js';
 export { type FolderOptions, type ImageOptions, imageFolder, loadImages } from './data/images/folder.js';
-export { type ResizePolicy, resizePolicies } from './data/images/input.js';
+export type { ResizePolicy } from './data/images/input.js';
 export type { ImageSource } from './data/images/open.js';
 export type { InputFormat } from './data/input.js';
 export { sampleFolder } from './data/open.js';
@@ -13,6 +13,7 @@ export { type SeriesOptions, seriesFolder } from './data/series/folder.js';
 export type { ColumnScale, Quantisation, SeriesScale } from './data/series/scale.js';
 export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
+export { resizePolicies } from './defaults.js';
 export type { Connection } from './device/connection.js';
 export {
   type Counters,

@@ -148,14 +148,6 @@ export function orWord<T, const W extends string>(kind: Kind<T>, word: W): Kind<
   };
 }
 
-/** A kind's values, or null. */
-export function orNull<T>(kind: Kind<T>): Kind<T | null> {
-  return {
-    expected: `${kind.expected}, or null`,
-    is: (value): value is T | null => value === null || kind.is(value),
-  };
-}
-
 /** At least one value of a kind; on the command line with commas between them. */
 export function list<T>(kind: Kind<T>, example: string): Kind<readonly T[]> {
   const { parse } = kind;

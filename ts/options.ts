@@ -1,5 +1,13 @@
 import { freemem } from 'node:os';
-import { allResidualBits, defaultRate, defaultResidualBits, mostCacheBytes } from './defaults.js';
+import {
+  allResidualBits,
+  defaultRate,
+  defaultResidualBits,
+  feeds,
+  headStarts,
+  mostCacheBytes,
+  resizePolicies,
+} from './defaults.js';
 import * as k from './kinds.js';
 
 /** An option of the library, of commands, or of both: what it may be, what it is for, and what it is if nobody says. */
@@ -137,7 +145,7 @@ export const options = {
   budget: option(k.bytes, 'SRAM it must fit into, such as 256k'),
   flash: option(k.bytes, 'flash it must fit into, such as 1m'),
   feed: withDefault(
-    k.choice(['whole', 'rows']),
+    k.choice(feeds),
     'whole',
     'how samples come in: whole, or row by row as a camera delivers them, so that no memory for a whole one is needed',
   ),
@@ -147,7 +155,7 @@ export const options = {
     'extra low-order bits kept per trained int8 weight',
   ),
   head: withDefault(
-    k.choice(['auto', 'keep', 'fresh']),
+    k.choice(headStarts),
     'auto',
     'what the head starts with: keep: the model’s own classes; fresh: random weights; auto: own where the names match or --map says so',
   ),
@@ -156,11 +164,7 @@ export const options = {
   threads: option(k.whole(1, 1024), 'number of threads (does not affect results)', 'one per core'),
 
   // Samples.
-  resize: withDefault(
-    k.choice(['stretch', 'cover', 'contain']),
-    'stretch',
-    'how to fit images of another size to the input',
-  ),
+  resize: withDefault(k.choice(resizePolicies), 'stretch', 'how to fit images of another size to the input'),
   window: option(
     k.whole(1, 2 ** 32 - 1),
     'rows of a sample, cut from each .npy, .csv or .wav',
@@ -284,7 +288,7 @@ export const options = {
     'board for instructions and time: its name, or the folder of your own board',
   ),
   feedToShow: withDefault(
-    k.choice(['whole', 'rows']),
+    k.choice(feeds),
     'whole',
     'how samples come in on the device: whole or row by row, for the same',
   ),

@@ -5,6 +5,7 @@ import { type SampleSet, spread } from './data/dataset.js';
 import { openSource } from './data/open.js';
 import { type DataOrigin, dataOrigin } from './data/origin.js';
 import type { ReadOptions, SampleSource } from './data/source.js';
+import { feeds } from './defaults.js';
 import { TinytrainError } from './errors.js';
 import { count, sha256 } from './json.js';
 import { FloatModel } from './model/float.js';
@@ -13,7 +14,7 @@ import { loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from
 import { modelOfSamples } from './model/quantised.js';
 import { boardPlace } from './program/compiler.js';
 import { programFile, readProgram } from './program/file.js';
-import { feeds, type MemoryLimits } from './program/memory.js';
+import type { MemoryLimits } from './program/memory.js';
 import type { Program } from './program/program.js';
 
 /** The identity of a data set. */

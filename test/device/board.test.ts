@@ -67,6 +67,24 @@ test('an F746 Program takes the bytes that it took before boards were folders', 
   });
 });
 
+test('a C file that board.toml names and that is not there is one sentence', async t => {
+  const folder = await ownBoard(t, standInOf('stm32f746').name, 'lacking', toml => toml);
+  await fs.copyFile(
+    fileURLToPath(new URL('../../device/boards/qemu-mps2-an500/functions.json', import.meta.url)),
+    join(folder, 'functions.json'),
+  );
+  const { data, of } = await program();
+  const one = await of('head', folder);
+  t.true((await firmwareFiles(one, data, folder)).size > 0);
+  await fs.rm(join(folder, 'flash.c'));
+  t.true((await firmwareFiles(one, data, folder)).size > 0, 'without a store it is not needed');
+  const error = await t.throwsAsync(firmwareFiles(one.within({ target: folder, store: true }), data, folder), {
+    instanceOf: TinytrainError,
+  });
+  t.is(error?.code, 'BOARD_INVALID');
+  t.is(error?.message, `${folder}: board.toml names flash.c, which is not there`);
+});
+
 test('a board decides its stack, code and limits, and nothing else of a Program', async t => {
   const one = await (await program()).of('bias:4,18:1/4,15:1/8');
   const without = (target: string) =>

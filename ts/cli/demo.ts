@@ -12,7 +12,7 @@ import { duration, thousands } from '../format.js';
 import { options } from '../options.js';
 import { estimateOf, type PerPass, type Time } from '../program/costs.js';
 import type { Program } from '../program/program.js';
-import { type CoursePoint, courseFigure, courseTable, stepsIn } from '../report/course.js';
+import { type CoursePoint, courseFigure, courseTable } from '../report/course.js';
 import { timeText } from '../report/time.js';
 import { type Course, courseOf } from '../train/course.js';
 import { openProgram, type ProgramArguments } from './inputs.js';
@@ -28,7 +28,7 @@ interface Arguments extends ProgramArguments {
 }
 
 /** The scheme that `search --budget 256k` finds for the embedded default. */
-const DEFAULT_SCHEME = 'bias:16,3:1,6:1,7:1,8:1,9:1,11:1,12:1,14:1,15:1,17:1,18:1';
+export const schemeOfDefault = 'bias:16,3:1,6:1,7:1,8:1,9:1,11:1,12:1,14:1,15:1,17:1,18:1';
 /** Test images that QEMU classifies after them. */
 const PREDICTIONS = 50;
 const files = { record: 'demo.json', figure: 'accuracy.svg' };
@@ -40,6 +40,11 @@ interface BoardTime {
   /** The likely time of a step decides on the steps. */
   readonly time: PerPass<Time>;
   readonly steps: number;
+}
+
+/** The number of steps that a board takes in some minutes at `milliseconds` a step. */
+function stepsIn(minutes: number, milliseconds: number): number {
+  return Math.floor((minutes * 60_000) / milliseconds);
 }
 
 function boardTime(minutes: number, program: Program): BoardTime {
@@ -155,7 +160,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       });
     }
     const {
-      scheme = DEFAULT_SCHEME,
+      scheme = schemeOfDefault,
       target = options.targetOfDemo.default,
       budget = options.budgetOfDemo.default,
     } = args;

@@ -8,6 +8,7 @@ import { type OpenBoard, openBoard, pixelsOf, placesOf } from '../device/port.js
 import { TinytrainError } from '../errors.js';
 import { readAny } from '../files.js';
 import { percent, thousands } from '../format.js';
+import { meanLoss } from '../loss.js';
 import { options } from '../options.js';
 import { ratesOfStep } from '../rates.js';
 import { checkTarget, writeTarget } from './files.js';
@@ -122,8 +123,8 @@ async function train(args: TrainArguments, signal: AbortSignal): Promise<void> {
       const pixels = pixelsOf(await decodeImage(name, input, resize));
       const place = places[label] ?? 0;
       const { loss, predicted } = await device.train(pixels, place, ratesOfStep(peak, total, step), 'rgb888');
-      steps.push({ loss: loss / 65536, right: predicted === place });
-      line.show('training', step + 1, total, `loss ${(loss / 65536).toFixed(3)}`);
+      steps.push({ loss: meanLoss(loss), right: predicted === place });
+      line.show('training', step + 1, total, `loss ${meanLoss(loss).toFixed(3)}`);
     }
     const last = await device.counters();
     const mean = (part: typeof steps) => ({

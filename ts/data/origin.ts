@@ -1,6 +1,7 @@
 import * as v from 'valibot';
+import { resizePolicies } from '../defaults.js';
 import { count } from '../json.js';
-import { type ResizePolicy, resizePolicies } from './images/input.js';
+import type { ResizePolicy } from './images/input.js';
 import type { SplitShares } from './split.js';
 
 /** A folder of class folders, and the options with which its images are read. */

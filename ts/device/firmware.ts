@@ -115,7 +115,7 @@ export async function firmwareFiles(
   const { store = false } = program.limits;
   const sources = emit({
     ...input,
-    sources: new Map([...input.sources, ...(await boardSources(board))]),
+    sources: new Map([...input.sources, ...(await boardSources(board, store))]),
     memory,
     kernelFiles: program.kernelFiles(target),
     target: board.name,

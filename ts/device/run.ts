@@ -6,6 +6,7 @@ import { fromRgb565, toRgb565 } from '../data/images/rgb565.js';
 import { pixelsOf } from '../data/input.js';
 import type { Progress } from '../data/pool.js';
 import { TinytrainError } from '../errors.js';
+import { meanLoss } from '../loss.js';
 import { call, native, type Session } from '../native.js';
 import { options as all, checkOptions, type Option, type OptionTable, progress } from '../options.js';
 import { reopenProgram, reopenSource } from '../origin.js';
@@ -182,7 +183,7 @@ async function trainBoth({ device, session, data, options }: Bench, steps: numbe
     };
     const difference = compare(`training step ${step + 1}`, { loss, predicted, saturated, checksum }, wanted);
     if (difference) return difference;
-    options.onProgress?.({ phase: 'training', done: step + 1, total: steps, loss: loss / 65536 });
+    options.onProgress?.({ phase: 'training', done: step + 1, total: steps, loss: meanLoss(loss) });
   }
   return undefined;
 }

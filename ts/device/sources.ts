@@ -1,8 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Board } from '../emit/board.js';
-import { fileError } from '../errors.js';
+import { type Board, sourcesOf } from '../emit/board.js';
+import { fileError, TinytrainError } from '../errors.js';
 
 /** Compiler options for the kernels: the fastest in our measurements. */
 export const kernelFlags = '-O2';
@@ -37,14 +37,24 @@ export async function deviceSources(root: string = packageRoot): Promise<Map<str
   return new Map([...sources].filter(([path]) => !TABLES.test(path)));
 }
 
-/** The files of a user's board, including its tables: a firmware folder contains everything needed to plan for the board again. */
-export async function boardSources({ name, folder }: Board): Promise<Map<string, string>> {
+/** The files of a user's board, including its tables: a firmware folder contains everything needed to plan for the board again. Throws `BOARD_INVALID` if a source is not there. */
+export async function boardSources(board: Board, store: boolean): Promise<Map<string, string>> {
+  const { name, folder } = board;
+  const own = `board/${name}/`;
   const sources = new Map<string, string>();
   if (folder === undefined) return sources;
   try {
-    await read(folder, `board/${name}/`, sources);
+    await read(folder, own, sources);
   } catch (error) {
     throw fileError(error, folder, 'the board cannot be read');
+  }
+  const missing = sourcesOf(board, store).find(path => path.startsWith(own) && !sources.has(path));
+  if (missing !== undefined) {
+    const file = missing.slice(own.length);
+    throw new TinytrainError('BOARD_INVALID', `${folder}: board.toml names ${file}, which is not there`, {
+      path: join(folder, file),
+      help: ['write it, or take its name out of board.toml'],
+    });
   }
   return new Map([...sources].filter(([path]) => /\.(c|h|toml|json)$/.test(path)));
 }

@@ -354,7 +354,7 @@ async function buildAll(board: Board, program: Program, store: boolean, signal?:
     const input = await emitInput(program);
     const roomy = { ...board, flash: { ...board.flash, length: ROOM }, sram: { ...board.sram, length: ROOM } };
     const boards = [{ board: roomy, stack: STACK }];
-    const sources = new Map([...input.sources, ...(await boardSources(board))]);
+    const sources = new Map([...input.sources, ...(await boardSources(board, store))]);
     const kernelFiles = [...sources.keys()].filter(path => path.startsWith('kernels/'));
     const memory = unknown(board);
     // Saving at every step compiles whatever a store can do.

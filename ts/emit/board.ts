@@ -68,10 +68,9 @@ export function sourcePaths({ name }: Pick<Board, 'name'>, sources: readonly str
   return sources.map(path => `board/${path.startsWith('common/') ? path : `${name}/${path}`}`);
 }
 
-/** The sources of a board, with those of its store where the firmware has one. */
-function sourcesOf(board: Board, store: boolean): string {
-  const sources = [...board.sources, ...(store ? (board.store?.sources ?? []) : [])];
-  return sourcePaths(board, sources).join(' ');
+/** The sources of a board, with those of its store where the firmware has one, by their paths in a firmware. */
+export function sourcesOf(board: Board, store: boolean): string[] {
+  return sourcePaths(board, [...board.sources, ...(store ? (board.store?.sources ?? []) : [])]);
 }
 
 function flashCommands({ flashCommands, emulator }: Board): readonly string[] {
@@ -108,7 +107,7 @@ CROSS ?= arm-none-eabi-
 CC := $(CROSS)gcc
 BOARD_FLAGS := ${flags.join(' ')}
 BOARD_FRAMES := yes
-BOARD_SOURCES := ${sourcesOf(board, store)}
+BOARD_SOURCES := ${sourcesOf(board, store).join(' ')}
 BOARD_SCRIPTS := board/${name}/board.ld board/common/sections.ld
 BOARD_LINK = -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=$(OUT)/firmware.map -Wl,--defsym=TT_STACK_EXTRA=$(STACK_EXTRA) \\
     -Lboard/common -T board/${name}/board.ld
@@ -129,7 +128,7 @@ set(CMAKE_C_COMPILER arm-none-eabi-gcc)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 set(BOARD_FLAGS ${flags.join(' ')})
 set(BOARD_FRAMES yes)
-set(BOARD_SOURCES ${sourcesOf(board, store)})
+set(BOARD_SOURCES ${sourcesOf(board, store).join(' ')})
 set(BOARD_SCRIPTS \${CMAKE_CURRENT_SOURCE_DIR}/board/${name}/board.ld)
 set(BOARD_LINK -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map=firmware.map -Wl,--defsym=TT_STACK_EXTRA=\${STACK_EXTRA}
     -L\${CMAKE_CURRENT_SOURCE_DIR}/board/common -T \${BOARD_SCRIPTS})

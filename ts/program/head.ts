@@ -1,12 +1,10 @@
+import type { headStarts } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { HeadRow } from '../native.js';
 
 /** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
-export type HeadStart = 'auto' | 'keep' | 'fresh';
-
-/** All of them. */
-export const headStarts = ['auto', 'keep', 'fresh'] as const satisfies readonly HeadStart[];
+export type HeadStart = (typeof headStarts)[number];
 
 /** Which of the model's own classes are the user's. */
 export interface HeadChoice {

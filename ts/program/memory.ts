@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { feeds } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
 import { count } from '../json.js';
@@ -30,7 +31,7 @@ export interface StoreTable {
   readonly recordBytes: number;
   /** Saved states that all sectors hold: each sector is erased once in as many saves. */
   readonly records: number;
-  /** What the data sheet says of this flash; null if it is only modelled. */
+  /** What is known of this flash; null if it is only modelled. */
   readonly times: {
     /** Seconds in which a save is programmed. */
     readonly save: readonly [number, number];
@@ -38,7 +39,7 @@ export interface StoreTable {
     readonly erase: readonly [number, number];
     /** How often a sector may be erased. */
     readonly cycles: number;
-    /** The document. */
+    /** Where that is from. */
     readonly source: string;
   } | null;
 }
@@ -100,10 +101,7 @@ export interface MemoryLimits {
 }
 
 /** How samples come in. */
-export type Feed = 'whole' | 'rows';
-
-/** All of them. */
-export const feeds: readonly Feed[] = ['whole', 'rows'];
+export type Feed = (typeof feeds)[number];
 
 /** The limits that are given, without those that are not. */
 export function givenLimits({ budget, flash, target, feed, store }: MemoryLimits): MemoryLimits {

@@ -31,11 +31,6 @@ export function courseTable(points: readonly CoursePoint[]): string {
   return table([['minute', 'steps', 'accuracy', 'loss'], ...rows]);
 }
 
-/** The number of steps that a board takes in some minutes at `milliseconds` a step. */
-export function stepsIn(minutes: number, milliseconds: number): number {
-  return Math.floor((minutes * 60_000) / milliseconds);
-}
-
 const WIDTH = 520;
 const HEIGHT = 240;
 const LEFT = 56;

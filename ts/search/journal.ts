@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { allResidualBits } from '../defaults.js';
+import { allResidualBits, feeds } from '../defaults.js';
 import { DiskFile } from '../disk.js';
 import { fileError, TinytrainError } from '../errors.js';
 import { checkWritable, readIfThere } from '../files.js';
@@ -8,7 +8,6 @@ import { checkFree, checkNames, type Files, OwnFolder, settle } from '../folder.
 import { count, sha256 } from '../json.js';
 import { type Origin, originSchema } from '../origin.js';
 import { costTableSchema } from '../program/costs.js';
-import { feeds } from '../program/memory.js';
 import { opened, type RecordKind, sealed } from '../records.js';
 import { searchFiles } from './folder.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';

@@ -1,6 +1,7 @@
 import type { Dataset, SampleSet } from '../data/dataset.js';
 import { pixelTableCount } from '../data/input.js';
 import { aborted, TinytrainError } from '../errors.js';
+import { meanLoss } from '../loss.js';
 import type { Model } from '../model/model.js';
 import { type ActivationCache, type Control, native, type ProgramHandle, wait } from '../native.js';
 import { Compiler } from '../program/compiler.js';
@@ -9,8 +10,6 @@ import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
 
-/** Converts a loss with 16 fraction bits to a number. */
-const LOSS_UNIT = 65536;
 /** Number of depths for which activations are cached at a time. */
 const LEVELS = 6;
 /** Fewer runs do not repay the activations of all samples. */
@@ -271,7 +270,7 @@ export class Trials {
     const record: TrialRecord = {
       ...key,
       accuracy: found.correct / measured.size,
-      loss: found.loss / LOSS_UNIT / measured.size,
+      loss: meanLoss(found.loss, measured.size),
       checksum: found.checksum,
     };
     await this.#journal.add(record, (performance.now() - began) / 1000);

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import type { SampleSet } from '../data/dataset.js';
 import { aborted } from '../errors.js';
+import { meanLoss } from '../loss.js';
 import { call, native, wait, watched } from '../native.js';
 import type { Program } from '../program/program.js';
 import { ratesOfStep } from '../rates.js';
@@ -10,8 +11,6 @@ import { Session } from './session.js';
 import { planOf } from './train.js';
 import type { FoundRates } from './types.js';
 
-/** Converts a loss with 16 fraction bits to a number. */
-const LOSS_UNIT = 65536;
 /** Steps without a pause for other tasks on this thread. */
 const STRETCH = 20;
 
@@ -77,7 +76,7 @@ class Examiner {
     const { handle, size } = this.#set;
     const found = await watched(control => this.#trainer.evaluate(handle, threads, control), { signal });
     const checksum = await wait(async () => this.#trainer.checksum());
-    return { step, accuracy: found.correct / size, loss: found.loss / LOSS_UNIT / size, checksum };
+    return { step, accuracy: found.correct / size, loss: meanLoss(found.loss, size), checksum };
   }
 }
 

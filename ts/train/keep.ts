@@ -1,11 +1,10 @@
 import type { Dataset, SampleSet } from '../data/dataset.js';
+import { meanLoss } from '../loss.js';
 import { call, native, type Trainer, wait } from '../native.js';
 import { evenly } from '../program/rule.js';
 import type { HeldOut, HeldOutPoint, RunState, TrainPlan } from './types.js';
 import { hasLost } from './watch.js';
 
-/** Converts a loss with 16 fraction bits to a number. */
-const LOSS_UNIT = 65536;
 /** The most samples that are looked at as a run goes on. */
 const MOST_SAMPLES = 300;
 /** The part of a run, warm-up included, before which no state is compared. */
@@ -36,7 +35,7 @@ function isLookedAt({ checkpoint, curve }: RunState, { steps }: TrainPlan): bool
 export async function lookAt(trainer: Trainer, { set }: Held, threads: number): Promise<Omit<HeldOutPoint, 'step'>> {
   const control = new (native().Control)();
   const found = await wait(() => trainer.evaluate(set.handle, threads, control));
-  return { loss: found.loss / LOSS_UNIT / set.size, accuracy: found.correct / set.size };
+  return { loss: meanLoss(found.loss, set.size), accuracy: found.correct / set.size };
 }
 
 /** A run at a point of its curve, after a look at held-out samples if it is time for one: the point is noted, and the state remembered if it is the best so far. */

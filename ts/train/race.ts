@@ -1,6 +1,7 @@
 import type { Dataset, SampleSet } from '../data/dataset.js';
 import { heldBack } from '../data/heldback.js';
 import { aborted } from '../errors.js';
+import { meanLoss } from '../loss.js';
 import { type ActivationCache, type Control, native, wait, watched } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
@@ -9,8 +10,6 @@ import type { PeakRates } from '../rates.js';
 import { countsOf, priorLoss } from './classes.js';
 import type { FoundRates, TrainPlan, TriedRates } from './types.js';
 
-/** Converts a loss with 16 fraction bits to a number. */
-const LOSS_UNIT = 65536;
 /** From a rate to the next one that is tried. */
 const STRIDE = 4;
 /** The share of the training samples that is held back for the race, and the most of them that are measured. */
@@ -203,7 +202,7 @@ class Race {
         this.#control,
       ),
     );
-    return { head, backbone, steps, loss: found.loss / LOSS_UNIT / held.size, accuracy: found.correct / held.size };
+    return { head, backbone, steps, loss: meanLoss(found.loss, held.size), accuracy: found.correct / held.size };
   }
 
   /** Places after `steps` steps, the best first; of equal ones the first. */

@@ -4,6 +4,7 @@ import { repeatedText } from '../data/repeated.js';
 import { aborted } from '../errors.js';
 import { percent } from '../format.js';
 import { check } from '../kinds.js';
+import { meanLoss } from '../loss.js';
 import { factsOf } from '../model/input.js';
 import { type Checkpoint, call, native, type Trainer, type TrainingResult, wait, watched } from '../native.js';
 import { options as all, cacheBytesOf, checkOptions, type OptionTable, object, progress } from '../options.js';
@@ -93,8 +94,6 @@ const trainOptions: OptionTable<TrainOptions> = {
   onProgress: progress(),
 };
 
-/** Converts a loss with 16 fraction bits to a number. */
-const LOSS_UNIT = 65536;
 const POINTS = 50;
 /** Passes over the training samples by default, and the fewest steps of a run of which nothing was said. */
 const EPOCHS = 2;
@@ -150,11 +149,11 @@ async function evaluate(run: Run, phase: 'before' | 'after'): Promise<Evaluated>
     signal: options.signal,
     onProgress: options.onProgress && (({ done }) => options.onProgress?.({ phase, done, total })),
   });
-  return { accuracy: found.correct / total, loss: found.loss / LOSS_UNIT / total, predicted: found.predicted };
+  return { accuracy: found.correct / total, loss: meanLoss(found.loss, total), predicted: found.predicted };
 }
 
 function pointOf(step: number, { steps, loss, correct }: Required<TrainingResult>): CurvePoint {
-  return { step, loss: loss / LOSS_UNIT / steps, accuracy: correct / steps };
+  return { step, loss: meanLoss(loss, steps), accuracy: correct / steps };
 }
 
 /** Trains a piece, at most to the next point of the curve. */

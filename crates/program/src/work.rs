@@ -99,13 +99,13 @@ impl Program {
     }
 
     /// How many of the numbers of a constant are not 0: channels that can learn; the others are passed over.
-    fn alive(&self, operand: Operand, of: i32) -> i32 {
+    fn alive(&self, operand: Operand, of: i32) -> i64 {
         match operand {
             Operand::Constant(i) => match self.consts.get(i).map(|c| &c.data) {
-                Some(Data::U32(v)) => v.iter().filter(|&&x| x != 0).count() as i32,
-                _ => of,
+                Some(Data::U32(v)) => v.iter().filter(|&&x| x != 0).count() as i64,
+                _ => of.into(),
             },
-            Operand::Memory(_) => of,
+            Operand::Memory(_) => of.into(),
         }
     }
 }
@@ -117,13 +117,14 @@ impl Step {
         let masked = |mask: &Option<Operand>| MASKS[usize::from(has_mask(mask))];
         let room = self.call.scratch().and_then(|o| o.slot()).map_or(0, |s| s.bytes);
         let blocks = || blocks(self.call.room(), room);
-        let (chosen, [inputs, outputs, products]): (Vec<&str>, [i32; 3]) = match &self.call {
+        let n = |size: i32| i64::from(size);
+        let (chosen, [inputs, outputs, products]): (Vec<&str>, [i64; 3]) = match &self.call {
             Call::Conv(c) => conv(&c.p, c.shift.is_some(), has_mask(&c.mask)),
             Call::Depthwise(c) => depthwise(&c.p, c.shift.is_some(), has_mask(&c.mask)),
             Call::ConvInputGrad(c) => conv_input_grad(&c.p),
             Call::DepthwiseInputGrad(c) => depthwise_input_grad(&c.p),
             Call::ConvWeightStep(c) => {
-                conv_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c), weight_step_rows(&c.p, room))
+                conv_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c), weight_step_rows(&c.p, room).into())
             }
             Call::Pointwise(c) => pointwise(&c.p, blocks(), has_mask(&c.mask)),
             Call::DepthwiseSquare(c) => depthwise_square(&c.p, blocks(), has_mask(&c.mask)),
@@ -132,49 +133,56 @@ impl Step {
             Call::PointwiseWide(c) => (vec![], pointwise(&c.p, blocks(), false).1),
             Call::PointwiseInputGrad(c) => pointwise_input_grad(&c.p, blocks()),
             Call::DepthwiseWeightStep(c) => depthwise_weight_step(&c.p, c.u.bits, program.alive(c.qas, c.p.out_c)),
-            Call::BiasStep(c) => (vec![], [c.pixels * c.channels, program.alive(c.qas, c.channels), 0]),
-            Call::Add(c) => (vec![sum(&c.p), masked(&c.mask)], [0, c.p.n, 0]),
-            Call::Requantize(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
+            Call::BiasStep(c) => (vec![], [n(c.pixels) * n(c.channels), program.alive(c.qas, c.channels), 0]),
+            Call::Add(c) => (vec![sum(&c.p), masked(&c.mask)], [0, n(c.p.n), 0]),
+            Call::Requantize(c) => (vec![masked(&c.mask)], [0, n(c.p.n), 0]),
             Call::AveragePool(c) => (vec![masked(&c.mask)], [0, outputs_of(&c.p), window(&c.p)]),
             Call::MaxPool(c) => (vec![masked(&c.mask)], [0, outputs_of(&c.p), window(&c.p)]),
             Call::AveragePoolGrad(c) => (vec![], [0, inputs_of(&c.p), window(&c.p)]),
-            Call::MaxPoolGrad(c) => (vec![], [0, inputs_of(&c.p), window(&c.p) * c.p.kh * c.p.kw]),
-            Call::Mean(c) => (vec![masked(&c.mask)], [c.p.pixels * c.p.c, c.p.c, 0]),
-            Call::Softmax(c) => (vec![], [0, c.p.rows * c.p.n, 0]),
-            Call::Lookup(c) => (vec![], [0, c.p.n, 0]),
-            Call::LookupGrad(c) => (vec![], [0, c.p.n, 0]),
-            Call::ResizeBilinear(c) => (vec![], [c.p.out_h * c.p.out_w, c.p.out_h * c.p.out_w * c.p.c, 0]),
+            Call::MaxPoolGrad(c) => (vec![], [0, inputs_of(&c.p), window(&c.p) * n(c.p.kh) * n(c.p.kw)]),
+            Call::Mean(c) => (vec![masked(&c.mask)], [n(c.p.pixels) * n(c.p.c), n(c.p.c), 0]),
+            Call::Softmax(c) => (vec![], [0, n(c.p.rows) * n(c.p.n), 0]),
+            Call::Lookup(c) => (vec![], [0, n(c.p.n), 0]),
+            Call::LookupGrad(c) => (vec![], [0, n(c.p.n), 0]),
+            Call::ResizeBilinear(c) => {
+                (vec![], [n(c.p.out_h) * n(c.p.out_w), n(c.p.out_h) * n(c.p.out_w) * n(c.p.c), 0])
+            }
             Call::ResizeBilinearGrad(c) => {
                 let taken = resize_pairs(&c.p);
-                (vec![], [c.p.in_h * c.p.in_w + taken, c.p.in_h * c.p.in_w * c.p.c, taken * c.p.c])
+                (vec![], [n(c.p.in_h) * n(c.p.in_w) + taken, n(c.p.in_h) * n(c.p.in_w) * n(c.p.c), taken * n(c.p.c)])
             }
-            Call::Mul(c) => (vec![masked(&c.mask)], [0, c.p.n, 0]),
-            Call::MulGrad(c) => (vec![], [0, c.p.n, 0]),
-            Call::MulSum(c) => (vec![], [c.p.n, c.p.c, 0]),
+            Call::Mul(c) => (vec![masked(&c.mask)], [0, n(c.p.n), 0]),
+            Call::MulGrad(c) => (vec![], [0, n(c.p.n), 0]),
+            Call::MulSum(c) => (vec![], [n(c.p.n), n(c.p.c), 0]),
             Call::CopyBox(c) => {
                 let p = &c.p;
-                (vec![SHIFTS[usize::from(p.shift != 0)]], [p.h * p.w, p.h * p.w * p.c, 0])
+                (vec![SHIFTS[usize::from(p.shift != 0)]], [n(p.h) * n(p.w), n(p.h) * n(p.w) * n(p.c), 0])
             }
-            Call::Fill(c) => (vec![], [0, c.p.n, 0]),
-            Call::HeadLogits(c) => (vec![], [0, c.p.classes, c.p.classes * c.p.features]),
-            Call::SoftmaxScores(c) => (vec![], [0, c.classes, 0]),
-            Call::HeadError(c) => (vec![], [0, c.classes, 0]),
-            Call::HeadInputGrad(c) => (vec![], [0, c.p.features, c.p.classes * c.p.features]),
-            Call::HeadUpdate(c) => (vec![], [0, c.p.classes, c.p.classes * c.p.features]),
+            Call::Fill(c) => (vec![], [0, n(c.p.n), 0]),
+            Call::HeadLogits(c) => (vec![], [0, n(c.p.classes), n(c.p.classes) * n(c.p.features)]),
+            Call::SoftmaxScores(c) => (vec![], [0, n(c.classes), 0]),
+            Call::HeadError(c) => (vec![], [0, n(c.classes), 0]),
+            Call::HeadInputGrad(c) => (vec![], [0, n(c.p.features), n(c.p.classes) * n(c.p.features)]),
+            Call::HeadUpdate(c) => (vec![], [0, n(c.p.classes), n(c.p.classes) * n(c.p.features)]),
             Call::GradScale(c) => {
                 let factor = if c.shift.is_some() { 2 } else { usize::from(c.m.is_some()) };
-                (vec![FACTORS[factor], masked(&c.mask)], [0, c.p.n, 0])
+                (vec![FACTORS[factor], masked(&c.mask)], [0, n(c.p.n), 0])
             }
-            Call::GradRepeat(c) => (vec![], [c.p.n, c.p.n * c.p.repeat, 0]),
-            Call::Sum(c) => (vec![], [0, c.p.n, 0]),
+            Call::GradRepeat(c) => (vec![], [n(c.p.n), n(c.p.n) * n(c.p.repeat), 0]),
+            Call::Sum(c) => (vec![], [0, n(c.p.n), 0]),
         };
         let kind = named(self.call.kernel(), &chosen);
-        Work { kind, terms: [1.0, inputs.into(), outputs.into(), products.into()] }
+        Work { kind, terms: [1.0, inputs as f64, outputs as f64, products as f64] }
     }
 }
 
+/// Fields of a kernel's parameters as variables of 64 bits, in which no product of them wraps: a tensor has at most 2^26 elements.
+macro_rules! wide {
+    ($p:ident: $($field:ident),+) => { $(let $field = i64::from($p.$field);)+ };
+}
+
 /// The variants of a kernel's loops; elements brought into order, elements yielded, products.
-type Amounts = (Vec<&'static str>, [i32; 3]);
+type Amounts = (Vec<&'static str>, [i64; 3]);
 
 /// The loop of a sum: of whole words, with other bounds than those of int8, or in 64 bits where one scale is more than twice the output's.
 fn sum(p: &AddParams) -> &'static str {
@@ -182,21 +190,24 @@ fn sum(p: &AddParams) -> &'static str {
     SUMS[if far { 2 } else { usize::from((p.lo, p.hi) != (-128, 127)) }]
 }
 
-fn inputs_of(p: &PoolParams) -> i32 {
-    p.in_h * p.in_w * p.c
+fn inputs_of(p: &PoolParams) -> i64 {
+    wide!(p: in_h, in_w, c);
+    in_h * in_w * c
 }
 
-fn outputs_of(p: &PoolParams) -> i32 {
-    p.out_h * p.out_w * p.c
+fn outputs_of(p: &PoolParams) -> i64 {
+    wide!(p: out_h, out_w, c);
+    out_h * out_w * c
 }
 
-fn window(p: &PoolParams) -> i32 {
-    p.out_h * p.out_w * p.c * p.kh * p.kw
+fn window(p: &PoolParams) -> i64 {
+    wide!(p: out_h, out_w, c, kh, kw);
+    out_h * out_w * c * kh * kw
 }
 
 /// Pairs of a pixel of the output and one of the input that has a weight in it.
-fn resize_pairs(p: &ResizeParams) -> i32 {
-    let of = |a: ResizeAxis| (0..a.outputs).map(|o| 1 + i32::from(a.at(o) % ResizeAxis::ONE != 0)).sum::<i32>();
+fn resize_pairs(p: &ResizeParams) -> i64 {
+    let of = |a: ResizeAxis| (0..a.outputs).map(|o| 1 + i64::from(a.at(o) % ResizeAxis::ONE != 0)).sum::<i64>();
     let [rows, columns] = p.axes();
     of(rows) * of(columns)
 }
@@ -212,87 +223,96 @@ fn output(p: &ConvParams, shift: bool, mask: bool) -> &'static str {
 }
 
 /// How often a kernel goes over its weights: once for every block of the units that its scratch holds.
-fn blocks(room: Option<Room>, bytes: u32) -> i32 {
+fn blocks(room: Option<Room>, bytes: u32) -> i64 {
     let Some(Room { least, most }) = room else { return 1 };
-    if bytes >= most { 1 } else { most.div_ceil(bytes.max(least)) as i32 }
+    if bytes >= most { 1 } else { most.div_ceil(bytes.max(least)).into() }
 }
 
 /// Pixels that a pointwise kernel computes, and how often it goes over the weights: where the pixels are no fours, the last four are a block of their own.
-fn fours(p: &ConvParams, blocks: i32) -> (i32, i32) {
-    let pixels = p.out_h * p.out_w;
-    (up4(pixels), blocks + i32::from(pixels % 4 != 0))
+fn fours(p: &ConvParams, blocks: i64) -> (i64, i64) {
+    wide!(p: out_h, out_w);
+    let pixels = out_h * out_w;
+    (up4(pixels), blocks + i64::from(pixels % 4 != 0))
 }
 
 /// Columns are filled once; each block of pixels goes over the weights, and mends the rows of those that have trained ones.
-fn pointwise(p: &ConvParams, blocks: i32, mask: bool) -> Amounts {
-    let ((pixels, blocks), n) = (fours(p, blocks), p.out_c);
-    let mended = if p.trained > 0 { p.trained + p.in_c / 4 } else { 0 };
-    let inputs = pixels * p.in_c + blocks * n * (mended + 8);
-    let chosen = vec![parts(p.trained, p.in_c), MASKS[usize::from(mask)]];
-    (chosen, [inputs, pixels * n, pixels * n * (p.in_c + 3) / 4 * 4])
+fn pointwise(p: &ConvParams, blocks: i64, mask: bool) -> Amounts {
+    wide!(p: out_c, trained, in_c);
+    let ((pixels, blocks), n) = (fours(p, blocks), out_c);
+    let mended = if trained > 0 { trained + in_c / 4 } else { 0 };
+    let inputs = pixels * in_c + blocks * n * (mended + 8);
+    let chosen = vec![parts(trained, in_c), MASKS[usize::from(mask)]];
+    (chosen, [inputs, pixels * n, pixels * n * (in_c + 3) / 4 * 4])
 }
 
 /// Four pixels of a row at a time; elements come in words of two, and five words, as 3x3x3 has, are moved at once.
 fn row_window(p: &ConvParams) -> Amounts {
-    let (run, pixels) = ((p.kw * p.in_c + 1) / 2, p.out_h * up4(p.out_w));
-    let elements = pixels * p.kh * 2 * run;
-    (vec![RUNS[usize::from(run == 5)]], [elements, pixels * p.out_c, elements * p.out_c])
+    wide!(p: kw, in_c, out_h, out_w, kh, out_c);
+    let (run, pixels) = ((kw * in_c + 1) / 2, out_h * up4(out_w));
+    let elements = pixels * kh * 2 * run;
+    (vec![RUNS[usize::from(run == 5)]], [elements, pixels * out_c, elements * out_c])
 }
 
 /// The same the other way; each block sorts the weights anew.
-fn pointwise_input_grad(p: &ConvParams, blocks: i32) -> Amounts {
-    let ((pixels, blocks), k) = (fours(p, blocks), p.out_c);
-    let sorted = blocks * k * (p.in_c + p.trained);
-    (vec![parts(p.trained, p.in_c)], [pixels * k + 2 * sorted, pixels * p.in_c, pixels * p.in_c * k])
+fn pointwise_input_grad(p: &ConvParams, blocks: i64) -> Amounts {
+    wide!(p: out_c, in_c, trained);
+    let ((pixels, blocks), k) = (fours(p, blocks), out_c);
+    let sorted = blocks * k * (in_c + trained);
+    (vec![parts(trained, in_c)], [pixels * k + 2 * sorted, pixels * in_c, pixels * in_c * k])
 }
 
 /// Inputs are widened once, weights for each band; 3x3 has rows of zeros, wider kernels leave out what lies outside.
-fn depthwise_square(p: &ConvParams, bands: i32, mask: bool) -> Amounts {
-    let aside = mask || p.out_w % 4 != 0;
-    let chosen = vec![stride(p), KERNELS[usize::from(p.kh > 3)], MASKS[usize::from(aside)]];
-    let inputs = p.in_h * p.in_w * p.in_c + bands * p.out_c * (p.kh * p.kw + 12);
-    let rows = if p.kh == 3 { 3 * p.out_h } else { rows_inside(p) };
-    (chosen, [inputs, p.out_h * up4(p.out_w) * p.out_c, rows * p.kw * up4(p.out_w) * p.out_c])
+fn depthwise_square(p: &ConvParams, bands: i64, mask: bool) -> Amounts {
+    wide!(p: out_w, kh, in_h, in_w, in_c, out_c, kw, out_h);
+    let aside = mask || out_w % 4 != 0;
+    let chosen = vec![stride(p), KERNELS[usize::from(kh > 3)], MASKS[usize::from(aside)]];
+    let inputs = in_h * in_w * in_c + bands * out_c * (kh * kw + 12);
+    let rows = if kh == 3 { 3 * out_h } else { rows_inside(p) };
+    (chosen, [inputs, out_h * up4(out_w) * out_c, rows * kw * up4(out_w) * out_c])
 }
 
-fn depthwise_square_input_grad(p: &ConvParams, bands: i32) -> Amounts {
-    let chosen = vec![stride(p), KERNELS[usize::from(p.kh > 3)]];
-    let inputs = p.out_h * p.out_w * p.out_c + bands * p.out_c * (p.kh * p.kw + 12);
-    let rows = if p.kh == 3 { 3 * p.in_h } else { rows_inside(p) };
-    (chosen, [inputs, p.in_h * p.in_w * p.in_c, rows * p.kw * p.in_w * p.in_c])
+fn depthwise_square_input_grad(p: &ConvParams, bands: i64) -> Amounts {
+    wide!(p: kh, out_h, out_w, out_c, kw, in_h, in_w, in_c);
+    let chosen = vec![stride(p), KERNELS[usize::from(kh > 3)]];
+    let inputs = out_h * out_w * out_c + bands * out_c * (kh * kw + 12);
+    let rows = if kh == 3 { 3 * in_h } else { rows_inside(p) };
+    (chosen, [inputs, in_h * in_w * in_c, rows * kw * in_w * in_c])
 }
 
 /// Whether some of `of` channels are trained and others are not.
-fn parts(t: i32, of: i32) -> &'static str {
+fn parts(t: i64, of: i64) -> &'static str {
     PARTS[usize::from(t > 0 && t < of)]
 }
 
 fn conv(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
-    let (row, pixels) = (p.kh * p.kw * p.in_c, p.out_h * p.out_w);
-    let pointwise = p.kh == 1 && p.kw == 1 && p.pad_top == 0 && p.pad_left == 0;
-    let chosen = vec![SHAPES[usize::from(pointwise)], parts(p.trained, p.in_c), output(p, shift, mask)];
-    (chosen, [pixels * row, pixels * p.out_c, pixels * p.out_c * row])
+    wide!(p: kh, kw, in_c, out_h, out_w, pad_top, pad_left, trained, out_c);
+    let (row, pixels) = (kh * kw * in_c, out_h * out_w);
+    let pointwise = kh == 1 && kw == 1 && pad_top == 0 && pad_left == 0;
+    let chosen = vec![SHAPES[usize::from(pointwise)], parts(trained, in_c), output(p, shift, mask)];
+    (chosen, [pixels * row, pixels * out_c, pixels * out_c * row])
 }
 
 /// Taps of all windows that lie inside the input, along one dimension.
-fn taps_inside(inputs: i32, outputs: i32, kernel: i32, stride: i32, pad: i32) -> i32 {
-    let within = |o: i32| (pad - o * stride).max(0)..(inputs + pad - o * stride).min(kernel);
-    (0..outputs).map(|o| within(o).len() as i32).sum()
+fn taps_inside(inputs: i64, outputs: i64, kernel: i64, stride: i64, pad: i64) -> i64 {
+    let within = |o: i64| (pad - o * stride).max(0)..(inputs + pad - o * stride).min(kernel);
+    (0..outputs).map(|o| (within(o).end - within(o).start).max(0)).sum()
 }
 
-fn rows_inside(p: &ConvParams) -> i32 {
-    taps_inside(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top)
+fn rows_inside(p: &ConvParams) -> i64 {
+    wide!(p: in_h, out_h, kh, stride_h, pad_top);
+    taps_inside(in_h, out_h, kh, stride_h, pad_top)
 }
 
 /// Outputs are made four at a time.
-fn up4(n: i32) -> i32 {
+fn up4(n: i64) -> i64 {
     n + (4 - n % 4) % 4
 }
 
 fn depthwise(p: &ConvParams, shift: bool, mask: bool) -> Amounts {
-    let products = rows_inside(p) * (p.kw / 2 + 1) * up4(p.out_w) * p.out_c;
-    let inputs = p.in_h * p.in_w * p.in_c + p.kh * p.kw * p.out_c;
-    (vec![stride(p), output(p, shift, mask)], [inputs, p.out_h * up4(p.out_w) * p.out_c, products])
+    wide!(p: kw, out_w, out_c, in_h, in_w, in_c, kh, out_h);
+    let products = rows_inside(p) * (kw / 2 + 1) * up4(out_w) * out_c;
+    let inputs = in_h * in_w * in_c + kh * kw * out_c;
+    (vec![stride(p), output(p, shift, mask)], [inputs, out_h * up4(out_w) * out_c, products])
 }
 
 fn stride(p: &ConvParams) -> &'static str {
@@ -300,19 +320,21 @@ fn stride(p: &ConvParams) -> &'static str {
 }
 
 fn conv_input_grad(p: &ConvParams) -> Amounts {
-    let (taps, pixels) = (p.kh * p.kw, p.in_h * p.in_w);
-    let pointwise = taps == 1 && p.stride_h == 1 && p.stride_w == 1;
+    wide!(p: kh, kw, in_h, in_w, stride_h, stride_w, in_c, out_c, trained, out_w, pad_left);
+    let (taps, pixels) = (kh * kw, in_h * in_w);
+    let pointwise = taps == 1 && stride_h == 1 && stride_w == 1;
     // Every tap is looked at for each input, whether it reaches an output or not.
-    let inputs = if pointwise { p.in_c * p.out_c } else { pixels * taps * up4(p.in_c) };
-    let channels = up4(p.trained) + up4(p.in_c - p.trained);
-    let products = rows_inside(p) * taps_inside(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left) * p.out_c * channels;
-    (vec![SHAPES[usize::from(pointwise)], parts(p.trained, p.in_c)], [inputs, pixels * p.in_c, products])
+    let inputs = if pointwise { in_c * out_c } else { pixels * taps * up4(in_c) };
+    let channels = up4(trained) + up4(in_c - trained);
+    let products = rows_inside(p) * taps_inside(in_w, out_w, kw, stride_w, pad_left) * out_c * channels;
+    (vec![SHAPES[usize::from(pointwise)], parts(trained, in_c)], [inputs, pixels * in_c, products])
 }
 
 fn depthwise_input_grad(p: &ConvParams) -> Amounts {
-    let products = rows_inside(p) * (p.kw / 2 + 1) * up4(p.in_w) * p.out_c;
-    let inputs = p.out_h * p.out_w * p.out_c + p.kh * p.kw * p.out_c;
-    (vec![stride(p)], [inputs, p.in_h * up4(p.in_w) * p.in_c, products])
+    wide!(p: kw, in_w, out_c, out_h, out_w, kh, in_h, in_c);
+    let products = rows_inside(p) * (kw / 2 + 1) * up4(in_w) * out_c;
+    let inputs = out_h * out_w * out_c + kh * kw * out_c;
+    (vec![stride(p)], [inputs, in_h * up4(in_w) * in_c, products])
 }
 
 fn residuals(bits: i32) -> &'static str {
@@ -324,29 +346,53 @@ fn residuals(bits: i32) -> &'static str {
     }]
 }
 
-fn conv_weight_step(p: &ConvParams, bits: i32, alive: i32, rows: i32) -> Amounts {
-    let (weights, pixels) = (p.kh * p.kw * p.trained, p.out_h * p.out_w);
+fn conv_weight_step(p: &ConvParams, bits: i32, alive: i64, rows: i64) -> Amounts {
+    wide!(p: kh, kw, trained, out_h, out_w, out_c, stride_h, stride_w, pad_top, pad_left, in_w);
+    let (weights, pixels) = (kh * kw * trained, out_h * out_w);
     // Inputs are gathered once, or where not all pixels are taken at once, for every four output channels.
-    let many = pixels > PIXELS;
-    let times = if many { up4(p.out_c) / 4 } else { 1 };
-    let gradients = pixels * p.out_c * ((weights + rows - 1) / rows);
+    let many = pixels > PIXELS.into();
+    let times = if many { up4(out_c) / 4 } else { 1 };
+    let gradients = pixels * out_c * ((weights + rows - 1) / rows);
     let inputs = pixels * weights * times + gradients / 4;
     // Inputs of a 1x1 kernel are gathered without looking where the input ends.
-    let pointwise = [p.kh, p.kw, p.stride_h, p.stride_w] == [1; 4] && p.pad_top == 0 && p.pad_left == 0;
+    let pointwise = [kh, kw, stride_h, stride_w] == [1; 4] && pad_top == 0 && pad_left == 0;
     let chosen =
-        vec![SHAPES[usize::from(pointwise && p.in_w == p.out_w)], PIXEL_COUNTS[usize::from(many)], residuals(bits)];
-    (chosen, [inputs, weights * alive, up4(pixels) * weights * up4(p.out_c)])
+        vec![SHAPES[usize::from(pointwise && in_w == out_w)], PIXEL_COUNTS[usize::from(many)], residuals(bits)];
+    (chosen, [inputs, weights * alive, up4(pixels) * weights * up4(out_c)])
 }
 
-fn depthwise_weight_step(p: &ConvParams, bits: i32, alive: i32) -> Amounts {
-    let trained = (p.trained * alive + p.out_c / 2) / p.out_c;
-    let inputs = (p.out_h * p.out_w + p.in_h * p.in_w) * trained;
-    (vec![residuals(bits)], [inputs, p.kh * p.kw * trained, rows_inside(p) * p.kw * p.out_w * trained])
+fn depthwise_weight_step(p: &ConvParams, bits: i32, alive: i64) -> Amounts {
+    wide!(p: trained, out_c, out_h, out_w, in_h, in_w, kh, kw);
+    let trained = (trained * alive + out_c / 2) / out_c;
+    let inputs = (out_h * out_w + in_h * in_w) * trained;
+    (vec![residuals(bits)], [inputs, kh * kw * trained, rows_inside(p) * kw * out_w * trained])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_amount_of_work_wraps() {
+        // The most weights and outputs that a tensor may have.
+        let side = 1 << 13;
+        let p = ConvParams {
+            in_h: side,
+            in_w: 1,
+            in_c: side,
+            out_h: side,
+            out_w: 1,
+            out_c: side,
+            kh: 1,
+            kw: 1,
+            ..Default::default()
+        };
+        let p = ConvParams { stride_h: 1, stride_w: 1, trained: side, ..p };
+        assert_eq!(conv(&p, false, false).1[2], 1 << 39);
+        assert_eq!(pointwise(&p, 1, false).1[2], (1 << 26) * i64::from(side + 3));
+        assert_eq!(conv_input_grad(&p).1[2], 1 << 39);
+        assert_eq!(conv_weight_step(&p, 8, side.into(), 1).1[2], 1 << 39);
+    }
 
     #[test]
     fn taps_inside_the_input_are_counted() {

@@ -47,7 +47,7 @@ pub struct Store {
     pub firmware: Option<Range>,
     /// C files that implement `tt_flash.h`, named like those of the board.
     pub sources: Vec<String>,
-    /// What the data sheet says of this flash; unknown of one that is only modelled.
+    /// What is known of this flash; none of one that is only modelled.
     pub times: Option<FlashTimes>,
 }
 
@@ -61,7 +61,7 @@ pub struct FlashTimes {
     pub erase_ms: [u32; 2],
     /// How often a sector may be erased.
     pub cycles: u32,
-    /// The document.
+    /// Where that is from, in a line.
     pub source: String,
 }
 
@@ -166,6 +166,7 @@ impl Store {
         if self.sectors < 2 || self.sector.checked_mul(self.sectors).is_none() {
             return Err("store must have two sectors or more, and fewer than 4 GB".into());
         }
+        Range { origin: self.origin, length: self.sector }.check("a sector of store")?;
         let range = self.range();
         range.check("store")?;
         if range.overlaps(flash) && (!range.within(flash) || range.origin == flash.origin) {
@@ -194,7 +195,7 @@ impl Store {
                 return Err("times of store are a typical one and the longest, and cycles are 1 or more".into());
             }
             if t.source.trim().is_empty() || t.source.contains(|c: char| c.is_control()) {
-                return Err("source in the times of store must name the document that they are from".into());
+                return Err("source in the times of store must say in a line where they are from".into());
             }
             Ok(())
         })
@@ -299,10 +300,11 @@ mod tests {
             ("sectors = 2", "sectors = 2\n firmware = { origin = 0x0800_8000, length = 0x8000 }", "behind"),
             ("sectors = 2", "sectors = 2\n firmware = { origin = 0x0810_0000, length = 0x8000 }", "behind"),
             ("sector = 0x4_0000", "sector = 0x3_fffe", "multiples"),
+            ("sector = 0x4_0000\n        sectors = 2", "sector = 0x1_fffc\n        sectors = 4", "multiples"),
             ("\"flash.c\"", "", "tt_flash.h"),
             ("flash.c", "flash.o", "sources"),
             ("[16, 100]", "[100, 16]", "typical"),
-            ("a data sheet", "", "document"),
+            ("a data sheet", "", "where they are from"),
             ("= 8", "= 11", "icount_shift"),
             ("= 8", "= 8\nclock = 3", "clock"),
         ] {

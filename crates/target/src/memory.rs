@@ -95,7 +95,7 @@ pub struct StoreTable {
     pub record_bytes: u32,
     /// Saved states that all sectors hold: each sector is erased once in as many saves.
     pub records: u32,
-    /// What the data sheet says of them.
+    /// What is known of their times.
     pub times: Option<StoreTimes>,
 }
 
@@ -109,7 +109,7 @@ pub struct StoreTimes {
     pub erase: [f64; 2],
     /// How often a sector may be erased.
     pub cycles: u32,
-    /// The document that says so.
+    /// Where that is from.
     pub source: String,
 }
 

@@ -36,7 +36,7 @@ pub struct Target {
     functions: Arc<BoardFunctions>,
     core: Arc<CoreTables>,
     /// Bytes of SRAM of the store, in firmwares that have one.
-    store: Option<u32>,
+    store_sram: Option<u32>,
 }
 
 fn cores() -> &'static BTreeMap<&'static str, Arc<CoreTables>> {
@@ -152,7 +152,7 @@ impl Target {
             board: Arc::new(board),
             functions: Arc::new(functions),
             core,
-            store: None,
+            store_sram: None,
         })
     }
 
@@ -194,12 +194,12 @@ impl Target {
             return Err(TargetError::NoStoreFunctions { board: self.name.clone(), core });
         };
         let core = Arc::new(CoreTables { core, costs: self.core.costs.clone() });
-        Ok(Self { functions: Arc::new(functions), core, store: Some(bytes), ..self.clone() })
+        Ok(Self { functions: Arc::new(functions), core, store_sram: Some(bytes), ..self.clone() })
     }
 
     /// The store of a firmware for this board, if it has one, and the bytes of flash that it takes.
     fn store_of(&self, program: &Program) -> Result<(Option<StoreTable>, u32), TargetError> {
-        let Some(store) = self.board.store.as_ref().filter(|_| self.store.is_some()) else { return Ok((None, 0)) };
+        let Some(store) = self.board.store.as_ref().filter(|_| self.store_sram.is_some()) else { return Ok((None, 0)) };
         let table = store_table(store, program).map_err(|needed| TargetError::StoreTooSmall {
             board: self.name.clone(),
             needed,
@@ -237,7 +237,7 @@ impl Target {
         let stack = (deepest + STACK_GUARD).next_multiple_of(8);
         let code = calls.code().map_err(stale)? + self.functions.constants;
         let (store, saved) = self.store_of(program)?;
-        let mut items = Vec::from(sram_items(program, self.core.core.protocol, self.store.unwrap_or(0), stack));
+        let mut items = Vec::from(sram_items(program, self.core.core.protocol, self.store_sram.unwrap_or(0), stack));
         items.extend(flash_items(program, pixel_tables, code, saved));
         items.retain(|i| i.bytes > 0);
         let total = |region| items.iter().filter(|i| i.region == region).map(|i| i.bytes).sum();

@@ -1,7 +1,7 @@
 /* Flash of the STM32F746 for tt_store (tt_flash.h): two parts of 96 KB, which board.toml names and the linker keeps free. One consists of the chip's sectors
  * 1 to 3, the other one is the first three quarters of sector 4. Register names and numbers are those of ST's reference manual RM0385, chapter 3.
  *
- * There is one bank: while it is erased or programmed, whatever is fetched from it waits, interrupts included; to erase a part takes up to 1.5 seconds. Words of 32
+ * There is one bank: while it is erased or programmed, whatever is fetched from it waits, interrupts included; to erase a part takes up to 2.4 seconds. Words of 32
  * bits are programmed, for which the supply must be 2.7 V or more. The interface is locked in between, so that a stray write changes nothing. */
 #include "tt_flash.h"
 

@@ -1,12 +1,10 @@
+import type { resizePolicies } from '../../defaults.js';
 import { TinytrainError } from '../../errors.js';
 import { percent } from '../../format.js';
 import type { InputFormat } from '../input.js';
 
 /** How an image of another size is fitted to the input. */
-export type ResizePolicy = 'stretch' | 'cover' | 'contain';
-
-/** All resize policies: stretching, cropping the excess, or adding bars. */
-export const resizePolicies: readonly ResizePolicy[] = ['stretch', 'cover', 'contain'];
+export type ResizePolicy = (typeof resizePolicies)[number];
 
 /** Largest share of pixel values that a normalisation may take out of the model's range. */
 const MOST_CLIPPED = 0.05;
