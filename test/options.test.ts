@@ -100,7 +100,23 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   lr: rates,
   'lr-head': rates,
   keep: ['first', 'Best'],
-  augment: ['rotate', 'flip,', 'shift', 'shift:', 'shift:-1', 'shift:1.5', 'shift:70000', 'flip:2'],
+  augment: [
+    'rotate',
+    'flip,',
+    'shift',
+    'shift:',
+    'shift:-1',
+    'shift:1.5',
+    'shift:70000',
+    'flip:2',
+    'noise',
+    'noise:-1',
+    'noise:256',
+    'noise:x',
+    'flip,flip',
+    'shift:1,shift:2',
+    '__proto__:1',
+  ],
   checkpoint: ['-1', 'x', 'NaN', 'Infinity'],
   'max-instructions': ['0', '-1', '40T', 'x', 'NaN'],
   'max-ms': above,
@@ -281,7 +297,20 @@ const training: Wrong<TrainOptions> = {
   balance: yes,
   keep: one('best'),
   seed: natural,
-  augment: [...none, 1, [], { shift: -1 }, { shift: 1.5 }, { flip: 1 }, { rotate: 1 }, { shift: Number.NaN }],
+  augment: [
+    ...none,
+    1,
+    [],
+    { shift: -1 },
+    { shift: 1.5 },
+    { flip: 1 },
+    { rotate: 1 },
+    { shift: Number.NaN },
+    { noise: -1 },
+    { noise: 256 },
+    { noise: '1' },
+    { noise: Number.NaN },
+  ],
   threads,
   cacheBytes: natural,
   run: [...none, 'runs/x', {}],
@@ -415,6 +444,7 @@ test('what is taken for a value of an option is what its text says', async t => 
   t.deepEqual(read('input', '128x96'), { height: 128, width: 96 });
   t.deepEqual(read('input', '64'), { height: 64, width: 64 });
   t.deepEqual(read('augment', 'flip,shift:4'), { flip: true, shift: 4 });
+  t.deepEqual(read('augment', 'shift:4,noise:1.5'), { shift: 4, noise: 1.5 });
   t.deepEqual(read('map', 'a b=1, c=2'), { 'a b': 1, c: 2 });
   t.deepEqual(read('seeds', '1..3'), [1, 2, 3]);
   t.is(read('seeds', '7'), 7);

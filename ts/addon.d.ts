@@ -402,6 +402,24 @@ export interface Rates {
   backbone: Rate
 }
 
+/** How raw values of a column of a series become int8: see `spec::series`. */
+export interface SeriesColumn {
+  /** The value of one step of a raw sample. */
+  unit: number
+  /** See `spec::series::Column`. */
+  factor: number
+  /** See `spec::series::Column`. */
+  offset: number
+  /** See `spec::series::Column`. */
+  shift: number
+}
+
+/** The integers of a series' columns; mean and standard deviation are one number, or one a column, as `units` are. */
+export declare function seriesColumns(units: Array<number>, mean: Array<number>, std: Array<number>, scale: number, zero: number): Array<SeriesColumn>
+
+/** The int8 values of the raw values of a series, which belong to the columns in turn. */
+export declare function seriesQuantised(raw: Int16Array, columns: Array<SeriesColumn>): Int8Array
+
 /** The SRAM that a Program may take on a board. */
 export interface SramLimit {
   /** The board. */
@@ -459,8 +477,12 @@ export interface TrainerOptions {
   seed: number
   /** Mirrors a sample horizontally with probability 1/2. */
   flip: boolean
-  /** Shifts by up to this number of pixels in each direction. */
+  /** Shifts by up to this number of pixels in each direction, or rows of a series. */
   shift: number
+  /** Adds noise of this standard deviation, in 1/256 of a step of int8. */
+  noise: number
+  /** Values in a row of a series; 0 for images. */
+  row: number
   /** Whether all classes are drawn equally often. */
   balance: boolean
   /** Size limit of the activation cache, in bytes. */
@@ -494,8 +516,12 @@ export interface TrialOptions {
   seed: number
   /** Mirrors a sample horizontally with probability 1/2. */
   flip: boolean
-  /** Shifts by up to this number of pixels in each direction. */
+  /** Shifts by up to this number of pixels in each direction, or rows of a series. */
   shift: number
+  /** Adds noise of this standard deviation, in 1/256 of a step of int8. */
+  noise: number
+  /** Values in a row of a series; 0 for images. */
+  row: number
   /** Whether all classes are drawn equally often. */
   balance: boolean
 }

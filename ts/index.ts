@@ -5,12 +5,12 @@ export { decodeImage } from './data/images/decode.js';
 export { type FolderOptions, type ImageOptions, imageFolder, loadImages } from './data/images/folder.js';
 export type { ResizePolicy } from './data/images/input.js';
 export type { ImageSource } from './data/images/open.js';
-export type { InputFormat } from './data/input.js';
+export type { ColumnScale, InputFormat } from './data/input.js';
 export { sampleFolder } from './data/open.js';
 export type { DataOrigin, DrawnOrigin, FolderOrigin, SeriesOrigin } from './data/origin.js';
 export type { Progress, WorkOptions } from './data/pool.js';
 export { type SeriesOptions, seriesFolder } from './data/series/folder.js';
-export type { ColumnScale, Quantisation, SeriesScale } from './data/series/scale.js';
+export type { Quantisation, SeriesScale } from './data/series/scale.js';
 export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
 export { resizePolicies } from './defaults.js';
@@ -64,6 +64,7 @@ export {
   supportedOperators,
 } from './model/model.js';
 export { type QuantiseOptions, quantised } from './model/quantised.js';
+export type { Augmentation } from './options.js';
 export type { Origin, ProgramOrigin, SamplesOrigin } from './origin.js';
 export { type CompileOptions, Compiler, checkFits, compile, type Stage, targets } from './program/compiler.js';
 export {
@@ -149,7 +150,6 @@ export { Session, type StepResult } from './train/session.js';
 export { type TrainOptions, type TrainProgress, train } from './train/train.js';
 export type {
   Accuracy,
-  Augmentation,
   CurvePoint,
   HeldOut,
   HeldOutPoint,

@@ -60,12 +60,34 @@ const inputSize: k.Kind<{ readonly height: number; readonly width: number }> = {
   },
 };
 
-const augmentation: k.Kind<{ readonly flip?: boolean | undefined; readonly shift?: number | undefined }> = {
-  ...k.object('an object such as { flip: true, shift: 4 }', { flip: k.flag, shift: short }),
-  written: 'flip, shift:PIXELS or both, such as flip,shift:4',
+/** How training samples are changed at random. */
+export interface Augmentation {
+  /** Mirrors an image with probability 1/2; not for series. */
+  readonly flip?: boolean | undefined;
+  /**
+   * Shifts an image by up to this number of pixels in each direction; pixels moved in are the zero point. Shifts a series by up to this number of rows, continued
+   * with its first or last one.
+   */
+  readonly shift?: number | undefined;
+  /** Adds noise of this standard deviation, in steps of int8. */
+  readonly noise?: number | undefined;
+}
+
+const augmentation: k.Kind<Augmentation> = {
+  ...k.object<Augmentation>(
+    'an object such as { flip: true, shift: 4, noise: 2 }, shift at most 65535 and noise at most 255',
+    { flip: k.flag, shift: short, noise: k.real({ from: 0, to: 255 }) },
+  ),
+  written: 'flip, shift:N, noise:X or several, such as flip,shift:4; N at most 65535, X at most 255',
   parse(given) {
-    const parts = given.split(',').map(part => (part === 'flip' ? [part, true] : part.split(/(?<=^shift):(?=\d+$)/)));
-    return Object.fromEntries(parts.map(([name, value]) => [name, name === 'shift' ? Number(value) : value]));
+    const parts = given.split(',').map(part => {
+      const [, name, value] = /^(shift|noise):(\d+(?:\.\d+)?)$/.exec(part) ?? [];
+      return name === undefined ? [part, part === 'flip' || undefined] : [name, Number(value)];
+    });
+    // What is no part of it is kept, undefined or twice, so that nothing is passed over.
+    return new Set(parts.map(([name]) => name)).size === parts.length && parts.every(([, value]) => value !== undefined)
+      ? Object.fromEntries(parts)
+      : undefined;
   },
 };
 
@@ -194,7 +216,11 @@ export const options = {
     'best',
     'best: end with the state that does best on the validation images, or without any with an earlier one if what was learned is lost; last: always with the last',
   ),
-  augment: option(augmentation, 'flip, shift:PIXELS or both', 'off'),
+  augment: option(
+    augmentation,
+    'flip (images), shift:N (pixels, or rows of a series), noise:X (standard deviation, in steps of int8) or several',
+    'off',
+  ),
   cacheBytes: option(k.sizeOrNone, 'memory limit of the activation cache', 'a quarter of the free memory'),
   checkpointSeconds: withDefault(k.real({ from: 0, to: 1e9 }), 10, 'seconds between checkpoints'),
   runOut: option(k.text, 'folder of the run', 'runs/train-...'),

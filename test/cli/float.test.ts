@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { tinytrain } from '../helpers/cli.js';
 import { smallSet, temporary, write } from '../helpers/folder.js';
-import { seriesNet, smallNet } from '../helpers/onnx.js';
+import { smallNet } from '../helpers/onnx.js';
+import { withWaves } from '../helpers/waves.js';
 
 /** Runs a command that has to succeed. */
 async function ok(t: ExecutionContext, folder: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
@@ -86,25 +87,8 @@ test('the folder of a search with a float model opens the same int8 model again'
   t.is(again.result.origin.model.hash, result.origin.model.hash);
 });
 
-/** Rows of two columns: a wave around a level, and one that grows. */
-function waves(level: number, rows: number, phase: number): string {
-  const row = (i: number) => `${level + Math.round(400 * Math.sin(phase + 0.3 * i))},${(i % 50) / 7 - 3}`;
-  return `${Array.from({ length: rows }, (_, i) => row(i)).join('\n')}\n`;
-}
-
 test('a float model of three dimensions is quantised with recordings', async t => {
-  const folder = await temporary(t);
-  const files = [
-    ['high', 500],
-    ['low', -500],
-  ] as const;
-  for (const [name, level] of files) {
-    await write(folder, {
-      [`waves/train/${name}.csv`]: waves(level, 32 * 12, 0),
-      [`waves/test/${name}.csv`]: waves(level, 32 * 4, 1),
-    });
-  }
-  await write(folder, { 'net.onnx': seriesNet(32, 2) });
+  const folder = await withWaves(t);
   const data = ['--data', 'waves', '--window', '32', '--hop', '4'];
   const train = ['--steps', '300', '--lr', '0.1', '--scheme', 'full'];
   const { result, stderr } = await okJson(t, folder, 'train', '--model', 'net.onnx', ...data, ...train, '--out', 'run');

@@ -5,6 +5,7 @@ import { tinytrain } from '../helpers/cli.js';
 import { temporary, write } from '../helpers/folder.js';
 import { wav } from '../helpers/series.js';
 import { shared, withShared } from '../helpers/shared.js';
+import { withWaves } from '../helpers/waves.js';
 
 /** A sound of three channels: a tone whose pitch tells the class. */
 function tone(pitch: number, rows: number, phase: number): Buffer {
@@ -55,6 +56,58 @@ test('series go through train, predict, a run that goes on, and compile', async 
     wrong.stderr,
     /^error: .*\.wav: 20,487 rows of 3 columns, 61,461 values; the model takes 64x64x3, 12,288 values\n {2}--window 4096 --hop 4096 cuts/,
   );
+});
+
+test('series are shifted and made noisy, the same for any number of threads and if stopped', async t => {
+  const folder = await withWaves(t);
+  const run = async (out: string, ...more: string[]) => {
+    const data = ['--model', 'net.onnx', '--data', 'waves', '--window', '32', '--scheme', 'full', '--lr', '0.1'];
+    const { code, stdout, stderr } = await tinytrain(
+      ['train', ...data, '--steps', '40', '--out', out, '--json', ...more],
+      folder,
+    );
+    t.is(code, 0, stderr);
+    return JSON.parse(stdout).checksum;
+  };
+  const both = await run('one', '--augment', 'shift:4,noise:2.5', '--threads', '1');
+  t.is(await run('two', '--augment', 'shift:4,noise:2.5', '--threads', '2'), both);
+  const others = [
+    await run('none'),
+    await run('shifted', '--augment', 'shift:4'),
+    await run('noisy', '--augment', 'noise:2.5'),
+  ];
+  t.is(new Set([both, ...others]).size, 4, 'each of them does something');
+  const { plan } = JSON.parse(await fs.readFile(join(folder, 'one', 'run.json'), 'utf8'));
+  t.deepEqual(plan.augment, { flip: false, shift: 4, noise: 2.5 });
+  const again = await tinytrain(['train', '--resume', 'one', '--json'], folder);
+  t.is(JSON.parse(again.stdout).checksum, both, again.stderr);
+  for (const [augment, message] of [
+    ['flip', /augment\.flip is true; expected: false: series are not mirrored/],
+    ['noise:999', /--augment noise:999: expected flip, shift:N, noise:X/],
+    ['noise:-1', /--augment noise:-1: expected flip, shift:N, noise:X/],
+  ] as const) {
+    const args = ['train', '--model', 'net.onnx', '--data', 'waves', '--window', '32', '--augment', augment];
+    const refused = await tinytrain([...args, '--out', 'refused'], folder);
+    t.is(refused.code, 2, refused.stderr);
+    t.regex(refused.stderr, message);
+  }
+});
+
+test('a search finds a scheme with series, and its folder leads to a firmware', async t => {
+  const folder = await withWaves(t);
+  const data = ['--model', 'net.onnx', '--data', 'waves', '--window', '32', '--hop', '8'];
+  const short = ['--trial-steps', '20', '--proof-steps', '20', '--seeds', '1', '--lr', '0.1'];
+  const found = await tinytrain(['search', ...data, '--budget', '64k', ...short, '--out', 'found', '--json'], folder);
+  t.is(found.code, 0, found.stderr);
+  const { origin, budget, memory, scheme } = JSON.parse(found.stdout);
+  t.deepEqual([origin.data.origin.kind, origin.data.origin.window, origin.input.units.length], ['series', 32, 2]);
+  t.true(memory.sram.total <= budget, scheme);
+  const compiled = await tinytrain(
+    ['compile', ...data, '--scheme', 'found/scheme.json', '--target', 'stm32f746', '--out', 'firmware', '--json'],
+    folder,
+  );
+  t.is(compiled.code, 0, compiled.stderr);
+  t.deepEqual(JSON.parse(compiled.stdout).memory.sram.total, memory.sram.total);
 });
 
 withShared(

@@ -1,4 +1,5 @@
-import type { Augmentation, Keep } from '../train/types.js';
+import type { Augmentation } from '../options.js';
+import type { Keep } from '../train/types.js';
 import type { ProgramArguments } from './inputs.js';
 
 /** The arguments of `train`. */

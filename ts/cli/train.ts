@@ -37,7 +37,7 @@ async function start(args: One, signal: AbortSignal, line: ProgressLine): Promis
   const { from } = args;
   const opened =
     from === undefined ? await openProgram(args, signal, line) : await openFrom({ ...args, from }, signal, line);
-  const augment = { flip: args.augment?.flip ?? false, shift: args.augment?.shift ?? 0 };
+  const { flip = false, shift = 0, noise = 0 } = args.augment ?? {};
   const { seed, epochs, steps, lr, lrHead, balance, keep } = args;
   return {
     model: opened.model,
@@ -46,7 +46,7 @@ async function start(args: One, signal: AbortSignal, line: ProgressLine): Promis
     run,
     plan: {
       ...(seed !== undefined && { seed }),
-      augment,
+      augment: { flip, shift, noise },
       balance,
       ...(keep && { keep }),
       ...(steps && { steps }),

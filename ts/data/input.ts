@@ -1,4 +1,11 @@
-import type { ColumnScale } from './series/scale.js';
+/** How host and device turn a raw sample of one column into int8: `q = clamp((raw * factor + offset) >> shift)`; see `series` of `crates/spec`. */
+export interface ColumnScale {
+  /** The value of one step of a raw sample. */
+  readonly unit: number;
+  readonly factor: number;
+  readonly offset: number;
+  readonly shift: number;
+}
 
 /** The form in which a model takes a sample: bytes of one shape. */
 export interface InputFormat {

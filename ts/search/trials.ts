@@ -262,6 +262,8 @@ export class Trials {
           seed,
           flip: false,
           shift: 0,
+          noise: 0,
+          row: 0,
           balance: false,
         },
         control,

@@ -7,6 +7,7 @@ import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { evenly, ruledRate } from '../program/rule.js';
 import type { PeakRates } from '../rates.js';
+import { augmentOf, isOff } from './augment.js';
 import { countsOf, priorLoss } from './classes.js';
 import type { FoundRates, TrainPlan, TriedRates } from './types.js';
 
@@ -198,7 +199,14 @@ class Race {
         this.#program.handle,
         [train.handle, learned],
         [held.handle, measured],
-        { headRate: head, backboneRate: backbone, steps, seed: plan.seed, ...plan.augment, balance: plan.balance },
+        {
+          headRate: head,
+          backboneRate: backbone,
+          steps,
+          seed: plan.seed,
+          ...augmentOf(plan.augment, this.#program),
+          balance: plan.balance,
+        },
         this.#control,
       ),
     );
@@ -331,7 +339,7 @@ export async function findRates(program: Program, data: SampleSet, options: Race
   const track = await trackOf(data, plan.seed);
   if (typeof track === 'string') return ruled(track);
 
-  const cached = !plan.augment.flip && plan.augment.shift === 0;
+  const cached = isOff(plan.augment);
   const effort = effortOf(program, cached);
   const run = plan.steps * effort.step + Math.min(plan.steps, data.train.size) * effort.frozen;
   const work = Math.max(SHARE * run, LEAST_WORK);

@@ -88,6 +88,7 @@ function differences(a: RunRecord, b: RunRecord): string[] {
         plan.keep,
         plan.augment.flip,
         plan.augment.shift,
+        plan.augment.noise,
       ],
     ],
   ];

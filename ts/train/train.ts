@@ -7,16 +7,24 @@ import { check } from '../kinds.js';
 import { meanLoss } from '../loss.js';
 import { factsOf } from '../model/input.js';
 import { type Checkpoint, call, native, type Trainer, type TrainingResult, wait, watched } from '../native.js';
-import { options as all, cacheBytesOf, checkOptions, type OptionTable, object, progress } from '../options.js';
+import {
+  type Augmentation,
+  options as all,
+  cacheBytesOf,
+  checkOptions,
+  type OptionTable,
+  object,
+  progress,
+} from '../options.js';
 import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
+import { augmentationOf, augmentOf } from './augment.js';
 import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
 import { type Held, heldSamples, keptState, lookAt, looked } from './keep.js';
 import { findRates } from './race.js';
 import { RunFolder } from './run.js';
 import { testedOf } from './tested.js';
 import type {
-  Augmentation,
   CurvePoint,
   FoundRates,
   Keep,
@@ -117,7 +125,7 @@ export function planOf(program: Program, data: SampleSet, options: TrainOptions)
   check('steps', all.steps.kind, steps);
   const lr = options.lr ?? 'auto';
   const lrHead = options.lrHead ?? lr;
-  const augment = { flip: options.augment?.flip ?? false, shift: options.augment?.shift ?? 0 };
+  const augment = augmentationOf(options.augment, program);
   const { seed = program.seed, balance = all.balance.default, keep = all.keep.default } = options;
   return { steps, lr, lrHead, balance, keep, seed, augment };
 }
@@ -320,7 +328,16 @@ async function trained(
   const threads = options.threads ?? availableParallelism();
   const cacheBytes = cacheBytesOf(options.cacheBytes);
   const { steps, seed, augment, balance } = plan;
-  const settings = { ...augment, headRate: 0, backboneRate: 0, steps, seed, balance, cacheBytes, threads };
+  const settings = {
+    ...augmentOf(augment, program),
+    headRate: 0,
+    backboneRate: 0,
+    steps,
+    seed,
+    balance,
+    cacheBytes,
+    threads,
+  };
   const trainer = call(() => new (native().Trainer)(program.handle, data.train.handle, settings));
   const counts = countsOf(data.train, data.classes.length);
   const start = call(() => trainer.checkpoint());

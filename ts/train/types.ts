@@ -6,14 +6,6 @@ import { type MemoryTable, memoryTable } from '../program/memory.js';
 import type { TrainedState } from '../program/state.js';
 import type { PeakRates } from '../rates.js';
 
-/** Augmentation of training samples; it depends only on seed and step. */
-export interface Augmentation {
-  /** Mirrors a sample with probability 1/2. */
-  readonly flip?: boolean | undefined;
-  /** Shifts by up to this number of pixels in each direction; pixels moved in are the zero point. */
-  readonly shift?: number | undefined;
-}
-
 /** The state that a run keeps. */
 export type Keep = 'best' | 'last';
 
@@ -77,7 +69,7 @@ export interface TrainPlan {
   readonly keep: Keep;
   /** Seed for the order of samples and for augmentation. */
   readonly seed: number;
-  readonly augment: { readonly flip: boolean; readonly shift: number };
+  readonly augment: { readonly flip: boolean; readonly shift: number; readonly noise: number };
 }
 
 /** A point of the learning curve: results of training since the previous point, up to `step`, each before its update. */
@@ -265,7 +257,7 @@ export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   balance: v.boolean(),
   keep: v.picklist(['best', 'last']),
   seed: count,
-  augment: v.object({ flip: v.boolean(), shift: count }),
+  augment: v.object({ flip: v.boolean(), shift: count, noise: v.optional(v.pipe(v.number(), v.minValue(0)), 0) }),
 });
 
 /** Schema of a state that was read from a file. */

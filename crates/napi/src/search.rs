@@ -86,8 +86,12 @@ pub struct TrialOptions {
     pub seed: f64,
     /// Mirrors a sample horizontally with probability 1/2.
     pub flip: bool,
-    /// Shifts by up to this number of pixels in each direction.
+    /// Shifts by up to this number of pixels in each direction, or rows of a series.
     pub shift: u32,
+    /// Adds noise of this standard deviation, in 1/256 of a step of int8.
+    pub noise: u32,
+    /// Values in a row of a series; 0 for images.
+    pub row: u32,
     /// Whether all classes are drawn equally often.
     pub balance: bool,
 }
@@ -123,7 +127,12 @@ pub fn trial<'e>(
     let options = tinytrain_exec::TrialOptions {
         schedule,
         order: order(options.balance),
-        augment: Augment { flip: options.flip, shift: options.shift as usize },
+        augment: Augment {
+            flip: options.flip,
+            shift: options.shift as usize,
+            noise: options.noise,
+            row: options.row as usize,
+        },
         seed: options.seed as u64,
     };
     on_thread(env, move || {

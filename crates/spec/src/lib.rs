@@ -9,6 +9,7 @@
 //! * [`random`]: the counter-based generator.
 //! * [`softmax`]: exp, log-sum-exp loss and the head's error.
 //! * [`packed`]: weights in the order in which the C kernels multiply them.
+//! * [`series`]: how raw values of a sensor become int8.
 //! * [`scratch`]: scratch sizes of the C kernels, in bytes.
 //! * [`params`]: the parameters of each op, with a documentation that defines exactly what the op computes.
 #![no_std]
@@ -22,4 +23,5 @@ pub mod params;
 pub mod random;
 mod rows;
 pub mod scratch;
+pub mod series;
 pub mod softmax;

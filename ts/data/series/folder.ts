@@ -12,7 +12,7 @@ import { checkReading, readSamples } from '../read.js';
 import type { Listed, Parts, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares, splits } from '../split.js';
 import type { Table } from './rows.js';
-import { Clipping, columnScales, quantise, rawOf, Survey } from './scale.js';
+import { Clipping, columnScales, quantised, rawOf, Survey } from './scale.js';
 import { Tables } from './table.js';
 
 /** Incremented when reading changes, so that samples cached by an older version are not reused. */
@@ -75,7 +75,7 @@ export function checkShape(path: string, table: Table, cut: Pick<Cut, 'rows'>, i
 /** The int8 sample that rows of a recording become. Throws `INPUT_SHAPE`. */
 export function sampleOf(table: Table, cut: Cut, input: InputFormat): Int8Array {
   checkShape(cut.path, table, cut, input);
-  return quantisedRaw(rawSample(table, cut, input), input);
+  return quantised(rawSample(table, cut, input), input.series ?? []);
 }
 
 /** The raw sample that a device would take for these rows. */
@@ -92,12 +92,6 @@ export function rawSample(table: Table, cut: Cut, { series = [] }: InputFormat):
     );
   }
   return Int16Array.from(values, (value, i) => rawOf(value, series[i % series.length]?.unit ?? 1));
-}
-
-/** The int8 values of a raw sample, as the device computes them. */
-export function quantisedRaw(raw: Int16Array, { series = [] }: InputFormat): Int8Array {
-  const none = { unit: 1, factor: 0, offset: 0, shift: 0 };
-  return Int8Array.from(raw, (value, i) => quantise(value, series[i % series.length] ?? none));
 }
 
 /** The windows of a recording: without a size it is one sample as it is; one shorter than a window is one sample. */

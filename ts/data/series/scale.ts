@@ -1,5 +1,7 @@
 import { TinytrainError } from '../../errors.js';
 import { percent } from '../../format.js';
+import { call, native } from '../../native.js';
+import type { ColumnScale } from '../input.js';
 import type { Table } from './rows.js';
 
 /** How the values of series become int8, in the terms of a user: one entry a column, or one for all. */
@@ -11,49 +13,20 @@ export interface SeriesScale {
   readonly units: readonly number[];
 }
 
-/**
- * How host and device turn a raw sample of one column into int8: `q = clamp((raw * factor + offset) >> shift)` in 64 bits, an arithmetic shift, with `raw` in
- * int16 and `factor` below 2^15.
- */
-export interface ColumnScale {
-  readonly unit: number;
-  readonly factor: number;
-  readonly offset: number;
-  readonly shift: number;
-}
-
 /** The quantisation of a model's input: `real = (q - zero) * scale` */
 export interface Quantisation {
   readonly scale: number;
   readonly zero: number;
 }
 
-/** Bits of a factor. */
-const FACTOR_BITS = 15;
 /** Half the width of what is mapped onto int8, in standard deviations, where the values reach so far. */
 const DEVIATIONS = 4;
 /** Largest share of values that a given normalisation may clip. */
 const MOST_CLIPPED = 0.05;
 
-function impossible(what: string): TinytrainError {
-  return new TinytrainError('INPUT_INVALID', `the normalisation cannot be carried out in integers: ${what}`);
-}
-
-function columnOf(mean: number, std: number, unit: number, { scale, zero }: Quantisation): ColumnScale {
-  const step = unit / (std * scale);
-  if (!(step > 2 ** -31 && step < 2 ** 14)) throw impossible(`a step of a raw sample is ${step} steps of the input`);
-  const shift = FACTOR_BITS - 1 - Math.floor(Math.log2(step));
-  const factor = Math.min(2 ** FACTOR_BITS - 1, Math.round(step * 2 ** shift));
-  // Half a step more rounds to nearest, upwards at halves.
-  const offset = Math.round((zero - mean / (std * scale) + 0.5) * 2 ** shift);
-  if (!(Math.abs(offset) < 2 ** 52)) throw impossible(`the mean ${mean} is too far from the values`);
-  return { unit, factor, offset, shift };
-}
-
 /** The integers of every column. Throws `INPUT_INVALID` for a normalisation that they cannot express. */
-export function columnScales({ mean, std, units }: SeriesScale, quantisation: Quantisation): ColumnScale[] {
-  const pick = (list: readonly number[], c: number) => list[c] ?? list[0] ?? 0;
-  return units.map((unit, c) => columnOf(pick(mean, c), pick(std, c), unit, quantisation));
+export function columnScales({ mean, std, units }: SeriesScale, { scale, zero }: Quantisation): ColumnScale[] {
+  return call(() => native().seriesColumns([...units], [...mean], [...std], scale, zero));
 }
 
 /** The raw sample of a value: the nearest step, halves upwards, within int16. */
@@ -61,9 +34,9 @@ export function rawOf(value: number, unit: number): number {
   return Math.max(-32768, Math.min(32767, Math.floor(value / unit + 0.5)));
 }
 
-/** The int8 value of a raw sample. Products and sums stay below 2^53, where numbers are exact. */
-export function quantise(raw: number, { factor, offset, shift }: ColumnScale): number {
-  return Math.max(-128, Math.min(127, Math.floor((raw * factor + offset) / 2 ** shift)));
+/** The int8 values of a raw sample, as the device computes them. */
+export function quantised(raw: Int16Array, columns: readonly ColumnScale[]): Int8Array {
+  return call(() => native().seriesQuantised(raw, [...columns]));
 }
 
 /** Figures of a column over all training recordings. */
