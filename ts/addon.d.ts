@@ -21,8 +21,8 @@ export declare class Compiler {
   /** Number of convolutions of the backbone. */
   get layers(): number
   /**
-   * The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` its
-   * forward pass runs over rows as far as it must. With `by_rows` the sample comes in row by row.
+   * The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` it
+   * runs over rows as far as it must. With `by_rows` the sample comes in row by row.
    */
   compile(scheme: string, residualBits: number, rounds: number | undefined | null, limit: SramLimit | undefined | null, byRows: boolean, control: Control): Promise<Program>
   /** The graph after each pass. */

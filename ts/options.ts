@@ -301,7 +301,7 @@ export const options = {
 
   // Looking at models.
   ops: withDefault(k.flag, false, 'list the operators that a .tflite may contain'),
-  stage: option(k.text, 'print the graph after a pass: import, head, fold, autodiff, prune, fuse or schedule'),
+  stage: option(k.text, 'print the graph after a pass: import, head, fold, autodiff, prune, fuse, gather or schedule'),
   schemeToShow: withDefault(
     k.text,
     'head',

@@ -89,9 +89,9 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 49 KB scheme'
     ...always,
     constants: 567_288,
     'initial state': 15_336,
-    parameters: 4016,
-    'code of the model': 18_210,
-    'code of kernels and board': 46_432,
+    parameters: 4488,
+    'code of the model': 19_002,
+    'code of kernels and board': 46_808,
   });
 });
 
@@ -106,9 +106,9 @@ withShared('models/mcunet-5fps.pkl', 'planned bytes of MCUNet: the 99 KB scheme'
     ...always,
     constants: 521_560,
     'initial state': 55_720,
-    parameters: 4184,
-    'code of the model': 19_744,
-    'code of kernels and board': 46_432,
+    parameters: 4504,
+    'code of the model': 20_272,
+    'code of kernels and board': 46_808,
   });
 });
 

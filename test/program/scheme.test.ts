@@ -36,7 +36,7 @@ test('a Program has its scheme in the long form, its stages can be looked at', a
   t.is(program.scheme, 'bias:2,3:1/2');
   t.deepEqual(
     (await compiler.stages('bias:1')).map(({ name }) => name),
-    ['import', 'head', 'fold', 'autodiff', 'prune', 'fuse', 'schedule'],
+    ['import', 'head', 'fold', 'autodiff', 'prune', 'fuse', 'gather', 'schedule'],
   );
   const budget = await t.throwsAsync(compiler.compile({ budget: 1000 }), { instanceOf: TinytrainError });
   t.is(budget.code, 'BUDGET_EXCEEDED');

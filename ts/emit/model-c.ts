@@ -23,7 +23,7 @@ function steps({ record, marks }: EmitInput, { from, to, counted }: Part, parame
     const stream = record.streams.find(({ start }) => start === index);
     const step = record.steps[index];
     if (stream) {
-      texts.push(streamLoop(record, stream, parameters, marks === true));
+      texts.push(streamLoop(record, stream, parameters, { counted, marks: marks === true }));
       index = stream.end;
     } else if (step) {
       const text = `    /* ${index}: ${step.label}, ${step.sizes} */\n${stepCall(record, step, index, parameters, { counted })}`;
@@ -109,7 +109,7 @@ TT_PART int8_t *tt_next_row(tt_context *tt)
 {
 ${locals(input, steps, false)}
 ${masks ? '    const int masks = 1;\n' : ''}
-${streamLoop(record, stream, parameters, input.marks === true, `${name} + tt->counters.turn`)}
+${streamLoop(record, stream, parameters, { counted: false, marks: input.marks === true, first: `${name} + tt->counters.turn` })}
 
     tt->counters.turn = sizeof ${name};
     return NULL;

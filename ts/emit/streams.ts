@@ -62,7 +62,7 @@ function copies(step: StepRecord, index: number, numbers: Numbers, parameters: P
   });
 }
 
-function part(record: ProgramRecord, one: Part, number: number, parameters: Parameters): string {
+function part(record: ProgramRecord, one: Part, number: number, parameters: Parameters, counted: boolean): string {
   const index = one.step ?? -1;
   const step = record.steps[index];
   if (!step) throw new TinytrainError('INTERNAL', `a stream names step ${index}, which does not exist`);
@@ -70,7 +70,7 @@ function part(record: ProgramRecord, one: Part, number: number, parameters: Para
   return [
     `        case ${number}: { /* ${step.label} */`,
     ...copies(step, index, numbers, parameters),
-    stepCall(record, step, index, parameters, { counted: false, indent: 12, numbers }),
+    stepCall(record, step, index, parameters, { counted, indent: 12, numbers }),
     `            t += ${one.bytes + 1};`,
     '            break;',
     '        }',
@@ -95,13 +95,19 @@ export function rowLoop({
   );
 }
 
-/** The steps of a stream as a loop over its turns; with marks, one before each turn. It begins at turn `first`, a C expression, if one is given. */
+/** How a stream is written: whether it adds up saturated elements, whether a mark stands before each turn, and the turn at which it begins, a C expression. */
+export interface LoopOptions {
+  readonly counted: boolean;
+  readonly marks: boolean;
+  readonly first?: string;
+}
+
+/** The steps of a stream as a loop over its turns. */
 export function streamLoop(
   record: ProgramRecord,
   stream: Stream,
   parameters: Parameters,
-  marks: boolean,
-  first?: string,
+  { counted, marks, first }: LoopOptions,
 ): string {
   const name = tableName(stream);
   const steps = stream.parts.flatMap(({ step }) => (step === null ? [] : [step]));
@@ -113,7 +119,7 @@ export function streamLoop(
     ...(marks ? [`        tt_mark(mark_${stream.start}++);`] : []),
     '        switch (*t) {',
     ...stream.parts.map((one, number) =>
-      one.row === null ? part(record, one, number, parameters) : rowTurn(one, number, name),
+      one.row === null ? part(record, one, number, parameters, counted) : rowTurn(one, number, name),
     ),
     '        }',
     '    }',

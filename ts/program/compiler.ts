@@ -88,7 +88,7 @@ export class Compiler {
   }
 
   /**
-   * Compiles the Program for a scheme. Where it exceeds the budget or the board's SRAM, its forward pass runs over rows as far as it must; that changes no
+   * Compiles the Program for a scheme. Where it exceeds the budget or the board's SRAM, it runs over rows as far as it must; that changes no
    * bit of a result. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it still does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`.
    */
   async compile(options: CompileOptions = {}): Promise<Program> {

@@ -46,7 +46,7 @@ export class CandidateCosts {
   }
 
   /**
-   * The costs of candidates, in their order. Above the SRAM of the limits a candidate's forward pass runs over rows: fewer bytes, a few more
+   * The costs of candidates, in their order. Above the SRAM of the limits a candidate runs over rows: fewer bytes, a few more
    * instructions.
    */
   async of(candidates: readonly Candidate[], limits: Limits): Promise<Cost[]> {

@@ -1,5 +1,7 @@
 //! `memory MODEL SIDE|- SCHEME...`: the arena of each scheme as a whole, cut as far as it goes and fed by rows, with its lower bound, steps and the time of a plan.
+//! With `LIMIT=N` in the environment for that limit only, with `PEAKS=N` also the N steps at which most bytes live, and what lives there.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tinytrain_compile::{Compiler, Feed, planner_rounds};
@@ -32,7 +34,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 streams.len(),
                 plan.heuristic,
             );
+            if let Ok(count) = std::env::var("PEAKS") {
+                peaks(&p, count.parse()?);
+            }
         }
     }
     Ok(())
+}
+
+/// Prints the steps at which most bytes of the arena live, one of each run of steps with the same label, and the buffers that live there.
+fn peaks(p: &Program, count: usize) {
+    let live = |step: usize| p.buffers.iter().filter(move |b| !b.live(step).is_empty());
+    let bytes = |step: usize| live(step).map(|b| b.live(step).len()).sum::<usize>();
+    let mut most: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (i, step) in p.steps.iter().enumerate() {
+        let known = most.entry(&step.label).or_default();
+        *known = (*known).max((bytes(i), i));
+    }
+    let mut most: Vec<(usize, usize)> = most.into_values().collect();
+    most.sort_unstable_by(|a, b| b.cmp(a));
+    for (bytes, step) in most.into_iter().take(count) {
+        let part = if step < p.forward { "forward" } else { "backward" };
+        println!("    {bytes} at step {step}, {part}, {}:", p.steps[step].label);
+        for b in live(step) {
+            println!("      {:>7} of {:>7}  {:?} {}", b.live(step).len(), b.size, b.purpose, b.label);
+        }
+    }
 }

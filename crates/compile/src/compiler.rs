@@ -74,7 +74,7 @@ impl Compiler {
         Ok(first.chain(rest).collect())
     }
 
-    /// The Program of a scheme. Where its arena exceeds `arena_limit` bytes, its forward pass runs over rows as far as it must. Neither this nor `feed` changes a
+    /// The Program of a scheme. Where its arena exceeds `arena_limit` bytes, it runs over rows as far as it must. Neither this nor `feed` changes a
     /// bit of a result.
     pub fn compile(
         &self,

@@ -1,15 +1,17 @@
-//! A Program whose forward pass runs over rows yields what the whole one yields.
+//! A Program that runs over rows yields what the whole one yields.
 
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use common::{Source, conv, network, network_to_feed, network_with_functions, samples, tensors};
 use tinytrain_compile::{Compiler, Feed};
 use tinytrain_exec::{Executor, Kernels, Rates};
 use tinytrain_ir::{Graph, GraphBuilder, PoolSpec, Quant, Scheme, Shape, TensorId};
-use tinytrain_program::Program;
+use tinytrain_program::{Program, Step};
+use tinytrain_spec::kernels::Call;
 
 const CLASSES: usize = 5;
 const SCHEMES: [&str; 4] = ["head", "full", "bias:3,2:1/2,4:1/4", "bias:2,0:1/3,1:1/2,3:1/4"];
@@ -27,6 +29,11 @@ fn fed(c: &Compiler, scheme: &str, limit: Option<u32>) -> Program {
     c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), 4, 20, limit, Feed::Rows).unwrap()
 }
 
+/// A tensor of the differentiated graph, or one that a pass added for the scheme.
+fn name(c: &Compiler, t: TensorId) -> String {
+    c.graph().tensors.get(t.index()).map_or(format!("added tensor {}", t.0), |t| t.name.clone())
+}
+
 /// What training steps leave behind: every finished tensor of every step, and the state.
 fn run(program: &Program, kernels: Kernels, data: &[(Vec<i8>, usize)]) -> (Vec<BTreeMap<TensorId, Vec<i8>>>, Vec<u8>) {
     let mut e = Executor::with_kernels(Arc::new(program.clone()), kernels).unwrap();
@@ -40,9 +47,21 @@ fn run(program: &Program, kernels: Kernels, data: &[(Vec<i8>, usize)]) -> (Vec<B
     (traces, e.state().to_vec())
 }
 
+/// Runs of steps of the backward pass that take turns over rows.
+fn backward_streams(p: &Program) -> usize {
+    p.streams.iter().filter(|s| s.start >= p.forward).count()
+}
+
+/// Weight steps that read the trained channels of an input alone.
+fn gathered(p: &Program) -> usize {
+    let alone =
+        |s: &&Step| matches!(&s.call, Call::ConvWeightStep(c) if c.p.in_c == c.p.trained && c.channels.is_none());
+    p.steps.iter().filter(alone).count()
+}
+
 #[test]
 fn a_cut_program_yields_the_bits_of_the_whole_one_on_all_kernels() {
-    let mut streams = 0;
+    let (mut streams, mut backward, mut alone) = (0, 0, 0);
     for seed in 1..=14 {
         let g = if seed % 2 == 0 { network_with_functions(seed) } else { network(seed) };
         let c = compiler(&g, seed);
@@ -53,14 +72,22 @@ fn a_cut_program_yields_the_bits_of_the_whole_one_on_all_kernels() {
             for limit in [0, whole.arena_bytes / 2, whole.arena_bytes * 3 / 4] {
                 let cut = compile(&c, scheme, Some(limit));
                 cut.verify().unwrap();
-                assert!(cut.arena_bytes <= whole.arena_bytes);
+                // But for what a last buffer does not fill of its last 8 bytes.
+                assert!(
+                    cut.arena_bytes <= whole.arena_bytes.next_multiple_of(8),
+                    "seed {seed} {scheme} limit {limit}: {} of {}",
+                    cut.arena_bytes,
+                    whole.arena_bytes
+                );
                 assert_eq!(Program::from_bytes(&cut.to_bytes()).unwrap(), cut);
                 streams += cut.streams.len();
+                backward += backward_streams(&cut);
+                alone += gathered(&cut);
                 for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
                     let found = run(&cut, kernels, &data);
                     for (step, (found, expected)) in found.0.iter().zip(&expected.0).enumerate() {
                         for (t, bytes) in expected {
-                            let name = &c.graph().tensor(*t).name;
+                            let name = name(&c, *t);
                             assert_eq!(
                                 found.get(t),
                                 Some(bytes),
@@ -73,7 +100,10 @@ fn a_cut_program_yields_the_bits_of_the_whole_one_on_all_kernels() {
             }
         }
     }
-    assert!(streams > 20, "{streams} groups over rows are too few to prove anything");
+    assert!(
+        streams > 20 && backward > 20 && alone > 20,
+        "{streams} groups over rows, {backward} of them in the backward pass, and {alone} inputs of which some channels are kept are too few to prove anything"
+    );
 }
 
 #[test]
@@ -98,7 +128,7 @@ fn a_program_fed_by_rows_yields_the_bits_of_the_whole_one_on_all_kernels() {
                     let found = run(&p, kernels, &data);
                     for (step, (found, expected)) in found.0.iter().zip(&expected.0).enumerate() {
                         for (t, bytes) in expected {
-                            let name = &c.graph().tensor(*t).name;
+                            let name = name(&c, *t);
                             let what = format!("seed {seed} {scheme} limit {limit:?} step {step} {name}");
                             assert_eq!(found.get(t), Some(bytes), "{what}");
                         }
@@ -137,7 +167,9 @@ fn a_limit_is_kept_where_it_can_be_and_nothing_is_cut_without_need() {
         let c = compiler(&network(seed), seed);
         for scheme in SCHEMES {
             let whole = compile(&c, scheme, None);
-            assert!(whole.streams.is_empty());
+            // But for boxes that are copied.
+            let copies = |s: &Range<usize>| whole.steps[s.clone()].iter().all(|s| matches!(s.call, Call::CopyBox(_)));
+            assert!(whole.streams.iter().all(copies));
             assert_eq!(compile(&c, scheme, Some(whole.arena_bytes)), whole);
             let least = compile(&c, scheme, Some(0));
             let between = u32::midpoint(least.arena_bytes, whole.arena_bytes);

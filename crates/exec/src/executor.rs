@@ -398,7 +398,7 @@ fn packed(layer: &mut PackedConv, part: usize, call: &Call<Operand>, memory: &St
         }
         Call::ConvInputGrad(k) | Call::DepthwiseInputGrad(k) => {
             let v = k.views(memory);
-            return layer.input_grad(k.shift, v.g, v.gx, c.scratch);
+            return layer.input_grad(part, k.shift, v.g, v.gx, c.scratch);
         }
         Call::ConvWeightStep(k) | Call::DepthwiseWeightStep(k) => {
             let v = k.views(memory);

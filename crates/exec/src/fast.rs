@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use tinytrain_kernels::simd::{Kernels, PackedConv, Unit};
+use tinytrain_kernels::simd::{Geometries, Kernels, PackedConv, Unit};
 use tinytrain_kernels::{Scales, Weights};
 use tinytrain_program::{Operand, Program, Slot, Step};
 use tinytrain_spec::kernels::{Call, Conv};
@@ -48,7 +48,7 @@ pub struct Fast {
     layers: Vec<PackedConv>,
     /// Where each layer's trained weights lie.
     trained: Vec<Option<Slot>>,
-    /// The layer of each step and its part; none for other steps, and for convolutions that only the reference does.
+    /// The layer of each step and its part among those of its kind; none for other steps, and for convolutions that only the reference does.
     of: Vec<Option<(usize, usize)>>,
 }
 
@@ -88,25 +88,19 @@ impl Fast {
         if steps.iter().enumerate().any(|(j, s)| knows(s) && !users.contains(&j)) {
             return None;
         }
-        let mut parts: Vec<ConvParams> = Vec::new();
-        let mut part_of = |p: &ConvParams| {
-            parts.iter().position(|known| known == p).unwrap_or_else(|| {
-                parts.push(*p);
-                parts.len() - 1
-            })
-        };
-        let mut input_grad = None;
+        let mut parts: [Vec<ConvParams>; 3] = Default::default();
         let mut noted = Vec::new();
         for &j in users {
-            let part = part_of(geometry(&steps[j].call)?);
-            if matches!(steps[j].call, Call::ConvInputGrad(_) | Call::DepthwiseInputGrad(_)) {
-                // Weights are packed for one gradient.
-                if input_grad.replace(part).is_some_and(|other| other != part) {
-                    return None;
-                }
-            }
+            let (kind, p) = geometry(&steps[j].call)?;
+            let parts = &mut parts[kind as usize];
+            let part = parts.iter().position(|known| known == p).unwrap_or_else(|| {
+                parts.push(*p);
+                parts.len() - 1
+            });
             noted.push((j, part));
         }
+        let [forward, weight_steps, input_grads] = &parts;
+        let parts = Geometries { forward, weight_steps, input_grads };
         let v = c.views(&memory.step(&program.consts));
         let w = Weights {
             frozen: v.frozen.unwrap_or_default(),
@@ -115,7 +109,7 @@ impl Fast {
         };
         let scales = Scales { m: v.m, shift: v.shift.unwrap_or_default() };
         let depthwise = steps[users[0]].call.kernel().depthwise();
-        let layer = PackedConv::new(self.unit, &parts, depthwise, w, v.bias, scales, input_grad)?;
+        let layer = PackedConv::new(self.unit, parts, depthwise, w, v.bias, scales)?;
         for (j, part) in noted {
             self.of[j] = Some((self.layers.len(), part));
         }
@@ -137,12 +131,20 @@ impl Fast {
     }
 }
 
-/// The geometry of a convolution's call, forward or backward.
-fn geometry(call: &Call<Operand>) -> Option<&ConvParams> {
+/// What a call of a convolution computes.
+#[derive(Clone, Copy)]
+enum Kind {
+    Forward,
+    WeightStep,
+    InputGrad,
+}
+
+/// The geometry of a convolution's call.
+fn geometry(call: &Call<Operand>) -> Option<(Kind, &ConvParams)> {
     match call {
-        Call::Conv(c) | Call::Depthwise(c) => Some(&c.p),
-        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => Some(&c.p),
-        Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => Some(&c.p),
+        Call::Conv(c) | Call::Depthwise(c) => Some((Kind::Forward, &c.p)),
+        Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => Some((Kind::WeightStep, &c.p)),
+        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => Some((Kind::InputGrad, &c.p)),
         _ => None,
     }
 }
@@ -150,17 +152,23 @@ fn geometry(call: &Call<Operand>) -> Option<&ConvParams> {
 /// Whether a call belongs to the layer of a convolution, or is of it: the same weights, over any rows.
 fn uses(call: &Call<Operand>, of: &Call<Operand>) -> bool {
     let (Call::Conv(conv) | Call::Depthwise(conv)) = of else { return false };
-    let same = geometry(call).is_some_and(|p| p.same_columns(&conv.p));
-    let same = same && call.kernel().depthwise() == of.kernel().depthwise();
+    let Some((_, p)) = geometry(call) else { return false };
+    if call.kernel().depthwise() != of.kernel().depthwise() {
+        return false;
+    }
+    let same = p.same_columns(&conv.p);
     let weights = (conv.frozen, conv.trained, conv.channels);
-    same && match call {
+    match call {
         Call::Conv(c) | Call::Depthwise(c) => {
             let scales = (c.bias, c.m, c.shift) == (conv.bias, conv.m, conv.shift);
-            scales && (c.frozen, c.trained, c.channels) == weights
+            same && scales && (c.frozen, c.trained, c.channels) == weights
         }
-        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => (c.frozen, c.trained, c.channels) == weights,
-        Call::ConvWeightStep(c) | Call::DepthwiseWeightStep(c) => {
-            (Some(c.q), c.channels) == (conv.trained, conv.channels)
+        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => same && (c.frozen, c.trained, c.channels) == weights,
+        Call::DepthwiseWeightStep(c) => same && (Some(c.q), c.channels) == (conv.trained, conv.channels),
+        Call::ConvWeightStep(c) => {
+            // Of the trained channels alone, or of all channels.
+            let alone = p.in_c == conv.p.trained && ConvParams { in_c: conv.p.in_c, ..*p }.same_columns(&conv.p);
+            Some(c.q) == conv.trained && (same && c.channels == conv.channels || alone && c.channels.is_none())
         }
         _ => false,
     }

@@ -160,7 +160,7 @@ ops! {
     Update WeightUpdate(LayerId) "weight_update": [Sums] -> [];
     /// Updates the biases by their gradient.
     Update BiasUpdate(LayerId) "bias_update": [Sums] -> [];
-    /// `g`, `x`: weight gradient and update, fused.
+    /// `g`, `x`: weight gradient and update, fused. Of a full convolution `x` may be its trained channels alone.
     Update ConvWeightStep(LayerId) "conv_weight_step": [Accumulators, Activation] -> [];
     /// `g`: bias gradient and update, fused.
     Update ConvBiasStep(LayerId) "conv_bias_step": [Accumulators] -> [];
@@ -301,7 +301,11 @@ impl Graph {
             Op::ConvBiasGrad(l) => self.check_sums(y(), self.layer(*l).bias.len()),
             Op::WeightUpdate(l) => self.check_sums(x(0), self.layer(*l).updated_weights()),
             Op::BiasUpdate(l) => self.check_sums(x(0), self.layer(*l).bias.len()),
-            Op::ConvWeightStep(l) => equal(x(1), self.layer(*l).input()),
+            Op::ConvWeightStep(l) => {
+                let layer = self.layer(*l);
+                let alone = Shape { c: layer.training.channels.len(), ..layer.input() };
+                if !layer.depthwise && x(1) == alone { Ok(()) } else { equal(x(1), layer.input()) }
+            }
             Op::ConvBiasStep(_) => Ok(()),
             Op::GradScale { repeat, .. } => {
                 equal(x(0), x(1))?;

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use common::{Source, with_scratch};
-use tinytrain_kernels::simd::{self, Kernels, PackedConv, Unit};
+use tinytrain_kernels::simd::{self, Geometries, Kernels, PackedConv, Unit};
 use tinytrain_kernels::{Bias, Scales, Scratch, Update, Weights, reference};
 use tinytrain_spec::arith::{BIAS_LIMIT, Qas, Real31, Requant, apply_bias, apply_weight, residual_bytes, residual_set};
 use tinytrain_spec::params::*;
@@ -121,8 +121,26 @@ impl Case {
 
     fn layer(&self, unit: Unit, input_grad: bool) -> Option<PackedConv> {
         let scales = Scales { m: &self.m, shift: &self.shift };
-        let parts: Vec<ConvParams> = self.parts().into_iter().map(|(p, _, _)| p).collect();
-        PackedConv::new(unit, &parts, self.depthwise, self.weights(), &self.base, scales, input_grad.then_some(0))
+        let forward: Vec<ConvParams> = self.parts().into_iter().map(|(p, _, _)| p).collect();
+        let weight_steps: Vec<ConvParams> = [self.p].into_iter().chain(self.gathered()).collect();
+        let input_grads: Vec<ConvParams> = self.grad_parts().into_iter().map(|(p, _, _)| p).collect();
+        let input_grads: &[ConvParams] = if input_grad { &input_grads } else { &[] };
+        let parts = Geometries { forward: &forward, weight_steps: &weight_steps, input_grads };
+        PackedConv::new(unit, parts, self.depthwise, self.weights(), &self.base, scales)
+    }
+
+    /// The weight step over the trained channels of the input alone.
+    fn gathered(&self) -> Option<ConvParams> {
+        let some = !self.depthwise && self.p.trained > 0;
+        some.then_some(ConvParams { in_c: self.p.trained, ..self.p })
+    }
+
+    /// Of input gradients: the whole, the first row, the last, and some in the middle, each with its rows of input and output.
+    fn grad_parts(&self) -> Vec<(ConvParams, Range<i32>, Range<i32>)> {
+        let h = self.p.in_h;
+        let whole = (self.p, 0..h, 0..self.p.out_h);
+        let rows = [0..1, h - 1..h, h / 3..(h / 3 + 2).min(h)].into_iter();
+        std::iter::once(whole).chain(rows.filter_map(|x| self.p.input_rows(&x).map(|(p, y)| (p, x, y)))).collect()
     }
 
     /// The whole, the first row, the last, and some in the middle, each with its rows of output and input.
@@ -173,12 +191,28 @@ impl Case {
     }
 
     fn input_grad(&self, layer: &mut PackedConv, shift: i32, g: &[i8]) {
-        let p = &self.p;
-        let (mut expected, mut found) = (vec![99; self.inputs()], vec![98; self.inputs()]);
         let kernel = if self.depthwise { reference::depthwise_input_grad } else { reference::conv_input_grad };
-        let n = with_scratch(|s| kernel(p, shift, g, self.weights(), &mut expected, s));
-        let m = with_scratch(|s| layer.input_grad(shift, g, &mut found, s));
-        assert_eq!((n, expected), (m, found), "input gradient {p:?}, depthwise {}, shift {shift}", self.depthwise);
+        let [row, from] = [self.p.in_w * self.p.in_c, self.p.out_w * self.p.out_c].map(|n| n as usize);
+        let mut whole = Vec::new();
+        for (part, (p, x, y)) in self.grad_parts().into_iter().enumerate() {
+            let g = &g[y.start as usize * from..y.end as usize * from];
+            let len = (x.end - x.start) as usize * row;
+            let (mut expected, mut found) = (vec![99; len], vec![98; len]);
+            let n = with_scratch(|s| kernel(&p, shift, g, self.weights(), &mut expected, s));
+            let m = with_scratch(|s| layer.input_grad(part, shift, g, &mut found, s));
+            assert_eq!(
+                (n, &expected),
+                (m, &found),
+                "input gradient {p:?}, depthwise {}, shift {shift}",
+                self.depthwise
+            );
+            if part == 0 {
+                whole = found;
+            } else {
+                let rows = x.start as usize * row..x.end as usize * row;
+                assert_eq!(found, whole[rows], "gradient of rows {x:?} of {:?}", self.p);
+            }
+        }
     }
 
     /// One update by the reference kernel and by a layer; both continue with the new weights.
@@ -196,8 +230,18 @@ impl Case {
         let (mut q, mut low) = (self.trained.clone(), lo.clone());
         let kernel = if self.depthwise { reference::depthwise_weight_step } else { reference::conv_weight_step };
         with_scratch(|s| kernel(&self.p, &u, &g, &x, &self.channels, &qas, &mut self.trained, lo, s));
-        with_scratch(|s| layer.weight_step(0, &u, &g, &x, &qas, &mut q, &mut low, s));
-        assert_eq!((&self.trained, &*lo), (&q, &low), "update {:?}, depthwise {}, {u:?}", self.p, self.depthwise);
+        let Some(gathered) = self.gathered().filter(|_| s.within(0, 1) == 1) else {
+            with_scratch(|s| layer.weight_step(0, &u, &g, &x, &qas, &mut q, &mut low, s));
+            assert_eq!((&self.trained, &*lo), (&q, &low), "update {:?}, depthwise {}, {u:?}", self.p, self.depthwise);
+            return;
+        };
+        let pixels = x.chunks_exact(self.p.in_c as usize);
+        let x: Vec<i8> = pixels.flat_map(|x| self.channels.iter().map(|&c| x[c as usize])).collect();
+        let (mut alone, mut alone_low) = (q.clone(), low.clone());
+        with_scratch(|s| kernel(&gathered, &u, &g, &x, &[], &qas, &mut alone, &mut alone_low, s));
+        assert_eq!((&self.trained, &*lo), (&alone, &alone_low), "update by the trained channels alone {:?}", self.p);
+        with_scratch(|s| layer.weight_step(1, &u, &g, &x, &qas, &mut q, &mut low, s));
+        assert_eq!((&self.trained, &*lo), (&q, &low), "update {gathered:?}, {u:?}");
     }
 }
 
@@ -313,14 +357,15 @@ fn wrong_lengths_panic() {
                 l.run(0, &vec![0; inputs], &case.offset, &mut vec![0; outputs], Some(mask), s);
             });
             panics("a short gradient", &|l, s| {
-                l.input_grad(7, &vec![0; outputs - 1], &mut vec![0; inputs], s);
+                l.input_grad(0, 7, &vec![0; outputs - 1], &mut vec![0; inputs], s);
             });
             panics("a short input gradient", &|l, s| {
-                l.input_grad(7, &vec![0; outputs], &mut vec![0; inputs - 1], s);
+                l.input_grad(0, 7, &vec![0; outputs], &mut vec![0; inputs - 1], s);
             });
             panics("fewer weights", &|l, _| l.restore(&case.trained[1..]));
             let scales = Scales { m: &case.m[1..], shift: &[] };
-            let fewer = || PackedConv::new(unit, &[case.p], depthwise, case.weights(), &case.base, scales, None);
+            let parts = Geometries { forward: &[case.p], ..Geometries::default() };
+            let fewer = || PackedConv::new(unit, parts, depthwise, case.weights(), &case.base, scales);
             assert!(catch_unwind(AssertUnwindSafe(fewer)).is_err(), "fewer scales");
         }
     }

@@ -73,12 +73,15 @@ impl Lowering<'_> {
         let layer = self.graph.layer(l);
         let o = self.layer(l);
         let untrained = || LowerError::Graph(format!("a weight update of convolution {} that trains no weight", l.0));
+        // The trained channels alone are all that there are.
+        let in_c = self.graph.tensor(x).shape.c as i32;
+        let alone = in_c != layer.geo.in_c;
         let call = ConvWeightStep {
-            p: layer.geo,
+            p: ConvParams { in_c, ..layer.geo },
             u: self.update_params(g, l)?,
             g: Tensor(g),
             x: Tensor(x),
-            channels: o.channels.map(Ready),
+            channels: o.channels.filter(|_| !alone).map(Ready),
             qas: Ready(o.qas.ok_or_else(untrained)?),
             q: Ready(o.trained.ok_or_else(untrained)?),
             lo: o.residuals.map(Ready),

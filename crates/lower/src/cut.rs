@@ -1,9 +1,9 @@
-//! Which nodes of the forward pass run together over rows: as few bytes as the limit asks for, then as few instructions as possible.
+//! Which nodes run together over rows: as few bytes as the limit asks for, then as few instructions as possible.
 
 use std::ops::Range;
 
 use crate::blocks::Block;
-use crate::group::{Band, Forward, Group};
+use crate::group::{Band, Group, Nodes};
 use crate::lives::{Crossing, Share, peak, scratch, uses};
 use crate::place::ALIGN;
 use crate::unit::Span;
@@ -24,36 +24,58 @@ struct Choice {
     overhead: f64,
 }
 
-/// The groups of the forward pass, in order; none where the sample is to come in by rows and no group can take it so. `limit` is what the arena may take; `floor` what the backward pass takes whatever is done here.
-pub fn choose(forward: &Forward, limit: u32, floor: u32, share: Share) -> Option<Vec<Group>> {
-    let count = forward.units.len();
-    let lifetimes = Lifetimes::new(forward, share);
-    let evaluate = |nodes: Range<usize>, band: Band| -> Option<Choice> {
+/// The ways to run the nodes, and what they take.
+pub struct Cutter<'a> {
+    nodes: &'a Nodes<'a>,
+    lifetimes: Lifetimes<'a>,
+}
+
+impl<'a> Cutter<'a> {
+    pub fn new(nodes: &'a Nodes<'a>, share: Share) -> Self {
+        Self { nodes, lifetimes: Lifetimes::new(nodes, share) }
+    }
+
+    fn evaluate(&self, nodes: Range<usize>, band: Band) -> Option<Choice> {
         tinytrain_stop::check();
-        let group = forward.group(nodes.clone(), band)?;
-        Some(Choice { bytes: lifetimes.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
-    };
-    let alone: Vec<Option<Choice>> = (0..count).map(|u| evaluate(u..u + 1, Band::Whole)).collect();
-    let target = limit.max(floor);
-    let mut choices: Vec<Vec<Choice>> = vec![Vec::new(); count];
-    for first in 0..count {
-        choices[first].extend(alone[first].clone());
-        for end in first + 1..=(first + LONGEST).min(count) {
-            if forward.units[end - 1].by_rows.is_none() {
-                break;
-            }
-            // The sample cannot come in by rows as a whole.
-            if alone[first..end].iter().any(|c| c.as_ref().is_none_or(|c| c.bytes > target)) {
-                choices[first].extend(BANDS.iter().filter_map(|&band| evaluate(first..end, band)));
+        let group = self.nodes.group(nodes.clone(), band)?;
+        Some(Choice { bytes: self.lifetimes.bytes(&group, &nodes), overhead: group.overhead, nodes, band })
+    }
+
+    /// The least bytes that the backward pass takes, whatever limit there is.
+    pub fn backward_least(&self) -> u32 {
+        let least = |u: usize| {
+            let by_rows = self.nodes.units[u].by_rows.is_some();
+            let bands = [Band::Whole].into_iter().chain(BANDS.into_iter().filter(|_| by_rows));
+            bands.filter_map(|band| self.evaluate(u..u + 1, band)).map(|c| c.bytes).min().unwrap_or(0)
+        };
+        (self.nodes.forward..self.nodes.units.len()).map(least).max().unwrap_or(0)
+    }
+
+    /// The groups, in order, and the bytes of the least arena of any; none where the sample is to come in by rows and no group can take it so. `limit` is
+    /// what the arena may take.
+    pub fn choose(&self, limit: u32) -> Option<(Vec<Group>, u32)> {
+        let count = self.nodes.units.len();
+        let alone: Vec<Option<Choice>> = (0..count).map(|u| self.evaluate(u..u + 1, Band::Whole)).collect();
+        let mut choices: Vec<Vec<Choice>> = vec![Vec::new(); count];
+        for first in 0..count {
+            choices[first].extend(alone[first].clone());
+            for end in first + 1..=(first + LONGEST).min(count) {
+                if self.nodes.units[end - 1].by_rows.is_none() {
+                    break;
+                }
+                // The sample cannot come in by rows as a whole.
+                if alone[first..end].iter().any(|c| c.as_ref().is_none_or(|c| c.bytes > limit)) {
+                    choices[first].extend(BANDS.iter().filter_map(|&band| self.evaluate(first..end, band)));
+                }
             }
         }
+        let least = cheapest(&choices, &|c, rest: &Price| (c.bytes.max(rest.0), 0.0))?.0.0;
+        let allowed = limit.max(least);
+        let (_, chosen) =
+            cheapest(&choices, &|c, rest| (c.bytes.saturating_sub(allowed).max(rest.0), c.overhead + rest.1))?;
+        let group = |c: &Choice| self.nodes.group(c.nodes.clone(), c.band).expect("a choice is a group");
+        Some((chosen.iter().map(group).collect(), least))
     }
-    let least = cheapest(&choices, &|c, rest: &Price| (c.bytes.max(rest.0), 0.0))?.0.0;
-    let allowed = target.max(least);
-    let (_, chosen) =
-        cheapest(&choices, &|c, rest| (c.bytes.saturating_sub(allowed).max(rest.0), c.overhead + rest.1))?;
-    let group = |c: &Choice| forward.group(c.nodes.clone(), c.band).expect("a choice is a group");
-    Some(chosen.iter().map(group).collect())
 }
 
 /// Bytes and instructions, in the order in which they count.
@@ -78,20 +100,20 @@ fn cheapest(choices: &[Vec<Choice>], cost: &dyn Fn(&Choice, &Price) -> Price) ->
 
 /// Buffers by the units between which they live.
 struct Lifetimes<'a> {
-    forward: &'a Forward<'a>,
+    nodes: &'a Nodes<'a>,
     share: Share,
     /// For each buffer, the first unit that writes it (none: given) and the last that reads it.
     lives: Vec<(Option<usize>, usize)>,
 }
 
 impl<'a> Lifetimes<'a> {
-    fn new(forward: &'a Forward<'a>, share: Share) -> Self {
+    fn new(nodes: &'a Nodes<'a>, share: Share) -> Self {
         let life = |b: usize| {
-            let users = || forward.writers[b].iter().chain(&forward.readers[b]);
-            let first = if forward.given[b] { None } else { users().min().copied() };
-            (first, if forward.kept[b] { usize::MAX } else { users().max().copied().unwrap_or(0) })
+            let users = || nodes.writers[b].iter().chain(&nodes.readers[b]);
+            let first = if nodes.given[b] { None } else { users().min().copied() };
+            (first, if nodes.kept[b] { usize::MAX } else { users().max().copied().unwrap_or(0) })
         };
-        Self { forward, share, lives: (0..forward.blocks.blocks.len()).map(life).collect() }
+        Self { nodes, share, lives: (0..nodes.blocks.blocks.len()).map(life).collect() }
     }
 
     /// The most bytes live while a group runs.
@@ -111,7 +133,7 @@ impl<'a> Lifetimes<'a> {
         list.iter().filter(|u| u.buffer < own).for_each(|u| touched[u.buffer] = true);
         let idle: u32 = (0..own)
             .filter(|&b| !touched[b] && crossing(b).before && crossing(b).after && !self.unused(b))
-            .map(|b| self.forward.blocks.blocks[b].bytes.next_multiple_of(ALIGN))
+            .map(|b| self.nodes.blocks.blocks[b].bytes.next_multiple_of(ALIGN))
             .sum();
         // Lines are whole as long as their group runs.
         for (line, Block { bytes, .. }) in group.lines.iter().enumerate() {
@@ -123,6 +145,6 @@ impl<'a> Lifetimes<'a> {
     }
 
     fn unused(&self, buffer: usize) -> bool {
-        self.forward.writers[buffer].is_empty() && self.forward.readers[buffer].is_empty()
+        self.nodes.writers[buffer].is_empty() && self.nodes.readers[buffer].is_empty()
     }
 }

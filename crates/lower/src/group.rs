@@ -1,4 +1,4 @@
-//! Consecutive nodes of the forward pass that run together, some rows at a time: the order of their turns, and the lines that tensors between them need.
+//! Consecutive nodes that run together, some rows at a time: the order of their turns, and the lines that tensors between them need.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -6,15 +6,17 @@ use std::ops::Range;
 
 use tinytrain_ir::TensorId;
 use tinytrain_spec::kernels::{Call, CopyBox};
-use tinytrain_spec::params::CopyParams;
+use tinytrain_spec::params::{ConvParams, CopyParams};
 
 use crate::blocks::{Block, Blocks};
 use crate::unit::{ByRows, Input, Map, Place, Span, Unit, over_rows, whole};
 
-/// The forward pass as units, and what its buffers hold.
-pub struct Forward<'a> {
+/// All nodes as units, and what their buffers hold.
+pub struct Nodes<'a> {
     pub blocks: &'a Blocks<'a>,
     pub units: Vec<Unit>,
+    /// How many of them are the forward pass.
+    pub forward: usize,
     /// The steps on whole tensors as calls.
     pub calls: Vec<Call<Place>>,
     pub maps: Vec<Option<Map>>,
@@ -61,20 +63,24 @@ pub struct GroupCall {
 /// A group as calls.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
+    /// Its nodes.
+    pub nodes: Range<usize>,
     pub calls: Vec<GroupCall>,
-    /// Lines of tensors that are nowhere whole. Their buffers have the numbers after those of the forward pass.
+    /// Lines of tensors that are nowhere whole. Their buffers have the numbers after those of whole tensors.
     pub lines: Vec<Block>,
-    /// Whether its nodes take turns over rows.
+    /// Whether its calls are a loop: turns over rows, or many boxes that are copied.
     pub streamed: bool,
     /// About how many instructions more than its nodes one by one.
     pub overhead: f64,
 }
 
+/// From so many boxes on, calls take more flash than a loop.
+const BOXES: usize = 4;
 /// Instructions of a call beyond its work, and of moving a byte: rough, for a choice between groups.
 const CALL_OVERHEAD: f64 = 250.0;
 const MOVE_OVERHEAD: f64 = 0.5;
 
-impl Forward<'_> {
+impl Nodes<'_> {
     fn rows_of(&self, unit: usize) -> Option<&ByRows> {
         self.units[unit].by_rows.as_ref()
     }
@@ -106,7 +112,10 @@ impl Forward<'_> {
             call: self.calls[step].clone(),
             finished: (self.blocks.steps[step].finished.iter()).map(|&t| (t, 0, self.tensor(t))).collect(),
         };
-        Group { calls: self.units[unit].steps.clone().map(emitted).collect(), ..Group::default() }
+        let calls: Vec<GroupCall> = self.units[unit].steps.clone().map(emitted).collect();
+        // Many boxes that are copied are a loop as well.
+        let boxes = calls.iter().filter(|e| matches!(e.call, Call::CopyBox(_))).count();
+        Group { streamed: boxes >= BOXES, calls, nodes: unit..unit + 1, ..Group::default() }
     }
 
     /// A whole tensor.
@@ -117,7 +126,7 @@ impl Forward<'_> {
 
 /// A group that runs over rows, while it is laid out.
 struct Streamed<'a> {
-    forward: &'a Forward<'a>,
+    nodes: &'a Nodes<'a>,
     group: Range<usize>,
     /// The nodes of the group, as ops over rows.
     units: Vec<&'a ByRows>,
@@ -140,8 +149,8 @@ struct LineBuffer {
 }
 
 impl<'a> Streamed<'a> {
-    fn new(forward: &'a Forward<'a>, group: Range<usize>, band: Band) -> Option<Self> {
-        let units: Vec<&ByRows> = group.clone().map(|u| forward.rows_of(u)).collect::<Option<_>>()?;
+    fn new(nodes: &'a Nodes<'a>, group: Range<usize>, band: Band) -> Option<Self> {
+        let units: Vec<&ByRows> = group.clone().map(|u| nodes.rows_of(u)).collect::<Option<_>>()?;
         let last = units.last()?.map.rows;
         let rows = |unit: &&ByRows| match band {
             Band::Whole => unit.map.rows,
@@ -149,11 +158,11 @@ impl<'a> Streamed<'a> {
             Band::Scaled(n) => ((n * unit.map.rows + last - 1) / last).clamp(1, unit.map.rows),
         };
         let mut bands: Vec<i32> = units.iter().map(rows).collect();
-        if let Some(feed) = forward.feed.filter(|feed| group.contains(feed)) {
+        if let Some(feed) = nodes.feed.filter(|feed| group.contains(feed)) {
             bands[feed - group.start] = 1;
         }
         let done = vec![0; units.len()];
-        Some(Self { forward, group, units, bands, done, turns: Vec::new(), lines: BTreeMap::new(), rows: Vec::new() })
+        Some(Self { nodes, group, units, bands, done, turns: Vec::new(), lines: BTreeMap::new(), rows: Vec::new() })
     }
 
     fn member(&self, unit: Option<usize>) -> Option<usize> {
@@ -162,7 +171,7 @@ impl<'a> Streamed<'a> {
 
     /// Whether a buffer lives in this group only.
     fn inner(&self, buffer: usize) -> bool {
-        let f = self.forward;
+        let f = self.nodes;
         let inside = |users: &[usize]| users.iter().all(|u| self.group.contains(u));
         let result = self.units[self.units.len() - 1].output == buffer;
         !result && !f.given[buffer] && !f.kept[buffer] && inside(&f.writers[buffer]) && inside(&f.readers[buffer])
@@ -183,7 +192,7 @@ impl<'a> Streamed<'a> {
             let rows = start..(start + self.bands[unit]).min(by_rows.map.rows);
             for input in &by_rows.inputs {
                 let needed = self.needed_end(input, &rows);
-                if let Some(producer) = self.member(self.forward.producer(self.group.start + unit, input.buffer)) {
+                if let Some(producer) = self.member(self.nodes.producer(self.group.start + unit, input.buffer)) {
                     self.finish(producer, needed.min(self.units[producer].map.rows));
                 }
             }
@@ -201,7 +210,7 @@ impl<'a> Streamed<'a> {
     /// they are sent all the same.
     fn needed_end(&self, input: &Input, rows: &Range<i32>) -> i32 {
         let end = input.rows(rows).end;
-        let fed = self.forward.feed.and_then(|feed| self.member(Some(feed)));
+        let fed = self.nodes.feed.and_then(|feed| self.member(Some(feed)));
         if fed.is_none_or(|feed| self.units[feed].output != input.buffer) {
             return end;
         }
@@ -215,16 +224,16 @@ impl<'a> Streamed<'a> {
         let output = self.units[aside].output;
         let awaited = |u: usize| {
             let reads = self.units[u].inputs.iter().any(|x| x.buffer == output);
-            reads && self.member(self.forward.producer(self.group.start + u, output)) == Some(aside)
+            reads && self.member(self.nodes.producer(self.group.start + u, output)) == Some(aside)
         };
-        let fed = |x: &Input| self.member(self.forward.producer(self.group.start + aside, x.buffer)) == Some(unit);
+        let fed = |x: &Input| self.member(self.nodes.producer(self.group.start + aside, x.buffer)) == Some(unit);
         aside + 1 != self.units.len() && self.units[aside].inputs.iter().any(fed) && !(0..self.units.len()).any(awaited)
     }
 
     /// How many rows of a unit what is there suffices for.
     fn ready(&self, unit: usize) -> i32 {
         let by_rows = self.units[unit];
-        let there = |input: &Input| match self.member(self.forward.producer(self.group.start + unit, input.buffer)) {
+        let there = |input: &Input| match self.member(self.nodes.producer(self.group.start + unit, input.buffer)) {
             Some(producer) => self.done[producer],
             None => i32::MAX,
         };
@@ -254,7 +263,7 @@ impl<'a> Streamed<'a> {
     /// How many rows each buffer of the group needs to hold at a time.
     fn measure(&mut self) {
         self.done.fill(0);
-        let mut next = self.forward.blocks.blocks.len();
+        let mut next = self.nodes.blocks.blocks.len();
         for turn in self.turns.clone() {
             let buffer = self.units[turn.unit].output;
             if self.inner(buffer) {
@@ -273,7 +282,7 @@ impl<'a> Streamed<'a> {
     fn overwritten(&self, turn: &Turn) -> bool {
         let unit = self.group.start + turn.unit;
         self.units[turn.unit].inputs.iter().any(|input| {
-            let later = self.forward.writers[input.buffer].iter().filter(|&&w| w > unit);
+            let later = self.nodes.writers[input.buffer].iter().filter(|&&w| w > unit);
             let mut members = later.filter_map(|&w| self.member(Some(w)));
             let rows = input.rows(&turn.rows);
             members.any(|w| !rows.is_empty() && self.done[w] > rows.start)
@@ -284,14 +293,14 @@ impl<'a> Streamed<'a> {
     fn emit(mut self) -> Option<Group> {
         self.measure();
         self.done.fill(0);
-        let mut group = Group { streamed: true, ..Group::default() };
+        let mut group = Group { nodes: self.group.clone(), streamed: true, ..Group::default() };
         let mut lines: Vec<(usize, &LineBuffer)> = self.lines.iter().map(|(&b, l)| (b, l)).collect();
         lines.sort_by_key(|(_, line)| line.buffer);
         group.lines = (lines.into_iter())
             .map(|(b, line)| {
                 let map = self.map(b);
-                let label = format!("{} ({} of {} rows)", self.forward.blocks.blocks[b].label, line.rows, map.rows);
-                let purpose = self.forward.blocks.blocks[b].purpose;
+                let label = format!("{} ({} of {} rows)", self.nodes.blocks.blocks[b].label, line.rows, map.rows);
+                let purpose = self.nodes.blocks.blocks[b].purpose;
                 Block { label, purpose, bytes: line.rows as u32 * map.row, kept: false }
             })
             .collect();
@@ -311,7 +320,7 @@ impl<'a> Streamed<'a> {
     }
 
     fn map(&self, buffer: usize) -> Map {
-        self.forward.maps[buffer].expect("a buffer of an op over rows holds a map")
+        self.nodes.maps[buffer].expect("a buffer of an op over rows holds a map")
     }
 
     /// Makes room for a turn's rows: what is still needed moves to the beginning of the line.
@@ -352,23 +361,23 @@ impl<'a> Streamed<'a> {
 
     fn turn(&mut self, turn: &Turn, group: &mut Group) {
         let by_rows = self.units[turn.unit];
-        let forward = self.forward;
-        if forward.feed == Some(self.group.start + turn.unit) {
+        let nodes = self.nodes;
+        if nodes.feed == Some(self.group.start + turn.unit) {
             let (buffer, row) = (by_rows.output, by_rows.map.row);
             let at = |y: i32| self.place(Span { buffer, first: y as u32 * row, bytes: row });
             self.rows.extend(turn.rows.clone().map(at).collect::<Vec<_>>());
             return;
         }
-        let steps = forward.units[self.group.start + turn.unit].steps.clone();
+        let steps = nodes.units[self.group.start + turn.unit].steps.clone();
         let last = steps.end - 1;
         for step in steps {
-            let Some(cut) = over_rows(&forward.calls[step], by_rows, &forward.maps, &turn.rows) else { continue };
+            let Some(cut) = over_rows(&nodes.calls[step], by_rows, &nodes.maps, &turn.rows) else { continue };
             let place = |place: &Place| match *place {
                 Place::Span(span) => Place::Span(self.place(span)),
                 other => other,
             };
             let call = cut.map(&mut |_, p| Ok::<_, Infallible>(place(p))).unwrap_or_else(|e| match e {});
-            group.overhead += CALL_OVERHEAD + rewidened(&forward.calls[step], &cut);
+            group.overhead += CALL_OVERHEAD + again(&nodes.calls[step], &cut);
             let finished = if step == last { self.finished(step, by_rows, turn) } else { Vec::new() };
             let came_in = std::mem::take(&mut self.rows);
             group.calls.push(GroupCall { rows: came_in, step: Some(step), call, finished });
@@ -393,23 +402,34 @@ impl<'a> Streamed<'a> {
             (first, turn.rows.end as u32 * row - first)
         };
         let piece = |&t: &TensorId| {
-            let buffer = self.forward.blocks.block_of[&t];
+            let buffer = self.nodes.blocks.block_of[&t];
             let mask = by_rows.mask == Some(buffer);
             let (first, bytes) = bytes_of(if mask { by_rows.map.row / 8 } else { by_rows.map.row });
             (t, first, self.place(Span { buffer, first, bytes }))
         };
-        self.forward.blocks.steps[step].finished.iter().map(piece).collect()
+        self.nodes.blocks.steps[step].finished.iter().map(piece).collect()
     }
 }
 
-/// About the instructions of a depthwise convolution over rows beyond its share of the whole: weights and rows of the input are brought into order again.
-fn rewidened(whole: &Call<Place>, cut: &Call<Place>) -> f64 {
-    let (Call::Depthwise(whole), Call::Depthwise(cut)) = (whole, cut) else { return 0.0 };
-    if whole.p.out_h == cut.p.out_h {
-        return 0.0;
+/// About the instructions of a convolution over rows beyond its share of the whole: of a depthwise one, weights and rows of the input are brought into
+/// order again; of an input gradient, weights.
+fn again(whole: &Call<Place>, cut: &Call<Place>) -> f64 {
+    let depthwise =
+        |p: &ConvParams, rows: i32, row: i32| f64::from(p.out_c * p.kh * (p.kw + 8)) + 1.3 * f64::from(rows * row);
+    match (whole, cut) {
+        (Call::Depthwise(whole), Call::Depthwise(cut)) if whole.p.out_h != cut.p.out_h => {
+            let p = &cut.p;
+            depthwise(p, p.in_h - p.out_h * p.stride_h, p.in_w * p.in_c)
+        }
+        (Call::DepthwiseInputGrad(whole), Call::DepthwiseInputGrad(cut)) if whole.p.in_h != cut.p.in_h => {
+            let p = &cut.p;
+            depthwise(p, p.out_h - p.in_h / p.stride_h, p.out_w * p.out_c)
+        }
+        (Call::ConvInputGrad(whole), Call::ConvInputGrad(cut)) if whole.p.in_h != cut.p.in_h => {
+            f64::from(cut.p.kh * cut.p.kw * cut.p.in_c * cut.p.out_c)
+        }
+        _ => 0.0,
     }
-    let again = cut.p.in_h - cut.p.out_h * cut.p.stride_h;
-    f64::from(cut.p.out_c * cut.p.kh * (cut.p.kw + 8)) + 1.3 * f64::from(again * cut.p.in_w * cut.p.in_c)
 }
 
 /// The call of a step as a whole, for all steps.

@@ -13,8 +13,9 @@
 //! (`spec::rows`): an ordinary call with other sizes, so no kernel knows of it. A group of consecutive nodes can take turns, a few rows each; a tensor that
 //! only the group knows needs but the rows that are still read (lines), and a tensor between groups takes bytes as its rows are made and gives them back as
 //! they are used. Lines slide (their rows move to the beginning) rather than being rings, which every kernel would have to know. Ops that sum over pixels
-//! end a group. The planner sees windows, the live bytes of each buffer at each step; in place, one tensor growing into another that shrinks, and lines
-//! between them are all the same inequality there. Calls over rows take a little longer, so a Program is cut only as far as its limit asks for.
+//! end a group; in the backward pass, where such sums stand behind every gradient, a group is the input gradient of one convolution. The planner sees
+//! windows, the live bytes of each buffer at each step; in place, one tensor growing into another that shrinks, and lines between them are all the same
+//! inequality there. Calls over rows take a little longer, so a Program is cut only as far as its limit asks for.
 
 mod blocks;
 mod conv;

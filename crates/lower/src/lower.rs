@@ -29,11 +29,11 @@ pub struct LowerOptions {
     pub keep_all: bool,
     /// Rounds of the planner's improvement.
     pub improvement_rounds: u32,
-    /// Bytes that the arena may take: above them the forward pass runs over rows, as far as it must. Without it nothing does.
+    /// Bytes that the arena may take: above them it runs over rows, as far as it must. Without it nothing does.
     pub arena_limit: Option<u32>,
     /// How the sample comes in.
     pub feed: Feed,
-    /// Whether the forward pass stays whole where no cut of it reaches the limit, instead of coming as near as it can. For asking whether a scheme fits: the
+    /// Whether the Program stays whole where no cut of its backward pass reaches the limit, instead of coming as near as it can. For asking whether a scheme fits: the
     /// nearest cut takes far longer to find.
     pub whole_above_limit: bool,
 }

@@ -1,13 +1,13 @@
-//! From steps on whole tensors to a planned Program: the forward pass cut as far as the limit asks for, the live bytes of every buffer, their places.
+//! From steps on whole tensors to a planned Program: cut over rows as far as the limit asks for, the live bytes of every buffer, their places.
 
-use tinytrain_ir::{Graph, TensorId};
+use tinytrain_ir::Graph;
 use tinytrain_program::Program;
 use tinytrain_spec::kernels::{Call, Role};
 
 use crate::blocks::Blocks;
-use crate::cut::choose;
-use crate::group::{Forward, Group, GroupCall, whole_calls};
-use crate::lives::{Crossing, Share, peak, scratch, uses};
+use crate::cut::Cutter;
+use crate::group::{Group, Nodes, whole_calls};
+use crate::lives::Share;
 use crate::steps::Steps;
 use crate::unit::{Map, Place, Span, Unit, feed, units};
 use crate::{Feed, LowerError, LowerOptions};
@@ -25,19 +25,19 @@ pub fn place(
     options: &LowerOptions,
 ) -> Result<Program, LowerError> {
     let layout = Layout { blocks, forward, logits, options };
-    let calls = whole_calls(blocks);
-    let cutter = layout.cutter(&calls)?;
-    let backward = layout.backward(&calls);
+    let nodes = layout.nodes(&whole_calls(blocks))?;
     let limit = options.arena_limit.unwrap_or(u32::MAX);
     let uncut = |share: Share| {
-        let alone = (0..cutter.units.len()).map(|unit| cutter.alone(unit)).collect();
-        layout.steps(alone, &backward, share)
+        let alone = (0..nodes.units.len()).map(|unit| nodes.alone(unit)).collect();
+        layout.steps(alone, nodes.forward, share)
     };
-    let groups = |aim: u32, floor: u32, share: Share| choose(&cutter, aim, floor, share).ok_or(LowerError::Feed);
     // No cut of the forward pass changes what the backward pass takes.
-    if options.whole_above_limit && layout.backward_peak(&cutter, &backward, Share::Least) > limit {
+    if options.whole_above_limit && Cutter::new(&nodes, Share::Least).backward_least() > limit {
         return match options.feed {
-            Feed::Rows => layout.steps(groups(u32::MAX, 0, Share::Least)?, &backward, Share::Least).place(),
+            Feed::Rows => {
+                let (groups, _) = Cutter::new(&nodes, Share::Least).choose(u32::MAX).ok_or(LowerError::Feed)?;
+                layout.steps(groups, nodes.forward, Share::Least).place()
+            }
             Feed::Whole => uncut(Share::Least).place(),
         };
     }
@@ -48,14 +48,19 @@ pub fn place(
         (whole.peak() <= limit).then(|| whole.place()).transpose()
     };
     let cut = |share: Share| -> Result<Option<Program>, LowerError> {
-        let floor = layout.backward_peak(&cutter, &backward, share);
+        let cutter = Cutter::new(&nodes, share);
+        let floor = cutter.backward_least();
         if floor > limit && share != Share::Least {
             return Ok(None);
         }
         let mut aim = limit;
         let mut best: Option<Program> = None;
         for _ in 0..ATTEMPTS {
-            let cut = layout.steps(groups(aim, floor, share)?, &backward, share).place()?;
+            let (groups, least) = cutter.choose(aim.max(floor)).ok_or(LowerError::Feed)?;
+            if least > limit && share != Share::Least {
+                return Ok(None);
+            }
+            let cut = layout.steps(groups, nodes.forward, share).place()?;
             // Beyond what lives at once only a better plan helps, not another cut.
             let hopeless = cut.plan.lower_bound > limit;
             let over = cut.arena_bytes.saturating_sub(limit);
@@ -70,7 +75,7 @@ pub fn place(
         }
         Ok(best)
     };
-    // From the fewest instructions to the fewest bytes; whether the forward pass is cut, and how much scratch is set aside.
+    // From the fewest instructions to the fewest bytes; whether it is cut, and how much scratch is set aside.
     let ways: &[(bool, Share)] = match options.feed {
         Feed::Rows => &[(true, Share::Usual), (true, Share::Fast), (true, Share::Least)],
         Feed::Whole => &[
@@ -90,7 +95,16 @@ pub fn place(
             break;
         }
     }
-    Ok(best.expect("a cut Program is one in any case"))
+    // Where cuts reach little, the plan of a cut Program may be the worse one.
+    let best = best.expect("a cut Program is one in any case");
+    if best.arena_bytes > limit && options.feed == Feed::Whole {
+        let whole = uncut(Share::Least);
+        if whole.peak() < best.arena_bytes {
+            let whole = whole.place()?;
+            return Ok(if whole.arena_bytes <= best.arena_bytes { whole } else { best });
+        }
+    }
+    Ok(best)
 }
 
 /// What a Program is made from.
@@ -111,14 +125,15 @@ impl<'a> Layout<'a> {
         self.blocks.block_of[&self.graph().input]
     }
 
-    /// The forward pass as units.
-    fn cutter(&self, calls: &[Call<Place>]) -> Result<Forward<'a>, LowerError> {
+    /// All nodes as units.
+    fn nodes(&self, calls: &[Call<Place>]) -> Result<Nodes<'a>, LowerError> {
         let blocks = self.blocks;
         let maps = self.maps();
         let fed =
             (self.options.feed == Feed::Rows).then(|| feed(self.input(), &maps).ok_or(LowerError::Feed)).transpose()?;
         let feed = fed.is_some().then_some(0);
-        let units: Vec<Unit> = fed.into_iter().chain(units(blocks, self.forward, &maps)).collect();
+        let units: Vec<Unit> = fed.into_iter().chain(units(blocks, &maps)).collect();
+        let forward = units.iter().take_while(|u| u.steps.end <= self.forward).count();
         let count = blocks.blocks.len();
         let (mut writers, mut readers) = (vec![Vec::new(); count], vec![Vec::new(); count]);
         for (u, unit) in units.iter().enumerate() {
@@ -132,17 +147,11 @@ impl<'a> Layout<'a> {
                 });
             }
         }
-        let mut kept: Vec<bool> = blocks.blocks.iter().map(|b| b.kept).collect();
-        for step in &blocks.steps[self.forward..] {
-            step.call.operands(&mut |spec, operand, _| {
-                let Some(b) = operand.and_then(|o| blocks.block_of(o)) else { return };
-                kept[b] |= spec.role != Role::Write;
-            });
-        }
+        let kept: Vec<bool> = blocks.blocks.iter().map(|b| b.kept).collect();
         let mut given = vec![false; count];
         given[self.input()] = feed.is_none();
         writers[self.input()].splice(0..0, feed);
-        Ok(Forward { blocks, units, calls: calls.to_vec(), maps, writers, readers, given, kept, feed })
+        Ok(Nodes { blocks, units, forward, calls: calls.to_vec(), maps, writers, readers, given, kept, feed })
     }
 
     /// The maps that buffers hold: of several tensors in one, all the same.
@@ -159,42 +168,23 @@ impl<'a> Layout<'a> {
         maps.iter().zip(several).map(|(map, several)| map.filter(|_| !several)).collect()
     }
 
-    /// The steps behind the forward pass, each by itself.
-    fn backward(&self, calls: &[Call<Place>]) -> Vec<Group> {
-        let emitted = |step: usize| {
-            let finished = &self.blocks.steps[step].finished;
-            let whole = |&t: &TensorId| (t, 0, self.whole(self.blocks.block_of[&t]));
-            let emitted = GroupCall {
-                rows: Vec::new(),
-                step: Some(step),
-                call: calls[step].clone(),
-                finished: finished.iter().map(whole).collect(),
-            };
-            Group { calls: vec![emitted], ..Group::default() }
-        };
-        (self.forward..calls.len()).map(emitted).collect()
-    }
-
     pub fn whole(&self, buffer: usize) -> Span {
         Span { buffer, first: 0, bytes: self.blocks.blocks[buffer].bytes }
     }
 
-    /// The most bytes live at a step of the backward pass.
-    fn backward_peak(&self, forward: &Forward, backward: &[Group], share: Share) -> u32 {
-        let mut list = Vec::new();
-        backward.iter().flat_map(|g| &g.calls).enumerate().for_each(|(t, e)| uses(t as u32, e, &mut list));
-        let scratch: Vec<u32> = backward.iter().flat_map(|g| &g.calls).map(|e| scratch(&e.call, share)).collect();
-        let crossing =
-            |b: usize| Crossing { before: !forward.writers[b].is_empty(), after: self.blocks.blocks[b].kept };
-        peak(list, &scratch, &crossing, ALIGN)
-    }
-
-    /// Groups one after the other.
-    fn steps(&self, forward: Vec<Group>, backward: &[Group], share: Share) -> Steps<'_> {
+    /// Groups one after the other; `forward` nodes are the forward pass.
+    fn steps(&self, groups: Vec<Group>, forward: usize, share: Share) -> Steps<'_> {
         let mut steps = Steps::new(self, share);
-        forward.into_iter().for_each(|group| steps.append(group));
-        steps.end_forward();
-        backward.iter().for_each(|group| steps.append(group.clone()));
+        let behind = groups.partition_point(|g| g.nodes.start < forward);
+        for (i, group) in groups.into_iter().enumerate() {
+            if i == behind {
+                steps.end_forward();
+            }
+            steps.append(group);
+        }
+        if behind == steps.groups() {
+            steps.end_forward();
+        }
         steps
     }
 }

@@ -32,7 +32,7 @@ pub struct Steps<'a> {
     forward: usize,
     /// Where a group ends.
     ends: Vec<usize>,
-    /// Groups that run over rows.
+    /// Groups that are loops.
     streams: Vec<Range<usize>>,
 }
 
@@ -116,6 +116,11 @@ impl<'a> Steps<'a> {
             self.buffer(Block { label: "scratch".into(), purpose: Purpose::Scratch, bytes: most, kept: false });
         self.scratches.push((buffer, Life { start: (start + used.start) as u32, hulls }));
         buffer
+    }
+
+    /// Groups so far.
+    pub fn groups(&self) -> usize {
+        self.ends.len() - 1
     }
 
     /// Ends the forward pass.

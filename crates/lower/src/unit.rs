@@ -1,4 +1,4 @@
-//! Nodes of the forward pass that can run over some rows of their output, and their calls over them.
+//! Nodes that can run over some rows of their output, and their calls over them.
 
 use std::convert::Infallible;
 use std::ops::Range;
@@ -40,6 +40,8 @@ pub struct Map {
 #[derive(Clone, Copy, Debug)]
 enum Window {
     Conv(ConvParams),
+    /// Of its input gradient: an input of the node is the output of the convolution.
+    InputGrad(ConvParams),
     Pool(PoolParams),
     /// The same rows, `top` higher, as far as there are any: of a box that is copied.
     Copied {
@@ -52,13 +54,14 @@ impl Window {
     fn under(&self, y: &Range<i32>) -> Option<Range<i32>> {
         match self {
             Self::Conv(p) => Some(p.rows(y)?.1),
+            Self::InputGrad(p) => Some(p.input_rows(y)?.1),
             Self::Pool(p) => Some(p.rows(y)?.1),
             Self::Copied { top, rows } => Some((y.start - top).clamp(0, *rows)..(y.end - top).clamp(0, *rows)),
         }
     }
 }
 
-/// A node of the forward pass.
+/// A node.
 pub struct Unit {
     /// Its steps.
     pub steps: Range<usize>,
@@ -96,12 +99,11 @@ pub fn feed(input: usize, maps: &[Option<Map>]) -> Option<Unit> {
     Some(Unit { steps: 0..0, by_rows: Some(ByRows { inputs: Vec::new(), output: input, map, mask: None }) })
 }
 
-/// The nodes of the forward pass. `maps` are the maps that buffers hold.
-pub fn units(blocks: &Blocks, forward: usize, maps: &[Option<Map>]) -> Vec<Unit> {
-    let steps = &blocks.steps[..forward];
+/// The nodes that have steps. `maps` are the maps that buffers hold.
+pub fn units(blocks: &Blocks, maps: &[Option<Map>]) -> Vec<Unit> {
     let mut units = Vec::new();
     let mut at = 0;
-    for of_node in steps.chunk_by(|a, b| a.node == b.node) {
+    for of_node in blocks.steps.chunk_by(|a, b| a.node == b.node) {
         let range = at..at + of_node.len();
         at = range.end;
         units.push(Unit { steps: range, by_rows: by_rows(blocks, of_node, maps) });
@@ -115,6 +117,9 @@ fn by_rows(blocks: &Blocks, steps: &[DraftStep], maps: &[Option<Map>]) -> Option
     for step in steps {
         let (x, y, m) = match &step.call {
             Call::Conv(c) | Call::Depthwise(c) => (vec![(&c.x, Window::Conv(c.p))], &c.y, &c.mask),
+            Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => {
+                (vec![(&c.g, Window::InputGrad(c.p))], &c.gx, &None)
+            }
             Call::AveragePool(c) => (vec![(&c.x, Window::Pool(c.p))], &c.y, &c.mask),
             Call::MaxPool(c) => (vec![(&c.x, Window::Pool(c.p))], &c.y, &c.mask),
             Call::Add(c) => (vec![(&c.a, same()), (&c.b, same())], &c.y, &c.mask),
@@ -197,6 +202,12 @@ pub fn over_rows(call: &Call<Place>, unit: &ByRows, maps: &[Option<Map>], y: &Ra
             c.p = p;
             c.x.take(source(&c.x)?, &x);
             take_result(&mut c.y, &mut c.mask);
+        }
+        Call::ConvInputGrad(c) | Call::DepthwiseInputGrad(c) => {
+            let (p, g) = c.p.input_rows(y)?;
+            c.p = p;
+            c.g.take(source(&c.g)?, &g);
+            c.gx.take(map, y);
         }
         Call::AveragePool(c) => {
             let (p, x) = c.p.rows(y)?;

@@ -71,8 +71,8 @@ impl Compiler {
         self.inner.layers() as u32
     }
 
-    /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` its
-    /// forward pass runs over rows as far as it must. With `by_rows` the sample comes in row by row.
+    /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` it
+    /// runs over rows as far as it must. With `by_rows` the sample comes in row by row.
     #[napi(catch_unwind, ts_return_type = "Promise<Program>")]
     pub fn compile<'e>(
         &self,

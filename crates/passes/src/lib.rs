@@ -7,6 +7,7 @@
 //! | `autodiff` | every convolution and the head have gradients and updates; at a fan-out, gradients are summed |
 //! | `prune` | only the parameters that the scheme trains are updated; nothing is computed that no update needs |
 //! | `fuse` | gradients are applied as they are computed: no weight gradient is ever stored |
+//! | `gather` | of an input of which an update reads few channels, these alone are kept |
 //! | `schedule` | an update runs as soon as its gradient exists, so that memory is released early |
 //!
 //! The exponents of gradients are calibrated on the graph after `autodiff`, before anything is pruned. Every scheme of a model therefore has the same
@@ -15,6 +16,7 @@
 mod autodiff;
 mod fold;
 mod fuse;
+mod gather;
 mod head;
 mod live;
 mod prune;
@@ -48,10 +50,11 @@ pub fn differentiate(graph: &Graph, classes: usize, seed: u64) -> Result<Vec<Sta
     Ok(vec![head, fold, autodiff])
 }
 
-/// Runs `prune`, `fuse` and `schedule` on a differentiated (and calibrated) graph.
+/// Runs `prune`, `fuse`, `gather` and `schedule` on a differentiated (and calibrated) graph.
 pub fn specialise(graph: &Graph, scheme: &Scheme) -> Result<Vec<Stage>, IrError> {
     let prune = verified("prune", prune::run(graph, scheme)?)?;
     let fuse = verified("fuse", fuse::run(&prune.graph))?;
-    let schedule = verified("schedule", schedule::run(&fuse.graph))?;
-    Ok(vec![prune, fuse, schedule])
+    let gather = verified("gather", gather::run(&fuse.graph))?;
+    let schedule = verified("schedule", schedule::run(&gather.graph))?;
+    Ok(vec![prune, fuse, gather, schedule])
 }

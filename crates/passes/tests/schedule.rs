@@ -10,7 +10,7 @@ use tinytrain_passes::{differentiate, specialise};
 
 fn both(g: &Graph, scheme: &str) -> (Graph, Graph) {
     let stages = specialise(g, &Scheme::parse(scheme, g.layers.len()).unwrap()).unwrap();
-    (stage(&stages, "fuse").clone(), stage(&stages, "schedule").clone())
+    (stage(&stages, "gather").clone(), stage(&stages, "schedule").clone())
 }
 
 /// Two branches of very different size meet in a fan-out: the order of the backward pass matters for memory.

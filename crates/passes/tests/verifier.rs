@@ -42,7 +42,7 @@ fn replaced(g: &mut Graph, t: TensorId, change: impl Fn(&mut tinytrain_ir::Tenso
     TensorId(g.tensors.len() as u32 - 1)
 }
 
-const OPS: [&str; 27] = [
+const OPS: [&str; 28] = [
     "conv",
     "add",
     "average_pool",
@@ -52,6 +52,7 @@ const OPS: [&str; 27] = [
     "pad",
     "concat",
     "reshape",
+    "move",
     "softmax",
     "head",
     "head_input_grad",

@@ -388,7 +388,7 @@ pub struct Program {
     pub buffers: Vec<Placed>,
     /// How they were planned.
     pub plan: Plan,
-    /// Runs of steps that take turns over rows; C has them as loops.
+    /// Runs of steps that take turns over rows, or that copy many boxes; C has them as loops.
     pub streams: Vec<Range<usize>>,
     /// Boundaries in the frozen prefix, ascending from step 0.
     pub boundaries: Vec<Boundary>,

@@ -1,5 +1,6 @@
 //! A windowed op over some rows of its output: the same op with other sizes, over the rows of the input that these need. No kernel knows of it: what a
-//! call computes for a row depends on that row's window alone, so calls over parts give together the bits of one call over the whole.
+//! call computes for a row depends on that row's window alone, so calls over parts give together the bits of one call over the whole. The same holds for
+//! its input gradient, whose output are rows of the input.
 
 use core::ops::Range;
 
@@ -31,6 +32,18 @@ impl Windows {
             && last + self.kernel > 0;
         good.then(|| (x.clone(), x.start - first))
     }
+
+    /// The output rows whose windows hold one of the input rows `x`, and how many rows of the first window lie above `x`. None where no window does, where
+    /// that number would be negative (a stride beyond the kernel), or where there is no such input.
+    fn over(&self, x: &Range<i32>) -> Option<(Range<i32>, i32)> {
+        // The first window that ends behind the first row, the last that begins at or before the last one.
+        let first = (x.start + self.pad - self.kernel).div_euclid(self.stride) + 1;
+        let last = (x.end - 1 + self.pad).div_euclid(self.stride);
+        let y = first.max(0)..(last + 1).min(self.outputs);
+        let above = x.start + self.pad - y.start * self.stride;
+        let good = 0 <= x.start && x.start < x.end && x.end <= self.inputs && y.start < y.end && above >= 0;
+        good.then_some((y, above))
+    }
 }
 
 impl ConvParams {
@@ -49,6 +62,12 @@ impl ConvParams {
     pub fn rows(&self, y: &Range<i32>) -> Option<(Self, Range<i32>)> {
         let (x, pad_top) = self.windows().under(y)?;
         Some((Self { in_h: x.end - x.start, out_h: y.end - y.start, pad_top, ..*self }, x))
+    }
+
+    /// The convolution whose input gradient is rows `x` of this one's, and the rows of the output whose gradient it reads.
+    pub fn input_rows(&self, x: &Range<i32>) -> Option<(Self, Range<i32>)> {
+        let (y, pad_top) = self.windows().over(x)?;
+        Some((Self { in_h: x.end - x.start, out_h: y.end - y.start, pad_top, ..*self }, y))
     }
 }
 
@@ -95,6 +114,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn gradients_of_rows_come_from_the_windows_that_hold_them() {
+        for (in_h, kh, stride, pad, out_h) in
+            [(8, 3, 1, 1, 8), (8, 3, 2, 1, 4), (9, 7, 2, 3, 5), (5, 1, 1, 0, 5), (7, 3, 2, 0, 3), (8, 5, 3, 2, 3)]
+        {
+            let p = conv(in_h, kh, stride, pad, out_h);
+            for start in 0..in_h {
+                for end in start + 1..=in_h {
+                    let windows = |x: i32| (0..out_h).filter(move |y| (0..kh).contains(&(x + pad - y * stride)));
+                    let Some((part, y)) = p.input_rows(&(start..end)) else {
+                        assert!((start..end).all(|x| windows(x).next().is_none()), "{p:?} {start}..{end}");
+                        continue;
+                    };
+                    assert_eq!((part.in_h, part.out_h), (end - start, y.end - y.start));
+                    assert!((0..kh).contains(&part.pad_top) && (part.out_h - 1) * stride - part.pad_top < part.in_h);
+                    for x in start..end {
+                        let there = |oy: &i32| (0..kh).contains(&(x - start + part.pad_top - oy * stride));
+                        let found = (0..part.out_h).filter(there).map(|oy| oy + y.start);
+                        assert!(found.eq(windows(x)), "{p:?} {start}..{end} {x}");
+                    }
+                }
+            }
+        }
+        // Rows that windows leave out begin above the first of them: no kernel takes a negative padding.
+        assert_eq!(conv(8, 1, 2, 0, 4).input_rows(&(1..3)), None);
     }
 
     #[test]

@@ -207,19 +207,20 @@ fn for_input_grad(w: Weights, taps: usize, out_c: usize, order: &[u16], b: &mut 
 }
 
 /// Weight gradient: the int32 sums, `[out_c][kh][kw][t]`. `g` is `[out_h][out_w][out_c]`, the gradient of the
-/// accumulators; `x` is the input of the forward pass; `channels` are the `t` trained input channels. Scratch: `g` and
+/// accumulators; `x` is the input of the forward pass; `channels` are the `t` trained input channels, none named where all are. Scratch: `g` and
 /// the trained channels of `x` as int16, and for kernels larger than 1x1 the values that one tap reads.
 pub fn conv_weight_grad(p: &ConvParams, g: &[i8], x: &[i8], channels: &[u16], acc: &mut [i32], s: &mut Scratch) {
     let [v, h] = Axis::of_conv(p);
-    let (t, out_c, pixels) = (channels.len(), p.out_c as usize, v.out * h.out);
+    let (t, out_c, pixels) = (p.trained as usize, p.out_c as usize, v.out * h.out);
     if t == 0 {
         return;
     }
+    let named = (!channels.is_empty()).then_some(channels);
     let stride = panels(t) * LANES;
     let across = grown(&mut s.a, pixels * out_c);
     transpose(g, out_c, across);
     let wide = grown(&mut s.x, v.input * h.input * stride);
-    cut(x, p.in_c as usize, t, Some(channels), 1, p.x_zero as i16, wide);
+    cut(x, p.in_c as usize, t, named, 1, p.x_zero as i16, wide);
     let sums = grown(&mut s.c, out_c * stride);
     let taps = v.kernel * h.kernel;
     for tap in 0..taps {
@@ -289,7 +290,7 @@ pub fn conv_weight_step(
     let mut sums = take(&mut s.sums);
     let acc = grown(&mut sums, q.len());
     conv_weight_grad(p, g, x, channels, acc, s);
-    let row = (p.kh * p.kw) as usize * channels.len();
+    let row = (p.kh * p.kw * p.trained) as usize;
     step_weights(u, acc, q, lo, row, qas, None);
     s.sums = sums;
 }

@@ -1,6 +1,7 @@
 //! Full convolutions over packed weights.
 #![allow(unsafe_code)]
 
+use super::Geometries;
 use super::finish::{Biases, Requantise, Round, Scaling};
 use super::isa::{Isa, LANES, Line, lines, ones};
 use super::pack::{Pack, each};
@@ -20,6 +21,7 @@ pub struct Conv {
     scaling: Scaling,
     channels: Vec<u16>,
     parts: Vec<Part>,
+    steps: Vec<StepPart>,
     /// The start of each output's window in the padded input: that of the part with most outputs, with which the others begin.
     at: Vec<u32>,
     segments: Vec<Segment>,
@@ -59,9 +61,16 @@ impl Part {
 /// rows, the phases of the stride are processed one after the other, so that no row of zeros is read.
 #[derive(Clone, Debug)]
 struct Backward {
+    pack: Pack,
+    /// One for each of the convolutions whose rows differ.
+    parts: Vec<GradPart>,
+}
+
+/// The input gradient over some rows.
+#[derive(Clone, Debug)]
+struct GradPart {
     padded: Padded,
     phases: Vec<Phase>,
-    pack: Pack,
 }
 
 /// Input rows whose gradient comes through the same kernel rows.
@@ -75,14 +84,23 @@ struct Phase {
 
 impl Backward {
     /// None if the padding exceeds the kernel.
-    fn new(p: &ConvParams, group: usize) -> Option<Self> {
+    fn new(parts: &[ConvParams], group: usize) -> Option<Self> {
+        let p = parts.first()?;
         let [v, h] = Axis::of_conv(p);
-        let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
+        let kernel_rows: Vec<Vec<usize>> = (0..v.stride).map(|f| (f..v.kernel).step_by(v.stride).collect()).collect();
+        let pack = Pack::new(p.in_c as usize, v.kernel, h.kernel * p.out_c as usize, group, kernel_rows.clone());
+        let parts = parts.iter().map(|p| GradPart::new(p, &pack, &kernel_rows)).collect::<Option<_>>()?;
+        Some(Self { pack, parts })
+    }
+}
+
+impl GradPart {
+    fn new(p: &ConvParams, pack: &Pack, kernel_rows: &[Vec<usize>]) -> Option<Self> {
+        let [v, h] = Axis::of_conv(p);
+        let out_c = p.out_c as usize;
         let left = (h.kernel as isize - 1).checked_sub(h.pad).filter(|&l| l >= 0)? as usize;
         let pad = usize::try_from(v.pad).ok()?;
         let top = v.kernel.div_ceil(v.stride) - 1;
-        let kernel_rows: Vec<Vec<usize>> = (0..v.stride).map(|f| (f..v.kernel).step_by(v.stride).collect()).collect();
-        let pack = Pack::new(in_c, v.kernel, h.kernel * out_c, group, kernel_rows.clone());
         let padded = Padded {
             rows: v.out,
             columns: h.out,
@@ -96,7 +114,7 @@ impl Backward {
         if !padded.fits() {
             return None;
         }
-        let phases = kernel_rows.into_iter().enumerate().map(|(f, kernel_rows)| {
+        let phases = kernel_rows.iter().enumerate().map(|(f, kernel_rows)| {
             let segments = kernel_rows.iter().enumerate();
             let segments = segments.map(|(j, &ky)| Segment { lhs: (top - j) * padded.row(), line: pack.line(ky) });
             let rows = (0..v.input).filter(|iy| (iy + pad) % v.stride == f);
@@ -108,33 +126,60 @@ impl Backward {
                 places: pixels.map(|(iy, ix)| (iy * h.input + ix) as u32).collect(),
             }
         });
-        Some(Self { padded, phases: phases.collect(), pack })
+        Some(Self { padded, phases: phases.collect() })
     }
 }
 
+/// The sums of a weight gradient over some rows.
+#[derive(Clone, Debug)]
+struct StepPart {
+    /// The input with padding: that of the layer, or its trained channels alone.
+    padded: Padded,
+    /// The start of each output's window.
+    at: Vec<u32>,
+}
+
+impl StepPart {
+    fn new(p: &ConvParams) -> Option<Self> {
+        let Part { padded, .. } = Part::new(p)?;
+        Some(Self { padded, at: windows(p, padded.row()) })
+    }
+
+    /// Channels of its input.
+    fn channels(&self) -> usize {
+        self.padded.channels
+    }
+}
+
+/// Where each output's window begins in a padded input with rows of `row` elements.
+fn windows(p: &ConvParams, row: usize) -> Vec<u32> {
+    let [v, h] = Axis::of_conv(p);
+    let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
+    pixels.map(|(oy, ox)| (oy * v.stride * row + ox * h.stride * p.in_c as usize) as u32).collect()
+}
+
 impl Conv {
-    /// Packs the weights into words of `group` factors, also for the input gradient of a part, if one is named. None for a geometry that these kernels
-    /// do not support.
+    /// Packs the weights into words of `group` factors, also for the input gradient, where there is one. None for a geometry that these kernels do not
+    /// support.
     pub fn new(
-        parts: &[ConvParams],
+        Geometries { forward: parts, weight_steps, input_grads }: Geometries,
         w: Weights,
         base: &[i32],
         scales: Scales,
-        input_grad: Option<usize>,
         group: usize,
     ) -> Option<Self> {
         let p = parts.iter().max_by_key(|p| p.out_h)?;
         let [v, h] = Axis::of_conv(p);
         let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
-        let backward = match input_grad {
-            Some(part) => Some(Backward::new(&parts[part], group)?),
-            None => None,
+        let backward = match input_grads {
+            [] => None,
+            grads => Some(Backward::new(grads, group)?),
         };
         let parts = parts.iter().map(Part::new).collect::<Option<Vec<_>>>()?;
+        let steps = weight_steps.iter().map(StepPart::new).collect::<Option<Vec<_>>>()?;
         let padded = parts[0].padded;
         let forward = Pack::new(out_c, v.kernel, h.kernel * in_c, group, vec![(0..v.kernel).collect()]);
-        let pixels = (0..v.out).flat_map(|oy| (0..h.out).map(move |ox| (oy, ox)));
-        let at = pixels.map(|(oy, ox)| (oy * v.stride * padded.row() + ox * h.stride * in_c) as u32).collect();
+        let at = windows(p, padded.row());
         let segments = (0..v.kernel).map(|ky| Segment { lhs: ky * padded.row(), line: forward.line(ky) }).collect();
         // Worthwhile only for a single panel whose kernel rows overlap.
         let alone = out_c > LANES || v.kernel <= v.stride;
@@ -149,6 +194,7 @@ impl Conv {
             scaling: Scaling::new(scales, p.y_zero, p.lo, p.hi),
             channels: w.channels.to_vec(),
             parts,
+            steps,
             at,
             segments,
             shared,
@@ -217,9 +263,18 @@ impl Conv {
 
     /// See [`crate::reference::conv_input_grad`].
     #[inline(always)]
-    pub fn input_grad<I: Isa>(&mut self, isa: I, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
+    pub fn input_grad<I: Isa>(
+        &mut self,
+        isa: I,
+        part: usize,
+        shift: i32,
+        g: &[i8],
+        gx: &mut [i8],
+        s: &mut Scratch,
+    ) -> u32 {
         let channels = self.p.in_c as usize;
-        let Backward { padded, phases, pack } = self.backward.as_mut().expect("a layer packed for its input gradient");
+        let Backward { pack, parts } = self.backward.as_mut().expect("a layer packed for its input gradient");
+        let GradPart { padded, phases } = &parts[part];
         let factors = elements::<I::Lhs>(&mut s.lhs, padded.len());
         padded.fill(g, I::lhs(0), factors, I::lhs);
         let init = grown(&mut s.init, pack.init_len());
@@ -251,11 +306,11 @@ impl Conv {
         if self.channels.is_empty() {
             return;
         }
-        let Part { padded: place, pixels } = self.parts[part];
-        let at = &self.at[..pixels];
+        let StepPart { padded: place, at } = &self.steps[part];
+        let (in_c, pixels) = (self.steps[part].channels(), at.len());
         let p = self.p;
         let [v, h] = Axis::of_conv(&p);
-        let (in_c, out_c, t, taps) = (p.in_c as usize, p.out_c as usize, self.channels.len(), v.kernel * h.kernel);
+        let (out_c, t, taps) = (p.out_c as usize, self.channels.len(), v.kernel * h.kernel);
         let words = pixels.div_ceil(I::GROUP);
         // Words run along the pixels of the sum: gradients as LHS, `[words][out_c]`, inputs as RHS.
         let row = lines(out_c);

@@ -2,6 +2,7 @@
 //! columns.
 #![allow(unsafe_code)]
 
+use super::Geometries;
 use super::finish::{Biases, Requantise, Round, Scaling};
 use super::isa::{Isa, LANES, Line, lines, ones};
 use super::pack::{Pack, each};
@@ -19,7 +20,9 @@ pub struct Depthwise {
     scaling: Scaling,
     channels: Vec<u16>,
     forward: Pack,
-    backward: Option<(Pack, Sweep)>,
+    /// The packed weights of the input gradient, and its passes over the gradient.
+    backward: Option<(Pack, Vec<Sweep>)>,
+    weight_steps: Vec<ConvParams>,
 }
 
 /// A pass of a window over a tensor: the rows that each output row reads, and the layout of its columns.
@@ -246,19 +249,18 @@ unsafe fn span<I: Isa, const R: usize>(
 }
 
 impl Depthwise {
-    /// Packs the weights into words of `group` factors, also for the input gradient of a part, if one is named. None for a geometry that these kernels
-    /// do not support.
+    /// Packs the weights into words of `group` factors, also for the input gradient, where there is one. None for a geometry that these kernels do not
+    /// support.
     pub fn new(
-        parts: &[ConvParams],
+        Geometries { forward: parts, weight_steps, input_grads }: Geometries,
         w: Weights,
         base: &[i32],
         scales: Scales,
-        input_grad: Option<usize>,
         group: usize,
     ) -> Option<Self> {
         let p = parts.first()?;
         let channels = p.in_c as usize;
-        if p.in_c != p.out_c {
+        if p.in_c != p.out_c || weight_steps.iter().any(|step| step.in_c != p.in_c) {
             return None;
         }
         let [v, h] = Axis::of_conv(p);
@@ -280,19 +282,20 @@ impl Depthwise {
             sets = sweep.sets.clone();
             sweeps.push((*p, sweep));
         }
-        let backward = match input_grad {
-            Some(part) => {
-                let [v, _] = Axis::of_conv(&parts[part]);
-                let rows = (0..v.input).map(|iy| {
-                    let mut rows: Vec<_> = v.fed(iy).each().collect();
-                    rows.reverse();
-                    rows
-                });
-                let sweep = empty(h.input, h.out, h.kernel as isize - 1 - h.pad, h.stride, 1)?.over(rows.collect());
-                Some((pack(&sweep.sets), sweep))
-            }
-            None => None,
-        };
+        let mut grads: Vec<Sweep> = Vec::new();
+        for p in input_grads {
+            let [v, h] = Axis::of_conv(p);
+            let rows = (0..v.input).map(|iy| {
+                let mut rows: Vec<_> = v.fed(iy).each().collect();
+                rows.reverse();
+                rows
+            });
+            // They share the packed weights as well.
+            let sets = grads.last().map(|sweep| sweep.sets.clone()).unwrap_or_default();
+            let known = Sweep { sets, ..empty(h.input, h.out, h.kernel as isize - 1 - h.pad, h.stride, 1)? };
+            grads.push(known.over(rows.collect()));
+        }
+        let backward = grads.last().map(|sweep| pack(&sweep.sets)).map(|pack| (pack, grads));
         let mut layer = Self {
             biases: Biases::new(base),
             scaling: Scaling::new(scales, p.y_zero, p.lo, p.hi),
@@ -300,6 +303,7 @@ impl Depthwise {
             forward: pack(&sets),
             parts: sweeps,
             backward,
+            weight_steps: weight_steps.to_vec(),
         };
         let mut order = Vec::new();
         let frozen = &weight_order(channels, w.channels, &mut order)[..channels - w.channels.len()];
@@ -351,8 +355,17 @@ impl Depthwise {
 
     /// See [`crate::reference::depthwise_input_grad`].
     #[inline(always)]
-    pub fn input_grad<I: Isa>(&mut self, isa: I, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
-        let (pack, sweep) = self.backward.as_mut().expect("a layer packed for its input gradient");
+    pub fn input_grad<I: Isa>(
+        &mut self,
+        isa: I,
+        part: usize,
+        shift: i32,
+        g: &[i8],
+        gx: &mut [i8],
+        s: &mut Scratch,
+    ) -> u32 {
+        let (pack, sweeps) = self.backward.as_mut().expect("a layer packed for its input gradient");
+        let sweep = &sweeps[part];
         let channels = sweep.channels;
         let mut sink = Round { shift, channels, places: &[], gx, saturated: 0 };
         sweep.run(isa, pack, g, 0, |_| isa.splat(0), &mut s.rhs, &mut s.init, &mut sink);
@@ -373,7 +386,7 @@ impl Depthwise {
         lo: &mut [u8],
         s: &mut Scratch,
     ) {
-        let p = self.parts[part].0;
+        let p = self.weight_steps[part];
         let t = self.channels.len();
         let taps = (p.kh * p.kw) as usize;
         s.sums.resize(taps * t, 0);

@@ -35,16 +35,29 @@ use tinytrain_spec::arith::Real31;
 use tinytrain_spec::params::{AddParams, ConvParams, GradScaleParams};
 use unit::entry;
 
-/// A convolution whose weights are packed for one instruction set. It may run in several *parts*: over other rows, which differ in `in_h`, `out_h` and
-/// `pad_top` only. [`PackedConv::weight_step`] keeps the packed weights up to date; after any other change of trained weights, call [`PackedConv::restore`].
+/// The calls of a convolution, which differ in their rows (`in_h`, `out_h` and `pad_top`) only: those of each kind are its *parts*, by number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Geometries<'a> {
+    /// Of the forward pass; at least one.
+    pub forward: &'a [ConvParams],
+    /// Of weight steps. Those of a full convolution may have the trained channels alone as their input (`in_c` is `trained`).
+    pub weight_steps: &'a [ConvParams],
+    /// Of input gradients.
+    pub input_grads: &'a [ConvParams],
+}
+
+/// Number of elements of input and output of each part.
+type Elements = Vec<(usize, usize)>;
+
+/// A convolution whose weights are packed for one instruction set. [`PackedConv::weight_step`] keeps the packed weights up to date; after any other change
+/// of trained weights, call [`PackedConv::restore`].
 #[derive(Clone, Debug)]
 pub struct PackedConv {
     unit: Unit,
     kind: Kind,
-    /// Number of elements of input and output of each part.
-    elements: Vec<(usize, usize)>,
-    /// The part of the input gradient.
-    input_grad: Option<usize>,
+    forward: Elements,
+    weight_steps: Elements,
+    input_grads: Elements,
 }
 
 #[derive(Clone, Debug)]
@@ -53,47 +66,58 @@ enum Kind {
     Depthwise(Box<Depthwise>),
 }
 
+/// None beyond 2^31.
+fn elements(parts: &[ConvParams]) -> Option<Elements> {
+    let count = |h: i32, w: i32, c: i32| [w, c].iter().try_fold(h as u32, |n, &by| n.checked_mul(by as u32));
+    let of =
+        |p: &ConvParams| Some((count(p.in_h, p.in_w, p.in_c)? as usize, count(p.out_h, p.out_w, p.out_c)? as usize));
+    parts.iter().map(of).collect()
+}
+
 impl PackedConv {
-    /// Packs a layer, also for the input gradient of part `input_grad`. None for the cases that only the reference kernels
+    /// Packs a layer. None for the cases that only the reference kernels
     /// support: a depthwise convolution with more outputs than inputs (unless it has one input, is entirely frozen and
     /// needs no input gradient, in which case it is treated as a full one), an input gradient with more column padding
     /// than the kernel allows, and sizes beyond 2^31. Panics if lengths and sizes contradict each other, or if parts differ in
     /// more than their rows.
     pub fn new(
         unit: Unit,
-        parts: &[ConvParams],
+        parts: Geometries,
         depthwise: bool,
         w: Weights,
         base: &[i32],
         scales: Scales,
-        input_grad: Option<usize>,
     ) -> Option<Self> {
-        let p = parts.first()?;
-        assert!(parts.iter().all(|part| part.same_columns(p)), "parts differ in their rows only");
+        let Geometries { forward, weight_steps, input_grads } = parts;
+        let p = forward.first()?;
+        let gathered =
+            |step: &ConvParams| ConvParams { in_c: p.in_c, ..*step }.same_columns(p) && step.in_c == p.trained;
+        assert!(forward.iter().chain(input_grads).all(|part| part.same_columns(p)), "parts differ in their rows only");
+        assert!(
+            weight_steps.iter().all(|step| step.same_columns(p) || gathered(step)),
+            "parts differ in their rows only"
+        );
         let sizes = [p.in_w, p.in_c, p.out_w, p.out_c, p.kh, p.kw, p.stride_h, p.stride_w];
-        let rows = parts.iter().flat_map(|p| [p.in_h, p.out_h]);
+        let rows = forward.iter().chain(weight_steps).chain(input_grads).flat_map(|p| [p.in_h, p.out_h]);
         assert!(sizes.into_iter().chain(rows).all(|n| n >= 1), "sizes are at least 1");
-        let elements = |h: i32, w: i32, c: i32| [w, c].iter().try_fold(h as u32, |n, &by| n.checked_mul(by as u32));
-        let of = |p: &ConvParams| {
-            Some((elements(p.in_h, p.in_w, p.in_c)? as usize, elements(p.out_h, p.out_w, p.out_c)? as usize))
-        };
-        let elements = parts.iter().map(of).collect::<Option<Vec<_>>>()?;
+        let (forward, weight_steps, input_grads) =
+            (elements(forward)?, elements(weight_steps)?, elements(input_grads)?);
         let n = p.out_c as usize;
         assert!(base.len() == n && scales.m.len() == n && (scales.shift.is_empty() || scales.shift.len() == n));
         let group = unit.group();
         let one_input = depthwise && p.in_c == 1 && p.out_c > 1;
-        let kind = if one_input && w.channels.is_empty() && input_grad.is_none() {
+        let kind = if one_input && w.channels.is_empty() && input_grads.is_empty() {
             // [kh][kw][out_c] becomes [out_c][kh][kw].
             let taps = (p.kh * p.kw) as usize;
             let turned: Vec<i8> = (0..n * taps).map(|i| w.frozen[i % taps * n + i / taps]).collect();
             let w = Weights { frozen: &turned, ..w };
-            Kind::Full(Box::new(Conv::new(parts, w, base, scales, None, group)?))
+            Kind::Full(Box::new(Conv::new(parts, w, base, scales, group)?))
         } else if depthwise {
-            Kind::Depthwise(Box::new(Depthwise::new(parts, w, base, scales, input_grad, group)?))
+            Kind::Depthwise(Box::new(Depthwise::new(parts, w, base, scales, group)?))
         } else {
-            Kind::Full(Box::new(Conv::new(parts, w, base, scales, input_grad, group)?))
+            Kind::Full(Box::new(Conv::new(parts, w, base, scales, group)?))
         };
-        Some(Self { unit, kind, elements, input_grad })
+        Some(Self { unit, kind, forward, weight_steps, input_grads })
     }
 
     /// Replaces all trained weights, laid out as in [`Weights`].
@@ -115,7 +139,7 @@ impl PackedConv {
         mask: Option<&mut [u8]>,
         s: &mut Scratch,
     ) {
-        let (inputs, outputs) = self.elements[part];
+        let (inputs, outputs) = self.forward[part];
         assert!(x.len() == inputs && y.len() == outputs);
         assert!(mask.as_ref().is_none_or(|mask| mask.len() == outputs.div_ceil(8)));
         match &mut self.kind {
@@ -124,18 +148,18 @@ impl PackedConv {
         }
     }
 
-    /// The input gradient ([`crate::reference::conv_input_grad`], [`crate::reference::depthwise_input_grad`]).
-    pub fn input_grad(&mut self, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
-        let (inputs, outputs) = self.elements[self.input_grad.expect("a layer packed for its input gradient")];
+    /// The input gradient of a part ([`crate::reference::conv_input_grad`], [`crate::reference::depthwise_input_grad`]).
+    pub fn input_grad(&mut self, part: usize, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 {
+        let (inputs, outputs) = self.input_grads[part];
         assert!(g.len() == outputs && gx.len() == inputs);
         match &mut self.kind {
-            Kind::Full(conv) => full_input_grad(self.unit, conv, shift, g, gx, s),
-            Kind::Depthwise(layer) => depthwise_input_grad(self.unit, layer, shift, g, gx, s),
+            Kind::Full(conv) => full_input_grad(self.unit, conv, part, shift, g, gx, s),
+            Kind::Depthwise(layer) => depthwise_input_grad(self.unit, layer, part, shift, g, gx, s),
         }
     }
 
     /// Weight gradient and update ([`crate::reference::conv_weight_step`],
-    /// [`crate::reference::depthwise_weight_step`]), the gradient summed over the rows of a part.
+    /// [`crate::reference::depthwise_weight_step`]), by the gradient that a part sums.
     pub fn weight_step(
         &mut self,
         part: usize,
@@ -147,7 +171,7 @@ impl PackedConv {
         lo: &mut [u8],
         s: &mut Scratch,
     ) {
-        let (inputs, outputs) = self.elements[part];
+        let (inputs, outputs) = self.weight_steps[part];
         assert!(g.len() == outputs && x.len() == inputs);
         match &mut self.kind {
             Kind::Full(conv) => full_weight_step(self.unit, conv, part, u, g, x, qas, q, lo, s),
@@ -176,7 +200,9 @@ entry! {
         conv: &mut Conv, part: usize, x: &[i8], offset: &[i32], y: &mut [i8], mask: Option<&mut [u8]>, s: &mut Scratch,
     ) = Conv::run;
 
-    fn full_input_grad(conv: &mut Conv, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch) -> u32 = Conv::input_grad;
+    fn full_input_grad(
+        conv: &mut Conv, part: usize, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch,
+    ) -> u32 = Conv::input_grad;
 
     fn full_weight_step(
         conv: &mut Conv, part: usize, u: &Update, g: &[i8], x: &[i8], qas: &[u32], q: &mut [i8], lo: &mut [u8], s: &mut Scratch,
@@ -187,7 +213,7 @@ entry! {
     ) = Depthwise::run;
 
     fn depthwise_input_grad(
-        layer: &mut Depthwise, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch,
+        layer: &mut Depthwise, part: usize, shift: i32, g: &[i8], gx: &mut [i8], s: &mut Scratch,
     ) -> u32 = Depthwise::input_grad;
 
     fn depthwise_weight_step(
