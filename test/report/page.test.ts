@@ -76,6 +76,9 @@ test('a report is one file that loads nothing; its figures are those of the fold
       .map((one: { label: string }) => one.label),
     ['conv 18'],
   );
+  // A copy of the channels that a weight update reads is a step, and no layer.
+  const moves = (of: readonly { label: string }[]) => of.filter(({ label }) => label === 'move').length;
+  t.deepEqual([moves(program.record.steps) > 0, moves(run.program.layers)], [true, 0]);
 
   // The worst mistakes are those that the run makes.
   const opened = await openRun(join(folder, 'run'));
