@@ -378,12 +378,36 @@ export interface Counters {
 	/** Number of rejected frames. */
 	readonly refused: number;
 	readonly checksum: number;
+	/** Steps of its schedule of learning rates, and how many of them it has taken; 0 of 0 if it has none. */
+	readonly schedule: Pick<Schedule, "steps" | "done">;
+}
+/** How the learning rates of a device go over a number of steps, as on the host: a rise over a tenth of them to the peaks, then a cosine down to zero. */
+export interface Schedule extends PeakRates {
+	readonly steps: number;
+	/** How many of them have been taken. */
+	readonly done: number;
+}
+/** What a device finds when it checks itself. */
+export interface Health {
+	/** Whether the trainable state is what the last step left. Where it was not, the device has put it back since. */
+	readonly state: boolean;
+	/** Whether the constants in flash are those of the Program; a device with others neither predicts nor trains. */
+	readonly constants: boolean;
+	/** How often the state was put back since the last reset: from flash, or to the initial one. */
+	readonly restored: number;
+	/** Faults that reset the device since its power was switched on, and where and why the last one was; undefined if there was none. */
+	readonly fault?: {
+		readonly count: number;
+		readonly place: number;
+		readonly cause: number;
+	} | undefined;
 }
 /** The content of a saved state. */
 export interface SavedState {
 	readonly steps: number;
 	readonly saturated: number;
 	readonly program: string;
+	readonly schedule: Schedule;
 	readonly state: Buffer;
 }
 /** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises; where they come row by row, as a camera's RGB565 or grey as well. */
@@ -413,14 +437,18 @@ export declare class Device {
 		readonly predicted: number;
 		readonly scores: readonly number[];
 	}>;
-	/** Trains on one sample. */
-	train(sample: Int8Array | Uint8Array, label: number, rates: Rates, format?: SampleFormat): Promise<DeviceStep>;
+	/** Begins a schedule of learning rates, which counts the steps that are taken by it. */
+	beginSchedule({ head, backbone }: PeakRates, steps: number): Promise<void>;
+	/** Trains on one sample, with these rates or with those of the schedule. */
+	train(sample: Int8Array | Uint8Array, label: number, rates: Rates | "scheduled", format?: SampleFormat): Promise<DeviceStep>;
 	/** Reads the trained state. */
 	save(): Promise<SavedState>;
 	/** Restores a trained state, completely or not at all. */
 	load(saved: SavedState): Promise<void>;
 	/** Counters, and the stack used so far. */
 	counters(): Promise<Counters>;
+	/** Makes the device check its state and its constants. */
+	check(): Promise<Health>;
 	/** Resets to the initial state. */
 	reset(): Promise<void>;
 	/**
@@ -438,7 +466,7 @@ export declare class Device {
 /** Parses the bytes written by `tt_save`; `name` is that of their source in the error. Throws `STATE_CORRUPT`. */
 export declare function parseSaved(bytes: Buffer, name?: string): SavedState;
 /** The bytes for `tt_load`. */
-export declare function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer;
+export declare function encodeSaved({ steps, saturated, program, schedule, state }: SavedState): Buffer;
 /** The board for which a Program's memory is reported if none is given. */
 export declare const defaultTarget = "stm32f746";
 /** One item of the memory table. */

@@ -110,6 +110,8 @@ export declare class Program {
   standInStack(target: string, store: boolean): number | null
   /** The work of each step, in the terms of a cost table, as JSON. */
   work(): string
+  /** The work of a training step beside its steps, as JSON. */
+  restWork(): string
   /**
    * Predicted instructions and milliseconds of a prediction, of a training step and of each of its steps on a board, as JSON. `costs` is a cost table
    * as JSON whose entries replace those of the core.

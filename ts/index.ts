@@ -21,10 +21,12 @@ export {
   type DeviceOptions,
   type DeviceStep,
   encodeSaved,
+  type Health,
   type Identity,
   parseSaved,
   type SampleFormat,
   type SavedState,
+  type Schedule,
 } from './device/device.js';
 export {
   type FirmwareFiles,

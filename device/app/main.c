@@ -19,14 +19,17 @@ static struct {
 #endif
 } app;
 
-#ifdef TT_STORE
-/* Goes on from what was kept before the last reset; begins anew where flash holds no state of this program. */
-static void restore(void)
+/* Goes on from the newest state in flash; begins anew where there is none of this program, or no store. */
+void tt_protocol_restore(tt_context *tt)
 {
+    tt_init(tt);
+#ifdef TT_STORE
     if (tt_store_open(&app.store) == TT_OK)
-        tt_store_load(&app.store, &app.model);
+        tt_store_load(&app.store, tt);
+#endif
 }
 
+#ifdef TT_STORE
 tt_status tt_protocol_keep(const tt_context *tt)
 {
     return tt_store_save(&app.store, tt);
@@ -45,11 +48,9 @@ static void keep(void)
 int main(void)
 {
     tt_board_init();
-    tt_init(&app.model);
     tt_protocol_init(&app.line);
-#ifdef TT_STORE
-    restore();
-#endif
+    app.line.constants = tt_check_constants();
+    tt_protocol_restore(&app.model);
     for (;;) {
         tt_protocol_poll(&app.line, &app.model);
 #ifdef TT_STORE

@@ -5,6 +5,7 @@
 
 uint32_t tt_port_read(uint8_t *to, uint32_t most)
 {
+    tt_alive();
     return tt_board_read(to, most);
 }
 
@@ -26,6 +27,11 @@ uint32_t tt_port_clock_hz(void)
 const char *tt_port_name(void)
 {
     return tt_board_name();
+}
+
+uint32_t tt_port_fault(uint32_t *place, uint32_t *cause)
+{
+    return tt_board_fault(place, cause);
 }
 
 uint32_t tt_port_stack_reserved(void)

@@ -19,6 +19,10 @@ uint32_t tt_port_clock(void);
 uint32_t tt_port_clock_hz(void);
 const char *tt_port_name(void);
 
+/* The record of the last fault, after which the board was reset: returns how many there were since power was switched on, and where the last one was and
+ * why (as the board has it); 0 if there was none. */
+uint32_t tt_port_fault(uint32_t *place, uint32_t *cause);
+
 /* Bytes of stack reserved, and used so far; 0 if unknown. */
 uint32_t tt_port_stack_reserved(void);
 uint32_t tt_port_stack_painted(void);

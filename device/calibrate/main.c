@@ -1,4 +1,4 @@
-/* Measures the cost of each step of a program. It receives a label, learning rates and a sample over the board's serial port, trains, and replies with
+/* Measures the cost of each step of a program. Over the board's serial port it receives a schedule of learning rates, then labels and samples; it trains, and replies with
  * the clock before each step, and its frequency. `tinytrain run --calibrate` builds this in place of app/main.c, in a separate folder; no firmware
  * contains it. */
 #include "marks.h"
@@ -29,15 +29,16 @@ int main(void)
 {
     tt_board_init();
     tt_init(&model);
+    tt_schedule schedule;
+    take(&schedule, sizeof schedule);
+    tt_begin_schedule(&model, schedule.head, schedule.backbone, schedule.steps);
     for (;;) {
         uint32_t label;
-        tt_rates rates;
         tt_step_result found;
         take(&label, sizeof label);
-        take(&rates, sizeof rates);
         take(tt_input(&model), TT_INPUT_BYTES);
         tt_mark(TT_STEPS + 1);
-        tt_train_step(&model, tt_input(&model), TT_INT8, label, &rates, &found);
+        tt_train_step(&model, tt_input(&model), TT_INT8, label, NULL, &found);
         tt_mark(TT_STEPS + 2);
         tt_mark(TT_STEPS + 3);
         marks[TT_STEPS + 4] = tt_board_clock_hz();

@@ -5,20 +5,78 @@
 #include "tt_crc.h"
 
 #define MAGIC 0x53545454u /* "TTTS" */
-#define FORMAT 1u
+#define FORMAT 2u
 
 /* The header of a saved state. */
 typedef struct {
     uint32_t magic, format, bytes, steps;
     uint64_t saturated;
     uint8_t program[32];
+    tt_schedule schedule;
 } header;
 
-_Static_assert(sizeof(header) == 56, "the header of a saved state has no gaps");
+_Static_assert(sizeof(header) == 80, "the header of a saved state has no gaps");
+_Static_assert(sizeof(tt_state) % 4 == 0, "the state is whole words");
 _Static_assert(TT_SAVED_BYTES == sizeof(header) + TT_STATE_BYTES + 4, "size of a saved state");
 
 /* Whether a saved state fits into the arena, where it can be checked before it replaces the current one. */
 #define STAGED (TT_SAVED_BYTES <= TT_ARENA_BYTES)
+
+/* Two sums over words: that of all, which any single changed bit changes, and that of all partial sums, which knows their order. */
+static void sum(uint32_t sums[2], const void *words, size_t count)
+{
+    typedef uint32_t __attribute__((may_alias)) word;
+    const word *p = words;
+    uint32_t a = sums[0], b = sums[1];
+    for (; count >= 4; count -= 4, p += 4) {
+        b += a += p[0];
+        b += a += p[1];
+        b += a += p[2];
+        b += a += p[3];
+    }
+    while (count--)
+        b += a += *p++;
+    sums[0] = a;
+    sums[1] = b;
+}
+
+/* The seal of the state as it is. It begins with a number, so that memory full of zeros is not sealed. */
+TT_PART static void sums_of(const tt_context *tt, uint32_t sums[2])
+{
+    sums[0] = MAGIC;
+    sums[1] = 0;
+    sum(sums, &tt->state, sizeof tt->state / 4);
+    sum(sums, &tt->counters.steps, 1);
+    sum(sums, &tt->counters.saturated, sizeof tt->counters.saturated / 4);
+    sum(sums, &tt->counters.schedule, sizeof tt->counters.schedule / 4);
+}
+
+static void seal(tt_context *tt)
+{
+    sums_of(tt, tt->counters.seal);
+}
+
+tt_status tt_check(const tt_context *tt)
+{
+    if (!tt)
+        return TT_E_ARGUMENT;
+    uint32_t sums[2];
+    sums_of(tt, sums);
+    return memcmp(sums, tt->counters.seal, sizeof sums) ? TT_E_STATE : TT_OK;
+}
+
+TT_PART static uint32_t crc_of(const tt_span *spans)
+{
+    uint32_t crc = 0;
+    for (; spans->count; spans++)
+        crc = tt_crc32(crc, spans->bytes, spans->count);
+    return crc;
+}
+
+tt_status tt_check_constants(void)
+{
+    return crc_of(tt_constants) == tt_constants_crc && crc_of(tt_initial) == tt_initial_crc ? TT_OK : TT_E_CONSTANTS;
+}
 
 tt_status tt_init(tt_context *tt)
 {
@@ -28,6 +86,8 @@ tt_status tt_init(tt_context *tt)
     tt->counters.steps = 0;
     tt->counters.turn = 0;
     tt->counters.saturated = 0;
+    memset(&tt->counters.schedule, 0, sizeof tt->counters.schedule);
+    seal(tt);
     return TT_OK;
 }
 
@@ -183,23 +243,45 @@ static int is_rate(tt_real31 rate)
 tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
                         tt_step_result *out)
 {
-    if (!tt || !rates || !out)
+    if (!tt || !out)
         return TT_E_ARGUMENT;
     if (label >= TT_CLASSES)
         return TT_E_LABEL;
-    if (!is_rate(rates->head) || !is_rate(rates->backbone))
+    if (rates && (!is_rate(rates->head) || !is_rate(rates->backbone)))
         return TT_E_RATE;
+    tt_schedule *schedule = &tt->counters.schedule;
+    if (!rates && schedule->done >= schedule->steps)
+        return TT_E_SCHEDULE;
+    if (tt_check(tt) != TT_OK)
+        return TT_E_STATE;
     tt_status status = take(tt, sample, format);
     if (status != TT_OK)
         return status;
+    const tt_rates due = rates ? *rates : tt_scheduled_rates(schedule);
     tt_head_result result;
     tt_forward(tt, 1);
     tt_error(tt, label, &result);
     out->predicted = result.predicted;
     out->loss = result.loss;
-    out->saturated = result.any ? tt_backward(tt, rates, result.k) : 0;
+    out->saturated = result.any ? tt_backward(tt, &due, result.k) : 0;
+    schedule->done += !rates;
     tt->counters.steps++;
     tt->counters.saturated += out->saturated;
+    seal(tt);
+    return TT_OK;
+}
+
+tt_status tt_begin_schedule(tt_context *tt, double head, double backbone, uint32_t steps)
+{
+    if (!tt)
+        return TT_E_ARGUMENT;
+    if (!tt_is_peak(head) || !tt_is_peak(backbone))
+        return TT_E_RATE;
+    if (tt_check(tt) != TT_OK)
+        return TT_E_STATE;
+    const tt_schedule schedule = {head, backbone, steps, 0};
+    tt->counters.schedule = schedule;
+    seal(tt);
     return TT_OK;
 }
 
@@ -238,6 +320,7 @@ TT_PART static void describe(const tt_context *tt, header *h)
     h->bytes = TT_STATE_BYTES;
     h->steps = tt->counters.steps;
     h->saturated = tt->counters.saturated;
+    h->schedule = tt->counters.schedule;
     memcpy(h->program, tt_program_hash, sizeof h->program);
 }
 
@@ -245,6 +328,8 @@ tt_status tt_save(const tt_context *tt, tt_write write, void *user)
 {
     if (!tt || !write)
         return TT_E_ARGUMENT;
+    if (tt_check(tt) != TT_OK)
+        return TT_E_STATE;
     header h;
     describe(tt, &h);
     uint32_t crc = tt_crc32(tt_crc32(0, &h, sizeof h), &tt->state, sizeof tt->state);
@@ -264,6 +349,8 @@ static void take_counters(tt_context *tt, const header *h)
 {
     tt->counters.steps = h->steps;
     tt->counters.saturated = h->saturated;
+    tt->counters.schedule = h->schedule;
+    seal(tt);
 }
 
 #if STAGED

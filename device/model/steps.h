@@ -34,8 +34,22 @@ void tt_scores(tt_context *tt, tt_head_result *result);
 void tt_error(tt_context *tt, uint32_t label, tt_head_result *result);
 /* Computes gradients and updates; returns the number of gradient elements that saturated. */
 uint32_t tt_backward(tt_context *tt, const tt_rates *rates, int32_t k);
+/* The rates of the next step of a schedule, of which steps are left. */
+tt_rates tt_scheduled_rates(const tt_schedule *schedule);
+
+/* Whether a number may be the peak of a schedule: 0 to 2^64. */
+int tt_is_peak(double rate);
+
 /* Resets the trainable state to its compiled values. */
 void tt_initial_state(tt_state *state);
+
+/* Arrays in flash, and the CRC-32 of their bytes: constants, and initial values of the state. An empty one ends each table. */
+typedef struct {
+    const void *bytes;
+    uint32_t count;
+} tt_span;
+extern const tt_span tt_constants[], tt_initial[];
+extern const uint32_t tt_constants_crc, tt_initial_crc;
 
 /* SHA-256 of the program; programs with equal hashes compute the same bits. */
 extern const uint8_t tt_program_hash[32];

@@ -10,7 +10,8 @@
 
 #define HEADER 16u
 #define CRC 4u
-#define TRAIN_HEAD 24u /* of a training request: format, label, mantissa and exponent of the head's rate and of the backbone's */
+#define STEP_HEAD 8u   /* of a step by the schedule: format, label */
+#define TRAIN_HEAD 24u /* of one with its own rates: likewise, and mantissa and exponent of the head's rate and of the backbone's */
 #ifdef TT_FED
 #define ROW_HEAD 8u     /* of a row: format, whether it is the first */
 #define SENT_BYTES TT_ROW_BYTES /* of what is sent of a sample at a time */
@@ -222,16 +223,34 @@ static void predict(tt_protocol *line, tt_context *tt)
     end(line);
 }
 
+/* What a call has returned. A state that something else has changed is put back at once, so that the next request finds a good one. */
+static tt_status settle(tt_protocol *line, tt_context *tt, tt_status status)
+{
+    if (status == TT_E_STATE) {
+        tt_protocol_restore(tt);
+        line->restored++;
+    }
+    return status;
+}
+
+/* A training step: with its own rates, or with those of the schedule. */
 static void train(tt_protocol *line, tt_context *tt)
 {
     uint8_t h[TRAIN_HEAD];
-    if (!has_length(line, sizeof h + SAMPLE_BYTES) || !take(line, h, sizeof h) || !take(line, SAMPLE(tt), SAMPLE_BYTES) ||
-        !intact(line, h, sizeof h, SAMPLE(tt), SAMPLE_BYTES))
+    const uint32_t scheduled = line->type == TT_STEP, head = scheduled ? STEP_HEAD : TRAIN_HEAD;
+    if (!has_length(line, head + SAMPLE_BYTES) || !take(line, h, head) || !take(line, SAMPLE(tt), SAMPLE_BYTES) ||
+        !intact(line, h, head, SAMPLE(tt), SAMPLE_BYTES))
         return;
     tt_step_result found;
-    const tt_rates rates = {{get32(h + 8), (int32_t)get32(h + 12)}, {get32(h + 16), (int32_t)get32(h + 20)}};
+    tt_rates rates;
+    if (!scheduled) {
+        rates.head.m = get32(h + 8);
+        rates.head.e = (int32_t)get32(h + 12);
+        rates.backbone.m = get32(h + 16);
+        rates.backbone.e = (int32_t)get32(h + 20);
+    }
     uint32_t from = tt_port_clock();
-    tt_status status = tt_train_step(tt, SAMPLE(tt), (tt_format)get32(h), get32(h + 4), &rates, &found);
+    tt_status status = settle(line, tt, tt_train_step(tt, SAMPLE(tt), (tt_format)get32(h), get32(h + 4), scheduled ? NULL : &rates, &found));
     if (status != TT_OK) {
         refuse(line, status, 0);
         return;
@@ -239,6 +258,22 @@ static void train(tt_protocol *line, tt_context *tt)
     line->train_clock = ROWS_CLOCK(line) + tt_port_clock() - from;
     const uint32_t words[5] = {(uint32_t)found.loss, found.predicted, found.saturated, tt->counters.steps, tt_checksum(tt)};
     reply(line, words, sizeof words);
+}
+
+/* Begins a schedule: peaks of the head and of the backbone as doubles, number of steps. */
+static void schedule(tt_protocol *line, tt_context *tt)
+{
+    uint8_t h[20];
+    double peaks[2];
+    if (!has_length(line, sizeof h) || !take(line, h, sizeof h) || !intact(line, h, sizeof h, h, 0))
+        return;
+    memcpy(peaks, h, sizeof peaks);
+    tt_status status = settle(line, tt, tt_begin_schedule(tt, peaks[0], peaks[1], get32(h + 16)));
+    if (status != TT_OK) {
+        refuse(line, status, 0);
+        return;
+    }
+    reply(line, &tt->counters.schedule.steps, sizeof tt->counters.schedule.steps);
 }
 
 #ifdef TT_FED
@@ -289,6 +324,10 @@ static void save(tt_protocol *line, tt_context *tt)
 {
     if (!is_empty(line))
         return;
+    if (settle(line, tt, tt_check(tt)) != TT_OK) {
+        refuse(line, TT_E_STATE, 0);
+        return;
+    }
     begin(line, TT_REPLY | TT_SAVE, TT_SAVED_BYTES);
     tt_save(tt, write_part, line);
     end(line);
@@ -329,10 +368,11 @@ static void counters(tt_protocol *line, tt_context *tt)
 {
     if (!is_empty(line))
         return;
-    const uint32_t words[8] = {
+    const uint32_t words[10] = {
         tt->counters.steps,    (uint32_t)tt->counters.saturated, (uint32_t)(tt->counters.saturated >> 32),
         line->inference_clock, line->train_clock,                tt_port_stack_painted(),
-        line->refused,         tt_checksum(tt),
+        line->refused,         tt_checksum(tt),                  tt->counters.schedule.steps,
+        tt->counters.schedule.done,
     };
     reply(line, words, sizeof words);
 }
@@ -351,7 +391,9 @@ static void keep(tt_protocol *line, tt_context *tt)
 {
     if (!is_empty(line))
         return;
-    tt_status status = tt_protocol_keep(tt);
+    tt_status status = settle(line, tt, tt_check(tt));
+    if (status == TT_OK)
+        status = tt_protocol_keep(tt);
     if (status != TT_OK) {
         refuse(line, status, 0);
         return;
@@ -410,8 +452,29 @@ static int find_header(tt_protocol *line)
     return 0;
 }
 
+/* Checks state and constants; replies with what it found and with the record of the last fault. */
+static void check(tt_protocol *line, tt_context *tt)
+{
+    if (!is_empty(line))
+        return;
+    line->constants = tt_check_constants();
+    uint32_t words[6] = {settle(line, tt, tt_check(tt)), line->constants, line->restored, 0, 0, 0};
+    words[3] = tt_port_fault(&words[4], &words[5]);
+    reply(line, words, sizeof words);
+}
+
+/* Whether a request computes with the constants, or keeps what was computed with them. */
+static int needs_constants(uint32_t type)
+{
+    return type == TT_PREDICT || type == TT_TRAIN || type == TT_STEP || type == TT_ROW || type == TT_SAVE || type == TT_KEEP;
+}
+
 static void serve(tt_protocol *line, tt_context *tt)
 {
+    if (line->constants != TT_OK && needs_constants(line->type)) {
+        skip(line, line->constants, 0);
+        return;
+    }
     switch (line->type) {
     case TT_IDENTIFY:
         identify(line);
@@ -420,6 +483,7 @@ static void serve(tt_protocol *line, tt_context *tt)
         predict(line, tt);
         break;
     case TT_TRAIN:
+    case TT_STEP:
         train(line, tt);
         break;
     case TT_SAVE:
@@ -433,6 +497,12 @@ static void serve(tt_protocol *line, tt_context *tt)
         break;
     case TT_RESET:
         reset(line, tt);
+        break;
+    case TT_SCHEDULE:
+        schedule(line, tt);
+        break;
+    case TT_CHECK:
+        check(line, tt);
         break;
 #ifdef TT_FED
     case TT_ROW:

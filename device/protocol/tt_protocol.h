@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define TT_PROTOCOL_VERSION 2u
+#define TT_PROTOCOL_VERSION 3u
 
 /* This number of polls without a byte ends an incomplete frame. */
 #ifndef TT_IDLE_POLLS
@@ -25,6 +25,9 @@ enum {
     TT_COUNTERS = 6,
     TT_RESET = 7,
     TT_ROW = 8,
+    TT_CHECK = 9,
+    TT_SCHEDULE = 10,
+    TT_STEP = 11,
     TT_KEEP = 0x10,
     TT_REPLY = 0x80,
     TT_ERROR = 0xff
@@ -49,10 +52,15 @@ typedef struct {
     uint32_t sequence, type, left;
     uint32_t crc;                            /* of what is being sent or received */
     uint32_t refused;                        /* error replies so far */
+    uint32_t constants;                      /* tt_check_constants, as last called; while it is not TT_OK nothing is predicted, trained or saved */
+    uint32_t restored;                       /* how often the application put the state back after tt_check had found it changed */
     uint32_t inference_clock, train_clock;   /* the last inference and the last training step; of rows that have come in, the inference so far */
 } tt_protocol;
 
 void tt_protocol_init(tt_protocol *line);
+
+/* The application's: puts the trained state back after tt_check has found it changed: from where it was saved, or with tt_init. */
+void tt_protocol_restore(tt_context *tt);
 
 #ifdef TT_STORE
 /* The application's: saves the trained state where it survives a reset; what the request `keep` asks for. */

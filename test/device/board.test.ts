@@ -45,12 +45,12 @@ test('an F746 Program takes the bytes that it took before boards were folders', 
   const head = {
     arena: 45056,
     head: 1960,
-    counters: 16,
-    protocol: 56,
-    stack: 816,
+    counters: 48,
+    protocol: 64,
+    stack: 872,
     constants: 199352,
     'initial state': 1960,
-    parameters: 1580,
+    parameters: 2124,
     'code of the model': 4430,
   };
   t.deepEqual(await bytes('head'), head);
@@ -59,11 +59,11 @@ test('an F746 Program takes the bytes that it took before boards were folders', 
     'trained weights': 7776,
     'residual bits': 3888,
     'trained biases': 2976,
-    stack: 856,
+    stack: 912,
     constants: 203536,
     'initial state': 9736,
-    parameters: 1880,
-    'code of the model': 7044,
+    parameters: 2792,
+    'code of the model': 7572,
   });
 });
 
@@ -102,7 +102,7 @@ test('a firmware holds its board and the emulated one of the same core, each wit
   t.deepEqual(boards, ['host', standIn, 'stm32f746']);
   t.regex(
     String(files.get('board/stm32f746/board.ld')),
-    /ORIGIN = 0x08000000, LENGTH = 1048576[\s\S]*LENGTH = 327680[\s\S]*TT_STACK_BYTES = 856 /,
+    /ORIGIN = 0x08000000, LENGTH = 1048576[\s\S]*LENGTH = 327680[\s\S]*TT_STACK_BYTES = 912 /,
   );
   t.regex(String(files.get(`board/${standIn}/board.ld`)), /tt_mailbox = 0x60000000;/);
   t.regex(

@@ -13,18 +13,22 @@ function noise(next: (below: number) => number, length: number): Buffer {
   return Buffer.from(Array.from({ length }, () => next(256)));
 }
 
+/** Kinds of requests: all but `reset`, which would be obeyed where noise comes before it. */
+const KINDS = Object.values(requests).filter(type => type !== requests.reset);
+
 /** A request as it should be, of any kind; samples and states are noise. */
 function request(next: (below: number) => number, inputBytes: number, savedBytes: number): Buffer {
-  // All but `reset`, which would be obeyed where noise comes before it.
-  const type = 1 + next(6);
+  const type = KINDS[next(KINDS.length)] ?? 0;
   const lengths: Readonly<Record<number, number>> = {
     [requests.predict]: 4 + inputBytes,
     [requests.train]: 24 + inputBytes,
     [requests.load]: savedBytes,
+    [requests.schedule]: 20,
+    [requests.step]: 8 + inputBytes,
   };
   const payload = noise(next, lengths[type] ?? 0);
   // A training step whose format and rates would be accepted has a label that there is not.
-  if (type === requests.train) {
+  if (type === requests.train || type === requests.step) {
     payload.writeUInt32LE(0, 0);
     payload.writeUInt32LE(1000 + next(1e6), 4);
   }

@@ -46,6 +46,16 @@ static struct {
     second_protocol line;
 } second;
 
+void first_protocol_restore(first_context *network)
+{
+    first_init(network);
+}
+
+void second_protocol_restore(second_context *network)
+{
+    second_init(network);
+}
+
 /* A request that a model refuses makes the other one answer the next. */
 int main(void)
 {

@@ -80,7 +80,7 @@ onHost('wrong requests are refused, change nothing, and the next frame works', a
   );
   t.is(await status(t, device.request(requests.predict, new Uint8Array(10))), 69);
   t.is(await status(t, device.request(200)), 68);
-  t.is(await status(t, device.raw(encode(requests.identify, 900, new Uint8Array(), 3), requests.identify, 900)), 67);
+  t.is(await status(t, device.raw(encode(requests.identify, 900, new Uint8Array(), 2), requests.identify, 900)), 67);
   const spoiled = encode(requests.predict, 901, new Uint8Array(4 + sample.length));
   spoiled.writeUInt8(1, 100);
   t.is(await status(t, device.raw(spoiled, requests.predict, 901)), 66);

@@ -121,7 +121,7 @@ onArm('what a store takes is in the plan, and linked is what was planned', async
   const bytes = (name: string, { items } = memory) => items.find(item => item.name === name)?.bytes ?? 0;
   t.is(bytes('store'), 24);
   t.is(bytes('saved states'), 256 << 10);
-  const record = Math.ceil((program.record.stateBytes + 60) / 4) * 4 + 24;
+  const record = Math.ceil((program.record.stateBytes + 84) / 4) * 4 + 24;
   const places = Math.floor((96 << 10) / record);
   t.deepEqual(memory.store, {
     sectors: 2,

@@ -10,7 +10,6 @@ import { readAny } from '../files.js';
 import { percent, thousands } from '../format.js';
 import { meanLoss } from '../loss.js';
 import { options } from '../options.js';
-import { ratesOfStep } from '../rates.js';
 import { checkTarget, writeTarget } from './files.js';
 import { optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
@@ -114,15 +113,15 @@ async function train(args: TrainArguments, signal: AbortSignal): Promise<void> {
     const places = placesOf(board, source.classes);
     const listed = source.parts.train;
     const { steps: total = options.stepsOnBoard.default, lr = options.lrOnDevice.default, lrHead = lr } = args;
-    const peak = { head: lrHead, backbone: lr };
     const steps: { readonly loss: number; readonly right: boolean }[] = [];
     // The classes mixed, and each image once before any of them comes again.
     const order = strideOrder(listed.length, listed.length);
+    await device.beginSchedule({ head: lrHead, backbone: lr }, total);
     for (let step = 0; step < total; step++) {
       const { name, label } = listed[order[step % order.length] ?? 0] ?? { name: '', label: 0 };
       const pixels = pixelsOf(await decodeImage(name, input, resize));
       const place = places[label] ?? 0;
-      const { loss, predicted } = await device.train(pixels, place, ratesOfStep(peak, total, step), 'rgb888');
+      const { loss, predicted } = await device.train(pixels, place, 'scheduled', 'rgb888');
       steps.push({ loss: meanLoss(loss), right: predicted === place });
       line.show('training', step + 1, total, `loss ${meanLoss(loss).toFixed(3)}`);
     }
@@ -176,6 +175,34 @@ async function keep(args: Arguments, signal: AbortSignal): Promise<void> {
   });
 }
 
+async function check(args: Arguments, signal: AbortSignal): Promise<void> {
+  await withBoard(args, signal, async ({ device }) => {
+    const health = await device.check();
+    const { state, constants, restored, fault } = health;
+    if (!state || !constants) {
+      const what = constants ? 'a bit of the trainable state' : 'a bit of the constants in flash';
+      throw new TinytrainError('DEVICE_CORRUPT', `${args.port}: ${what} has changed`, {
+        ...health,
+        help: [
+          constants
+            ? 'the board went on from the state in its flash, or from its initial one; `device load` gives it a saved state'
+            : 'write the firmware again: npx tinytrain device flash',
+        ],
+      });
+    }
+    const hex = (value: number) => `0x${value.toString(16).padStart(8, '0')}`;
+    const last = fault && `, the last one at ${hex(fault.place)}, cause ${hex(fault.cause)} (docs/device.md)`;
+    return {
+      value: health,
+      lines: [
+        'state and constants are intact',
+        `the state was put back ${thousands(restored)} times since the last reset`,
+        `${thousands(fault?.count ?? 0)} faults since power was switched on${last ?? ''}`,
+      ],
+    };
+  });
+}
+
 async function load(args: Arguments & { readonly file: string }, signal: AbortSignal): Promise<void> {
   const content = await readAny(args.file, 'the state cannot be read');
   const saved = parseSaved(content, args.file);
@@ -224,7 +251,7 @@ export const device = (interrupt: Interrupt): CommandModule<object, object> => {
       act(args as T, interrupt.signal);
   return {
     command: 'device',
-    describe: 'use a board over its serial port: identify, predict, train, save, load, keep, flash',
+    describe: 'use a board over its serial port: identify, check, predict, train, save, load, keep, flash',
     builder: (args: Argv<object>) =>
       args
         .command(
@@ -232,6 +259,12 @@ export const device = (interrupt: Interrupt): CommandModule<object, object> => {
           'what runs on the board: program, classes, state',
           (y: Argv) => y.options(optionsOf('device identify')),
           handler(identify),
+        )
+        .command(
+          'check',
+          'make the board check its state and its constants, and say which faults it had',
+          (y: Argv) => y.options(optionsOf('device check')),
+          handler(check),
         )
         .command(
           'predict <images..>',

@@ -131,6 +131,7 @@ export const commandOptions = {
     json,
   },
   'device identify': board,
+  'device check': board,
   'device predict': board,
   'device train': { ...board, steps: all.stepsOnBoard, lr: all.lrOnDevice, 'lr-head': all.lrHeadOnDevice },
   'device save': { ...board, overwrite },

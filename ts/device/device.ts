@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { savedFrame, savedHeader } from '../emit/saved.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { options as all, checkOptions, type OptionTable } from '../options.js';
-import type { Rates } from '../rates.js';
+import type { PeakRates, Rates } from '../rates.js';
 import type { Connection } from './connection.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
 import { lookEveryMs, Patience } from './patience.js';
@@ -52,6 +52,27 @@ export interface Counters {
   /** Number of rejected frames. */
   readonly refused: number;
   readonly checksum: number;
+  /** Steps of its schedule of learning rates, and how many of them it has taken; 0 of 0 if it has none. */
+  readonly schedule: Pick<Schedule, 'steps' | 'done'>;
+}
+
+/** How the learning rates of a device go over a number of steps, as on the host: a rise over a tenth of them to the peaks, then a cosine down to zero. */
+export interface Schedule extends PeakRates {
+  readonly steps: number;
+  /** How many of them have been taken. */
+  readonly done: number;
+}
+
+/** What a device finds when it checks itself. */
+export interface Health {
+  /** Whether the trainable state is what the last step left. Where it was not, the device has put it back since. */
+  readonly state: boolean;
+  /** Whether the constants in flash are those of the Program; a device with others neither predicts nor trains. */
+  readonly constants: boolean;
+  /** How often the state was put back since the last reset: from flash, or to the initial one. */
+  readonly restored: number;
+  /** Faults that reset the device since its power was switched on, and where and why the last one was; undefined if there was none. */
+  readonly fault?: { readonly count: number; readonly place: number; readonly cause: number } | undefined;
 }
 
 /** The content of a saved state. */
@@ -59,14 +80,25 @@ export interface SavedState {
   readonly steps: number;
   readonly saturated: number;
   readonly program: string;
+  readonly schedule: Schedule;
   readonly state: Buffer;
 }
 
 /** Samples are sent as int8, or as bytes from 0 to 255 that the device quantises; where they come row by row, as a camera's RGB565 or grey as well. */
 export type SampleFormat = 'int8' | 'rgb888' | 'rgb565' | 'grey';
 
+/** A schedule as a device has it in memory (`tt_schedule`). */
+export function scheduleBytes({ head, backbone, steps, done }: Schedule): Buffer {
+  const bytes = Buffer.alloc(24);
+  bytes.writeDoubleLE(head, 0);
+  bytes.writeDoubleLE(backbone, 8);
+  bytes.writeUInt32LE(steps, 16);
+  bytes.writeUInt32LE(done, 20);
+  return bytes;
+}
+
 /** Learning rates as a device takes them: mantissa and exponent of the head's, then of the backbone's. */
-export function rateBytes({ head, backbone }: Rates): Buffer {
+function rateBytes({ head, backbone }: Rates): Buffer {
   const bytes = Buffer.alloc(16);
   [head, backbone].forEach(({ mantissa, exponent }, i) => {
     bytes.writeUInt32LE(mantissa, 8 * i);
@@ -86,6 +118,9 @@ const refusals: Readonly<Record<number, string>> = {
   7: 'a state of another program',
   8: 'loading failed halfway: the state is now the initial one',
   9: 'not all rows of the sample have come in, or too many',
+  10: 'a bit of the trainable state had changed in memory; the device goes on from the state in its flash, or from its initial one',
+  11: 'a bit of the constants in flash has changed: write the firmware again',
+  12: 'no schedule of learning rates has steps left',
   64: 'bytes that are not a frame',
   65: 'a frame was incomplete',
   66: 'the payload was damaged on the way',
@@ -95,6 +130,7 @@ const refusals: Readonly<Record<number, string>> = {
 };
 
 const MAGIC = 0x53545454;
+const SAVED_FORMAT = 2;
 /** The first wait until an unanswered greeting is sent again; each further one is twice as long, so that one of them outlasts any device's idle time. */
 const GREET_AGAIN_MS = 1000;
 
@@ -195,20 +231,26 @@ export class Device {
     return { predicted: p.readUInt32LE(0), scores };
   }
 
-  /** Trains on one sample. */
+  /** Begins a schedule of learning rates, which counts the steps that are taken by it. */
+  async beginSchedule({ head, backbone }: PeakRates, steps: number): Promise<void> {
+    await this.request(requests.schedule, scheduleBytes({ head, backbone, steps, done: 0 }).subarray(0, 20));
+  }
+
+  /** Trains on one sample, with these rates or with those of the schedule. */
   async train(
     sample: Int8Array | Uint8Array,
     label: number,
-    rates: Rates,
+    rates: Rates | 'scheduled',
     format: SampleFormat = 'int8',
   ): Promise<DeviceStep> {
     const head = Buffer.alloc(8);
     head.writeUInt32LE(formats[format], 0);
     head.writeUInt32LE(label, 4);
-    const p = await this.request(
-      requests.train,
-      Buffer.concat([head, rateBytes(rates), await this.#sent(sample, format)]),
-    );
+    const sent = await this.#sent(sample, format);
+    const p =
+      rates === 'scheduled'
+        ? await this.request(requests.step, Buffer.concat([head, sent]))
+        : await this.request(requests.train, Buffer.concat([head, rateBytes(rates), sent]));
     return {
       loss: p.readInt32LE(0),
       predicted: p.readUInt32LE(4),
@@ -256,6 +298,20 @@ export class Device {
       stackPainted: word(5),
       refused: word(6),
       checksum: word(7),
+      schedule: { steps: word(8), done: word(9) },
+    };
+  }
+
+  /** Makes the device check its state and its constants. */
+  async check(): Promise<Health> {
+    const p = await this.request(requests.check);
+    const word = (i: number) => p.readUInt32LE(4 * i);
+    const count = word(3);
+    return {
+      state: word(0) === 0,
+      constants: word(1) === 0,
+      restored: word(2),
+      ...(count > 0 && { fault: { count, place: word(4), cause: word(5) } }),
     };
   }
 
@@ -354,7 +410,8 @@ function bytesOf(sample: Int8Array | Uint8Array): Buffer {
 export function parseSaved(bytes: Buffer, name?: string): SavedState {
   const end = bytes.length - 4;
   const length = bytes.length >= savedFrame ? bytes.readUInt32LE(8) : -1;
-  const valid = length === end - savedHeader && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === 1;
+  const valid =
+    length === end - savedHeader && bytes.readUInt32LE(0) === MAGIC && bytes.readUInt32LE(4) === SAVED_FORMAT;
   if (!valid || crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) {
     const place = name === undefined ? '' : `${name}: `;
     throw new TinytrainError('STATE_CORRUPT', `${place}not a saved state, or a damaged one`, { path: name });
@@ -362,20 +419,27 @@ export function parseSaved(bytes: Buffer, name?: string): SavedState {
   return {
     steps: bytes.readUInt32LE(12),
     saturated: Number(bytes.readBigUInt64LE(16)),
-    program: bytes.subarray(24, savedHeader).toString('hex'),
+    program: bytes.subarray(24, 56).toString('hex'),
+    schedule: {
+      head: bytes.readDoubleLE(56),
+      backbone: bytes.readDoubleLE(64),
+      steps: bytes.readUInt32LE(72),
+      done: bytes.readUInt32LE(76),
+    },
     state: Buffer.from(bytes.subarray(savedHeader, end)),
   };
 }
 
 /** The bytes for `tt_load`. */
-export function encodeSaved({ steps, saturated, program, state }: SavedState): Buffer {
+export function encodeSaved({ steps, saturated, program, schedule, state }: SavedState): Buffer {
   const bytes = Buffer.alloc(savedFrame + state.length);
   bytes.writeUInt32LE(MAGIC, 0);
-  bytes.writeUInt32LE(1, 4);
+  bytes.writeUInt32LE(SAVED_FORMAT, 4);
   bytes.writeUInt32LE(state.length, 8);
   bytes.writeUInt32LE(steps, 12);
   bytes.writeBigUInt64LE(BigInt(saturated), 16);
   bytes.write(program, 24, 'hex');
+  bytes.set(scheduleBytes(schedule), 56);
   bytes.set(state, savedHeader);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, savedHeader + state.length)), savedHeader + state.length);
   return bytes;

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 
 /** The protocol's version. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** Requests; a reply has the same number + 0x80. */
 export const requests = {
@@ -13,6 +13,9 @@ export const requests = {
   counters: 6,
   reset: 7,
   row: 8,
+  check: 9,
+  schedule: 10,
+  step: 11,
   keep: 0x10,
 } as const;
 

@@ -5,12 +5,11 @@ import type { Dataset, SampleSet } from '../data/dataset.js';
 import { defaultRate } from '../defaults.js';
 import type { Emulator } from '../emit/board.js';
 import { aborted, TinytrainError } from '../errors.js';
-import { native } from '../native.js';
+import { recordOf } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
-import { ratesOfStep } from '../rates.js';
 import type { Connection } from './connection.js';
-import { rateBytes } from './device.js';
+import { scheduleBytes } from './device.js';
 import { firmwareFiles, writeFirmware } from './firmware.js';
 import { instructionsOf, startQemu } from './qemu.js';
 import { standInOf } from './stand-in.js';
@@ -96,14 +95,12 @@ async function exchange(
   const steps = program.record.steps.length;
   const count = Math.min(measuredSteps, samples.size);
   const found: ReturnType<typeof between>[] = [];
+  await connection.write(scheduleBytes({ head: defaultRate, backbone: defaultRate, steps: count, done: 0 }));
   for (let step = 0; step < count; step++) {
-    const rates = ratesOfStep({ head: defaultRate, backbone: defaultRate }, count, step);
     const head = Buffer.alloc(4);
     head.writeUInt32LE(samples.labels[step] ?? 0, 0);
     const sample = samples.sample(step);
-    await connection.write(
-      Buffer.concat([head, rateBytes(rates), Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]),
-    );
+    await connection.write(Buffer.concat([head, Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)]));
     found.push(between(await answers.read(4 * (steps + 5), signal), steps, emulator));
   }
   return found;
@@ -137,8 +134,8 @@ export async function measureSteps(
         label: program.record.steps[i]?.label ?? '',
         instructions: mean(one => one.steps[i] ?? 0),
       }));
-      const rest = native().workKinds().at(-1) ?? '';
-      return [...steps, { kind: rest, terms: [1, 0, 0, 0], label: rest, instructions: mean(one => one.rest) }];
+      const rest = recordOf<Work>(program.handle.restWork());
+      return [...steps, { ...rest, label: rest.kind, instructions: mean(one => one.rest) }];
     } finally {
       await connection.close();
     }

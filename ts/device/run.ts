@@ -38,7 +38,7 @@ import { standInOf } from './stand-in.js';
 import { build, requireTool } from './toolchain.js';
 
 /** Bytes at the end of the stack that the plan reserves and that must never be written. */
-const STACK_GUARD = 8;
+const STACK_GUARD = 24;
 
 /** Progress of running a firmware. */
 export interface RunProgress {
@@ -168,13 +168,14 @@ function compare(where: string, device: unknown, host: unknown): RunDifference |
 async function trainBoth({ device, session, data, options }: Bench, steps: number): Promise<RunDifference | undefined> {
   const backbone = options.lr ?? all.lrOnDevice.default;
   const peak = { head: options.lrHead ?? backbone, backbone };
+  const scheduled = options.schedule ?? steps;
+  await device.beginSchedule(peak, scheduled);
   for (let step = 0; step < steps; step++) {
     const index = step % data.train.size;
     const sample = data.train.sample(index);
     const label = data.train.labels[index] ?? 0;
-    const rates = ratesOfStep(peak, options.schedule ?? steps, step);
-    const { loss, predicted, saturated, checksum } = await device.train(sample, label, rates);
-    const host = call(() => session.trainStep(sample, label, rates));
+    const { loss, predicted, saturated, checksum } = await device.train(sample, label, 'scheduled');
+    const host = call(() => session.trainStep(sample, label, ratesOfStep(peak, scheduled, step)));
     const wanted = {
       loss: host.loss,
       predicted: host.predicted,

@@ -73,13 +73,19 @@ export interface Tables {
 }
 
 const GENERATOR = 'tinytrain board';
-/** Calls through function pointers passed to `api.c`, which the compiler's graph does not show. No other function may call through a pointer. */
+/**
+ * Calls that the compiler's graph does not show: through function pointers passed to `api.c` (no other function may call through a pointer), and the handler of
+ * faults, which the vector table names and which is in assembler.
+ */
 const THROUGH_POINTERS: Pointers = {
+  tt_start: ['tt_fault_vector'],
+  tt_fault_vector: ['board/common/start.c:fault_at'],
   tt_save: ['protocol/tt_protocol.c:write_part'],
   tt_load: ['protocol/tt_protocol.c:read_part'],
 };
 /** The same in a firmware with a store. */
 const THROUGH_POINTERS_OF_STORE: Pointers = {
+  ...THROUGH_POINTERS,
   tt_save: [...(THROUGH_POINTERS.tt_save ?? []), 'store/tt_store.c:put'],
   tt_load: [...(THROUGH_POINTERS.tt_load ?? []), 'store/tt_store.c:get'],
 };

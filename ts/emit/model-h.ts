@@ -70,7 +70,10 @@ typedef enum {
     TT_E_DATA = 6,     /* not a saved state, or a damaged one */
     TT_E_PROGRAM = 7,  /* a state saved by another program */
     TT_E_LOST = 8,     /* loading failed halfway: the state is now the initial one */
-    TT_E_ROWS = 9      /* not all rows of the sample have come in */
+    TT_E_ROWS = 9,     /* not all rows of the sample have come in */
+    TT_E_STATE = 10,   /* the trainable state is not what the last step, tt_load or tt_init left: memory was changed by something else */
+    TT_E_CONSTANTS = 11, /* constants in flash are not those of the program */
+    TT_E_SCHEDULE = 12  /* no rates were given, and no schedule has steps left */
 } tt_status;
 
 /* The format of a sample: rows of interleaved channels. */
@@ -124,13 +127,25 @@ typedef struct {
     tt_real31 head, backbone;
 } tt_rates;
 
-/* Trains on one sample and its class, in place. Rates have no built-in schedule: start with those that \`tinytrain train\` found for the host's
- * run and decrease them. With any status but TT_OK the state is unchanged. */
+/* Trains on one sample and its class, in place, with these rates or, without (NULL), with those of the schedule that tt_begin_schedule began. With any status
+ * but TT_OK the state is unchanged; TT_E_STATE: see tt_check. */
 tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
                         tt_step_result *result);
 
+/* Begins a schedule: over a tenth of the steps the rates rise to these peaks, then they fall to zero along a cosine, as \`tinytrain train\` has them, bit for
+ * bit; it prints the peaks that it found. The schedule is saved with the state, and goes on where it was. Steps with rates of their own do not count. No
+ * steps end it. TT_E_RATE if a peak is not from 0 to 2^64. */
+tt_status tt_begin_schedule(tt_context *tt, double head, double backbone, uint32_t steps);
+
 /* A learning rate from millionths: 1600 is 0.0016. */
 tt_real31 tt_rate_from_millionths(uint32_t millionths);
+
+/* TT_E_STATE if a bit of the trainable state or of its counters has changed since tt_init, tt_load or tt_train_step, which seal them. tt_train_step and
+ * tt_save check that first, and then refuse; what goes on from there is tt_load, or tt_init. It takes about four instructions per four bytes of state. */
+tt_status tt_check(const tt_context *tt);
+
+/* TT_E_CONSTANTS if a bit of the constants or of the initial state in flash is not what was compiled. It takes about 12 instructions a byte: call it at start. */
+tt_status tt_check_constants(void);
 
 /* CRC-32 of the trainable state. */
 uint32_t tt_checksum(const tt_context *tt);
@@ -160,7 +175,7 @@ ${memoryLines(memory, 'flash')}
  * Classes
 ${classLines(classNames)}
  *
- * Nothing here allocates, blocks or uses floating point. A context must not be used from two places at once.`,
+ * Nothing here allocates, blocks or computes with floating point. A context must not be used from two places at once.`,
     version,
   )}
 #ifndef TT_MODEL_H
@@ -193,10 +208,18 @@ typedef struct {
 ${stateMembers(record.states)}
 } tt_state;
 
+/* How the learning rates go over a number of steps. */
+typedef struct {
+    double head, backbone; /* the highest rates */
+    uint32_t steps, done;  /* in all, and taken */
+} tt_schedule;
+
 typedef struct {
     uint32_t steps;     /* training steps so far; stochastic rounding depends on it */
     uint32_t turn;      /* ${fed(record) ? 'how far the rows of a sample have got; 0 before the first' : '0'} */
     uint64_t saturated; /* number of gradient elements that saturated at a bound of int8, over all steps */
+    tt_schedule schedule;
+    uint32_t seal[2];   /* sums over the state and these counters but the turn, by which tt_check notices a change */
 } tt_counters;
 
 /* All memory of a network except the stack. */

@@ -1,14 +1,19 @@
 import type { StateRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
-import { banner, elements, elementsOf } from './text.js';
+import { banner, elements, elementsOf, spans } from './text.js';
 
 /** The members of `tt_state`, one line each. */
 export function stateMembers(states: readonly StateRecord[]): string {
   return states.map(({ element, name, length }) => `    TT_ALIGN(4) ${element}_t ${name}[${length}];`).join('\n');
 }
 
-function initialArray({ element, name, length, offset, bytes }: StateRecord, initial: Uint8Array): string {
-  const values = elementsOf(element, initial.subarray(offset, offset + bytes));
+function initialValues({ element, offset, bytes }: StateRecord, initial: Uint8Array): ArrayLike<number> {
+  return elementsOf(element, initial.subarray(offset, offset + bytes));
+}
+
+function initialArray(state: StateRecord, initial: Uint8Array): string {
+  const { element, name, length } = state;
+  const values = initialValues(state, initial);
   return `_Alignas(4) static const ${element}_t ${name}[${length}] = {\n${elements(values)}\n};\n`;
 }
 
@@ -22,6 +27,10 @@ export function stateFile({ record, data, version }: EmitInput): string {
 #include "steps.h"
 
 ${filled.map(state => initialArray(state, data.initialState)).join('\n')}
+${spans(
+  'tt_initial',
+  filled.map(state => ({ ...state, values: initialValues(state, data.initialState) })),
+)}
 void tt_initial_state(tt_state *state)
 {
     memset(state, 0, sizeof *state);

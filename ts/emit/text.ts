@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { TinytrainError } from '../errors.js';
 
 /** Columns of the generated C. */
@@ -59,6 +60,28 @@ const arrays = {
   int32: Int32Array,
   uint32: Uint32Array,
 } as const;
+
+/** The bytes of numbers of a C type, given without `_t`, as a board has them. */
+function bytesOf(element: string, values: ArrayLike<number>): Uint8Array {
+  if (!(element in arrays)) throw new TinytrainError('INTERNAL', `no array holds elements of ${element}`);
+  return new Uint8Array(arrays[element as keyof typeof arrays].from(values).buffer);
+}
+
+/** Arrays in C: what a table of them is made of. */
+export interface NamedArray {
+  readonly name: string;
+  readonly element: string;
+  readonly values: ArrayLike<number>;
+}
+
+/** A table of arrays, ended by an empty entry, and the CRC-32 of all their bytes one behind the other; `tt_check_constants` compares them. */
+export function spans(table: string, all: readonly NamedArray[]): string {
+  const entries = [...all.map(({ name }) => `    {${name}, sizeof ${name}},`), '    {0, 0},'];
+  const crc = all.reduce((sum, { element, values }) => crc32(bytesOf(element, values), sum), 0);
+  return `const tt_span ${table}[${entries.length}] = {\n${entries.join('\n')}\n};
+const uint32_t ${table}_crc = 0x${crc.toString(16).padStart(8, '0')}u;
+`;
+}
 
 /** Reads the numbers of a C type, given without `_t`, from little-endian bytes. */
 export function elementsOf(element: string, bytes: Uint8Array): ArrayLike<number> {

@@ -1,6 +1,6 @@
 import type { ConstantRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
-import { banner, elements } from './text.js';
+import { banner, elements, spans } from './text.js';
 
 /** The name of a constant in C. */
 export function constName({ name }: ConstantRecord): string {
@@ -28,7 +28,16 @@ ${record.constants.map(constant => `extern ${declaration(constant)};`).join('\n'
 export function weightsFile({ record, data, version }: EmitInput): string {
   const definition = (constant: ConstantRecord, i: number) =>
     `_Alignas(4) ${declaration(constant)} = {\n${elements(data.consts[i] ?? [])}\n};\n`;
-  return `${banner('Constants in flash: frozen weights, biases, multipliers.', version)}#include "weights.h"
+  return `${banner('Constants in flash: frozen weights, biases, multipliers.', version)}#include "steps.h"
+#include "weights.h"
 
-${record.constants.map(definition).join('\n')}`;
+${record.constants.map(definition).join('\n')}
+${spans(
+  'tt_constants',
+  record.constants.map((constant, i) => ({
+    name: constName(constant),
+    element: constant.element,
+    values: data.consts[i] ?? [],
+  })),
+)}`;
 }

@@ -221,6 +221,12 @@ impl Program {
         json!(self.inner.work()).to_string()
     }
 
+    /// The work of a training step beside its steps, as JSON.
+    #[napi(catch_unwind)]
+    pub fn rest_work(&self) -> String {
+        json!(self.inner.rest()).to_string()
+    }
+
     /// Predicted instructions and milliseconds of a prediction, of a training step and of each of its steps on a board, as JSON. `costs` is a cost table
     /// as JSON whose entries replace those of the core.
     #[napi(catch_unwind)]

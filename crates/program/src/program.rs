@@ -457,5 +457,5 @@ impl Program {
     }
 }
 
-/// `tt_counters`: steps, a reserved word, saturations.
-pub const COUNTERS_BYTES: u32 = 16;
+/// `tt_counters`: steps, the place in a sample that comes in by rows, saturations, the two words of the seal.
+pub const COUNTERS_BYTES: u32 = 48;

@@ -19,7 +19,7 @@ pub struct Work {
 
 /// Terms of a kernel's cost.
 pub const TERMS: usize = 4;
-/// The kind of the work of a training step beside the steps of its Program: checks and counters.
+/// The kind of the work of a training step beside the steps of its Program: checks, counters and the seal of the state.
 pub const REST: &str = "rest of a step";
 
 const SHAPES: &[&str] = &["window", "pointwise"];
@@ -79,6 +79,11 @@ pub fn kinds() -> Vec<String> {
 }
 
 impl Program {
+    /// The work of a training step beside its steps: the trainable state is checked and sealed, word by word.
+    pub fn rest(&self) -> Work {
+        Work { kind: REST.into(), terms: [1.0, f64::from(self.state_bytes / 4), 0.0, 0.0] }
+    }
+
     /// The work of each step.
     pub fn work(&self) -> Vec<Work> {
         self.steps.iter().map(|s| s.work(self, true)).collect()

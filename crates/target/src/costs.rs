@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tinytrain_program::{Program, REST, TERMS, Work};
+use tinytrain_program::{Program, TERMS, Work};
 
 /// The least, the likely and the highest value of something that is modelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -147,8 +147,7 @@ impl CostTable {
 
     /// Instructions and cycles of a training step of a Program, the sample being in its place.
     pub fn training_step(&self, program: &Program) -> Result<Estimate, CostError> {
-        let rest = Work { kind: REST.into(), terms: [1.0, 0.0, 0.0, 0.0] };
-        self.sum(program.work().iter().chain([&rest]))
+        self.sum(program.work().iter().chain([&program.rest()]))
     }
 
     /// Instructions and cycles of a prediction, the sample being in its place.

@@ -21,10 +21,13 @@ const VARYING_CODE: u32 = 24;
 const INIT_CODE: u32 = 20;
 /// The Program's hash.
 const HASH_BYTES: u32 = 32;
+/// An entry of the tables of constants and of initial values, for their checksums; and the two checksums.
+const SPAN_BYTES: u32 = 8;
+const CHECKSUM_BYTES: u32 = 8;
 /// One table of pixel values.
 const PIXEL_TABLE_BYTES: u32 = 256;
 /// Around the state in a saved one (`TT_SAVED_BYTES`), and around that in a record of `tt_store` (`TT_STORE_RECORD_BYTES`).
-const SAVED_FRAME: u32 = 60;
+const SAVED_FRAME: u32 = 84;
 const RECORD_FRAME: u32 = 24;
 const WORD: u32 = 4;
 
@@ -170,9 +173,12 @@ pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32, saved
     let flash = |name, bytes, exact| MemoryItem { name, region: MemoryKind::Flash, bytes, exact };
     let up4 = |n: usize| (n as u32).next_multiple_of(4);
     let constants = program.consts.iter().map(|c| up4(c.data.bytes())).sum();
-    let filled = program.states.iter().filter(|s| s.init != Init::Zero);
-    let initial = filled.map(|s| s.slot.bytes.next_multiple_of(4)).sum();
-    let parameters = parameter_bytes(program) + PIXEL_TABLE_BYTES * pixel_tables + HASH_BYTES;
+    let filled = || program.states.iter().filter(|s| s.init != Init::Zero);
+    let initial = filled().map(|s| s.slot.bytes.next_multiple_of(4)).sum();
+    // Both tables have an entry that ends them.
+    let spans = (program.consts.len() + filled().count() + 2) as u32;
+    let checksums = SPAN_BYTES * spans + CHECKSUM_BYTES;
+    let parameters = parameter_bytes(program) + PIXEL_TABLE_BYTES * pixel_tables + HASH_BYTES + checksums;
     [
         flash("constants", constants, true),
         flash("initial state", initial, true),

@@ -17,8 +17,8 @@ const BOARD_FILE: &str = "board.toml";
 const FUNCTIONS_FILE: &str = "functions.json";
 /// A core's table in a board's folder: for a core that is not shipped, or one compiled by another compiler.
 const CORE_FILE: &str = "core.json";
-/// Bytes at the end of the stack that nothing may ever write: if its paint is gone, the stack overflowed.
-const STACK_GUARD: u32 = 8;
+/// Bytes at the end of the stack that nothing may ever write: the record of the last fault, and paint; if that is gone, the stack overflowed.
+const STACK_GUARD: u32 = 24;
 
 /// A core, and its costs where they were measured.
 #[derive(Debug)]

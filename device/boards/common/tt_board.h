@@ -32,7 +32,18 @@ uint32_t tt_stack_painted(void);
 /* Common to all Cortex-M boards (start.c): paints the stack, fills .data and .bss, calls main. Does not return. */
 void tt_start(void) __attribute__((noreturn));
 
-/* Where any exception ends that nothing else handles. Weak: replace it to reset or to log. */
+/* Where any exception ends that nothing else handles, and main if it returns: a record is left, and the board is reset. Weak: replace it to do something else. */
 void tt_fault(void) __attribute__((noreturn));
+
+/* The handler of such an exception, for vector tables: it takes a new stack, since the old one may be at its end, and calls tt_fault. */
+void tt_fault_vector(void);
+
+/* The record of the last fault: returns how many there were since power was switched on, 0 if there was none; where (address of an instruction, 0 if it is
+ * not known) and why (CFSR of the core: docs/device.md). */
+uint32_t tt_board_fault(uint32_t *place, uint32_t *cause);
+
+/* Called whenever the firmware waits for a byte: at least once between two requests. Weak, and empty: replace it to serve a watchdog, which must allow for the
+ * longest request: a training step, or a save with the erase of a sector. */
+void tt_alive(void);
 
 #endif

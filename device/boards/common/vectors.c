@@ -14,5 +14,6 @@ extern const tt_vectors tt_vector_table;
 
 __attribute__((section(".vectors"), used)) const tt_vectors tt_vector_table = {
     tt_stack_high,
-    {tt_start, tt_fault, tt_fault, tt_fault, tt_fault, tt_fault, tt_fault, 0, 0, 0, tt_fault, tt_fault, 0, tt_fault, tt_fault},
+    {tt_start, tt_fault_vector, tt_fault_vector, tt_fault_vector, tt_fault_vector, tt_fault_vector, tt_fault_vector, 0, 0, 0, tt_fault_vector,
+     tt_fault_vector, 0, tt_fault_vector, tt_fault_vector},
 };

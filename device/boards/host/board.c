@@ -53,6 +53,17 @@ void tt_board_write(const uint8_t *bytes, uint32_t count)
     }
 }
 
+uint32_t tt_board_fault(uint32_t *place, uint32_t *cause)
+{
+    (void)place;
+    (void)cause;
+    return 0;
+}
+
+void tt_alive(void)
+{
+}
+
 uint32_t tt_stack_reserved(void)
 {
     return 0;

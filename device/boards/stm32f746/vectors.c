@@ -14,13 +14,12 @@ typedef struct {
 
 extern const tt_vectors tt_vector_table;
 
-#define HANDLER(name) void name(void) __attribute__((weak, alias("tt_fault_vector")))
+#define HANDLER(name) void name(void) __attribute__((weak, alias("unhandled")))
 
-void tt_fault_vector(void);
-
-void tt_fault_vector(void)
+/* An alias must be in its own file. The stack and the frame on it stay as they are. */
+__attribute__((naked, used)) static void unhandled(void)
 {
-    tt_fault();
+    __asm volatile("b tt_fault_vector");
 }
 
 HANDLER(NMI_Handler);

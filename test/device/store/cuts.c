@@ -123,10 +123,10 @@ void tt_flash_read(uint32_t sector, uint32_t offset, void *to, uint32_t bytes)
     }
 }
 
-/* A saved state as api.c writes it: header of 56 bytes with the program hash at 24, state, CRC-32. */
+/* A saved state as api.c writes it: header of 80 bytes with the program hash at 24, state, CRC-32. */
 tt_status tt_save(const tt_context *tt, tt_write write, void *user)
 {
-    uint8_t header[56] = {0};
+    uint8_t header[80] = {0};
     memcpy(header + 24, tt_program_hash, 32);
     uint32_t crc = tt_crc32(tt_crc32(0, header, sizeof header), tt->state, TT_STATE_BYTES);
     return write(user, header, sizeof header) || write(user, tt->state, TT_STATE_BYTES) || write(user, &crc, 4) ? TT_E_IO : TT_OK;
@@ -143,7 +143,7 @@ tt_status tt_load(tt_context *tt, tt_read read, void *user)
         return TT_E_DATA;
     if (memcmp(saved + 24, tt_program_hash, 32))
         return TT_E_PROGRAM;
-    memcpy(tt->state, saved + 56, TT_STATE_BYTES);
+    memcpy(tt->state, saved + 80, TT_STATE_BYTES);
     return TT_OK;
 }
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define TT_STATE_BYTES 33
-#define TT_SAVED_BYTES (TT_STATE_BYTES + 60)
+#define TT_SAVED_BYTES (TT_STATE_BYTES + 84)
 
 typedef enum { TT_OK = 0, TT_E_ARGUMENT = 1, TT_E_IO = 5, TT_E_DATA = 6, TT_E_PROGRAM = 7 } tt_status;
 
