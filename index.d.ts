@@ -31,6 +31,12 @@ declare const headStarts: readonly [
 	"keep",
 	"fresh"
 ];
+/** What the package has a model and drawn samples for; the first is the default. */
+export declare const tasks: readonly [
+	"images",
+	"gestures"
+];
+export type Task = (typeof tasks)[number];
 /** How images of another size are fitted to the input: stretching, cropping the excess, or adding bars. */
 export declare const resizePolicies: readonly [
 	"stretch",
@@ -70,9 +76,11 @@ export interface SeriesOrigin {
 	readonly seed: number;
 	readonly shares: SplitShares;
 }
-/** A selection of the images that the package draws. */
+/** A selection of the samples that the package draws. */
 export interface DrawnOrigin {
 	readonly kind: "drawn";
+	/** What they belong to; images if omitted. */
+	readonly task?: Task | undefined;
 	readonly seed: number;
 	readonly trainPerClass: number;
 	readonly testPerClass: number;
@@ -222,6 +230,18 @@ export interface SampleSource {
 export declare function joinedClasses(known: readonly string[], found: readonly string[]): readonly string[];
 /** The same samples under another list of classes, which must contain theirs: labels follow the names. Nothing is copied. */
 export declare function withClasses(set: SampleSet, classes: readonly string[]): SampleSet;
+/** How training samples are changed at random. */
+export interface Augmentation {
+	/** Mirrors an image with probability 1/2; not for series. */
+	readonly flip?: boolean | undefined;
+	/**
+	 * Shifts an image by up to this number of pixels in each direction; pixels moved in are the zero point. Shifts a series by up to this number of rows, continued
+	 * with its first or last one.
+	 */
+	readonly shift?: number | undefined;
+	/** Adds noise of this standard deviation, in steps of int8. */
+	readonly noise?: number | undefined;
+}
 /** A selection of drawn images. */
 export interface DrawnOptions {
 	/** Seed of all images; 1 by default. */
@@ -238,6 +258,8 @@ export interface DefaultImageOptions extends DrawnOptions, ReadOptions {
 export declare function drawnImages(options?: DrawnOptions): SampleSource;
 /** The drawn data set that is used if no folder is given, in a model's input size. Throws `INPUT_NO_IMAGE`, `ABORTED`. */
 export declare function defaultImages(input: InputFormat, options?: DefaultImageOptions): Promise<SampleSet>;
+/** The drawn gestures that the task `gestures` learns, as a source of samples. Nothing is drawn yet. */
+export declare function drawnGestures(options?: DrawnOptions): SampleSource;
 /** The source of an image: a file, or its bytes. */
 export type ImageSource = string | Uint8Array;
 /** Decodes an image into the model's input. `name` identifies it in errors. */
@@ -1252,6 +1274,8 @@ export interface ModelOptions {
 		readonly std: readonly number[];
 	} | undefined;
 }
+/** The embedded model of each task. */
+export declare const embeddedModels: Readonly<Record<Task, string>>;
 /** The model that is used if none is given. */
 export declare const defaultModelPath: string;
 /** An int8 model. */
@@ -1752,18 +1776,6 @@ export interface QuantiseOptions extends ReadOptions {
  * threads. Throws the errors of reading samples, and `MODEL_UNSUPPORTED` for a model that int8 cannot hold.
  */
 export declare function quantised(float: FloatModel, source: SampleSource, options?: QuantiseOptions): Promise<Model>;
-/** How training samples are changed at random. */
-export interface Augmentation {
-	/** Mirrors an image with probability 1/2; not for series. */
-	readonly flip?: boolean | undefined;
-	/**
-	 * Shifts an image by up to this number of pixels in each direction; pixels moved in are the zero point. Shifts a series by up to this number of rows, continued
-	 * with its first or last one.
-	 */
-	readonly shift?: number | undefined;
-	/** Adds noise of this standard deviation, in steps of int8. */
-	readonly noise?: number | undefined;
-}
 /** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
 export type HeadStart = (typeof headStarts)[number];
 /** Which of the model's own classes are the user's. */

@@ -11,6 +11,7 @@ import {
   Device,
   type DeviceOptions,
   defaultImages,
+  drawnGestures,
   drawnImages,
   type FloatModelOptions,
   firmwareFiles,
@@ -73,6 +74,7 @@ const rates = ['0', '-1', 'fast', 'NaN', 'Infinity', '1e-300', '65', '0x1'];
 const sizes = ['0', '-1', '12 apples', '1g', 'NaN', '1e3', '0.1'];
 const above = ['0', '-1', 'x', 'NaN', 'Infinity', '0x1'];
 const wrongTexts: Readonly<Record<string, readonly string[]>> = {
+  task: ['sounds', 'Gestures'],
   input: ['big', '0', '0x128', '128x', '-1', '1.5', '70000', '1x2x3'],
   mean: ['x', '1,', ',', 'NaN', '1;2', 'Infinity'],
   std: ['x', '0', '-1', '1,0', 'NaN'],
@@ -388,6 +390,7 @@ test('every option of the library: a wrong value rejects at once, with a code, a
     ['sampleFolder', folder, options => sampleFolder(root, options)],
     ['loadImages', loading, options => loadImages(root, model.input, options)],
     ['drawnImages', drawn, options => drawnImages(options)],
+    ['drawnGestures', drawn, options => drawnGestures(options)],
     ['defaultImages', drawing, options => defaultImages(model.input, options)],
     ['SampleSource.read', reading, options => source.read(model.input, options)],
     ['loadModel', models, options => loadModel(join(root, 'none'), options)],

@@ -16,5 +16,10 @@ export const feeds = ['whole', 'rows'] as const;
 /** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
 export const headStarts = ['auto', 'keep', 'fresh'] as const;
 
+/** What the package has a model and drawn samples for; the first is the default. */
+export const tasks = ['images', 'gestures'] as const;
+
+export type Task = (typeof tasks)[number];
+
 /** How images of another size are fitted to the input: stretching, cropping the excess, or adding bars. */
 export const resizePolicies = ['stretch', 'cover', 'contain'] as const;

@@ -1,5 +1,6 @@
 export { joinedClasses, withClasses } from './data/classes.js';
 export { type BadSample, Dataset, type Repeated, type SampleSet } from './data/dataset.js';
+export { drawnGestures } from './data/drawn/gestures/set.js';
 export { type DefaultImageOptions, type DrawnOptions, defaultImages, drawnImages } from './data/drawn/set.js';
 export { decodeImage } from './data/images/decode.js';
 export { type FolderOptions, type ImageOptions, imageFolder, loadImages } from './data/images/folder.js';
@@ -13,7 +14,7 @@ export { type SeriesOptions, seriesFolder } from './data/series/folder.js';
 export type { Quantisation, SeriesScale } from './data/series/scale.js';
 export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
-export { resizePolicies } from './defaults.js';
+export { resizePolicies, type Task, tasks } from './defaults.js';
 export type { Connection } from './device/connection.js';
 export {
   type Counters,
@@ -53,6 +54,7 @@ export { FloatModel, type FloatModelOptions, loadFloatModel, type QuantisedModel
 export type { InputFacts, ModelInput } from './model/input.js';
 export {
   defaultModelPath,
+  embeddedModels,
   type ForwardResult,
   kernels,
   type LayerInfo,

@@ -7,6 +7,7 @@ import {
   headStarts,
   mostCacheBytes,
   resizePolicies,
+  tasks,
 } from './defaults.js';
 import * as k from './kinds.js';
 
@@ -139,15 +140,20 @@ const normalisation: k.Kind<{ readonly mean: readonly number[]; readonly std: re
  */
 export const options = {
   // What is trained, and what it has to fit into.
+  task: withDefault(
+    k.choice(tasks),
+    tasks[0],
+    'whose embedded model and drawn samples are taken where --model or --data are not given',
+  ),
   model: option(
     k.text,
     'a .tflite, .onnx or .pkl file; a float one is quantised with the training samples',
-    'the embedded default',
+    'the embedded one of --task',
   ),
   data: option(
     k.text,
     'a folder with one subfolder of images, .npy, .csv or .wav per class',
-    'the embedded drawn images',
+    'the drawn samples of --task',
   ),
   samplesOfModel: option(
     k.text,
@@ -283,7 +289,7 @@ export const options = {
   schemeOfDemo: option(
     k.text,
     'what to train: head, bias:N, full, bias:N,LAYER:SHARE,... or a .json file',
-    'for the embedded default, what a search finds',
+    'for an embedded model, what a search finds',
   ),
   targetOfDemo: withDefault(k.text, 'stm32f746', 'the board: its name, or the folder of your own board'),
   budgetOfDemo: withDefault(k.bytes, 256 * 1024, 'SRAM it must fit into, such as 256k'),

@@ -1,11 +1,24 @@
-"""tinytrain-xs: a small inverted-residual network for 64x64 RGB images. Its input is pixel / 255."""
+"""Small inverted-residual networks: tinytrain-xs for 64x64 RGB images, whose input is pixel / 255, and tinytrain-gestures for 96 rows of 6 values from -1 to 1."""
+from dataclasses import dataclass
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-STEM = 16
-# Each block: channels out, expansion, depthwise kernel, stride.
-BLOCKS = [
+@dataclass
+class Shape:
+    """Rows, columns and channels of the input; the stem's channels and kernel; each block: channels out, expansion, depthwise kernel, stride.
+
+    With `rows` of 1 the network runs along the columns alone: windows and strides have one row.
+    """
+
+    name: str
+    input: tuple
+    stem: tuple
+    blocks: list
+
+
+XS = Shape("tinytrain-xs", (64, 64, 3), (16, 3), [
     (24, 1, 3, 2),
     (24, 3, 3, 1),
     (40, 4, 5, 2),
@@ -13,7 +26,14 @@ BLOCKS = [
     (72, 4, 3, 2),
     (72, 4, 5, 1),
     (96, 4, 3, 1),
-]
+])  # fmt: skip
+GESTURES = Shape("tinytrain-gestures", (1, 96, 6), (16, 5), [
+    (16, 1, 5, 1),
+    (24, 2, 5, 2),
+    (24, 3, 5, 1),
+    (32, 2, 5, 2),
+    (48, 3, 5, 1),
+])  # fmt: skip
 
 
 def same_pad(kernel, stride):
@@ -22,20 +42,26 @@ def same_pad(kernel, stride):
     return total // 2, total - total // 2
 
 
-class ConvNorm(nn.Module):
-    """Convolution without bias, batch norm, and ReLU6 where `act`."""
+def padded(x, kernel, stride):
+    """With SAME padding: kernel and stride are pairs of rows and columns."""
+    (top, bottom), (left, right) = (same_pad(k, s) for k, s in zip(kernel, stride))
+    return F.pad(x, (left, right, top, bottom))
 
-    def __init__(self, cin, cout, kernel=1, stride=1, groups=1, act=True):
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, batch norm, and ReLU6 where `act`. Kernel and stride are pairs of rows and columns."""
+
+    def __init__(self, cin, cout, kernel=(1, 1), stride=(1, 1), groups=1, act=True):
         super().__init__()
-        self.pad, self.act = same_pad(kernel, stride), act
-        inner = self.pad[0] if self.pad[0] == self.pad[1] else 0
-        self.conv = nn.Conv2d(cin, cout, kernel, stride, inner, groups=groups, bias=False)
+        pads = [same_pad(k, s) for k, s in zip(kernel, stride)]
+        even = all(before == after for before, after in pads)
+        self.act, self.even = act, even
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, [b for b, _ in pads] if even else 0, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(cout)
 
     def forward(self, x):
-        before, after = self.pad
-        if before != after:
-            x = F.pad(x, (before, after, before, after))
+        if not self.even:
+            x = padded(x, self.conv.kernel_size, self.conv.stride)
         x = self.norm(self.conv(x))
         return F.relu6(x, inplace=True) if self.act else x
 
@@ -48,7 +74,7 @@ class Block(nn.Module):
         mid = cin * expansion
         expand = [ConvNorm(cin, mid)] if expansion > 1 else []
         self.convs = nn.Sequential(*expand, ConvNorm(mid, mid, kernel, stride, mid), ConvNorm(mid, cout, act=False))
-        self.residual = stride == 1 and cin == cout
+        self.residual = max(stride) == 1 and cin == cout
 
     def forward(self, x):
         y = self.convs(x)
@@ -56,12 +82,18 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    def __init__(self, classes=10):
+    def __init__(self, shape, classes=10):
         super().__init__()
-        self.stem = ConvNorm(3, STEM, 3, 2)
-        blocks, cin = [], STEM
-        for cout, *shape in BLOCKS:
-            blocks.append(Block(cin, cout, *shape))
+        rows, _, channels = shape.input
+
+        def both(size):
+            return (1 if rows == 1 else size, size)
+
+        cin, kernel = shape.stem
+        self.stem = ConvNorm(channels, cin, both(kernel), both(2))
+        blocks = []
+        for cout, expansion, kernel, stride in shape.blocks:
+            blocks.append(Block(cin, cout, expansion, both(kernel), both(stride)))
             cin = cout
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(cin, classes)
@@ -70,7 +102,7 @@ class Net(nn.Module):
         return self.head(self.blocks(self.stem(x)).mean((2, 3)))
 
 
-def count(net, size=64):
+def count(net, shape):
     """Multiply-accumulates per image, and number of weights (without biases and norms)."""
     total = [0, 0]
 
@@ -81,7 +113,8 @@ def count(net, size=64):
     layers = [m for m in net.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     hooks = [m.register_forward_hook(visit) for m in layers]
     with torch.no_grad():
-        net.eval()(torch.zeros(1, 3, size, size))
+        rows, columns, channels = shape.input
+        net.eval()(torch.zeros(1, channels, rows, columns))
     for hook in hooks:
         hook.remove()
     return {"macs": total[0], "weights": total[1], "convolutions": len(layers) - 1}

@@ -1,6 +1,7 @@
 """Folds the norms of a checkpoint, calibrates, quantises to int8 and writes a .tflite.
 
     python3 quantise.py --checkpoint xs.pt --train cifar10-train.tar --out tinytrain-xs.tflite
+    python3 quantise.py --task gestures --checkpoint gestures.pt --train gestures --out tinytrain-gestures.tflite
 """
 import argparse
 import hashlib
@@ -10,9 +11,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-import data
 import tflite
-from net import Net, same_pad
+from net import Net, padded
+from tasks import TASKS
 
 MIN_MULTIPLIER = 1e-5  # of any channel: smaller ones would be dead
 MAX_BIAS = 2**22
@@ -29,12 +30,12 @@ def conv_step(name, layer, src):
     weight, bias = fold(layer)
     depthwise = layer.conv.groups > 1
     return {"name": name, "kind": "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", "src": [src],
-            "weight": weight, "bias": bias, "stride": layer.conv.stride[0],
+            "weight": weight, "bias": bias, "stride": layer.conv.stride,
             "act": "relu6" if layer.act else None}  # fmt: skip
 
 
 def steps(net):
-    """The network as a flat list; `src` are indices into it, -1 the image."""
+    """The network as a flat list; `src` are indices into it, -1 the input."""
     out = [conv_step("stem", net.stem, -1)]
     for i, block in enumerate(net.blocks):
         first = len(out) - 1
@@ -49,7 +50,7 @@ def steps(net):
     return out
 
 
-def whiten(plan, x, ridge, spread):
+def whiten(plan, task, x, ridge, spread):
     """Features of mean 0, nearly uncorrelated, each of standard deviation about `spread`: the same function.
 
     The last projection, the mean and the classifier are linear: an invertible map may be moved from one to the other.
@@ -58,7 +59,7 @@ def whiten(plan, x, ridge, spread):
     """
     last, head = plan[-3], plan[-1]
     assert last["act"] is None and head["kind"] == "FULLY_CONNECTED"
-    features = torch.cat([forward(plan, batch)[len(plan) - 2] for batch in x.split(100)]).double()
+    features = torch.cat([forward(plan, task, batch)[len(plan) - 2] for batch in x.split(100)]).double()
     mean, cov = features.mean(0), torch.cov(features.T)
     values, vectors = torch.linalg.eigh(cov)
     gains = spread / (values + ridge * values.mean()).sqrt()
@@ -78,15 +79,14 @@ def run(step, x):
     weight, bias = step["weight"].float(), step["bias"].float()
     if step["kind"] == "FULLY_CONNECTED":
         return F.linear(x[0], weight, bias)
-    before, after = same_pad(weight.shape[-1], step["stride"])
     groups = len(weight) if step["kind"] == "DEPTHWISE_CONV_2D" else 1
-    y = F.conv2d(F.pad(x[0], (before, after, before, after)), weight, bias, step["stride"], groups=groups)
+    y = F.conv2d(padded(x[0], weight.shape[2:], step["stride"]), weight, bias, step["stride"], groups=groups)
     return y.clamp(0, 6) if step["act"] else y
 
 
-def forward(plan, x):
-    """The output of every step for a batch of bytes, by index; -1 is the image."""
-    vals = {-1: data.upsample(x, 64)}
+def forward(plan, task, x):
+    """The output of every step for a batch of samples, by index; -1 is the input."""
+    vals = {-1: task.inputs(x)}
     for i, step in enumerate(plan):
         vals[i] = run(step, [vals[s] for s in step["src"]])
     return vals
@@ -97,11 +97,11 @@ def ends(v, share):
     return v.kthvalue(max(1, round(share * n))).values.item(), v.kthvalue(round((1 - share) * n)).values.item()
 
 
-def calibrate(plan, x, share):
+def calibrate(plan, task, x, share):
     """Range (lo, hi) of each step: the mean over batches of the range without a `share` of the values at each end."""
     ranges = []
     for batch in x.split(100):
-        vals = forward(plan, batch)
+        vals = forward(plan, task, batch)
         ranges.append([ends(vals[i].flatten(), share) for i in range(len(plan))])
     return np.mean(ranges, axis=0)
 
@@ -146,7 +146,7 @@ def out_shape(step, shape):
         return (1, len(step["weight"]))
     if step["kind"] == "ADD":
         return shape
-    return (1, shape[1] // step["stride"], shape[2] // step["stride"], len(step["weight"]))
+    return (1, *(size // stride for size, stride in zip(shape[1:3], step["stride"])), len(step["weight"]))
 
 
 def constants(g, step, x, sy, report):
@@ -161,10 +161,10 @@ def constants(g, step, x, sy, report):
             g.tensor(name + "/bias", bias.shape, np.int32, scale=sb, data=bias)]  # fmt: skip
 
 
-def build(plan, ranges):
+def build(plan, task, ranges):
     """The quantised graph, and a report of its multipliers."""
     g, at, report = tflite.Graph(), {}, {"raised_channels": 0, "min_multiplier": 1.0, "max_bias": 0}
-    at[-1] = g.tensor("image", (1, 64, 64, 3), scale=np.float32(1 / 255), zero=-128)
+    at[-1] = g.tensor(shape=(1, *task.shape.input), **task.input)
     g.inputs = [at[-1]]
     for i, (step, (lo, hi)) in enumerate(zip(plan, ranges)):
         src = [at[s] for s in step["src"]]
@@ -176,7 +176,7 @@ def build(plan, ranges):
         elif step["kind"] == "MEAN":
             extra = [g.tensor("mean/axes", (2,), np.int32, data=np.array([1, 2], np.int32))]
         at[i] = g.tensor(step["name"], out_shape(step, x.shape), scale=np.float32(scale), zero=zero)
-        opts = {"activation": step.get("act"), "stride": step.get("stride", 1)}
+        opts = {"activation": step.get("act"), "stride": step.get("stride", (1, 1))}
         g.operators.append(tflite.Operator(step["kind"], src + extra, at[i], opts))
     g.outputs = [at[len(plan) - 1]]
     return g, report
@@ -184,8 +184,9 @@ def build(plan, ranges):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--task", choices=TASKS, default="images")
     p.add_argument("--checkpoint", required=True)
-    p.add_argument("--train", required=True, help="the training tar, whose held-out images are used for calibration")
+    p.add_argument("--train", required=True, help="what train.py took, whose held-out samples are used for calibration")
     p.add_argument("--out", required=True)
     p.add_argument("--share", type=float, default=1e-4, help="share of values excluded at each end of a range")
     p.add_argument("--ridge", type=float, default=0.003, help="ridge of the whitening, as a share of the mean variance")
@@ -193,13 +194,13 @@ def main():
     a = p.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
-    net = Net().eval()
+    task = TASKS[a.task]
+    net = Net(task.shape).eval()
     net.load_state_dict(torch.load(a.checkpoint)["net"])
-    x, y, _ = data.read_tar(a.train)
-    plan, held = steps(net), x[data.hold_out(y, 100)[1]]
-    whiten(plan, held, a.ridge, a.spread)
-    graph, report = build(plan, calibrate(plan, held, a.share))
-    raw = tflite.write(graph, "tinytrain-xs: 64x64 RGB, int8")
+    plan, held = steps(net), task.held_out(a.train)
+    whiten(plan, task, held, a.ridge, a.spread)
+    graph, report = build(plan, task, calibrate(plan, task, held, a.share))
+    raw = tflite.write(graph, f"{task.shape.name}: {'x'.join(map(str, task.shape.input))}, int8")
     with open(a.out, "wb") as f:
         f.write(raw)
     print(json.dumps({**report, "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}))

@@ -96,8 +96,8 @@ def tensor(b, t, index):
 
 def options(b, op):
     """SAME padding is 0, and so is `keep_dims` false: the defaults."""
-    act, stride = ACTIVATIONS[op.options.get("activation")], op.options.get("stride", 1)
-    strides = [(1, "int", stride), (2, "int", stride)]
+    act, (down, across) = ACTIVATIONS[op.options.get("activation")], op.options.get("stride", (1, 1))
+    strides = [(1, "int", across), (2, "int", down)]
     return table(b, {
         "ADD": [(0, "byte", act)],
         "CONV_2D": [*strides, (3, "byte", act), (4, "int", 1), (5, "int", 1)],

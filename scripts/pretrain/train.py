@@ -1,6 +1,7 @@
-"""Pretrains tinytrain-xs on a tar of class folders and writes a checkpoint. One thread, seeded.
+"""Pretrains the network of a task and writes a checkpoint. One thread, seeded.
 
     python3 train.py --train cifar10-train.tar --test cifar10-test --out xs.pt
+    python3 train.py --task gestures --train gestures --test gestures --out gestures.pt
 """
 import argparse
 import json
@@ -11,8 +12,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-import data
 from net import Net, count
+from tasks import TASKS
 
 
 def groups(net, decay):
@@ -31,23 +32,23 @@ def rate(step, steps, peak):
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
-def accuracy(net, x, y, size=64):
+def accuracy(net, task, x, y):
     net.eval()
     with torch.no_grad():
-        inputs = (data.upsample(b, size).contiguous(memory_format=torch.channels_last) for b in x.split(250))
+        inputs = (task.inputs(b).contiguous(memory_format=torch.channels_last) for b in x.split(250))
         hits = [net(b).argmax(1) for b in inputs]
     return 100 * (torch.cat(hits) == y).double().mean().item()
 
 
-def epoch(net, opt, x, y, size, gen, at, steps, a):
+def epoch(net, task, opt, x, y, size, gen, at, steps, a):
     net.train()
     order, hits, loss_sum = torch.randperm(len(x), generator=gen), 0, 0.0
     batches = order[: len(x) // a.batch * a.batch].split(a.batch)
     for idx in batches:
         for g in opt.param_groups:
             g["lr"] = rate(at, steps, a.lr)
-        images = data.augment(x[idx], size, gen).contiguous(memory_format=torch.channels_last)
-        out = net(images)
+        samples = task.augmented(x[idx], size, gen).contiguous(memory_format=torch.channels_last)
+        out = net(samples)
         loss = F.cross_entropy(out, y[idx])
         opt.zero_grad(set_to_none=True)
         loss.backward()
@@ -58,26 +59,12 @@ def epoch(net, opt, x, y, size, gen, at, steps, a):
     return at, loss_sum / len(batches), 100 * hits / (len(batches) * a.batch)
 
 
-def load(a):
-    """Training and held-out images, none of them a copy of a test image, and the test images."""
-    x, y, classes = data.read_tar(a.train)
-    test_x, test_y, test_classes = data.read_folder(a.test)
-    assert classes == test_classes
-    keep = torch.ones(len(x), dtype=torch.bool)
-    keep[data.copies(x, test_x)] = False
-    x, y = x[keep], y[keep]
-    kept, held = data.hold_out(y, 100)
-    left_out = int((~keep).sum())
-    return (x[kept], y[kept]), (x[held], y[held]), (test_x, test_y), left_out
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--train", required=True, help="tar of <class>/*.jpg")
-    p.add_argument("--test", required=True, help="folder of <class>/*, used only for the final evaluation")
+    p.add_argument("--task", choices=TASKS, default="images")
+    p.add_argument("--train", required=True, help="tar of <class>/*.jpg; the folder of gestures.mjs")
+    p.add_argument("--test", required=True, help="folder of <class>/*, or of gestures.mjs, used only for the final evaluation")
     p.add_argument("--out", required=True)
-    p.add_argument("--epochs48", type=int, default=24, help="epochs at 48x48, first")
-    p.add_argument("--epochs64", type=int, default=24, help="epochs at 64x64, last")
     p.add_argument("--batch", type=int, default=128)
     p.add_argument("--lr", type=float, default=0.1)
     p.add_argument("--decay", type=float, default=3e-4)
@@ -87,20 +74,21 @@ def main():
     torch.set_flush_denormal(True)
     torch.manual_seed(a.seed)
     gen = torch.Generator().manual_seed(a.seed)
-    net = Net().to(memory_format=torch.channels_last)
-    (x, y), (held_x, held_y), (test_x, test_y), left_out = load(a)
-    sets = {"train": len(x), "held_out": len(held_x), "test": len(test_x), "copies_left_out": left_out}
-    print(json.dumps({**count(net), **sets}), flush=True)
+    task = TASKS[a.task]
+    net = Net(task.shape).to(memory_format=torch.channels_last)
+    (x, y), (held_x, held_y), (test_x, test_y) = task.load(a.train, a.test)
+    sets = {"train": len(x), "held_out": len(held_x), "test": len(test_x)}
+    print(json.dumps({**count(net, task.shape), **sets}), flush=True)
     opt = torch.optim.SGD(groups(net, a.decay), lr=a.lr, momentum=0.9, nesterov=True)
-    sizes = [48] * a.epochs48 + [64] * a.epochs64
+    sizes = task.sizes
     steps, at, start = len(sizes) * (len(x) // a.batch), 0, time.time()
     for i, size in enumerate(sizes):
-        at, loss, hits = epoch(net, opt, x, y, size, gen, at, steps, a)
-        held = accuracy(net, held_x, held_y)
+        at, loss, hits = epoch(net, task, opt, x, y, size, gen, at, steps, a)
+        held = accuracy(net, task, held_x, held_y)
         print(f"epoch {i + 1}/{len(sizes)} size {size} loss {loss:.3f} train {hits:.1f} held out {held:.1f} "
               f"{time.time() - start:.0f} s", flush=True)  # fmt: skip
         torch.save({"net": net.state_dict(), "epoch": i + 1}, a.out)
-    result = {"held_out": accuracy(net, held_x, held_y), "test": accuracy(net, test_x, test_y)}
+    result = {"held_out": accuracy(net, task, held_x, held_y), "test": accuracy(net, task, test_x, test_y)}
     torch.save({"net": net.state_dict(), "args": vars(a), **result}, a.out)
     print(json.dumps({**result, "seconds": round(time.time() - start)}), flush=True)
 

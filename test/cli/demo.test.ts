@@ -2,14 +2,15 @@ import { spawn } from 'node:child_process';
 import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { schemeOfDefault } from '#tinytrain/cli/demo.js';
+import { schemesOfTasks } from '#tinytrain/cli/demo.js';
 import { command, tinytrain } from '../helpers/cli.js';
 import { has } from '../helpers/firmware.js';
 import { smallSet, temporary } from '../helpers/folder.js';
 
-test('the scheme of the default is the one that the README shows a search to find', async t => {
-  const readme = await fs.readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  t.true(readme.includes(`found    ${schemeOfDefault}, 4 residual bits`));
+test('the schemes of the defaults are those that README.md and docs/data.md show a search to find', async t => {
+  const text = (name: string) => fs.readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
+  t.true((await text('README.md')).includes(`found    ${schemesOfTasks.images}, 4 residual bits`));
+  t.true((await text('docs/data.md')).includes(`found    ${schemesOfTasks.gestures}, 4 residual bits`));
 });
 
 const small = ['demo', '--data', 'images', '--scheme', 'bias:2,20:1/8', '--minutes', '2'];

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import type { SampleSet } from '../data/dataset.js';
+import { type Task, tasks } from '../defaults.js';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { strideOrder } from '../device/order.js';
 import { type RunFirmwareResult, runFirmware } from '../device/run.js';
@@ -27,9 +28,12 @@ interface Arguments extends ProgramArguments {
   json: boolean;
 }
 
-/** The scheme that `search --budget 256k` finds for the embedded default. */
-export const schemeOfDefault = 'bias:19,3:1,5:1,6:1,8:1,9:1,11:1,12:1,14:1,15:1,17:1,18:1';
-/** Test images that QEMU classifies after them. */
+/** The schemes that `search --budget 256k` finds for the embedded default, and `search --task gestures --budget 32k`. */
+export const schemesOfTasks: Readonly<Record<Task, string>> = {
+  images: 'bias:19,3:1,5:1,6:1,8:1,9:1,11:1,12:1,14:1,15:1,17:1,18:1',
+  gestures: 'bias:15,1:1,2:1,3:1/4,5:1,6:1,8:1,9:1,11:1,12:1',
+};
+/** Test samples that QEMU classifies after them. */
 const PREDICTIONS = 50;
 const files = { record: 'demo.json', figure: 'accuracy.svg' };
 const firmwareFolder = 'firmware';
@@ -133,7 +137,7 @@ function introduction(model: string, data: SampleSet, program: Program, board: B
   const span = (ms: number) => duration((board.steps * ms) / 1000);
   return [
     `model    ${model}`,
-    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} images, ${thousands(data.test.size)} for the test)`,
+    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} samples, ${thousands(data.test.size)} for the test)`,
     `scheme   ${program.scheme}, ${program.residualBits} residual bits`,
     `memory   ${thousands(sram.total)} B of SRAM, at most ${thousands(flash.total)} B of flash on ${program.limits.target}`,
     `step     ${timeText(board.time.trainStep)}`,
@@ -160,7 +164,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       });
     }
     const {
-      scheme = schemeOfDefault,
+      scheme = schemesOfTasks[args.task ?? tasks[0]],
       target = options.targetOfDemo.default,
       budget = options.budgetOfDemo.default,
     } = args;
@@ -244,6 +248,7 @@ export const demo = (interrupt: Interrupt): CommandModule<object, Arguments> => 
     args
       .options(optionsOf('demo'))
       .example('npx tinytrain demo', 'the embedded default, ten minutes of an STM32F746')
+      .example('npx tinytrain demo --task gestures --minutes 2', 'the embedded gestures')
       .example(
         'npx tinytrain demo --model mynet.tflite --data images --scheme bias:10 --minutes 5',
         'your own model and images',

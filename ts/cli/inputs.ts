@@ -1,11 +1,12 @@
 import type { SampleSet } from '../data/dataset.js';
-import { drawnImages } from '../data/drawn/set.js';
+import { drawers } from '../data/drawn/drawers.js';
 import type { ResizePolicy } from '../data/images/input.js';
 import { sampleFolder } from '../data/open.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
+import { type Task, tasks } from '../defaults.js';
 import { thousands } from '../format.js';
 import { FloatModel } from '../model/float.js';
-import { loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from '../model/model.js';
+import { embeddedModels, loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from '../model/model.js';
 import { quantised } from '../model/quantised.js';
 import { checkFits, compile } from '../program/compiler.js';
 import { type HeadStart, startRows } from '../program/head.js';
@@ -16,6 +17,7 @@ import type { ProgressLine } from './progress.js';
 
 /** The arguments of a command that compiles a Program. */
 export interface ProgramArguments {
+  task?: Task;
   model?: string;
   data?: string;
   scheme?: string;
@@ -41,7 +43,7 @@ export interface ProgramArguments {
 /** The arguments of a command that reads samples. */
 export type SampleArguments = Pick<
   ProgramArguments,
-  'data' | 'seed' | 'threads' | 'resize' | 'window' | 'hop' | 'skip-bad'
+  'task' | 'data' | 'seed' | 'threads' | 'resize' | 'window' | 'hop' | 'skip-bad'
 >;
 
 /** A model in words: its name, its input, its size. */
@@ -51,9 +53,9 @@ export function modelText({ description: { name, input, totals } }: Model): stri
 
 /** The source of the samples that a command uses; nothing is read yet. */
 export async function openSource(
-  args: Pick<ProgramArguments, 'data' | 'resize' | 'seed' | 'skip-bad' | 'window' | 'hop'>,
+  args: Pick<ProgramArguments, 'task' | 'data' | 'resize' | 'seed' | 'skip-bad' | 'window' | 'hop'>,
 ): Promise<SampleSource> {
-  if (args.data === undefined) return drawnImages();
+  if (args.data === undefined) return drawers[args.task ?? tasks[0]]();
   const { resize, seed, window, hop } = args;
   return sampleFolder(args.data, { resize, seed, window, hop, skipBad: args['skip-bad'] });
 }
@@ -61,6 +63,11 @@ export async function openSource(
 /** Options with which a command reads samples: its signal stops it, and a line shows the progress. */
 export function readOptions(threads: number | undefined, signal: AbortSignal, line: ProgressLine): ReadOptions {
   return { threads, signal, onProgress: ({ done, total }) => line.show('samples', done, total) };
+}
+
+/** The file of the model that a command uses. */
+export function modelFile({ task = tasks[0], model = embeddedModels[task] }: Pick<ProgramArguments, 'task' | 'model'>) {
+  return model;
 }
 
 /** How a float model was quantised, for the JSON of a command; nothing for an int8 one. */
@@ -80,14 +87,14 @@ export function quantisedText({ method, agreement, assumed, samples }: Quantised
  * that of pixels, which the file is asked about.
  */
 export async function openModel(
-  args: Pick<ProgramArguments, 'model' | 'input' | 'mean' | 'std' | 'threads'>,
+  args: Pick<ProgramArguments, 'task' | 'model' | 'input' | 'mean' | 'std' | 'threads'>,
   source: SampleSource,
   signal: AbortSignal,
   line: ProgressLine,
 ): Promise<Model> {
   const normalisation = normalisationOf(args);
   const pixels = source.normalise ? undefined : normalisation;
-  const found = await loadAnyModel(args.model, { input: args.input, normalisation: pixels });
+  const found = await loadAnyModel(modelFile(args), { input: args.input, normalisation: pixels });
   if (!(found instanceof FloatModel)) return found;
   const model = await quantised(found, source, { ...readOptions(args.threads, signal, line), normalisation });
   line.clear();

@@ -19,7 +19,7 @@ import { type Estimate, estimateIfKnown } from '../program/costs.js';
 import type { Feed } from '../program/memory.js';
 import { Random } from '../random.js';
 import { estimateLines, stepTable } from '../report/time.js';
-import { normalised, openModel, openSource, type SampleArguments } from './inputs.js';
+import { modelFile, normalised, openModel, openSource, type SampleArguments } from './inputs.js';
 import { normalisationOf, optionsOf } from './options.js';
 import { type Interrupt, print, printJson } from './outcome.js';
 import { ProgressLine } from './progress.js';
@@ -138,7 +138,7 @@ const NOISE = 16;
 async function opened(args: Arguments, signal: AbortSignal, line: ProgressLine): Promise<Model> {
   const source = args.data === undefined ? undefined : await openSource(args);
   if (source) return normalised(await openModel(args, source, signal, line), source, args, { signal });
-  const model = await loadAnyModel(args.model, { input: args.input, normalisation: normalisationOf(args) });
+  const model = await loadAnyModel(modelFile(args), { input: args.input, normalisation: normalisationOf(args) });
   if (model instanceof Model) return model;
   if (args.stage !== undefined) {
     throw new TinytrainError(
@@ -194,7 +194,7 @@ export const inspect = (interrupt: Interrupt): CommandModule<object, Arguments> 
       .positional('model', {
         describe: 'a .tflite, .onnx or .pkl file',
         type: 'string',
-        defaultDescription: 'the embedded default',
+        defaultDescription: 'the embedded one of --task',
       })
       .options(optionsOf('inspect'))
       .example(

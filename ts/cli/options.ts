@@ -5,7 +5,7 @@ import { options as all, type Option } from '../options.js';
 /** The options of a command, by their names on the command line. */
 export type CommandOptions = Readonly<Record<string, Option<unknown>>>;
 
-const { model, data, scheme, input, mean, std, target, budget, flash, feed, head, map, seed, threads } = all;
+const { task, model, data, scheme, input, mean, std, target, budget, flash, feed, head, map, seed, threads } = all;
 const { resize, window, hop, skipBad, overwrite, json, timeout, baud, port, firmware } = all;
 
 const modelOptions = { input, mean, std };
@@ -13,6 +13,7 @@ const samples = { seed, threads, resize, window, hop, 'skip-bad': skipBad };
 
 /** What a command that compiles a Program takes. */
 const program = {
+  task,
   model,
   data,
   scheme,
@@ -42,6 +43,7 @@ export const commandOptions = {
     json,
   },
   inspect: {
+    task,
     ...modelOptions,
     data: all.samplesOfModel,
     ...samples,
@@ -99,6 +101,7 @@ export const commandOptions = {
   report: { out: all.reportOut, overwrite, json },
   export: { tflite: all.tflite, npz: all.npz, model: all.modelOfRun, overwrite, json },
   quantise: {
+    task,
     ...modelOptions,
     samples: all.calibrationSamples,
     out: all.quantisedOut,

@@ -25,7 +25,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
 }
 
 /** Options that are those of the run where a search goes on from one. */
-export const notWithFrom: readonly string[] = ['input', 'mean', 'std'];
+export const notWithFrom: readonly string[] = ['task', 'input', 'mean', 'std'];
 
 /** Options that are not yet fixed when a search is continued. */
 export const withResume: readonly string[] = [

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import { repeatedText } from '../data/repeated.js';
-import { defaultResidualBits } from '../defaults.js';
+import { defaultResidualBits, tasks } from '../defaults.js';
 import { duration, thousands } from '../format.js';
-import { defaultModelPath, type Model } from '../model/model.js';
+import { embeddedModels, type Model } from '../model/model.js';
 import { memoryTable } from '../report/memory.js';
 import { comparisonTable, frontTable, predictionText, triedTable } from '../report/search.js';
 import { estimateLines } from '../report/time.js';
@@ -48,8 +48,11 @@ function again({ description }: Model, { origin, plan, residualBits }: SearchRes
   const { guessed } = description.input;
   const folder = data.origin && data.origin.kind !== 'drawn' ? data.origin : undefined;
   const cut = folder?.kind === 'series' ? folder : undefined;
+  const own = data.origin?.kind === 'drawn' ? (data.origin.task ?? tasks[0]) : undefined;
+  const task = own ?? tasks.find(each => embeddedModels[each] === model.path) ?? tasks[0];
   const options = [
-    model.path !== defaultModelPath && `--model ${shown(model.path)}`,
+    task !== tasks[0] && `--task ${task}`,
+    model.path !== embeddedModels[task] && `--model ${shown(model.path)}`,
     model.format === 'pkl' && `--input ${input.shape[0]}x${input.shape[1]}`,
     (!guessed || cut) && `--mean ${input.mean.join(',')} --std ${input.std.join(',')}`,
     folder && `--data ${shown(folder.folder)}`,

@@ -24,6 +24,7 @@ export interface Arguments extends Omit<ProgramArguments, 'seed'> {
 
 /** Options that decide the Program, which a run has. */
 export const ofProgram = [
+  'task',
   'scheme',
   'residual-bits',
   'head',

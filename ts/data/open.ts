@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { TinytrainError } from '../errors.js';
 import { options as all, checkOptions, type OptionTable } from '../options.js';
-import { drawnImages } from './drawn/set.js';
+import { drawers } from './drawn/drawers.js';
 import { type FolderOptions, imageFolder } from './images/folder.js';
 import { images, recordings, type SampleKind, seriesLike } from './kind.js';
 import type { DataOrigin } from './origin.js';
@@ -61,7 +61,7 @@ export async function sampleFolder(folder: string, options: FolderOptions & Seri
  * the errors of opening the source.
  */
 export async function openSource(origin: DataOrigin, hash: string, cacheFolder?: string): Promise<SampleSource> {
-  if (origin.kind === 'drawn') return drawnImages(origin);
+  if (origin.kind === 'drawn') return drawers[origin.task ?? 'images'](origin);
   try {
     if (origin.kind === 'images') return await imageFolder(origin.folder, origin);
     const { folder, window, hop, ...rest } = origin;

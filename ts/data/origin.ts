@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { resizePolicies } from '../defaults.js';
+import { resizePolicies, type Task, tasks } from '../defaults.js';
 import { count } from '../json.js';
 import type { ResizePolicy } from './images/input.js';
 import type { SplitShares } from './split.js';
@@ -28,9 +28,11 @@ export interface SeriesOrigin {
   readonly shares: SplitShares;
 }
 
-/** A selection of the images that the package draws. */
+/** A selection of the samples that the package draws. */
 export interface DrawnOrigin {
   readonly kind: 'drawn';
+  /** What they belong to; images if omitted. */
+  readonly task?: Task | undefined;
   readonly seed: number;
   readonly trainPerClass: number;
   readonly testPerClass: number;
@@ -61,5 +63,11 @@ export const dataOrigin: v.GenericSchema<unknown, DataOrigin> = v.variant('kind'
     seed: count,
     shares: v.object({ validation: share, test: share }),
   }),
-  v.object({ kind: v.literal('drawn'), seed: count, trainPerClass: count, testPerClass: count }),
+  v.object({
+    kind: v.literal('drawn'),
+    task: v.optional(v.picklist(tasks)),
+    seed: count,
+    trainPerClass: count,
+    testPerClass: count,
+  }),
 ]);

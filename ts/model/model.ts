@@ -3,6 +3,7 @@ import { basename, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DataOrigin } from '../data/origin.js';
 import type { SeriesScale } from '../data/series/scale.js';
+import type { Task } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { readAny } from '../files.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
@@ -123,8 +124,16 @@ export function leftOutOf({ leftOut }: ModelDescription): string | undefined {
   return `operator${leftOut.length > 1 ? 's' : ''} ${names} behind the features: not supported, and not needed, since a head takes their place`;
 }
 
+const asset = (name: string): string => fileURLToPath(new URL(`../../assets/${name}.tflite`, import.meta.url));
+
+/** The embedded model of each task. */
+export const embeddedModels: Readonly<Record<Task, string>> = {
+  images: asset('tinytrain-xs'),
+  gestures: asset('tinytrain-gestures'),
+};
+
 /** The model that is used if none is given. */
-export const defaultModelPath: string = fileURLToPath(new URL('../../assets/tinytrain-xs.tflite', import.meta.url));
+export const defaultModelPath: string = embeddedModels.images;
 
 /** What is known of a model beside the content of its int8 file. */
 interface ModelFacts {

@@ -25,7 +25,8 @@ export interface DrawnOptions {
   readonly testPerClass?: number | undefined;
 }
 
-const drawnOptions: OptionTable<DrawnOptions> = {
+/** Their table. */
+export const drawnOptions: OptionTable<DrawnOptions> = {
   seed: all.seed,
   trainPerClass: all.perClass,
   testPerClass: all.perClass,
@@ -35,10 +36,10 @@ const drawnOptions: OptionTable<DrawnOptions> = {
 export interface DefaultImageOptions extends DrawnOptions, ReadOptions {}
 
 /** A split; classes alternate, so that any first part of it is balanced. */
-function listed(name: string, perClass: number): Listed[] {
-  const count = drawnClasses.length;
+export function listed(name: string, perClass: number, classes: readonly string[]): Listed[] {
+  const count = classes.length;
   return Array.from({ length: perClass * count }, (_, i) => ({
-    name: `drawn ${name} ${drawnClasses[i % count]} ${Math.floor(i / count)}`,
+    name: `drawn ${name} ${classes[i % count]} ${Math.floor(i / count)}`,
     label: i % count,
   }));
 }
@@ -59,7 +60,7 @@ export function drawnImages(options: DrawnOptions = {}): SampleSource {
     name: `default (drawn, seed ${seed})`,
     origin,
     classes: drawnClasses,
-    parts: { train: listed('train', trainPerClass), test: listed('test', testPerClass) },
+    parts: { train: listed('train', trainPerClass, drawnClasses), test: listed('test', testPerClass, drawnClasses) },
   };
   return {
     ...source,

@@ -11,8 +11,9 @@ import type { WorkOptions } from '../pool.js';
 import { checkReading, readSamples } from '../read.js';
 import type { Listed, Parts, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares, splits } from '../split.js';
+import { feeding } from './feeding.js';
 import type { Table } from './rows.js';
-import { Clipping, columnScales, quantised, rawOf, Survey } from './scale.js';
+import { quantised, rawOf } from './scale.js';
 import { Tables } from './table.js';
 
 /** Incremented when reading changes, so that samples cached by an older version are not reused. */
@@ -154,7 +155,11 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
   const isBad = (error: unknown): error is TinytrainError =>
     error instanceof TinytrainError && error.code === 'RECORDING_CORRUPT';
   const cutOf = (split: Split, place: number) => cuts[split]?.[place];
-  const each = async (look: (table: Table, path: string) => void, { signal, onProgress }: WorkOptions) => {
+  const each = async (
+    _: InputFormat,
+    look: (table: Table, path: string) => void,
+    { signal, onProgress }: WorkOptions,
+  ) => {
     const all = files.train;
     for (const [i, { path }] of all.entries()) {
       if (signal?.aborted) throw aborted('reading samples');
@@ -166,34 +171,9 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
       onProgress?.({ done: i + 1, total: all.length });
     }
   };
-  const surveyed = async (input: InputFormat, how: WorkOptions): Promise<Survey> => {
-    const survey = new Survey();
-    await each((table, path) => {
-      checkShape(path, table, { rows: window }, input);
-      survey.add(table);
-    }, how);
-    return survey;
-  };
   return {
     ...source,
-    ranges: async (input, how = {}) => (await surveyed(input, how)).ranges(),
-    async normalise(input, quantisation, given, how = {}) {
-      const survey = await surveyed(input, how);
-      if (!given) return survey.found(quantisation);
-      const scale = { ...given, units: survey.units() };
-      const wrong = [given.mean, given.std].find(list => list.length !== 1 && list.length !== scale.units.length);
-      if (wrong) {
-        throw new TinytrainError(
-          'INPUT_INVALID',
-          `${wrong.length} numbers for the normalisation; the recordings have ${scale.units.length} columns`,
-          { help: ['--mean and --std take one number for all columns, or one each'] },
-        );
-      }
-      const clipping = new Clipping(columnScales(scale, quantisation));
-      await each(table => clipping.add(table), how);
-      clipping.check();
-      return scale;
-    },
+    ...feeding((path, table, input) => checkShape(path, table, { rows: window }, input), each),
     async raw(split, place, input) {
       const cut = cutOf(split, place);
       return cut && rawSample(await tables.get(cut.path), cut, input);
