@@ -26,8 +26,8 @@ static inline uint32_t tt_raw_bytes(uint32_t values, tt_format format)
 int8_t *tt_next_row(tt_context *tt);
 extern const uint32_t tt_row_turn;
 #endif
-/* Computes the logits of the sample in the arena; with `masks`, also the masks of the backward pass. */
-void tt_forward(tt_context *tt, int masks);
+/* Computes the logits of the sample in the arena; for training, also the masks and copies that the backward pass reads. */
+void tt_forward(tt_context *tt, int training);
 /* Converts logits to probabilities. */
 void tt_scores(tt_context *tt, tt_head_result *result);
 /* Converts logits to probabilities, loss and error. */

@@ -39,7 +39,7 @@ function pointer(record: ProgramRecord, operand: OperandRecord, offset: string |
   switch (operand.place) {
     case 'arena': {
       const place = arenaPointer(offset ?? operand.offset, operand.element);
-      return makesMask(operand) ? `masks ? ${place} : NULL` : place;
+      return makesMask(operand) ? `training ? ${place} : NULL` : place;
     }
     case 'state':
       return `s->${entry(record.states, operand.index).name}`;
@@ -176,5 +176,6 @@ export function stepCall(
   const head = `${margin}${step.saturates && counted ? 'saturated += ' : ''}${step.function}(`;
   const call = wrap(head, callArguments(record, step, index, parameters, numbers), ');', head.length);
   const update = step.params.find(param => param.kind === 'update');
+  if (step.training) return `${margin}if (training)\n    ${call.replaceAll('\n', '\n    ')}`;
   return update ? `${margin}u.params = ${parameters.name(step, index, update)};\n${call}` : call;
 }

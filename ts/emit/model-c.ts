@@ -1,6 +1,6 @@
 import { pixelTableCount } from '../data/input.js';
 import { TinytrainError } from '../errors.js';
-import type { ProgramRecord } from '../program/record.js';
+import type { ProgramRecord, StepRecord } from '../program/record.js';
 import { arenaPointer, callArguments, makesMask, Parameters, stepCall } from './calls.js';
 import type { EmitInput } from './input.js';
 import { linkedTable } from './linked.js';
@@ -34,16 +34,20 @@ function steps({ record, marks }: EmitInput, { from, to, counted }: Part, parame
   return [...texts, ...mark(to)].join('\n\n');
 }
 
+/** Whether a step does more, or is only there, for training. */
+function needsTraining({ operands, training }: StepRecord): boolean {
+  return training || operands.some(makesMask);
+}
+
 /** Locals that a part's steps need; an unused one would cause a warning. */
-function locals({ record }: EmitInput, { from, to }: Part, masks = true): string {
+function locals({ record }: EmitInput, { from, to }: Part, chosen = true): string {
   const lines = ['    int8_t *const volatile a = tt->arena;'];
   const part = record.steps.slice(from, to);
   if (part.some(({ operands }) => operands.some(({ place }) => place === 'state'))) {
     lines.push('    tt_state *const volatile s = &tt->state;');
   }
-  // A scheme that trains nothing but the head needs no mask.
-  if (masks && to < record.forward && !part.some(({ operands }) => operands.some(makesMask)))
-    lines.push('    (void)masks;');
+  // A scheme that trains nothing but the head needs nothing more for training.
+  if (chosen && to < record.forward && !part.some(needsTraining)) lines.push('    (void)training;');
   return lines.join('\n');
 }
 
@@ -99,16 +103,14 @@ function rows(input: EmitInput, parameters: Parameters): { readonly from: number
   const { stream, part } = loop;
   const name = tableName(stream);
   const steps = { from: stream.start, to: stream.end, counted: false };
-  const masks = record.steps
-    .slice(stream.start, stream.end)
-    .some(({ operands }) => operands.some(operand => makesMask(operand)));
+  const training = record.steps.slice(stream.start, stream.end).some(needsTraining);
   return {
     from: stream.end,
     text: `
 TT_PART int8_t *tt_next_row(tt_context *tt)
 {
 ${locals(input, steps, false)}
-${masks ? '    const int masks = 1;\n' : ''}
+${training ? '    const int training = 1;\n' : ''}
 ${streamLoop(record, stream, parameters, { counted: false, marks: input.marks === true, first: `${name} + tt->counters.turn` })}
 
     tt->counters.turn = sizeof ${name};
@@ -146,7 +148,7 @@ ${pixelTables(input, pixelTableCount(input.pixelTables))}
 
 ${parameters}
 ${turnTables(record)}${fed.text}
-TT_PART void tt_forward(tt_context *tt, int masks)
+TT_PART void tt_forward(tt_context *tt, int training)
 {
 ${locals(input, forward)}
 

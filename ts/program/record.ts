@@ -298,6 +298,10 @@ saturates: boolean,
  */
 finishes: boolean, 
 /**
+ * Whether only a training step needs it: a step of the forward pass that a prediction leaves out.
+ */
+training: boolean, 
+/**
  * Parameters, in the order of C.
  */
 params: Array<ParamRecord>, 

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::ops::Range;
 
 use serde::Serialize;
-use tinytrain_spec::kernels::{Call, Element, Scalar};
+use tinytrain_spec::kernels::{Call, Element, Role, Scalar};
 
 /// Which memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +25,16 @@ pub struct Slot {
     pub offset: u32,
     /// Length in bytes.
     pub bytes: u32,
+}
+
+impl Slot {
+    /// Whether the two share a byte.
+    pub fn overlaps(self, other: Self) -> bool {
+        // In 64 bits: ends are checked against regions, but this may run before.
+        let ends = |s: Self| (u64::from(s.offset), u64::from(s.offset) + u64::from(s.bytes));
+        let ((a0, a1), (b0, b1)) = (ends(self), ends(other));
+        self.region == other.region && a0 < b1 && b0 < a1
+    }
 }
 
 /// Where an operand of a step lies. What the step does with it stands in the kernel table.
@@ -72,6 +82,16 @@ pub struct Piece {
 }
 
 impl Step {
+    /// Whether it reads any of these bytes. A copy writes its box and reads nothing there, though it leaves what lies beside.
+    fn reads(&self, slot: Slot) -> bool {
+        let mut found = false;
+        self.call.operands(&mut |spec, operand, _| {
+            let read = spec.role == Role::Read || (spec.role == Role::Update && !matches!(self.call, Call::CopyBox(_)));
+            found |= read && operand.and_then(|o| o.slot()).is_some_and(|s| s.overlaps(slot));
+        });
+        found
+    }
+
     /// Its operands in RAM.
     pub fn slots(&self) -> Vec<Slot> {
         let mut slots = Vec::new();
@@ -399,6 +419,15 @@ pub struct Program {
 }
 
 impl Program {
+    /// Whether only a training step needs a step of the forward pass: it keeps a copy that no later step of that pass reads. Where the sample comes row by row,
+    /// the steps that take it run before it is known what it is for, and a prediction needs all of them.
+    pub fn is_for_training(&self, step: usize) -> bool {
+        let Call::CopyBox(copy) = &self.steps[step].call else { return false };
+        let fed = !self.input.rows().is_empty() && self.streams.first().is_some_and(|s| s.contains(&step));
+        let Some(kept) = copy.dst.slot().filter(|_| step < self.forward && !fed) else { return false };
+        !self.steps[step + 1..self.forward].iter().any(|s| s.reads(kept))
+    }
+
     /// The boundary at the end of the frozen prefix.
     pub fn prefix(&self) -> &Boundary {
         self.boundaries.last().expect("a Program has a boundary before its first step")

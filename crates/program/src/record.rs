@@ -5,7 +5,7 @@ use serde::Serialize;
 use tinytrain_spec::kernels::{Call, ParamValue, Returns, Role};
 use tinytrain_spec::params::Struct;
 
-use crate::{Init, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Step, Stream};
+use crate::{Init, Operand, Placed, Plan, Program, Region, Slot, State, StateKind, Stream};
 
 /// A Program: all but the content of constants and of the initial state.
 #[derive(Clone, Debug, Serialize)]
@@ -84,6 +84,8 @@ pub struct StepRecord {
     pub saturates: bool,
     /// Whether it finishes bytes of a tensor; one that moves lines or only begins a tensor does not.
     pub finishes: bool,
+    /// Whether only a training step needs it: a step of the forward pass that a prediction leaves out.
+    pub training: bool,
     /// Parameters, in the order of C.
     pub params: Vec<ParamRecord>,
     /// Operands, in the order of C, behind the parameters.
@@ -262,7 +264,7 @@ impl Program {
             residual_bits: self.residual_bits,
             seed: self.seed.to_string(),
             logits: self.logits,
-            steps: self.steps.iter().map(|s| step(self, s)).collect(),
+            steps: (0..self.steps.len()).map(|i| step(self, i)).collect(),
             constants: (self.consts.iter())
                 .map(|c| ConstantRecord {
                     name: c.name.clone(),
@@ -297,7 +299,8 @@ fn state(s: &State) -> StateRecord {
     }
 }
 
-fn step(program: &Program, step: &Step) -> StepRecord {
+fn step(program: &Program, index: usize) -> StepRecord {
+    let step = &program.steps[index];
     let spec = step.call.kernel().spec();
     let mut params = Vec::new();
     step.call.params(&mut |spec, value| params.push(param(spec.name, value)));
@@ -332,6 +335,7 @@ fn step(program: &Program, step: &Step) -> StepRecord {
         function: spec.c,
         saturates: spec.returns == Returns::Saturated,
         finishes: !step.finished.is_empty(),
+        training: program.is_for_training(index),
         params,
         operands,
     }

@@ -183,7 +183,10 @@ impl Program {
     fn same_part(&self, first: Turn, turn: Turn) -> bool {
         match (first, turn) {
             (Turn::Row(_), Turn::Row(_)) => true,
-            (Turn::Step(first), Turn::Step(step)) => same_part(&self.steps[first], &self.steps[step]),
+            (Turn::Step(first), Turn::Step(step)) => {
+                same_part(&self.steps[first], &self.steps[step])
+                    && self.is_for_training(first) == self.is_for_training(step)
+            }
             _ => false,
         }
     }

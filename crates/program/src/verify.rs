@@ -191,7 +191,7 @@ impl Program {
             for &(b, bt) in &operands[i + 1..] {
                 let (Some(x), Some(y)) = (at.slot(), bt.slot()) else { continue };
                 let in_place = (a.in_place == Some(b.name) || b.in_place == Some(a.name)) && x == y;
-                if (a.role.writes() || b.role.writes()) && overlap(x, y) && !in_place {
+                if (a.role.writes() || b.role.writes()) && x.overlaps(y) && !in_place {
                     return Err(format!("{} overlaps {}", a.name, b.name));
                 }
             }
@@ -408,11 +408,4 @@ impl Program {
             _ => Ok(()),
         }
     }
-}
-
-fn overlap(a: Slot, b: Slot) -> bool {
-    // In 64 bits: ends were checked against regions, but this may run first.
-    let ends = |s: Slot| (u64::from(s.offset), u64::from(s.offset) + u64::from(s.bytes));
-    let ((a0, a1), (b0, b1)) = (ends(a), ends(b));
-    a.region == b.region && a0 < b1 && b0 < a1
 }

@@ -89,7 +89,7 @@ impl Program {
         self.steps.iter().map(|s| s.work(self, true)).collect()
     }
 
-    /// The work of a prediction: the forward pass without its masks, and the probabilities in place of the head's error.
+    /// The work of a prediction: the forward pass without its masks and what else only training needs, and the probabilities in place of the head's error.
     pub fn inference_work(&self) -> Vec<Work> {
         let classes = |s: &Step| match &s.call {
             Call::HeadError(c) => c.classes,
@@ -100,7 +100,8 @@ impl Program {
             Work { kind, terms: [1.0, 0.0, classes.into(), 0.0] }
         };
         let (error, forward) = self.steps[..self.forward].split_last().expect("a Program has a head");
-        forward.iter().map(|s| s.work(self, false)).chain([scores(classes(error))]).collect()
+        let needed = forward.iter().enumerate().filter(|&(i, _)| !self.is_for_training(i));
+        needed.map(|(_, s)| s.work(self, false)).chain([scores(classes(error))]).collect()
     }
 
     /// How many of the numbers of a constant are not 0: channels that can learn; the others are passed over.
