@@ -887,6 +887,10 @@ export type StepRecord = {
 	 */
 	finishes: boolean;
 	/**
+	 * Whether only a training step needs it: a step of the forward pass that a prediction leaves out.
+	 */
+	training: boolean;
+	/**
 	 * Parameters, in the order of C.
 	 */
 	params: Array<ParamRecord>;
