@@ -55,8 +55,8 @@ static tt_context network;
 
 tt_init(&network);
 tt_predict(&network, sample, TT_RGB888, &predicted);
-tt_rates rates = {tt_rate_from_millionths(1600), tt_rate_from_millionths(1600)};
-tt_train_step(&network, sample, TT_RGB888, label, &rates, &found);
+tt_begin_schedule(&network, 0.0128, 0.0016, 500); /* peaks of head and backbone, and steps, as \`npx tinytrain train\` finds them */
+tt_train_step(&network, sample, TT_RGB888, label, NULL, &found);
 \`\`\`
 
 ## Memory
