@@ -55,7 +55,7 @@ pub fn place(
         }
         let mut aim = limit;
         let mut best: Option<Program> = None;
-        for _ in 0..ATTEMPTS {
+        for attempt in 1.. {
             let (groups, least) = cutter.choose(aim.max(floor)).ok_or(LowerError::Feed)?;
             if least > limit && share != Share::Least {
                 return Ok(None);
@@ -68,10 +68,15 @@ pub fn place(
             if less {
                 best = Some(cut);
             }
-            if over == 0 || !less || hopeless {
+            if over == 0 || hopeless {
                 break;
             }
-            aim = aim.saturating_sub(over);
+            aim = match less && attempt < ATTEMPTS {
+                true => aim.saturating_sub(over),
+                // The plans of smaller cuts need not be smaller ones, but that of the least cut may be within the limit.
+                false if share == Share::Least && aim > 0 => 0,
+                false => break,
+            };
         }
         Ok(best)
     };
