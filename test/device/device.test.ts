@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path';
 import test from 'ava';
 import { Session } from '#tinytrain';
 import { build } from '#tinytrain/device/toolchain.js';
+import { savedFrame } from '#tinytrain/emit/saved.js';
 import { command, tinytrain } from '../helpers/cli.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { images, temporary } from '../helpers/folder.js';
@@ -50,7 +51,7 @@ onPty('a board is identified, predicts, learns; its state is saved, and brought 
   bytes.writeUInt8(bytes.readUInt8(100) ^ 1, 100);
   await fs.writeFile(state, bytes);
   t.is((await ask(1, 'load', state)).error.code, 'STATE_CORRUPT');
-  t.is(new Session(program).state().length, before.bytes - 60);
+  t.is(new Session(program).state().length, before.bytes - savedFrame);
 
   const other = await testFirmware(t, { scheme: 'head' });
   t.is((await ask(1, 'identify', '--firmware', other.folder)).error.code, 'FIRMWARE_OTHER');

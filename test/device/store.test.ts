@@ -13,6 +13,7 @@ import { startQemu } from '#tinytrain/device/qemu.js';
 import { runFirmware } from '#tinytrain/device/run.js';
 import { standInOf } from '#tinytrain/device/stand-in.js';
 import { build } from '#tinytrain/device/toolchain.js';
+import { savedFrame } from '#tinytrain/emit/saved.js';
 import { storeLines, wearOf } from '#tinytrain/report/store.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
@@ -121,7 +122,7 @@ onArm('what a store takes is in the plan, and linked is what was planned', async
   const bytes = (name: string, { items } = memory) => items.find(item => item.name === name)?.bytes ?? 0;
   t.is(bytes('store'), 24);
   t.is(bytes('saved states'), 256 << 10);
-  const record = Math.ceil((program.record.stateBytes + 84) / 4) * 4 + 24;
+  const record = Math.ceil((program.record.stateBytes + savedFrame) / 4) * 4 + 24;
   const places = Math.floor((96 << 10) / record);
   t.deepEqual(memory.store, {
     sectors: 2,
