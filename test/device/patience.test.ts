@@ -76,7 +76,7 @@ test('a device that says nothing, or nothing that is a frame, is silent', async 
       send(Buffer.from('tinytrain '));
       await sleep(20);
     }
-    send(encode(requests.counters | 0x80, sequence, new Uint8Array(32)));
+    send(encode(requests.counters | 0x80, sequence, new Uint8Array(40)));
   };
   for (const answer of [async () => {}, noise]) {
     const device = new Device(new Scripted(answer), { timeoutMs: 200 });
@@ -90,7 +90,7 @@ test('a reply may take longer than the limit as long as it goes on', async t => 
   const limit = 2000;
   let took = 0;
   const slowly: Answer = async (send, sequence) => {
-    const frame = encode(requests.counters | 0x80, sequence, new Uint8Array(32));
+    const frame = encode(requests.counters | 0x80, sequence, new Uint8Array(40));
     const began = performance.now();
     // Its header, then a byte at a time until well over the limit, then the rest.
     send(frame.subarray(0, 16));
