@@ -151,7 +151,7 @@ inQemu('a stack that is too small faults; the device leaves a record, starts ane
   const { folder, data } = await testFirmware(t, { store: true });
   const script = join(folder, `board/${board}/board.ld`);
   const text = await fs.readFile(script, 'utf8');
-  const short = text.replace(/TT_STACK_BYTES = (\d+) /, (_, bytes) => `TT_STACK_BYTES = ${Number(bytes) - 256} `);
+  const short = text.replace(/TT_STACK_BYTES = (\d+) /, (_, bytes) => `TT_STACK_BYTES = ${Number(bytes) - 192} `);
   t.not(short, text);
   await fs.writeFile(script, short);
   const { device } = await start(t, await build(folder, board));
