@@ -68,4 +68,8 @@ test('the embedded network of the gestures takes recordings of one’s own, and 
   );
   t.is(code, 1);
   t.regex(stderr, /drawn gestures are at least 16 rows of 6 values; the model takes 64x64x3/);
+  const without = ['train', '--task', 'gestures', '--model', 'x.tflite', '--data', 'data'];
+  const unused = await tinytrain(without, folder);
+  t.is(unused.code, 2, unused.stderr);
+  t.regex(unused.stderr, /--task gestures does nothing where --model and --data are given/);
 });

@@ -5,12 +5,13 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { ratesOfStep, type SampleSet, TinytrainError } from '#tinytrain';
+import { type SampleSet, TinytrainError } from '#tinytrain';
 import { Device } from '#tinytrain/device/device.js';
 import { readElf } from '#tinytrain/device/elf.js';
 import { startQemu } from '#tinytrain/device/qemu.js';
 import { standInOf } from '#tinytrain/device/stand-in.js';
 import { build } from '#tinytrain/device/toolchain.js';
+import { stateOf, trainStep as stepOf } from '../helpers/device.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
 import { patient } from '../helpers/progress.js';
@@ -91,15 +92,7 @@ async function start(t: ExecutionContext, elf: string) {
   return { socket, device: new Device(line, { timeoutMs: 60_000 }) };
 }
 
-async function trainStep(device: Device, data: SampleSet, step: number) {
-  const rates = ratesOfStep({ head: 0.01, backbone: 0.01 }, 100, step);
-  return device.train(data.train.sample(step), data.train.labels[step] ?? 0, rates);
-}
-
-async function stateOf(device: Device) {
-  const { steps, checksum } = await device.counters();
-  return { steps, checksum };
-}
+const trainStep = (device: Device, data: SampleSet, step: number) => stepOf(device, data, step, 100);
 
 inQemu(
   'a device does not train a state that something else has changed, but goes on from the one in its flash',

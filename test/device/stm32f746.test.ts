@@ -6,13 +6,14 @@ import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { ratesOfStep, type SampleSet } from '#tinytrain';
+import type { SampleSet } from '#tinytrain';
 import { Device } from '#tinytrain/device/device.js';
 import { encode, requests } from '#tinytrain/device/frames.js';
 import { ProcessConnection } from '#tinytrain/device/process.js';
 import { startQemu } from '#tinytrain/device/qemu.js';
 import { standInOf } from '#tinytrain/device/stand-in.js';
 import { build } from '#tinytrain/device/toolchain.js';
+import { stateOf, trainStep } from '../helpers/device.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
 import { patient } from '../helpers/progress.js';
@@ -47,8 +48,7 @@ const STEPS = 2;
 async function exercise(device: Device, data: SampleSet, fed: () => void) {
   const steps = [];
   for (let step = 0; step < STEPS; step++) {
-    const rates = ratesOfStep({ head: 0.01, backbone: 0.01 }, STEPS, step);
-    steps.push(await device.train(data.train.sample(step), data.train.labels[step] ?? 0, rates));
+    steps.push(await trainStep(device, data, step, STEPS));
     fed();
   }
   const pixels = Uint8Array.from(data.test.sample(1), q => q + 128);
@@ -124,16 +124,6 @@ async function start(elf: string, flash: string, ...options: string[]) {
   return { device, ended, stop };
 }
 
-async function trainStep(device: Device, data: SampleSet, step: number) {
-  const rates = ratesOfStep({ head: 0.01, backbone: 0.01 }, STEPS, step % STEPS);
-  await device.train(data.train.sample(step), data.train.labels[step] ?? 0, rates);
-}
-
-async function stateOf(device: Device) {
-  const { steps, checksum } = await device.counters();
-  return { steps, checksum };
-}
-
 onChip(
   'the F746 firmware keeps what it learned in sectors 1 to 4, and has it again after a reset or a power cut',
   async t => {
@@ -146,7 +136,7 @@ onChip(
 
     const first = await start(elf, flash);
     const initial = await stateOf(first.device);
-    await trainStep(first.device, data, 0);
+    await trainStep(first.device, data, 0, STEPS);
     const kept = await first.device.keep();
     t.is(kept.steps, 1);
     t.deepEqual(
@@ -158,7 +148,7 @@ onChip(
 
     const second = await start(elf, flash);
     t.deepEqual(await stateOf(second.device), kept, 'it goes on');
-    await trainStep(second.device, data, 1);
+    await trainStep(second.device, data, 1, STEPS);
     const next = await second.device.keep();
     t.is(next.steps, 2);
     t.deepEqual(
@@ -183,7 +173,7 @@ onChip(
     ] as const) {
       await fs.writeFile(flash, content);
       const cut = await start(elf, flash, '--cut', String(operation));
-      await trainStep(cut.device, data, 2);
+      await trainStep(cut.device, data, 2, STEPS);
       await t.throwsAsync(cut.device.keep(), { code: 'DEVICE_GONE' });
       t.is(await cut.ended, 'exit code 0');
       await cut.device.close();

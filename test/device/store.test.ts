@@ -5,7 +5,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { compile, defaultImages, loadModel, ratesOfStep, type SampleSet, TinytrainError } from '#tinytrain';
+import { compile, defaultImages, loadModel, type SampleSet, TinytrainError } from '#tinytrain';
 import { Device } from '#tinytrain/device/device.js';
 import { readElf } from '#tinytrain/device/elf.js';
 import { checkLinked, measure } from '#tinytrain/device/linked.js';
@@ -15,6 +15,7 @@ import { standInOf } from '#tinytrain/device/stand-in.js';
 import { build } from '#tinytrain/device/toolchain.js';
 import { savedFrame } from '#tinytrain/emit/saved.js';
 import { storeLines, wearOf } from '#tinytrain/report/store.js';
+import { stateOf, trainStep } from '../helpers/device.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
 import { patient } from '../helpers/progress.js';
@@ -55,12 +56,6 @@ onHost('a state in flash is never lost or mixed, wherever the power fails', asyn
 
 const inQemu = has('make', 'arm-none-eabi-gcc', 'qemu-system-arm') ? test.serial : test.serial.skip;
 
-/** Steps and checksum of the trainable state. */
-async function stateOf(device: Device) {
-  const { steps, checksum } = await device.counters();
-  return { steps, checksum };
-}
-
 /** Starts a firmware in QEMU, trains three steps, resets the machine, and returns the state after each. */
 async function trainedAndReset(t: ExecutionContext, elf: string, data: SampleSet, keep: boolean, fed: () => void) {
   const socket = join(await temporary(t), 'qmp');
@@ -70,8 +65,7 @@ async function trainedAndReset(t: ExecutionContext, elf: string, data: SampleSet
   const device = new Device(line, { timeoutMs: 600_000 });
   const states = [await stateOf(device)];
   for (let step = 0; step < 3; step++) {
-    const rates = ratesOfStep({ head: 0.01, backbone: 0.01 }, 4, step);
-    await device.train(data.train.sample(step), data.train.labels[step] ?? 0, rates);
+    await trainStep(device, data, step, 4);
     fed();
     states.push(await stateOf(device));
     if (keep && step === 1) t.deepEqual(await device.keep(), states.at(-1));

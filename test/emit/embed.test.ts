@@ -12,7 +12,7 @@ const onArm = has(compiler) ? test : test.skip;
 const withCmake = has(compiler, 'cmake', 'make') ? test : test.skip;
 const core = ['-mcpu=cortex-m7', '-mthumb', '-mfpu=fpv5-sp-d16', '-mfloat-abi=hard'];
 
-/** What a product may call: the whole of docs/embed.md. */
+/** A product in a few lines: it predicts, or learns a label by a schedule that begins anew when it is over. */
 const application = `
 #include "model.h"
 static tt_context network;

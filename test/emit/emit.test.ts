@@ -20,12 +20,14 @@ test('only kernels that the program uses are there', async t => {
   t.false(files.has('kernels/tt_max_pool.c'));
 });
 
-test('a prediction writes no masks', async t => {
-  const { files } = await testFirmware(t, { scheme: 'bias:3' });
+test('a prediction writes no masks, and keeps no inputs of weight updates', async t => {
+  const { files, program } = await testFirmware(t, { scheme: 'bias:4,18:1/4' });
   const [forward = '', backward = ''] = String(files.get('model/model.c')).split('void tt_scores(');
   const written = [...forward.matchAll(/training \? \(uint8_t \*\)\(a \+ \d+\) : NULL/g)];
   t.true(written.length > 0);
-  t.false(backward.includes('training ?'));
+  const copies = [...forward.matchAll(/if \(training\)\n +tt_copy_box\(/g)];
+  t.true(copies.length > 0 && program.record.steps.some(({ training }) => training));
+  t.false(/\btraining\b/.test(backward));
   const api = String(files.get('model/api.c'));
   t.regex(api, /tt_forward\(tt, 0\);\s*tt_scores\(/);
   t.regex(api, /tt_forward\(tt, 1\);\s*tt_error\(/);

@@ -4,6 +4,7 @@ import type { ResizePolicy } from '../data/images/input.js';
 import { sampleFolder } from '../data/open.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { type Task, tasks } from '../defaults.js';
+import { TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
 import { FloatModel } from '../model/float.js';
 import { embeddedModels, loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from '../model/model.js';
@@ -65,9 +66,15 @@ export function readOptions(threads: number | undefined, signal: AbortSignal, li
   return { threads, signal, onProgress: ({ done, total }) => line.show('samples', done, total) };
 }
 
-/** The file of the model that a command uses. */
-export function modelFile({ task = tasks[0], model = embeddedModels[task] }: Pick<ProgramArguments, 'task' | 'model'>) {
-  return model;
+/** The file of the model that a command uses. Throws `USAGE` for a task of which neither model nor samples are taken. */
+export function modelFile({ task, model, data }: Pick<ProgramArguments, 'task' | 'model' | 'data'>): string {
+  if (task !== undefined && model !== undefined && data !== undefined) {
+    throw new TinytrainError(
+      'USAGE',
+      `--task ${task} does nothing where --model and --data are given: it has a model and samples`,
+    );
+  }
+  return model ?? embeddedModels[task ?? tasks[0]];
 }
 
 /** How a float model was quantised, for the JSON of a command; nothing for an int8 one. */
@@ -87,7 +94,7 @@ export function quantisedText({ method, agreement, assumed, samples }: Quantised
  * that of pixels, which the file is asked about.
  */
 export async function openModel(
-  args: Pick<ProgramArguments, 'task' | 'model' | 'input' | 'mean' | 'std' | 'threads'>,
+  args: Pick<ProgramArguments, 'task' | 'model' | 'data' | 'input' | 'mean' | 'std' | 'threads'>,
   source: SampleSource,
   signal: AbortSignal,
   line: ProgressLine,

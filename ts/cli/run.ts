@@ -69,7 +69,7 @@ function report(result: RunFirmwareResult): string {
     ...memory,
     `board      ${result.board}`,
     ...figures(result),
-    `accuracy   ${percent(accuracy.device)} on ${thousands(accuracy.samples)} images not used for training; on the host ${percent(accuracy.host)}`,
+    `accuracy   ${percent(accuracy.device)} on ${thousands(accuracy.samples)} samples not used for training; on the host ${percent(accuracy.host)}`,
     `checksum   ${result.checksum}`,
     outcome,
   ].join('\n');

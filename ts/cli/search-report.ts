@@ -25,7 +25,7 @@ export function searchHead(model: Model, data: SampleSet, begin: Extract<SearchE
   const most = limits.length === 0 ? '' : `, at most ${limits.join(' and ')} per step`;
   return [
     `model    ${modelText(model)}`,
-    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} images${held}, ${thousands(data.test.size)} for the test)`,
+    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} samples${held}, ${thousands(data.test.size)} for the test)`,
     ...(repeated === undefined ? [] : [`warning  ${repeated}`]),
     `budget   ${sram} B of SRAM in total${most}   seed ${plan.seed}   threads ${threads}`,
     '',

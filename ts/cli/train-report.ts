@@ -1,5 +1,6 @@
 import type { SampleSet } from '../data/dataset.js';
 import { duration, percent, table, thousands } from '../format.js';
+import type { Augmentation } from '../options.js';
 import { estimateIfKnown } from '../program/costs.js';
 import type { MemoryLimits } from '../program/memory.js';
 import type { Program } from '../program/program.js';
@@ -18,7 +19,10 @@ export interface Prepared {
   readonly data: SampleSet;
   readonly program: Program;
   readonly run: RunFolder;
-  readonly plan: Partial<TrainPlan> & { readonly epochs?: number | undefined };
+  readonly plan: Partial<Omit<TrainPlan, 'augment'>> & {
+    readonly augment?: Augmentation | undefined;
+    readonly epochs?: number | undefined;
+  };
 }
 
 /** What the training would take on the device: a line, if the time of the board's core is known. */
@@ -34,7 +38,7 @@ export function trainHead(prepared: Prepared): string {
   const skipped = data.skipped.length > 0 ? `, ${data.skipped.length} skipped` : '';
   return [
     `model    ${model}`,
-    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} images${skipped})`,
+    `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} samples${skipped})`,
     `scheme   ${program.scheme}, ${program.residualBits} residual bits, seed ${program.seed}`,
     ...deviceText(prepared),
     `run      ${shown(run.path)}`,
@@ -74,7 +78,7 @@ function classTable({ accuracy, confusion, data }: RunResult): string {
 export function trainReport({ program, data }: Prepared, result: RunResult, args: MemoryLimits): string {
   const { accuracy, saturation, steps, seconds } = result;
   const skipped = data.skipped.map(({ path }) => `  ${path}`);
-  const lowest = data.validation ? ': the lowest loss on the validation images' : '';
+  const lowest = data.validation ? ': the lowest loss on the validation samples' : '';
   return [
     '',
     learningCurve(result.curve),
@@ -84,7 +88,7 @@ export function trainReport({ program, data }: Prepared, result: RunResult, args
     memoryMap(program.record),
     '',
     ...(skipped.length > 0 ? ['skipped, cannot be decoded', ...skipped, ''] : []),
-    `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.samples)} images not used for training`,
+    `accuracy    ${percent(accuracy.before)} -> ${percent(accuracy.after)} on ${thousands(accuracy.samples)} samples not used for training`,
     ...ratesText(result.rates),
     '',
     classTable(result),

@@ -37,7 +37,6 @@ async function start(args: One, signal: AbortSignal, line: ProgressLine): Promis
   const { from } = args;
   const opened =
     from === undefined ? await openProgram(args, signal, line) : await openFrom({ ...args, from }, signal, line);
-  const { flip = false, shift = 0, noise = 0 } = args.augment ?? {};
   const { seed, epochs, steps, lr, lrHead, balance, keep } = args;
   return {
     model: opened.model,
@@ -46,7 +45,7 @@ async function start(args: One, signal: AbortSignal, line: ProgressLine): Promis
     run,
     plan: {
       ...(seed !== undefined && { seed }),
-      augment: { flip, shift, noise },
+      augment: args.augment,
       balance,
       ...(keep && { keep }),
       ...(steps && { steps }),

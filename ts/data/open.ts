@@ -1,5 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import { tasks } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { drawers } from './drawn/drawers.js';
@@ -61,7 +62,7 @@ export async function sampleFolder(folder: string, options: FolderOptions & Seri
  * the errors of opening the source.
  */
 export async function openSource(origin: DataOrigin, hash: string, cacheFolder?: string): Promise<SampleSource> {
-  if (origin.kind === 'drawn') return drawers[origin.task ?? 'images'](origin);
+  if (origin.kind === 'drawn') return drawers[origin.task ?? tasks[0]](origin);
   try {
     if (origin.kind === 'images') return await imageFolder(origin.folder, origin);
     const { folder, window, hop, ...rest } = origin;

@@ -61,10 +61,15 @@ const arrays = {
   uint32: Uint32Array,
 } as const;
 
-/** The bytes of numbers of a C type, given without `_t`, as a board has them. */
-function bytesOf(element: string, values: ArrayLike<number>): Uint8Array {
+/** The array of numbers of a C type, given without `_t`. */
+function arrayOf(element: string) {
   if (!(element in arrays)) throw new TinytrainError('INTERNAL', `no array holds elements of ${element}`);
-  return new Uint8Array(arrays[element as keyof typeof arrays].from(values).buffer);
+  return arrays[element as keyof typeof arrays];
+}
+
+/** The bytes of numbers of a C type as a board has them. */
+function bytesOf(element: string, values: ArrayLike<number>): Uint8Array {
+  return new Uint8Array(arrayOf(element).from(values).buffer);
 }
 
 /** Arrays in C: what a table of them is made of. */
@@ -85,7 +90,5 @@ const uint32_t ${table}_crc = 0x${crc.toString(16).padStart(8, '0')}u;
 
 /** Reads the numbers of a C type, given without `_t`, from little-endian bytes. */
 export function elementsOf(element: string, bytes: Uint8Array): ArrayLike<number> {
-  if (!(element in arrays)) throw new TinytrainError('INTERNAL', `no array holds elements of ${element}`);
-  const copy = Uint8Array.from(bytes);
-  return new arrays[element as keyof typeof arrays](copy.buffer);
+  return new (arrayOf(element))(Uint8Array.from(bytes).buffer);
 }

@@ -3,7 +3,7 @@ import { basename, extname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DataOrigin } from '../data/origin.js';
 import type { SeriesScale } from '../data/series/scale.js';
-import type { Task } from '../defaults.js';
+import { type Task, tasks } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { readAny } from '../files.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
@@ -133,7 +133,7 @@ export const embeddedModels: Readonly<Record<Task, string>> = {
 };
 
 /** The model that is used if none is given. */
-export const defaultModelPath: string = embeddedModels.images;
+export const defaultModelPath: string = embeddedModels[tasks[0]];
 
 /** What is known of a model beside the content of its int8 file. */
 interface ModelFacts {

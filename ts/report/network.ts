@@ -43,9 +43,8 @@ export function layersOf({ record, scheme }: Pick<Program, 'record' | 'scheme'>)
   return steps.slice(0, forward - 1).flatMap((step, i): Layer[] => {
     const own = statesOf(step, states);
     const isHead = own.some(({ kind }) => kind === 'headWeights');
-    // Steps that only move values, and those that only begin a tensor, are no layers; pieces of one over rows are one.
-    if (turns(i) || step.label === 'move' || !(step.finishes || isHead) || (own.length > 0 && seen.has(step.label)))
-      return [];
+    // Steps that only copy what training keeps, and those that only begin a tensor, are no layers; pieces of one over rows are one.
+    if (turns(i) || step.training || !(step.finishes || isHead) || (own.length > 0 && seen.has(step.label))) return [];
     if (own.length > 0) seen.add(step.label);
     const conv = own.find(({ layer }) => layer !== null)?.layer ?? null;
     const count = (what: 'weights' | 'biases') =>

@@ -17,8 +17,8 @@ export function isOff({ flip, shift, noise }: TrainPlan['augment']): boolean {
   return !flip && shift === 0 && noise === 0;
 }
 
-/** The same as the addon takes it: noise in 1/256 of a step, and the number of values in a row of a series. */
-export function augmentOf(
+/** The augmentation of a plan in the terms of training steps: noise in 1/256 of a step of int8, and the number of values in a row of a series. */
+export function augmentInSteps(
   { flip, shift, noise }: TrainPlan['augment'],
   { input }: Program,
 ): { flip: boolean; shift: number; noise: number; row: number } {

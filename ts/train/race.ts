@@ -7,7 +7,7 @@ import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
 import { evenly, ruledRate } from '../program/rule.js';
 import type { PeakRates } from '../rates.js';
-import { augmentOf, isOff } from './augment.js';
+import { augmentInSteps, isOff } from './augment.js';
 import { countsOf, priorLoss } from './classes.js';
 import type { FoundRates, TrainPlan, TriedRates } from './types.js';
 
@@ -204,7 +204,7 @@ class Race {
           backboneRate: backbone,
           steps,
           seed: plan.seed,
-          ...augmentOf(plan.augment, this.#program),
+          ...augmentInSteps(plan.augment, this.#program),
           balance: plan.balance,
         },
         this.#control,

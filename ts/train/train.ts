@@ -18,7 +18,7 @@ import {
 } from '../options.js';
 import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
-import { augmentationOf, augmentOf } from './augment.js';
+import { augmentationOf, augmentInSteps } from './augment.js';
 import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
 import { type Held, heldSamples, keptState, lookAt, looked } from './keep.js';
 import { findRates } from './race.js';
@@ -281,7 +281,7 @@ function warningsOf(run: Run, state: RunState, loss: number, saturation: Saturat
   }
   if (loss >= priorLoss(countsOf(data.test, data.classes.length))) {
     const message =
-      'the loss on the test images is not below that of guessing: nothing was learned that holds for them';
+      'the loss on the test samples is not below that of guessing: nothing was learned that holds for them';
     warnings.push({ code: 'NOT_LEARNED', message });
   }
   const share = saturation.total / Math.max(1, plan.steps * gradientsOf(program));
@@ -329,7 +329,7 @@ async function trained(
   const cacheBytes = cacheBytesOf(options.cacheBytes);
   const { steps, seed, augment, balance } = plan;
   const settings = {
-    ...augmentOf(augment, program),
+    ...augmentInSteps(augment, program),
     headRate: 0,
     backboneRate: 0,
     steps,

@@ -71,11 +71,13 @@ pub fn place(
             if over == 0 || hopeless {
                 break;
             }
-            aim = match less && attempt < ATTEMPTS {
-                true => aim.saturating_sub(over),
+            aim = if less && attempt < ATTEMPTS {
+                aim.saturating_sub(over)
+            } else if share == Share::Least && aim > 0 {
                 // The plans of smaller cuts need not be smaller ones, but that of the least cut may be within the limit.
-                false if share == Share::Least && aim > 0 => 0,
-                false => break,
+                0
+            } else {
+                break;
             };
         }
         Ok(best)
@@ -101,12 +103,16 @@ pub fn place(
         }
     }
     // Where cuts reach little, the plan of a cut Program may be the worse one.
-    let best = best.expect("a cut Program is one in any case");
+    let mut best = best.expect("a cut Program is one in any case");
     if best.arena_bytes > limit && options.feed == Feed::Whole {
-        let whole = uncut(Share::Least);
-        if whole.peak() < best.arena_bytes {
-            let whole = whole.place()?;
-            return Ok(if whole.arena_bytes <= best.arena_bytes { whole } else { best });
+        for share in [Share::Least, Share::Fast, Share::Usual] {
+            let whole = uncut(share);
+            if whole.peak() <= best.arena_bytes.next_multiple_of(ALIGN) {
+                let whole = whole.place()?;
+                if whole.arena_bytes < best.arena_bytes {
+                    best = whole;
+                }
+            }
         }
     }
     Ok(best)
@@ -178,18 +184,12 @@ impl<'a> Layout<'a> {
     }
 
     /// Groups one after the other; `forward` nodes are the forward pass.
-    fn steps(&self, groups: Vec<Group>, forward: usize, share: Share) -> Steps<'_> {
+    fn steps(&self, mut groups: Vec<Group>, forward: usize, share: Share) -> Steps<'_> {
         let mut steps = Steps::new(self, share);
-        let behind = groups.partition_point(|g| g.nodes.start < forward);
-        for (i, group) in groups.into_iter().enumerate() {
-            if i == behind {
-                steps.end_forward();
-            }
-            steps.append(group);
-        }
-        if behind == steps.groups() {
-            steps.end_forward();
-        }
+        let backward = groups.split_off(groups.partition_point(|g| g.nodes.start < forward));
+        groups.into_iter().for_each(|group| steps.append(group));
+        steps.end_forward();
+        backward.into_iter().for_each(|group| steps.append(group));
         steps
     }
 }

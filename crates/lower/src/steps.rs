@@ -118,11 +118,6 @@ impl<'a> Steps<'a> {
         buffer
     }
 
-    /// Groups so far.
-    pub fn groups(&self) -> usize {
-        self.ends.len() - 1
-    }
-
     /// Ends the forward pass.
     pub fn end_forward(&mut self) {
         self.forward = self.calls.len();

@@ -419,13 +419,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// Whether only a training step needs a step of the forward pass: it keeps a copy that no later step of that pass reads. Where the sample comes row by row,
-    /// the steps that take it run before it is known what it is for, and a prediction needs all of them.
+    /// Whether only a training step needs a step of the forward pass: it keeps a copy that no later step of that pass reads.
     pub fn is_for_training(&self, step: usize) -> bool {
         let Call::CopyBox(copy) = &self.steps[step].call else { return false };
-        let fed = !self.input.rows().is_empty() && self.streams.first().is_some_and(|s| s.contains(&step));
-        let Some(kept) = copy.dst.slot().filter(|_| step < self.forward && !fed) else { return false };
+        let Some(kept) = copy.dst.slot().filter(|_| step < self.forward) else { return false };
         !self.steps[step + 1..self.forward].iter().any(|s| s.reads(kept))
+    }
+
+    /// The steps that take the rows of a sample as they come in, before it is known whether it is to be learned: they are the same for a prediction. None where
+    /// it comes in as a whole.
+    pub fn fed(&self) -> Range<usize> {
+        if self.input.rows().is_empty() { 0..0 } else { self.streams.first().cloned().unwrap_or_default() }
     }
 
     /// The boundary at the end of the frozen prefix.
@@ -486,5 +490,5 @@ impl Program {
     }
 }
 
-/// `tt_counters`: steps, the place in a sample that comes in by rows, saturations, the two words of the seal.
+/// `tt_counters`: steps, the place in a sample that comes in by rows, saturations, the schedule of learning rates, the two words of the seal.
 pub const COUNTERS_BYTES: u32 = 48;

@@ -89,7 +89,8 @@ impl Program {
         self.steps.iter().map(|s| s.work(self, true)).collect()
     }
 
-    /// The work of a prediction: the forward pass without its masks and what else only training needs, and the probabilities in place of the head's error.
+    /// The work of a prediction: the forward pass without its masks and what else only training needs (but in [`Program::fed`]), and the probabilities in place of the
+    /// head's error.
     pub fn inference_work(&self) -> Vec<Work> {
         let classes = |s: &Step| match &s.call {
             Call::HeadError(c) => c.classes,
@@ -100,8 +101,9 @@ impl Program {
             Work { kind, terms: [1.0, 0.0, classes.into(), 0.0] }
         };
         let (error, forward) = self.steps[..self.forward].split_last().expect("a Program has a head");
-        let needed = forward.iter().enumerate().filter(|&(i, _)| !self.is_for_training(i));
-        needed.map(|(_, s)| s.work(self, false)).chain([scores(classes(error))]).collect()
+        let fed = self.fed();
+        let needed = forward.iter().enumerate().filter(|&(i, _)| fed.contains(&i) || !self.is_for_training(i));
+        needed.map(|(i, s)| s.work(self, fed.contains(&i))).chain([scores(classes(error))]).collect()
     }
 
     /// How many of the numbers of a constant are not 0: channels that can learn; the others are passed over.

@@ -58,7 +58,7 @@ impl Requant {
     }
 }
 
-/// `floor(x + 1/2)`, by IEEE operations only, for `|x| < 2^51`.
+/// `floor(x + 1/2)`, by IEEE operations only, for `|x| < 2^52`.
 pub fn round_half_up(x: f64) -> f64 {
     floor(x + 0.5)
 }

@@ -1,6 +1,8 @@
-//! How the raw values of a series become int8, on host and device.
+//! How the raw values of a series become int8: in integers, so that a device can do the same.
 
 use core::fmt;
+
+use crate::arith::{exp2i, floor_log2, round_half_up};
 
 /// Bits of a factor.
 const FACTOR_BITS: i32 = 15;
@@ -49,22 +51,6 @@ impl fmt::Display for Impossible {
     }
 }
 
-/// `floor(x)` for a magnitude below 2^62.
-fn floor(x: f64) -> i64 {
-    let whole = x as i64;
-    if (whole as f64) > x { whole - 1 } else { whole }
-}
-
-/// The nearest integer, halves upwards, for a magnitude below 2^62.
-fn round(x: f64) -> i64 {
-    floor(x + 0.5)
-}
-
-/// `2^n` for `-1022 <= n <= 1023`.
-fn power(n: i32) -> f64 {
-    f64::from_bits(((1023 + n) as u64) << 52)
-}
-
 impl Column {
     /// The integers of a normalisation. Only exact operations and divisions of float64 are used: the same on every machine.
     ///
@@ -72,18 +58,16 @@ impl Column {
     /// A normalisation that 64 bits cannot express.
     pub fn new(n: Normalisation) -> Result<Self, Impossible> {
         let step = n.unit / (n.std * n.scale);
-        if !(step > power(-31) && step < power(14)) {
+        if !(step > exp2i(-31) && step < exp2i(14)) {
             return Err(Impossible::Step(step));
         }
-        // The exponent of a normal number is the floor of its logarithm.
-        let exponent = (step.to_bits() >> 52) as i32 - 1023;
-        let shift = FACTOR_BITS - 1 - exponent;
-        let factor = round(step * power(shift)).min((1 << FACTOR_BITS) - 1) as i32;
-        let offset = (f64::from(n.zero) - n.mean / (n.std * n.scale) + 0.5) * power(shift);
-        if !(offset > -power(52) && offset < power(52)) {
+        let shift = FACTOR_BITS - 1 - floor_log2(step);
+        let factor = (round_half_up(step * exp2i(shift)) as i32).min((1 << FACTOR_BITS) - 1);
+        let offset = (f64::from(n.zero) - n.mean / (n.std * n.scale) + 0.5) * exp2i(shift);
+        if !(offset > -exp2i(52) && offset < exp2i(52)) {
             return Err(Impossible::Mean(n.mean));
         }
-        Ok(Self { factor, offset: round(offset), shift: shift as u32 })
+        Ok(Self { factor, offset: round_half_up(offset) as i64, shift: shift as u32 })
     }
 
     /// The int8 value of a raw sample.
@@ -133,7 +117,7 @@ mod tests {
                 let exact = ((f64::from(raw) * unit - mean) / std * 256.0 - 128.0).clamp(-128.0, 127.0);
                 // A factor of 15 bits adds an error of at most 2^-15 of the distance from 0, where the result is within int8.
                 let off = (f64::from(c.quantise(raw)) - exact).abs();
-                let far = (f64::from(raw) * unit / std * 256.0).abs() * power(-15);
+                let far = (f64::from(raw) * unit / std * 256.0).abs() * exp2i(-15);
                 assert!(off <= 0.5 + far + 1e-9, "{raw}: {off}, {far}");
             }
         }
@@ -142,9 +126,9 @@ mod tests {
     #[test]
     fn what_64_bits_cannot_express_is_refused() {
         let of = |mean, std| Column::new(Normalisation { mean, std, unit: 1.0, scale: 1.0, zero: 0 });
-        assert_eq!(of(0.0, power(-14)), Err(Impossible::Step(power(14))));
-        assert_eq!(of(0.0, power(31)), Err(Impossible::Step(power(-31))));
-        assert!(of(0.0, power(30)).is_ok() && of(0.0, power(-13)).is_ok());
+        assert_eq!(of(0.0, exp2i(-14)), Err(Impossible::Step(exp2i(14))));
+        assert_eq!(of(0.0, exp2i(31)), Err(Impossible::Step(exp2i(-31))));
+        assert!(of(0.0, exp2i(30)).is_ok() && of(0.0, exp2i(-13)).is_ok());
         assert_eq!(of(1e30, 1.0), Err(Impossible::Mean(1e30)));
         assert!(matches!(of(0.0, f64::NAN), Err(Impossible::Step(_))) && of(f64::NAN, 1.0).is_err());
     }

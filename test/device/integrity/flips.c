@@ -1,4 +1,4 @@
-/* Flips bits of a network's memory, one after the other, and requires that each is noticed: every bit of the trainable state and of its counters, and COUNT
+/* Flips bits of a network's memory, one after the other, and requires that each is noticed: every bit of the trainable state, of its counters and of the schedule, and COUNT
  * bits at random of a saved state, of the constants and of the initial state.
  *
  *   flips COUNT
@@ -115,7 +115,8 @@ int main(int argc, char **argv)
         sample[i] = (uint8_t)drawn(256);
     require(tt_check_constants() == TT_OK && train() == TT_OK && save() == TT_OK && load() == TT_OK, "the network does not work");
     uint32_t state = flip_all(&network.state, sizeof network.state) + flip_all(&network.counters.steps, 4) +
-                     flip_all(&network.counters.saturated, 8) + flip_all(network.counters.seal, 8);
+                     flip_all(&network.counters.saturated, 8) +
+                     flip_all(&network.counters.schedule, sizeof network.counters.schedule) + flip_all(network.counters.seal, 8);
     tt_state before = network.state;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = drawn(8 * TT_SAVED_BYTES);
