@@ -463,6 +463,10 @@ export declare class Device {
 	beginSchedule({ head, backbone }: PeakRates, steps: number): Promise<void>;
 	/** Trains on one sample, with these rates or with those of the schedule. */
 	train(sample: Int8Array | Uint8Array, label: number, rates: Rates | "scheduled", format?: SampleFormat): Promise<DeviceStep>;
+	/** Trains on a sample that the device has kept, with these rates or with those of the schedule. Throws `DEVICE_REFUSED` if there is none. */
+	replay(rates: Rates | "scheduled"): Promise<DeviceStep & {
+		readonly label: number;
+	}>;
 	/** Reads the trained state. */
 	save(): Promise<SavedState>;
 	/** Restores a trained state, completely or not at all. */
@@ -558,6 +562,8 @@ export interface MemoryLimits {
 	readonly feed?: Feed | undefined;
 	/** Whether the firmware keeps what was learned in flash, which takes some of both memories. */
 	readonly store?: boolean | undefined;
+	/** Samples for which there is a place in the replay buffer, to be trained on again; none by default. */
+	readonly replay?: number | undefined;
 }
 type Feed = (typeof feeds)[number];
 type Region = "arena" | "state";
@@ -575,7 +581,7 @@ export type Slot = {
 	 */
 	bytes: number;
 };
-type StateKind = "weights" | "residuals" | "biases" | "headWeights" | "headBiases";
+type StateKind = "weights" | "residuals" | "biases" | "headWeights" | "headBiases" | "replaySamples" | "replayTags" | "replayCounts";
 type Window = {
 	/**
 	 * The first step.
@@ -961,6 +967,24 @@ type PrefixRecord = {
 	 */
 	live: Array<Slot>;
 };
+type ReplayRecord = {
+	/**
+	 * Steps before its boundary: what they make of a sample is kept.
+	 */
+	steps: number;
+	/**
+	 * Samples for which there is a place.
+	 */
+	places: number;
+	/**
+	 * Bytes of a kept sample.
+	 */
+	sampleBytes: number;
+	/**
+	 * Where the tensors of a kept sample lie in the arena at that boundary.
+	 */
+	live: Array<Slot>;
+};
 export type ProgramRecord = {
 	/**
 	 * The model's name.
@@ -1042,6 +1066,10 @@ export type ProgramRecord = {
 	 * The first steps that no training changes.
 	 */
 	prefix: PrefixRecord;
+	/**
+	 * The replay buffer, if there is one.
+	 */
+	replay: ReplayRecord | null;
 };
 interface AddressRange {
 	readonly origin: number;
@@ -1346,6 +1374,8 @@ export declare class Program {
 	within(limits: MemoryLimits): Program;
 	/** How samples come in. */
 	get feed(): Feed;
+	/** Samples for which its replay buffer has a place; 0 without one. */
+	get replay(): number;
 	/** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */
 	get memory(): MemoryTable;
 	/**
@@ -2150,8 +2180,16 @@ interface Setback {
 	readonly from: number;
 	readonly why: string;
 }
+declare const warningCodes: readonly [
+	"COLLAPSED",
+	"NOT_LEARNED",
+	"FORGETTING",
+	"IMBALANCE",
+	"SATURATED",
+	"REPEATED"
+];
 interface Warning {
-	readonly code: "COLLAPSED" | "NOT_LEARNED" | "IMBALANCE" | "SATURATED" | "REPEATED";
+	readonly code: (typeof warningCodes)[number];
 	readonly message: string;
 }
 interface ClassAccuracy {
@@ -2170,6 +2208,8 @@ export interface TrainPlan {
 	readonly lrHead: number | "auto";
 	/** Whether all classes are drawn equally often. */
 	readonly balance: boolean;
+	/** Training steps on samples of the replay buffer behind each one on a new sample. */
+	readonly replaySteps: number;
 	/** Which state a run ends with: the last one, or an earlier one if the run has lost what it had learned. */
 	readonly keep: Keep;
 	/** Seed for the order of samples and for augmentation. */
@@ -2605,6 +2645,10 @@ export declare class Session {
 	scores(): readonly number[];
 	/** One training step: forward, loss, backward, update in place. */
 	trainStep(sample: Int8Array, label: number, rates: Rates): StepResult;
+	/** One training step on a sample of the replay buffer, and its class; null while that is empty. */
+	replayStep(rates: Rates): (StepResult & {
+		readonly label: number;
+	}) | null;
 	/** The trainable state. */
 	state(): Uint8Array;
 	/** Replaces the trainable state and the number of steps so far. */
@@ -2631,6 +2675,11 @@ export interface TrainOptions {
 	readonly lrHead?: number | "auto" | undefined;
 	/** Draws all classes equally often, however many samples each has. */
 	readonly balance?: boolean | undefined;
+	/**
+	 * Training steps on samples of the Program's replay buffer behind each one on a new sample, so that what is no longer among the samples is not forgotten. 1 by
+	 * default where the buffer has samples at the start, else none.
+	 */
+	readonly replaySteps?: number | undefined;
 	/**
 	 * `best`, the default, ends with the state that has the lowest loss on the validation split or, if there is none, with an earlier one where the run has lost
 	 * what it had learned; `last` always with the last one.

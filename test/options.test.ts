@@ -81,6 +81,8 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   budget: sizes,
   flash: sizes,
   'cache-memory': ['-1', 'x', '1g', '1e3'],
+  replay: [...naturals, '65537'],
+  'replay-steps': [...naturals, '1001'],
   feed: ['columns', 'WHOLE', 'whole,rows'],
   'residual-bits': ['3', '-1', '16', 'NaN', '4.5', 'none'],
   head: ['keeps', 'Auto'],
@@ -277,7 +279,7 @@ const folder = {
 };
 const { resize: _resize, ...split } = folder;
 const series: Wrong<SeriesOptions> = { ...split, window: count, hop: count };
-const limits = { budget: size, flash: size, target: name, feed: one('rows'), store: yes };
+const limits = { budget: size, flash: size, target: name, feed: one('rows'), store: yes, replay: natural };
 const start = {
   seed: natural,
   threads,
@@ -297,6 +299,7 @@ const training: Wrong<TrainOptions> = {
   lr: rate,
   lrHead: rate,
   balance: yes,
+  replaySteps: natural,
   keep: one('best'),
   seed: natural,
   augment: [

@@ -22,9 +22,10 @@ export declare class Compiler {
   get layers(): number
   /**
    * The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` it
-   * runs over rows as far as it must. With `by_rows` the sample comes in row by row.
+   * runs over rows as far as it must. With `by_rows` the sample comes in row by row; `replay` is the number of samples that are kept for training on them
+   * again.
    */
-  compile(scheme: string, residualBits: number, rounds: number | undefined | null, limit: SramLimit | undefined | null, byRows: boolean, control: Control): Promise<Program>
+  compile(scheme: string, residualBits: number, rounds: number | undefined | null, limit: SramLimit | undefined | null, byRows: boolean, replay: number, control: Control): Promise<Program>
   /** The graph after each pass. */
   stages(scheme: string): Array<StageDump>
 }
@@ -145,6 +146,8 @@ export declare class Session {
   scores(): Array<number>
   /** One training step with learning rates from [`learning_rate`]. */
   trainStep(sample: Int8Array, label: number, rates: Rates): StepResult
+  /** One training step on a sample of the replay buffer; none while that is empty. */
+  replayStep(rates: Rates): ReplayResult | null
   /** The trainable state. */
   state(): Uint8Array
   /** Replaces the trainable state and the number of steps so far. */
@@ -322,7 +325,10 @@ export interface ForwardData {
   tensors: Array<TensorData>
 }
 
-/** Number of steps at the start of a Program that training does not change. */
+/**
+ * Number of steps at the start of a Program that an activation cache makes unnecessary: those that training does not change or, with a replay buffer,
+ * those before what it keeps.
+ */
 export declare function frozenSteps(program: Program): number
 
 /** The weights with which a class of the head starts. */
@@ -402,6 +408,18 @@ export interface Rates {
   head: Rate
   /** That of the backbone: of the weights and biases of convolutions. */
   backbone: Rate
+}
+
+/** The result of a training step on a sample of the replay buffer. */
+export interface ReplayResult {
+  /** Its class. */
+  label: number
+  /** The class with the largest logit, before the update. */
+  predicted: number
+  /** Loss before the update, Q15.16. */
+  loss: number
+  /** Number of gradient elements that saturated. */
+  saturated: number
 }
 
 /** How raw values of a column of a series become int8: see `spec::series`. */
@@ -487,6 +505,8 @@ export interface TrainerOptions {
   row: number
   /** Whether all classes are drawn equally often. */
   balance: boolean
+  /** Training steps on samples of the replay buffer behind each one on a new sample. */
+  replaySteps: number
   /** Size limit of the activation cache, in bytes. */
   cacheBytes: number
   /** Number of threads that fill the cache. */

@@ -177,6 +177,11 @@ export const options = {
     'whole',
     'how samples come in: whole, or row by row as a camera delivers them, so that no memory for a whole one is needed',
   ),
+  replay: withDefault(
+    k.whole(0, 2 ** 16),
+    0,
+    'places of the replay buffer: samples that are kept in SRAM, behind the frozen layers, to be trained on again',
+  ),
   residualBits: withDefault(
     k.choice(allResidualBits),
     defaultResidualBits,
@@ -217,6 +222,11 @@ export const options = {
   lr: option(rateOrAuto, 'peak learning rate, or auto: find it on images held back from training', 'auto'),
   lrHead: option(rateOrAuto, 'peak learning rate of the head, or auto', 'that of --lr'),
   balance: withDefault(k.flag, false, 'draw all classes equally often, however many images each has'),
+  replaySteps: option(
+    k.whole(0, 1000),
+    'training steps on samples of the replay buffer behind each one on a new sample',
+    '1 where it has some at the start, else 0',
+  ),
   keep: withDefault(
     k.choice(['best', 'last']),
     'best',

@@ -102,6 +102,7 @@ export const programOrigin: v.GenericSchema<unknown, ProgramOrigin> = v.object({
     target: v.optional(v.string()),
     feed: v.optional(v.picklist(feeds)),
     store: v.optional(v.boolean()),
+    replay: v.optional(count),
   }),
 });
 

@@ -226,6 +226,9 @@ tt_status tt_predict(tt_context *tt, const void *sample, tt_format format, uint3
     if (status != TT_OK)
         return status;
     tt_head_result result;
+#if TT_REPLAY_PLACES
+    tt_prefix(tt, 0);
+#endif
     tt_forward(tt, 0);
     tt_scores(tt, &result);
     *predicted = result.predicted;
@@ -240,23 +243,21 @@ static int is_rate(tt_real31 rate)
     return rate.m >> 30 == 1 && rate.e >= -TT_RATE_EXPONENT && rate.e <= TT_RATE_EXPONENT;
 }
 
-tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
-                        tt_step_result *out)
+/* Whether a training step may begin. */
+static tt_status ready(const tt_context *tt, const tt_rates *rates)
 {
-    if (!tt || !out)
-        return TT_E_ARGUMENT;
-    if (label >= TT_CLASSES)
-        return TT_E_LABEL;
     if (rates && (!is_rate(rates->head) || !is_rate(rates->backbone)))
         return TT_E_RATE;
-    tt_schedule *schedule = &tt->counters.schedule;
+    const tt_schedule *schedule = &tt->counters.schedule;
     if (!rates && schedule->done >= schedule->steps)
         return TT_E_SCHEDULE;
-    if (tt_check(tt) != TT_OK)
-        return TT_E_STATE;
-    tt_status status = take(tt, sample, format);
-    if (status != TT_OK)
-        return status;
+    return tt_check(tt);
+}
+
+/* The training step on the sample in the arena, from tt_forward on. */
+static void learn(tt_context *tt, uint32_t label, const tt_rates *rates, tt_step_result *out)
+{
+    tt_schedule *schedule = &tt->counters.schedule;
     const tt_rates due = rates ? *rates : tt_scheduled_rates(schedule);
     tt_head_result result;
     tt_forward(tt, 1);
@@ -265,11 +266,51 @@ tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, ui
     out->loss = result.loss;
     out->saturated = result.any ? tt_backward(tt, &due, result.k) : 0;
     schedule->done += !rates;
+#if TT_REPLAY_PLACES
+    tt_replay_trained(tt, label);
+#endif
     tt->counters.steps++;
     tt->counters.saturated += out->saturated;
     seal(tt);
+}
+
+tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
+                        tt_step_result *out)
+{
+    if (!tt || !out)
+        return TT_E_ARGUMENT;
+    if (label >= TT_CLASSES)
+        return TT_E_LABEL;
+    tt_status status = ready(tt, rates);
+    if (status == TT_OK)
+        status = take(tt, sample, format);
+    if (status != TT_OK)
+        return status;
+#if TT_REPLAY_PLACES
+    tt_prefix(tt, 1);
+    tt_replay_keep(tt, label);
+#endif
+    learn(tt, label, rates, out);
     return TT_OK;
 }
+
+#if TT_REPLAY_PLACES
+tt_status tt_replay_step(tt_context *tt, const tt_rates *rates, uint32_t *label, tt_step_result *out)
+{
+    if (!tt || !label || !out)
+        return TT_E_ARGUMENT;
+    tt_status status = ready(tt, rates);
+    if (status != TT_OK)
+        return status;
+#ifdef TT_FED
+    tt_restart(tt);
+#endif
+    if (!tt_replay_recall(tt, label))
+        return TT_E_EMPTY;
+    learn(tt, *label, rates, out);
+    return TT_OK;
+}
+#endif
 
 tt_status tt_begin_schedule(tt_context *tt, double head, double backbone, uint32_t steps)
 {

@@ -26,6 +26,24 @@ static inline uint32_t tt_raw_bytes(uint32_t values, tt_format format)
 int8_t *tt_next_row(tt_context *tt);
 extern const uint32_t tt_row_turn;
 #endif
+#if TT_REPLAY_PLACES
+/* Computes what the replay buffer keeps of the sample in the arena; tt_forward goes on from there. */
+void tt_prefix(tt_context *tt, int training);
+
+/* Where that lies in the arena. */
+typedef struct {
+    uint32_t offset, bytes;
+} tt_live;
+extern const tt_live tt_replay_live[];
+extern const uint32_t tt_replay_live_count;
+
+/* Keeps it for its class, if it gets a place. */
+void tt_replay_keep(tt_context *tt, uint32_t label);
+/* Puts a kept sample there; returns whether there is one, and its class. */
+int tt_replay_recall(tt_context *tt, uint32_t *label);
+/* Notes a training step on a sample of a class. */
+void tt_replay_trained(tt_context *tt, uint32_t label);
+#endif
 /* Computes the logits of the sample in the arena; for training, also the masks and copies that the backward pass reads. */
 void tt_forward(tt_context *tt, int training);
 /* Converts logits to probabilities. */

@@ -233,6 +233,12 @@ static tt_status settle(tt_protocol *line, tt_context *tt, tt_status status)
     return status;
 }
 
+static tt_rates rates_of(const uint8_t *p)
+{
+    const tt_rates rates = {{get32(p), (int32_t)get32(p + 4)}, {get32(p + 8), (int32_t)get32(p + 12)}};
+    return rates;
+}
+
 /* A training step: with its own rates, or with those of the schedule. */
 static void train(tt_protocol *line, tt_context *tt)
 {
@@ -243,12 +249,8 @@ static void train(tt_protocol *line, tt_context *tt)
         return;
     tt_step_result found;
     tt_rates rates;
-    if (!scheduled) {
-        rates.head.m = get32(h + 8);
-        rates.head.e = (int32_t)get32(h + 12);
-        rates.backbone.m = get32(h + 16);
-        rates.backbone.e = (int32_t)get32(h + 20);
-    }
+    if (!scheduled)
+        rates = rates_of(h + 8);
     uint32_t from = tt_port_clock();
     tt_status status = settle(line, tt, tt_train_step(tt, SAMPLE(tt), (tt_format)get32(h), get32(h + 4), scheduled ? NULL : &rates, &found));
     if (status != TT_OK) {
@@ -259,6 +261,29 @@ static void train(tt_protocol *line, tt_context *tt)
     const uint32_t words[5] = {(uint32_t)found.loss, found.predicted, found.saturated, tt->counters.steps, tt_checksum(tt)};
     reply(line, words, sizeof words);
 }
+
+#if TT_REPLAY_PLACES
+/* A training step on a sample that was kept: with its own rates or, without, with those of the schedule. */
+static void replay(tt_protocol *line, tt_context *tt)
+{
+    uint8_t h[TRAIN_HEAD - STEP_HEAD];
+    const uint32_t head = line->left ? sizeof h : 0;
+    if (!has_length(line, head) || !take(line, h, head) || !intact(line, h, head, h, 0))
+        return;
+    tt_step_result found;
+    tt_rates rates;
+    if (head)
+        rates = rates_of(h);
+    uint32_t label;
+    tt_status status = settle(line, tt, tt_replay_step(tt, head ? &rates : NULL, &label, &found));
+    if (status != TT_OK) {
+        refuse(line, status, 0);
+        return;
+    }
+    const uint32_t words[6] = {(uint32_t)found.loss, found.predicted, found.saturated, tt->counters.steps, tt_checksum(tt), label};
+    reply(line, words, sizeof words);
+}
+#endif
 
 /* Begins a schedule: peaks of the head and of the backbone as doubles, number of steps. */
 static void schedule(tt_protocol *line, tt_context *tt)
@@ -466,7 +491,7 @@ static void check(tt_protocol *line, tt_context *tt)
 /* Whether a request computes with the constants, or keeps what was computed with them. */
 static int needs_constants(uint32_t type)
 {
-    return type == TT_PREDICT || type == TT_TRAIN || type == TT_STEP || type == TT_ROW || type == TT_SAVE || type == TT_KEEP;
+    return type == TT_PREDICT || type == TT_TRAIN || type == TT_STEP || type == TT_REPLAY_STEP || type == TT_ROW || type == TT_SAVE || type == TT_KEEP;
 }
 
 static void serve(tt_protocol *line, tt_context *tt)
@@ -504,6 +529,11 @@ static void serve(tt_protocol *line, tt_context *tt)
     case TT_CHECK:
         check(line, tt);
         break;
+#if TT_REPLAY_PLACES
+    case TT_REPLAY_STEP:
+        replay(line, tt);
+        break;
+#endif
 #ifdef TT_FED
     case TT_ROW:
         row(line, tt);

@@ -28,6 +28,7 @@ enum {
     TT_CHECK = 9,
     TT_SCHEDULE = 10,
     TT_STEP = 11,
+    TT_REPLAY_STEP = 12,
     TT_KEEP = 0x10,
     TT_REPLY = 0x80,
     TT_ERROR = 0xff

@@ -30,17 +30,18 @@ export interface FirmwareOptions {
   readonly budget?: number;
   readonly feed?: 'whole' | 'rows';
   readonly store?: boolean;
+  readonly replay?: number;
 }
 
 const smallest = { scheme: 'bias:4,18:1/4,15:1/8', residualBits: 4, seed: 0, target: 'stm32f746' };
 
 /** Compiles a Program and what its firmware consists of. */
 async function compiled(options: FirmwareOptions): Promise<Omit<TestFirmware, 'folder'>> {
-  const { scheme, residualBits, seed, target, model: path, input, budget, feed, store } = { ...smallest, ...options };
+  const { model: path, input, ...chosen } = { ...smallest, ...options };
   const model = await loadModel(path, input && { input });
   const data = await defaultImages(model.input, { trainPerClass: 3, testPerClass: 1 });
-  const program = await compile(model, data, { scheme, residualBits, seed, target, budget, feed, store });
-  return { program, data, files: await firmwareFiles(program, data, target) };
+  const program = await compile(model, data, chosen);
+  return { program, data, files: await firmwareFiles(program, data, chosen.target) };
 }
 
 /** Writes a firmware into a folder that is gone when the test ends. */

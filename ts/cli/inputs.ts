@@ -30,6 +30,7 @@ export interface ProgramArguments {
   target?: string;
   feed?: Feed;
   store?: boolean;
+  replay?: number;
   'residual-bits'?: number;
   head?: HeadStart;
   map?: Record<string, number>;
@@ -128,7 +129,7 @@ export async function openProgram(
 ): Promise<{ model: string; data: SampleSet; program: Program }> {
   const source = await openSource(args);
   const model = await openModel(args, source, signal, line);
-  const { scheme, seed, budget, flash, target, feed, store, threads } = args;
+  const { scheme, seed, budget, flash, target, feed, store, replay, threads } = args;
   const { head, map } = args;
   const options = {
     scheme,
@@ -138,6 +139,7 @@ export async function openProgram(
     target,
     feed,
     store,
+    replay,
     threads,
     head,
     map,

@@ -5,7 +5,8 @@ import { options as all, type Option } from '../options.js';
 /** The options of a command, by their names on the command line. */
 export type CommandOptions = Readonly<Record<string, Option<unknown>>>;
 
-const { task, model, data, scheme, input, mean, std, target, budget, flash, feed, head, map, seed, threads } = all;
+const { task, model, data, scheme, input, mean, std, target, budget, flash, feed, replay, head, map, seed, threads } =
+  all;
 const { resize, window, hop, skipBad, overwrite, json, timeout, baud, port, firmware } = all;
 
 const modelOptions = { input, mean, std };
@@ -80,12 +81,14 @@ export const commandOptions = {
   },
   train: {
     ...program,
+    replay,
     seed: all.seeds,
     epochs: all.epochs,
     steps: all.steps,
     lr: all.lr,
     'lr-head': all.lrHead,
     balance: all.balance,
+    'replay-steps': all.replaySteps,
     keep: all.keep,
     augment: all.augment,
     out: all.runOut,
@@ -112,6 +115,7 @@ export const commandOptions = {
   },
   compile: {
     ...program,
+    replay,
     target: all.boardOfFirmware,
     run: all.runOfFirmware,
     store: all.store,

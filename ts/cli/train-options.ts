@@ -11,6 +11,7 @@ export interface Arguments extends Omit<ProgramArguments, 'seed'> {
   lr?: number | 'auto';
   lrHead?: number | 'auto';
   balance: boolean;
+  'replay-steps'?: number;
   keep?: Keep;
   augment?: Augmentation;
   out?: string;
@@ -36,6 +37,7 @@ export const ofProgram = [
   'flash',
   'target',
   'feed',
+  'replay',
 ] as const;
 
 /** Options that are not yet fixed when a run is resumed. */

@@ -37,7 +37,7 @@ async function start(args: One, signal: AbortSignal, line: ProgressLine): Promis
   const { from } = args;
   const opened =
     from === undefined ? await openProgram(args, signal, line) : await openFrom({ ...args, from }, signal, line);
-  const { seed, epochs, steps, lr, lrHead, balance, keep } = args;
+  const { seed, epochs, steps, lr, lrHead, balance, keep, 'replay-steps': replaySteps } = args;
   return {
     model: opened.model,
     data: opened.data,
@@ -47,6 +47,7 @@ async function start(args: One, signal: AbortSignal, line: ProgressLine): Promis
       ...(seed !== undefined && { seed }),
       augment: args.augment,
       balance,
+      ...(replaySteps !== undefined && { replaySteps }),
       ...(keep && { keep }),
       ...(steps && { steps }),
       ...(lr && { lr }),

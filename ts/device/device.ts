@@ -121,6 +121,7 @@ const refusals: Readonly<Record<number, string>> = {
   10: 'a bit of the trainable state had changed in memory; the device goes on from the state in its flash, or from its initial one',
   11: 'a bit of the constants in flash has changed: write the firmware again',
   12: 'no schedule of learning rates has steps left',
+  13: 'no sample has been kept yet',
   64: 'bytes that are not a frame',
   65: 'a frame was incomplete',
   66: 'the payload was damaged on the way',
@@ -251,13 +252,13 @@ export class Device {
       rates === 'scheduled'
         ? await this.request(requests.step, Buffer.concat([head, sent]))
         : await this.request(requests.train, Buffer.concat([head, rateBytes(rates), sent]));
-    return {
-      loss: p.readInt32LE(0),
-      predicted: p.readUInt32LE(4),
-      saturated: p.readUInt32LE(8),
-      steps: p.readUInt32LE(12),
-      checksum: p.readUInt32LE(16),
-    };
+    return stepOf(p);
+  }
+
+  /** Trains on a sample that the device has kept, with these rates or with those of the schedule. Throws `DEVICE_REFUSED` if there is none. */
+  async replay(rates: Rates | 'scheduled'): Promise<DeviceStep & { readonly label: number }> {
+    const p = await this.request(requests.replay, rates === 'scheduled' ? undefined : rateBytes(rates));
+    return { ...stepOf(p), label: p.readUInt32LE(20) };
   }
 
   /** The sample as a part of a request: all of it, or nothing, its rows having been sent before. */
@@ -401,6 +402,17 @@ export class Device {
 }
 
 const formats: Readonly<Record<SampleFormat, number>> = { int8: 0, rgb888: 1, rgb565: 3, grey: 4 };
+
+/** What a device answers to a training step. */
+function stepOf(p: Buffer): DeviceStep {
+  return {
+    loss: p.readInt32LE(0),
+    predicted: p.readUInt32LE(4),
+    saturated: p.readUInt32LE(8),
+    steps: p.readUInt32LE(12),
+    checksum: p.readUInt32LE(16),
+  };
+}
 
 function bytesOf(sample: Int8Array | Uint8Array): Buffer {
   return Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength);

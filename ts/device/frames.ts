@@ -16,6 +16,7 @@ export const requests = {
   check: 9,
   schedule: 10,
   step: 11,
+  replay: 12,
   keep: 0x10,
 } as const;
 

@@ -40,6 +40,7 @@ function itemsOf(elf: Elf, sram: number, stack: number, prefix: string): Linked[
     { name: 'residual bits', bytes: size('residuals') },
     { name: 'trained biases', bytes: size('biases') },
     { name: 'head', bytes: size('head') },
+    { name: 'replay buffer', bytes: size('replay') },
     { name: 'counters', bytes: size('counters') },
     { name: 'protocol', bytes: elf.words(`${prefix}_linked_protocol`)[0] ?? 0 },
     { name: 'store', bytes: storeWords(elf, prefix)[0] ?? 0 },

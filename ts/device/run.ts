@@ -164,27 +164,36 @@ function compare(where: string, device: unknown, host: unknown): RunDifference |
   return JSON.stringify(device) === JSON.stringify(host) ? undefined : { where, device, host };
 }
 
+/** The same figures in an order of their own. */
+function sorted(figures: object): object {
+  return Object.fromEntries(Object.entries(figures).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** Trains on both sides until the first difference. */
-async function trainBoth({ device, session, data, options }: Bench, steps: number): Promise<RunDifference | undefined> {
+async function trainBoth(
+  { device, session, program, data, options }: Bench,
+  steps: number,
+): Promise<RunDifference | undefined> {
   const backbone = options.lr ?? all.lrOnDevice.default;
   const peak = { head: options.lrHead ?? backbone, backbone };
   const scheduled = options.schedule ?? steps;
   await device.beginSchedule(peak, scheduled);
+  // Behind each step on a new sample comes one on a kept one, if there is a buffer for them.
+  const turn = program.replay > 0 ? 2 : 1;
   for (let step = 0; step < steps; step++) {
-    const index = step % data.train.size;
+    const rates = ratesOfStep(peak, scheduled, step);
+    const again = step % turn > 0;
+    const index = Math.floor(step / turn) % data.train.size;
     const sample = data.train.sample(index);
     const label = data.train.labels[index] ?? 0;
-    const { loss, predicted, saturated, checksum } = await device.train(sample, label, 'scheduled');
-    const host = call(() => session.trainStep(sample, label, ratesOfStep(peak, scheduled, step)));
-    const wanted = {
-      loss: host.loss,
-      predicted: host.predicted,
-      saturated: host.saturated,
-      checksum: crc32(session.state()),
-    };
-    const difference = compare(`training step ${step + 1}`, { loss, predicted, saturated, checksum }, wanted);
+    const { steps: _steps, ...found } = again
+      ? await device.replay('scheduled')
+      : await device.train(sample, label, 'scheduled');
+    const host = call(() => (again ? session.replayStep(rates) : session.trainStep(sample, label, rates)));
+    const wanted = { ...host, checksum: crc32(session.state()) };
+    const difference = compare(`training step ${step + 1}`, sorted(found), sorted(wanted));
     if (difference) return difference;
-    options.onProgress?.({ phase: 'training', done: step + 1, total: steps, loss: meanLoss(loss) });
+    options.onProgress?.({ phase: 'training', done: step + 1, total: steps, loss: meanLoss(found.loss) });
   }
   return undefined;
 }

@@ -9,8 +9,8 @@ import { TinytrainError } from '../errors.js';
 import { replaceFile } from '../files.js';
 import { loadModel } from '../model/model.js';
 import { call, native } from '../native.js';
-import { Compiler } from '../program/compiler.js';
-import type { Feed, MemoryTable } from '../program/memory.js';
+import { type CompileOptions, Compiler } from '../program/compiler.js';
+import type { MemoryTable } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { readElf } from './elf.js';
 import { emitInput } from './firmware.js';
@@ -41,6 +41,8 @@ export interface CoreTable {
   readonly functions: Functions;
   /** Those that are other ones, or there only, where samples come row by row. */
   readonly fed: Functions;
+  /** Those that are other ones, or there only, with a replay buffer. */
+  readonly replay: Functions;
   /** What a store adds or changes; undefined for a board without one. */
   readonly store?: {
     /** Bytes of SRAM of the store. */
@@ -49,6 +51,8 @@ export interface CoreTable {
     readonly functions: Functions;
     /** Those of a firmware with a store that are other ones, or there only, where samples come row by row. */
     readonly fed: Functions;
+    /** Likewise with a replay buffer. */
+    readonly replay: Functions;
   };
 }
 
@@ -91,11 +95,15 @@ const THROUGH_POINTERS_OF_STORE: Pointers = {
 };
 const INDIRECT = '__indirect_call';
 /** Parts of model.c; the kernels that they call depend on a Program's steps. */
-const PARTS = ['tt_forward', 'tt_backward', 'tt_scores', 'tt_error', 'tt_next_row'];
+const PARTS = ['tt_forward', 'tt_backward', 'tt_scores', 'tt_error', 'tt_next_row', 'tt_prefix'];
 /** Those whose frame differs between Programs. */
-const DIFFERING = new Set(['tt_forward', 'tt_backward', 'tt_next_row']);
-/** A Program with trainable state of every kind; where samples come row by row, any. */
-const SCHEMES: Readonly<Record<Feed, string>> = { whole: 'full', rows: 'head' };
+const DIFFERING = new Set(['tt_forward', 'tt_backward', 'tt_next_row', 'tt_prefix']);
+/** The firmwares that are built: one with trainable state of every kind; one for samples that come row by row and one with a replay buffer, of any scheme. */
+const VARIANTS = {
+  whole: { scheme: 'full' },
+  rows: { scheme: 'head', feed: 'rows' },
+  replay: { scheme: 'head', replay: 1 },
+} as const satisfies Readonly<Record<string, CompileOptions>>;
 /** Bytes of stack, and of each memory, while the tables are created: nothing runs, and all kernels together need not fit the board. */
 const STACK = 8192;
 const ROOM = 1 << 24;
@@ -267,8 +275,8 @@ function allFunctions({ objects, library }: Build): Functions {
 }
 
 /** The functions that are other ones than those of `whole`, but for the parts whose frames and callees follow from the Program. */
-function otherOnes(whole: Functions, fed: Functions): Functions {
-  const other = Object.entries(fed).filter(([name, one]) => {
+function otherOnes(whole: Functions, variant: Functions): Functions {
+  const other = Object.entries(variant).filter(([name, one]) => {
     const same = whole[name];
     if (!same) return true;
     if (one.file === 'model/model.c' || one.file === 'model/state.c' || one.file === LIBRARY) return false;
@@ -277,11 +285,10 @@ function otherOnes(whole: Functions, fed: Functions): Functions {
   return sorted(other);
 }
 
-/** A firmware for samples that come as a whole, and one for those that come row by row. */
-type Builds = Readonly<Record<Feed, Build>>;
+type Builds = Readonly<Record<keyof typeof VARIANTS, Build>>;
 
 /** The part of the firmwares that is the board's own, and that which all boards with its core share. */
-function split(board: Board, { whole, rows }: Builds) {
+function split(board: Board, { whole, rows, replay }: Builds) {
   const { objects } = whole;
   const isOwn = (file: string) => file.startsWith(`board/${board.name}/`);
   const all = allFunctions(whole);
@@ -311,6 +318,7 @@ function split(board: Board, { whole, rows }: Builds) {
       ),
       functions: pick(shared),
       fed: otherOnes(all, allFunctions(rows)),
+      replay: otherOnes(all, allFunctions(replay)),
     },
   };
 }
@@ -347,6 +355,7 @@ function tablesOf(board: Board, compiler: string, plain: Builds, kept: Builds | 
           constants: difference(core.constants, more.core.constants),
           functions: difference(core.functions, more.core.functions),
           fed: more.core.fed,
+          replay: more.core.replay,
         },
       }),
     },
@@ -402,10 +411,10 @@ export async function makeTables(boardFolder: string, signal?: AbortSignal): Pro
   const data = await defaultImages(model.input, { trainPerClass: 1, testPerClass: 1 });
   const models = await Compiler.create(model, data);
   const builds = async (store: boolean): Promise<Builds> => {
-    const one = async (feed: Feed) =>
-      buildAll(board, await models.fitted({ scheme: SCHEMES[feed], feed }), store, signal);
-    const [whole, rows] = await Promise.all([one('whole'), one('rows')]);
-    return { whole, rows };
+    const one = async (variant: keyof typeof VARIANTS) =>
+      buildAll(board, await models.fitted(VARIANTS[variant]), store, signal);
+    const [whole, rows, replay] = await Promise.all([one('whole'), one('rows'), one('replay')]);
+    return { whole, rows, replay };
   };
   return tablesOf(board, compiler, await builds(false), board.store && (await builds(true)));
 }

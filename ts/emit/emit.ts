@@ -12,6 +12,8 @@ const KERNELS = 'kernels/';
 /** Sources that only a firmware with a store contains, beside those that a board names. */
 const STORE = 'store/';
 const HOST_FLASH = 'board/host/flash.c';
+/** The source that only a firmware with a replay buffer contains. */
+const REPLAY = 'model/replay.c';
 /** Sources that no firmware contains. */
 const CALIBRATE = 'calibrate/';
 
@@ -36,6 +38,11 @@ function isOfNoStore(path: string, { store, boards }: EmitInput): boolean {
   return !store && (path.startsWith(STORE) || path === HOST_FLASH || flash.includes(path));
 }
 
+/** Whether a source is there for a replay buffer, which this firmware does not have. */
+function isOfNoReplay(path: string, { record }: EmitInput): boolean {
+  return path === REPLAY && record.replay === null;
+}
+
 /** The replacement for the application when costs are calibrated. */
 function markFiles({ record, sources }: EmitInput): [string, string][] {
   const count = record.steps.length;
@@ -51,8 +58,8 @@ export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
     const unused = path.startsWith(KERNELS) && path.endsWith('.c') && !input.kernelFiles.includes(path);
-    if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !isOfNoStore(path, input))
-      files.set(path, text);
+    const idle = isOfNoStore(path, input) || isOfNoReplay(path, input);
+    if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !idle) files.set(path, text);
   }
   for (const one of input.boards) {
     const folder = `board/${one.board.name}`;

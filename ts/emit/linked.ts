@@ -1,13 +1,23 @@
 import type { ProgramRecord, StateKind } from '../program/record.js';
 
 /** The items of the context whose sizes are in the ELF's `tt_linked` table, in order. */
-export const linkedItems = ['context', 'arena', 'weights', 'residuals', 'biases', 'head', 'counters'] as const;
+export const linkedItems = [
+  'context',
+  'arena',
+  'weights',
+  'residuals',
+  'biases',
+  'head',
+  'replay',
+  'counters',
+] as const;
 
 const groups: readonly (readonly [name: string, kinds: readonly StateKind[]])[] = [
   ['weights', ['weights']],
   ['residuals', ['residuals']],
   ['biases', ['biases']],
   ['head', ['headWeights', 'headBiases']],
+  ['replay', ['replaySamples', 'replayTags', 'replayCounts']],
 ];
 
 function sizes(record: ProgramRecord, kinds: readonly StateKind[]): string {

@@ -41,6 +41,7 @@ function needsTraining({ operands, training }: StepRecord): boolean {
 
 /** Locals that a part's steps need; an unused one would cause a warning. */
 function locals({ record }: EmitInput, { from, to }: Part, chosen = true): string {
+  if (from === to) return '    (void)tt;\n    (void)training;';
   const lines = ['    int8_t *const volatile a = tt->arena;'];
   const part = record.steps.slice(from, to);
   if (part.some(({ operands }) => operands.some(({ place }) => place === 'state'))) {
@@ -122,12 +123,42 @@ const uint32_t tt_row_turn = ${part.bytes + 1};
   };
 }
 
+/** The steps before the boundary of the replay buffer, and what it keeps there; none without one. */
+function prefix(
+  input: EmitInput,
+  from: number,
+  parameters: Parameters,
+): { readonly from: number; readonly text: string } {
+  const { replay } = input.record;
+  if (replay === null) return { from, text: '' };
+  const part = { from, to: replay.steps, counted: false };
+  const live = replay.live.map(({ offset, bytes }) => `    {${offset}, ${bytes}},`);
+  return {
+    from: replay.steps,
+    text: `
+/* What the replay buffer keeps of a sample. */
+const tt_live tt_replay_live[${live.length}] = {
+${live.join('\n')}
+};
+const uint32_t tt_replay_live_count = ${live.length};
+
+TT_PART void tt_prefix(tt_context *tt, int training)
+{
+${locals(input, part)}
+
+${steps(input, part, parameters)}
+}
+`,
+  };
+}
+
 /** `model/model.c`: the Program, one call per step. */
 export function modelFile(input: EmitInput): string {
   const { record, version } = input;
   const parameters = new Parameters();
   const fed = rows(input, parameters);
-  const forward = { from: fed.from, to: record.forward - 1, counted: false };
+  const before = prefix(input, fed.from, parameters);
+  const forward = { from: before.from, to: record.forward - 1, counted: false };
   const forwardText = steps(input, forward, parameters);
   const { logits, scale, error } = head(record, parameters);
   const backwardText = backward(input, parameters);
@@ -147,7 +178,7 @@ ${pixelTables(input, pixelTableCount(input.pixelTables))}
 /* Parameters of the kernels. */
 
 ${parameters}
-${turnTables(record)}${fed.text}
+${turnTables(record)}${fed.text}${before.text}
 TT_PART void tt_forward(tt_context *tt, int training)
 {
 ${locals(input, forward)}

@@ -13,10 +13,21 @@ export function memoryLines({ items, ...totals }: MemoryTable, region: 'sram' | 
   return table([...rows, ['all', totals[region].total]], ' *   ');
 }
 
+/** A size as a line of the header: name, value, what it is. */
+type Size = readonly [name: string, value: number | string, what: string];
+
+function replaySizes({ replay }: ProgramRecord): readonly Size[] {
+  if (replay === null) return [['REPLAY_PLACES', 0, 'samples that are kept for training on them again']];
+  return [
+    ['REPLAY_PLACES', replay.places, 'samples that are kept for training on them again'],
+    ['REPLAY_BYTES', replay.sampleBytes, 'of each'],
+  ];
+}
+
 function sizes(input: EmitInput): string {
   const { record } = input;
   const [height, width, channels] = record.input.shape;
-  const lines: readonly (readonly [string, number | string, string])[] = [
+  const lines: readonly Size[] = [
     ['INPUT_HEIGHT', height, 'rows'],
     ['INPUT_WIDTH', width, 'columns'],
     ['INPUT_CHANNELS', channels, 'interleaved'],
@@ -31,6 +42,7 @@ function sizes(input: EmitInput): string {
     ['ARENA_BYTES', record.arenaBytes, 'activations, gradients, masks, scratch'],
     ['STATE_BYTES', record.stateBytes, 'trainable state'],
     ['SAVED_BYTES', record.stateBytes + savedFrame, 'of a saved state'],
+    ...replaySizes(record),
     ['RESIDUAL_BITS', record.residualBits, 'per trained weight, in addition to its int8'],
     ['SEED', `UINT64_C(${record.seed})`, 'of stochastic rounding'],
   ];
@@ -73,7 +85,8 @@ typedef enum {
     TT_E_ROWS = 9,     /* not all rows of the sample have come in */
     TT_E_STATE = 10,   /* the trainable state is not what the last step, tt_load or tt_init left: memory was changed by something else */
     TT_E_CONSTANTS = 11, /* constants in flash are not those of the program */
-    TT_E_SCHEDULE = 12  /* no rates were given, and no schedule has steps left */
+    TT_E_SCHEDULE = 12, /* no rates were given, and no schedule has steps left */
+    TT_E_EMPTY = 13     /* no sample has been kept yet */
 } tt_status;
 
 /* The format of a sample: rows of interleaved channels. */
@@ -101,6 +114,13 @@ tt_status tt_row_written(tt_context *tt, tt_format format);
 
 /* Drops the rows that have come in: the next one is the first of another sample. */
 void tt_restart(tt_context *tt);`;
+
+/** The step on a kept sample, of a Program that keeps some. */
+const replayFunction = `/* Trains on a sample that tt_train_step has kept, of the class whose last step lies furthest back, in the same way; \`label\` gets that class. One of these
+ * behind each tt_train_step keeps what was learned from samples that no longer come in. TT_E_EMPTY if none has been kept. */
+tt_status tt_replay_step(tt_context *tt, const tt_rates *rates, uint32_t *label, tt_step_result *result);
+
+`;
 
 const functions = (
   record: ProgramRecord,
@@ -132,7 +152,7 @@ typedef struct {
 tt_status tt_train_step(tt_context *tt, const void *sample, tt_format format, uint32_t label, const tt_rates *rates,
                         tt_step_result *result);
 
-/* Begins a schedule: over a tenth of the steps the rates rise to these peaks, then they fall to zero along a cosine, as \`tinytrain train\` has them, bit for
+${record.replay === null ? '' : replayFunction}/* Begins a schedule: over a tenth of the steps the rates rise to these peaks, then they fall to zero along a cosine, as \`tinytrain train\` has them, bit for
  * bit; it prints the peaks that it found. The schedule is saved with the state, and goes on where it was. Steps with rates of their own do not count. No
  * steps end it. TT_E_RATE if a peak is not from 0 to 2^64. */
 tt_status tt_begin_schedule(tt_context *tt, double head, double backbone, uint32_t steps);

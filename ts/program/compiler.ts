@@ -29,10 +29,10 @@ export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads' | '
   readonly rows?: readonly (HeadRow | null)[] | undefined;
 }
 
-const { scheme, residualBits, seed, threads, signal, head, map, budget, flash, target, feed, store } = all;
+const { scheme, residualBits, seed, threads, signal, head, map, budget, flash, target, feed, store, replay } = all;
 const compileOptions: OptionTable<CompileOptions> = {
   ...{ scheme, residualBits, seed, threads, signal },
-  ...{ head, map, budget, flash, target, feed, store },
+  ...{ head, map, budget, flash, target, feed, store, replay },
 };
 const rows = object<readonly (HeadRow | null)[]>('what each class starts with', 'a list', Array.isArray);
 const headOptions: OptionTable<HeadOptions> = { seed, threads, head, map, signal, rows };
@@ -103,12 +103,12 @@ export class Compiler {
     const { residualBits = all.residualBits.default, signal } = options;
     const scheme = await schemeText(options.scheme ?? all.scheme.default);
     const limits = givenLimits(options);
-    const { budget, target, store = false } = limits;
+    const { budget, target, store = false, replay: places = all.replay.default } = limits;
     const board = target === undefined ? Number.POSITIVE_INFINITY : call(() => native().board(target)).sram.length;
     const bytes = Math.min(budget ?? Number.POSITIVE_INFINITY, board);
     const limit = Number.isFinite(bytes) ? { target: target ?? defaultTarget, bytes, store } : null;
     const handle = await watched(
-      control => this.#handle.compile(scheme, residualBits, null, limit, limits.feed === 'rows', control),
+      control => this.#handle.compile(scheme, residualBits, null, limit, limits.feed === 'rows', places, control),
       { signal },
     );
     const { origin, input } = this.model;

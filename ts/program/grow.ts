@@ -8,7 +8,7 @@ import { checkModelOf } from './model.js';
 import type { Program } from './program.js';
 import type { StateRecord } from './record.js';
 
-const isHead = ({ layer }: StateRecord) => layer === null;
+const isHead = ({ kind }: StateRecord) => kind === 'headWeights' || kind === 'headBiases';
 
 /** The weights with which each class of a Program's head starts, in order of the classes. */
 function headRows(program: Program): HeadRow[] {
@@ -26,12 +26,21 @@ function headRows(program: Program): HeadRow[] {
   }));
 }
 
-/** The state at the start of a Program with that of another one in the place of every tensor but the head's. Both are of the same model and scheme. */
+/**
+ * The state at the start of a Program with that of another one in the place of every tensor but the head's. Both are of the same model and scheme; counts
+ * of classes go to the first ones of as many or more.
+ */
 function withBackboneOf(other: Program, program: Program): Uint8Array {
   const [from, state] = [other.initialState(), program.initialState()];
   const own = new Map(program.record.states.map(record => [record.name, record]));
-  for (const { name, offset, bytes } of other.record.states.filter(record => !isHead(record))) {
-    state.set(from.subarray(offset, offset + bytes), own.get(name)?.offset);
+  for (const { name, kind, offset, bytes } of other.record.states.filter(record => !isHead(record))) {
+    const to = own.get(name);
+    if (!to) continue;
+    const lists = kind === 'replayCounts' ? 2 : 1;
+    for (let i = 0; i < lists; i++) {
+      const [start, end] = [i, i + 1].map(n => offset + (n * bytes) / lists);
+      state.set(from.subarray(start, end), to.offset + (i * to.bytes) / lists);
+    }
   }
   return state;
 }

@@ -98,19 +98,22 @@ export interface MemoryLimits {
   readonly feed?: Feed | undefined;
   /** Whether the firmware keeps what was learned in flash, which takes some of both memories. */
   readonly store?: boolean | undefined;
+  /** Samples for which there is a place in the replay buffer, to be trained on again; none by default. */
+  readonly replay?: number | undefined;
 }
 
 /** How samples come in. */
 export type Feed = (typeof feeds)[number];
 
 /** The limits that are given, without those that are not. */
-export function givenLimits({ budget, flash, target, feed, store }: MemoryLimits): MemoryLimits {
+export function givenLimits({ budget, flash, target, feed, store, replay }: MemoryLimits): MemoryLimits {
   return {
     ...(budget !== undefined && { budget }),
     ...(flash !== undefined && { flash }),
     ...(target !== undefined && { target }),
     ...(feed === 'rows' && { feed }),
     ...(store && { store }),
+    ...(replay && { replay }),
   };
 }
 

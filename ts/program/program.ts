@@ -52,7 +52,10 @@ export class Program {
 
   /** The same Program under other limits. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it exceeds them, `BOARD_UNKNOWN`. */
   within(limits: MemoryLimits): Program {
-    const program = new Program(this.handle, { ...this, limits: givenLimits({ ...limits, feed: this.feed }) });
+    const program = new Program(this.handle, {
+      ...this,
+      limits: givenLimits({ ...limits, feed: this.feed, replay: this.replay }),
+    });
     checkLimits(program.memory, program.limits);
     return program;
   }
@@ -60,6 +63,11 @@ export class Program {
   /** How samples come in. */
   get feed(): Feed {
     return this.record.input.offset === null ? 'rows' : 'whole';
+  }
+
+  /** Samples for which its replay buffer has a place; 0 without one. */
+  get replay(): number {
+    return this.record.replay?.places ?? 0;
   }
 
   /** Its memory table on the board for which it was compiled. Throws `BOARD_UNKNOWN` if the folder of that board is gone. */

@@ -16,7 +16,7 @@ offset: number,
  */
 bytes: number, };
 
-export type StateKind = "weights" | "residuals" | "biases" | "headWeights" | "headBiases";
+export type StateKind = "weights" | "residuals" | "biases" | "headWeights" | "headBiases" | "replaySamples" | "replayTags" | "replayCounts";
 
 export type Window = { 
 /**
@@ -372,6 +372,24 @@ steps: number,
  */
 live: Array<Slot>, };
 
+export type ReplayRecord = { 
+/**
+ * Steps before its boundary: what they make of a sample is kept.
+ */
+steps: number, 
+/**
+ * Samples for which there is a place.
+ */
+places: number, 
+/**
+ * Bytes of a kept sample.
+ */
+sampleBytes: number, 
+/**
+ * Where the tensors of a kept sample lie in the arena at that boundary.
+ */
+live: Array<Slot>, };
+
 export type ProgramRecord = { 
 /**
  * The model's name.
@@ -452,4 +470,8 @@ plan: Plan,
 /**
  * The first steps that no training changes.
  */
-prefix: PrefixRecord, };
+prefix: PrefixRecord, 
+/**
+ * The replay buffer, if there is one.
+ */
+replay: ReplayRecord | null, };

@@ -1,5 +1,5 @@
 import type { Program } from '../program/program.js';
-import type { StateRecord, StepRecord } from '../program/record.js';
+import type { StateKind, StateRecord, StepRecord } from '../program/record.js';
 
 /** What training changes in a layer: nothing, its biases, also weights; the head is always trained. */
 export type Learns = 'nothing' | 'biases' | 'weights' | 'head';
@@ -19,7 +19,13 @@ export interface Layer {
   readonly frozen: boolean;
 }
 
-const COUNTED = { weights: 'weights', headWeights: 'weights', biases: 'biases', headBiases: 'biases' } as const;
+/** As what the kinds of trainable tensors are counted that are. */
+const COUNTED: Readonly<Partial<Record<StateKind, 'weights' | 'biases'>>> = {
+  weights: 'weights',
+  headWeights: 'weights',
+  biases: 'biases',
+  headBiases: 'biases',
+};
 
 /** The trained share of each convolution's weights in a scheme in canonical form, which names all that have any. */
 function sharesOf(scheme: string): ReadonlyMap<number, string> {
@@ -48,7 +54,7 @@ export function layersOf({ record, scheme }: Pick<Program, 'record' | 'scheme'>)
     if (own.length > 0) seen.add(step.label);
     const conv = own.find(({ layer }) => layer !== null)?.layer ?? null;
     const count = (what: 'weights' | 'biases') =>
-      own.reduce((sum, { kind, length }) => sum + (kind !== 'residuals' && COUNTED[kind] === what ? length : 0), 0);
+      own.reduce((sum, { kind, length }) => sum + (COUNTED[kind] === what ? length : 0), 0);
     const [weights, biases] = [count('weights'), count('biases')];
     const learns = isHead ? 'head' : weights > 0 ? 'weights' : biases > 0 ? 'biases' : 'nothing';
     return [

@@ -186,7 +186,7 @@ export class Trials {
       if (stopped()) throw aborted('the search');
       const compiler = await this.compiler(key.seed, key.on);
       const program = await wait(() =>
-        compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS, null, false, control),
+        compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS, null, false, 0, control),
       );
       ready.push({ key, program, frozen: native().frozenSteps(program) });
     }

@@ -36,9 +36,18 @@ export function priorLoss(counts: readonly number[]): number {
   return counts.filter(count => count > 0).reduce((sum, count) => sum - (count / total) * Math.log(count / total), 0);
 }
 
-/** A warning if the training samples are unbalanced and drawn as they are. */
+/** A warning if there are classes without training samples that nothing keeps from being forgotten. */
+export function forgetting(counts: readonly number[], names: readonly string[], replaySteps: number): Warning[] {
+  const absent = names.filter((_, label) => counts[label] === 0);
+  if (absent.length === 0 || replaySteps > 0) return [];
+  const message = `no training images of ${absent.join(', ')}: what was known of them will be forgotten; a run with \`--replay N\` keeps some of its images for those that go on from it`;
+  return [{ code: 'FORGETTING', message }];
+}
+
+/** A warning if the training samples of the classes that have any are unbalanced and drawn as they are. */
 export function imbalance(counts: readonly number[], names: readonly string[], balance: boolean): Warning[] {
-  const [most, least] = [Math.max(...counts), Math.min(...counts)];
+  const some = counts.filter(count => count > 0);
+  const [most, least] = [Math.max(...some), Math.min(...some)];
   if (balance || most <= IMBALANCE * least) return [];
   const name = (count: number) => names[counts.indexOf(count)] ?? '';
   const message = `${name(most)} has ${most} training images, ${name(least)} has ${least}: rare classes will be learned poorly; \`--balance\` draws all classes equally often`;

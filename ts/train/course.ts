@@ -61,7 +61,16 @@ class Examiner {
   readonly #options: CourseOptions;
 
   constructor(program: Program, { train, test }: SampleSet, options: CourseOptions) {
-    const none = { headRate: 0, backboneRate: 0, steps: 1, seed: 0, balance: false, cacheBytes: 0, threads: 1 };
+    const none = {
+      headRate: 0,
+      backboneRate: 0,
+      steps: 1,
+      seed: 0,
+      balance: false,
+      replaySteps: 0,
+      cacheBytes: 0,
+      threads: 1,
+    };
     const settings = { ...none, flip: false, shift: 0, noise: 0, row: 0 };
     this.#trainer = call(() => new (native().Trainer)(program.handle, train.handle, settings));
     this.#start = call(() => this.#trainer.checkpoint());

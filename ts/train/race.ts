@@ -100,8 +100,11 @@ interface Track {
 }
 
 /** Why there is no race; or the samples of one. */
-async function trackOf(data: SampleSet, seed: number): Promise<Track | string> {
-  const least = Math.min(...countsOf(data.train, data.classes.length));
+async function trackOf(data: SampleSet, { seed, replaySteps }: TrainPlan): Promise<Track | string> {
+  // What the buffer keeps is trained on again and cannot be held back; images of the others alone would favour rates at which it is forgotten.
+  if (replaySteps > 0)
+    return 'classes that only the replay buffer has are not among the images that could be held back';
+  const least = Math.min(...countsOf(data.train, data.classes.length).filter(count => count > 0));
   if (least < LEAST_PER_CLASS) return `${least} images in a class are too few to hold some back`;
   if (data.validation && data.validation.size > 0) {
     return { train: data.train, held: evenly(data.validation, MOST_HELD_BACK) };
@@ -335,8 +338,8 @@ export async function findRates(program: Program, data: SampleSet, options: Race
   const ruled = (why: string): FoundRates => {
     return { ...ratesOf({ head: 0, backbone: 0 }), how: 'rule', why, tried: [], heldBack: 0, seconds: seconds() };
   };
-  const trained = program.record.states.some(({ kind }) => kind !== 'headWeights' && kind !== 'headBiases');
-  const track = await trackOf(data, plan.seed);
+  const trained = program.record.states.some(({ layer }) => layer !== null);
+  const track = await trackOf(data, plan);
   if (typeof track === 'string') return ruled(track);
 
   const cached = isOff(plan.augment);

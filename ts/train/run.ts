@@ -85,6 +85,7 @@ function differences(a: RunRecord, b: RunRecord): string[] {
         plan.lrHead,
         plan.seed,
         plan.balance,
+        plan.replaySteps,
         plan.keep,
         plan.augment.flip,
         plan.augment.shift,

@@ -49,6 +49,12 @@ export class Session {
     return call(() => this.#handle.trainStep(sample, label, rates));
   }
 
+  /** One training step on a sample of the replay buffer, and its class; null while that is empty. */
+  replayStep(rates: Rates): (StepResult & { readonly label: number }) | null {
+    for (const part of ['head', 'backbone'] as const) checkFixed(part, rates[part]);
+    return call(() => this.#handle.replayStep(rates));
+  }
+
   /** The trainable state. */
   state(): Uint8Array {
     return call(() => this.#handle.state());

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { SampleSet } from '../data/dataset.js';
 import { repeatedText } from '../data/repeated.js';
-import { aborted } from '../errors.js';
+import { aborted, TinytrainError } from '../errors.js';
 import { percent } from '../format.js';
 import { check } from '../kinds.js';
 import { meanLoss } from '../loss.js';
@@ -18,8 +18,9 @@ import {
 } from '../options.js';
 import { workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
+import { hasKept } from '../program/replay.js';
 import { augmentationOf, augmentInSteps } from './augment.js';
-import { accuracyByClass, confusionOf, countsOf, imbalance, priorLoss } from './classes.js';
+import { accuracyByClass, confusionOf, countsOf, forgetting, imbalance, priorLoss } from './classes.js';
 import { type Held, heldSamples, keptState, lookAt, looked } from './keep.js';
 import { findRates } from './race.js';
 import { RunFolder } from './run.js';
@@ -61,6 +62,11 @@ export interface TrainOptions {
   /** Draws all classes equally often, however many samples each has. */
   readonly balance?: boolean | undefined;
   /**
+   * Training steps on samples of the Program's replay buffer behind each one on a new sample, so that what is no longer among the samples is not forgotten. 1 by
+   * default where the buffer has samples at the start, else none.
+   */
+  readonly replaySteps?: number | undefined;
+  /**
    * `best`, the default, ends with the state that has the lowest loss on the validation split or, if there is none, with an earlier one where the run has lost
    * what it had learned; `last` always with the last one.
    */
@@ -87,6 +93,7 @@ const trainOptions: OptionTable<TrainOptions> = {
   lr: all.lr,
   lrHead: all.lrHead,
   balance: all.balance,
+  replaySteps: all.replaySteps,
   keep: all.keep,
   seed: all.seed,
   augment: all.augment,
@@ -113,21 +120,32 @@ const MOST_SATURATED = 0.001;
 const nothing: Required<TrainingResult> = { steps: 0, loss: 0, correct: 0 };
 
 /** Steps of a run: passes over the training samples, and without any said, not fewer than it takes to learn from few samples. */
-function stepsOf({ train }: SampleSet, epochs: number | undefined): number {
-  return epochs === undefined ? Math.max(EPOCHS * train.size, LEAST_STEPS) : Math.round(epochs * train.size);
+function stepsOf({ train }: SampleSet, epochs: number | undefined, replaySteps: number): number {
+  const turns = epochs === undefined ? Math.max(EPOCHS * train.size, LEAST_STEPS) : Math.round(epochs * train.size);
+  return turns * (1 + replaySteps);
 }
 
 /** The plan of a run, with defaults for omitted options. Throws `OPTION_INVALID`. */
 export function planOf(program: Program, data: SampleSet, options: TrainOptions): TrainPlan {
   checkOptions(trainOptions, options);
-  const steps = options.steps ?? stepsOf(data, options.epochs);
+  const replaySteps = options.replaySteps ?? (hasKept(program) ? 1 : 0);
+  if (replaySteps > 0 && program.replay === 0) {
+    throw new TinytrainError(
+      'OPTION_INVALID',
+      'steps on kept samples (replaySteps, --replay-steps): the program has no replay buffer',
+      {
+        help: ['compile it with room for some samples: --replay 50'],
+      },
+    );
+  }
+  const steps = options.steps ?? stepsOf(data, options.epochs, replaySteps);
   // Part of a pass may be less than a step, and many passes more than are counted.
   check('steps', all.steps.kind, steps);
   const lr = options.lr ?? 'auto';
   const lrHead = options.lrHead ?? lr;
   const augment = augmentationOf(options.augment, program);
   const { seed = program.seed, balance = all.balance.default, keep = all.keep.default } = options;
-  return { steps, lr, lrHead, balance, keep, seed, augment };
+  return { steps, lr, lrHead, balance, replaySteps, keep, seed, augment };
 }
 
 interface Run {
@@ -268,7 +286,8 @@ function applyRates({ trainer }: Run, { head, backbone }: FoundRates, setbacks: 
 
 function warningsOf(run: Run, state: RunState, loss: number, saturation: Saturation): Warning[] {
   const { plan, data, counts, program } = run;
-  const warnings = [...imbalance(counts, data.classes, plan.balance)];
+  const { balance, replaySteps } = plan;
+  const warnings = [...imbalance(counts, data.classes, balance), ...forgetting(counts, data.classes, replaySteps)];
   const repeated = repeatedText(data);
   if (repeated !== undefined) warnings.push({ code: 'REPEATED', message: repeated });
   for (const { step, from, why } of state.setbacks) {
@@ -327,7 +346,7 @@ async function trained(
 ): Promise<TrainResult> {
   const threads = options.threads ?? availableParallelism();
   const cacheBytes = cacheBytesOf(options.cacheBytes);
-  const { steps, seed, augment, balance } = plan;
+  const { steps, seed, augment, balance, replaySteps } = plan;
   const settings = {
     ...augmentInSteps(augment, program),
     headRate: 0,
@@ -335,6 +354,7 @@ async function trained(
     steps,
     seed,
     balance,
+    replaySteps,
     cacheBytes,
     threads,
   };

@@ -41,9 +41,12 @@ export interface Setback {
   readonly why: string;
 }
 
+/** What a run may warn of; docs/training.md says what each means. */
+const warningCodes = ['COLLAPSED', 'NOT_LEARNED', 'FORGETTING', 'IMBALANCE', 'SATURATED', 'REPEATED'] as const;
+
 /** Something the user should know of a result. */
 export interface Warning {
-  readonly code: 'COLLAPSED' | 'NOT_LEARNED' | 'IMBALANCE' | 'SATURATED' | 'REPEATED';
+  readonly code: (typeof warningCodes)[number];
   readonly message: string;
 }
 
@@ -65,6 +68,8 @@ export interface TrainPlan {
   readonly lrHead: number | 'auto';
   /** Whether all classes are drawn equally often. */
   readonly balance: boolean;
+  /** Training steps on samples of the replay buffer behind each one on a new sample. */
+  readonly replaySteps: number;
   /** Which state a run ends with: the last one, or an earlier one if the run has lost what it had learned. */
   readonly keep: Keep;
   /** Seed for the order of samples and for augmentation. */
@@ -255,6 +260,7 @@ export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   lr: asked,
   lrHead: asked,
   balance: v.boolean(),
+  replaySteps: count,
   keep: v.picklist(['best', 'last']),
   seed: count,
   augment: v.object({ flip: v.boolean(), shift: count, noise: v.optional(v.pipe(v.number(), v.minValue(0)), 0) }),
@@ -293,7 +299,7 @@ export const resultSchema: v.GenericSchema<unknown, RunResult> = v.object({
   confusion: v.array(v.array(count)),
   warnings: v.array(
     v.object({
-      code: v.picklist(['COLLAPSED', 'NOT_LEARNED', 'IMBALANCE', 'SATURATED', 'REPEATED']),
+      code: v.picklist(warningCodes),
       message: v.string(),
     }),
   ),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use tinytrain_compile::{Compiler, Feed, planner_rounds};
+use tinytrain_compile::{Compiler, Feed, ProgramOptions, planner_rounds};
 use tinytrain_ir::Scheme;
 use tinytrain_program::Program;
 
@@ -24,7 +24,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let scheme = Scheme::parse(scheme, compiler.layers())?;
         for (&limit, feed) in limits.iter().flat_map(|l| [(l, Feed::Whole), (l, Feed::Rows)]) {
             let begin = Instant::now();
-            let p = compiler.compile(&scheme, 4, planner_rounds(), limit, feed)?;
+            let p = compiler.compile(
+                &scheme,
+                ProgramOptions { arena_limit: limit, feed, ..ProgramOptions::of(4) },
+                planner_rounds(),
+            )?;
             let seconds = begin.elapsed().as_secs_f64();
             let Program { arena_bytes, plan, steps, streams, state_bytes, .. } = &p;
             println!(

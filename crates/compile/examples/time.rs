@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tinytrain_compile::{CALIBRATION_SAMPLES, Compiler, Feed, forward_program};
+use tinytrain_compile::{CALIBRATION_SAMPLES, Compiler, ProgramOptions, forward_program};
 use tinytrain_exec::{Control, ExecError, Executor, Kernels, Rates, SampleSource, checksum, chosen_kernels, evaluate};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_lower::LowerOptions;
@@ -85,7 +85,7 @@ fn main() -> Result<(), Failed> {
             let compiler = Compiler::new(&graph, CLASSES, SEED, sample, 1)?;
             let scheme = Scheme::parse(scheme, compiler.layers())?;
             let LowerOptions { residual_bits, improvement_rounds, .. } = LowerOptions::default();
-            Timed::new(compiler.compile(&scheme, residual_bits, improvement_rounds, None, Feed::Whole)?, samples)?
+            Timed::new(compiler.compile(&scheme, ProgramOptions::of(residual_bits), improvement_rounds)?, samples)?
         }
         _ => return Err("time MODEL [SCHEME SAMPLES SIDE]".into()),
     };

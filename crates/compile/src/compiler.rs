@@ -16,6 +16,31 @@ pub struct Compiler {
     stages: Arc<Vec<Stage>>,
 }
 
+/// What a Program is like beside its scheme.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramOptions {
+    /// Residual bits of trained weights: 0, 2, 4 or 8.
+    pub residual_bits: u32,
+    /// Bytes that the arena may take.
+    pub arena_limit: Option<u32>,
+    /// How the sample comes in.
+    pub feed: Feed,
+    /// Samples for which the replay buffer has places; without any there is no buffer.
+    pub replay: u32,
+}
+
+impl ProgramOptions {
+    /// Without a limit, a sample that comes in as a whole, no replay buffer.
+    pub fn of(residual_bits: u32) -> Self {
+        Self { residual_bits, arena_limit: None, feed: Feed::Whole, replay: 0 }
+    }
+
+    fn lower(self, improvement_rounds: u32) -> LowerOptions {
+        let Self { residual_bits, arena_limit, feed, replay } = self;
+        LowerOptions { residual_bits, improvement_rounds, arena_limit, feed, replay, ..LowerOptions::default() }
+    }
+}
+
 /// Rounds in which the planner improves the Programs that are handed over; where bytes are only estimated, fewer do.
 pub fn planner_rounds() -> u32 {
     LowerOptions::default().improvement_rounds
@@ -74,33 +99,26 @@ impl Compiler {
         Ok(first.chain(rest).collect())
     }
 
-    /// The Program of a scheme. Where its arena exceeds `arena_limit` bytes, it runs over rows as far as it must. Neither this nor `feed` changes a
+    /// The Program of a scheme. Where its arena exceeds its limit, it runs over rows as far as it must. Neither that nor how it is fed changes a
     /// bit of a result.
     pub fn compile(
         &self,
         scheme: &Scheme,
-        residual_bits: u32,
+        options: ProgramOptions,
         improvement_rounds: u32,
-        arena_limit: Option<u32>,
-        feed: Feed,
     ) -> Result<Program, CompileError> {
-        self.lowered(
-            scheme,
-            &LowerOptions { residual_bits, improvement_rounds, arena_limit, feed, ..LowerOptions::default() },
-        )
+        self.lowered(scheme, &options.lower(improvement_rounds))
     }
 
     /// [`Compiler::compile`] for asking whether a scheme fits: where no cut of the forward pass reaches the limit, it stays whole, above the limit.
     pub fn attempt(
         &self,
         scheme: &Scheme,
-        residual_bits: u32,
+        options: ProgramOptions,
         improvement_rounds: u32,
-        arena_limit: Option<u32>,
-        feed: Feed,
     ) -> Result<Program, CompileError> {
-        let options = LowerOptions { residual_bits, improvement_rounds, arena_limit, feed, ..LowerOptions::default() };
-        self.lowered(scheme, &LowerOptions { whole_above_limit: true, ..options })
+        let options = LowerOptions { whole_above_limit: true, ..options.lower(improvement_rounds) };
+        self.lowered(scheme, &options)
     }
 
     fn lowered(&self, scheme: &Scheme, options: &LowerOptions) -> Result<Program, CompileError> {

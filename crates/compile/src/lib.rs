@@ -15,6 +15,6 @@ pub mod float;
 
 pub use adapted::adapted;
 pub use calibrate::{CALIBRATION_SAMPLES, DEFAULT_EXPONENT, calibrate, read_values};
-pub use compiler::{Compiler, forward_program, forward_tensors, planner_rounds};
+pub use compiler::{Compiler, ProgramOptions, forward_program, forward_tensors, planner_rounds};
 pub use error::CompileError;
 pub use tinytrain_lower::Feed;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::{network, samples};
 use tinytrain_compile::Compiler;
-use tinytrain_compile::Feed;
+use tinytrain_compile::ProgramOptions;
 use tinytrain_exec::{Executor, Rates};
 use tinytrain_ir::Scheme;
 use tinytrain_kernels::simd::Kernels;
@@ -44,7 +44,7 @@ fn a_step_allocates_nothing() {
         for scheme in ["full", "bias:3,2:1/2,4:1/4"] {
             let scheme = Scheme::parse(scheme, compiler.layers()).unwrap();
             let program =
-                Arc::new(compiler.compile(&scheme, if seed % 2 == 0 { 2 } else { 4 }, 0, None, Feed::Whole).unwrap());
+                Arc::new(compiler.compile(&scheme, ProgramOptions::of(if seed % 2 == 0 { 2 } else { 4 }), 0).unwrap());
             for kernels in Kernels::ALL.into_iter().filter(|k| k.available()) {
                 let mut executor = Executor::with_kernels(program.clone(), kernels).unwrap();
                 let mut activations = Vec::new();

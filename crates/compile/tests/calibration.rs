@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::{head_weights, network, samples, tensors, values_of};
-use tinytrain_compile::Feed;
+use tinytrain_compile::ProgramOptions;
 use tinytrain_compile::float::backward;
 use tinytrain_compile::{Compiler, forward_program, forward_tensors};
 use tinytrain_exec::{Executor, Rates};
@@ -18,7 +18,7 @@ const CLASSES: usize = 5;
 /// The largest unrounded gradient of each kind over all samples, with the initial head.
 fn largest(c: &Compiler, data: &[(Vec<i8>, usize)]) -> BTreeMap<Wrt, f64> {
     let graph = c.graph();
-    let full = c.compile(&Scheme::parse("full", c.layers()).unwrap(), 4, 0, None, Feed::Whole).unwrap();
+    let full = c.compile(&Scheme::parse("full", c.layers()).unwrap(), ProgramOptions::of(4), 0).unwrap();
     let mut e = Executor::new(Arc::new(full)).unwrap();
     let mut largest = BTreeMap::new();
     for (sample, label) in data {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{network, samples};
 use tinytrain_compile::Compiler;
-use tinytrain_compile::Feed;
+use tinytrain_compile::ProgramOptions;
 use tinytrain_exec::{Executor, Rates, checksum};
 use tinytrain_import::{ImportOptions, import};
 use tinytrain_ir::{Graph, Scheme};
@@ -18,7 +18,7 @@ const CLASSES: usize = 10;
 /// Trains for some steps and returns the result of each step and a checksum of all trainable state.
 fn run(c: &Compiler, graph: &Graph, scheme: &str, bits: u32, steps: usize, kernels: Kernels) -> String {
     let scheme = Scheme::parse(scheme, c.layers()).unwrap();
-    let program = Arc::new(c.compile(&scheme, bits, 0, None, Feed::Whole).unwrap());
+    let program = Arc::new(c.compile(&scheme, ProgramOptions::of(bits), 0).unwrap());
     let mut executor = Executor::with_kernels(program, kernels).unwrap();
     let mut found = String::new();
     let data = samples(graph, 7, CLASSES, 99);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use common::{network_to_feed, network_with_functions, samples};
 use tinytrain_compile::Compiler;
-use tinytrain_compile::Feed;
+use tinytrain_compile::{Feed, ProgramOptions};
 use tinytrain_exec::{Executor, Rates, checksum};
 use tinytrain_ir::{Graph, Scheme};
 use tinytrain_kernels::simd::Kernels;
-use tinytrain_program::{Data, FileError, Init, Operand, Program, Region, SamplePlace, SampleRow, Slot};
+use tinytrain_program::{Data, FileError, Init, Operand, Program, Region, SamplePlace, SampleRow, Slot, StateKind};
 use tinytrain_spec::kernels::{Call, Kernel};
 use tinytrain_spec::packed;
 
@@ -25,7 +25,7 @@ fn compiler(seed: u64) -> (Graph, Compiler) {
 }
 
 fn program(c: &Compiler, scheme: &str, bits: u32) -> Program {
-    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8, None, Feed::Whole).unwrap()
+    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), ProgramOptions::of(bits), 8).unwrap()
 }
 
 fn programs() -> Vec<(Graph, Program)> {
@@ -33,7 +33,10 @@ fn programs() -> Vec<(Graph, Program)> {
         let (g, c) = compiler(seed);
         SCHEMES.map(|(scheme, bits)| (g.clone(), program(&c, scheme, bits)))
     };
-    (1..=4).flat_map(of).collect()
+    let (g, c) = compiler(2);
+    let options = ProgramOptions { replay: 3, ..ProgramOptions::of(4) };
+    let replaying = c.compile(&Scheme::parse("bias:2,3:1/3", c.layers()).unwrap(), options, 8).unwrap();
+    (1..=4).flat_map(of).chain([(g, replaying)]).collect()
 }
 
 fn trained(program: Program, g: &Graph, kernels: Kernels) -> String {
@@ -128,7 +131,13 @@ fn the_verifier_rejects_wild_rows() {
     ];
     let g = network_to_feed(2);
     let c = Compiler::new(&g, 3, 1, &samples(&g, 8, 3, 1), 1).unwrap();
-    let fed = c.compile(&Scheme::parse("bias:2", c.layers()).unwrap(), 4, 8, None, Feed::Rows).unwrap();
+    let fed = c
+        .compile(
+            &Scheme::parse("bias:2", c.layers()).unwrap(),
+            ProgramOptions { feed: Feed::Rows, ..ProgramOptions::of(4) },
+            8,
+        )
+        .unwrap();
     fed.verify().unwrap();
     assert_eq!(Program::from_bytes(&fed.to_bytes()).unwrap(), fed);
     for (sentence, spoil) in spoiled {
@@ -137,6 +146,38 @@ fn the_verifier_rejects_wild_rows() {
         let error = p.verify().unwrap_err().to_string();
         assert!(error.contains(sentence), "{error} instead of {sentence}");
     }
+}
+
+#[test]
+fn the_verifier_rejects_a_replay_buffer_that_is_not_whole() {
+    let (_, c) = compiler(2);
+    let options = ProgramOptions { replay: 3, ..ProgramOptions::of(4) };
+    let good = c.compile(&Scheme::parse("bias:2,3:1/3", c.layers()).unwrap(), options, 8).unwrap();
+    let part = |p: &Program, kind| p.states.iter().position(|s| s.kind == kind).unwrap();
+    let [samples, tags, counts] =
+        [StateKind::ReplaySamples, StateKind::ReplayTags, StateKind::ReplayCounts].map(|kind| part(&good, kind));
+    let other =
+        good.boundaries.iter().find(|b| good.boundary_bytes(b) != good.boundary_bytes(good.replay().unwrap().boundary));
+    let other = other.unwrap().steps;
+    let refused = |spoil: &dyn Fn(&mut Program), sentence: &str| {
+        let mut p = good.clone();
+        spoil(&mut p);
+        let error = p.verify().unwrap_err().to_string();
+        assert!(error.contains(sentence), "{error} instead of {sentence}");
+    };
+    refused(&|p| p.replay = None, "in a Program without one");
+    refused(&|p| p.replay = Some(p.forward), "not whole");
+    refused(&|p| p.replay = Some(other), "another size than its samples");
+    refused(&|p| p.states[tags].kind = StateKind::Residuals, "not whole");
+    refused(&|p| p.states[counts].kind = StateKind::HeadBiases, "not whole");
+    refused(&|p| p.states[samples].slot.bytes -= 1, "another size than its samples");
+    refused(&|p| p.states[tags].slot.bytes -= 2, "another size than its samples");
+    refused(&|p| p.states[counts].slot.bytes -= 4, "another size");
+    // No step works on what is kept.
+    let mut p = good.clone();
+    let weights = p.states.iter().position(|s| s.kind == StateKind::Weights).unwrap();
+    p.states[weights].kind = StateKind::ReplaySamples;
+    assert!(p.verify().is_err());
 }
 
 /// One for each rule: a Program that breaks it is refused, with its sentence.

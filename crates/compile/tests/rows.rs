@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use common::{Source, conv, network, network_to_feed, network_with_functions, samples, tensors};
-use tinytrain_compile::{Compiler, Feed};
+use tinytrain_compile::{Compiler, Feed, ProgramOptions};
 use tinytrain_exec::{Executor, Kernels, Rates};
 use tinytrain_ir::{Graph, GraphBuilder, PoolSpec, Quant, Scheme, Shape, TensorId};
 use tinytrain_program::{Program, Step};
@@ -21,12 +21,22 @@ fn compiler(g: &Graph, seed: u64) -> Compiler {
 }
 
 fn compile(c: &Compiler, scheme: &str, limit: Option<u32>) -> Program {
-    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), 4, 20, limit, Feed::Whole).unwrap()
+    c.compile(
+        &Scheme::parse(scheme, c.layers()).unwrap(),
+        ProgramOptions { arena_limit: limit, ..ProgramOptions::of(4) },
+        20,
+    )
+    .unwrap()
 }
 
 /// The Program to which the sample comes in row by row.
 fn fed(c: &Compiler, scheme: &str, limit: Option<u32>) -> Program {
-    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), 4, 20, limit, Feed::Rows).unwrap()
+    c.compile(
+        &Scheme::parse(scheme, c.layers()).unwrap(),
+        ProgramOptions { arena_limit: limit, feed: Feed::Rows, ..ProgramOptions::of(4) },
+        20,
+    )
+    .unwrap()
 }
 
 /// A tensor of the differentiated graph, or one that a pass added for the scheme.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{head_weights, network, network_with_functions, samples, tensors, values_of};
 use tinytrain_compile::Compiler;
-use tinytrain_compile::Feed;
+use tinytrain_compile::ProgramOptions;
 use tinytrain_exec::{
     Augment, Control, Executor, Order, Rates, SampleSource, Samples, Schedule, TrainOptions, Trainer,
 };
@@ -33,7 +33,7 @@ fn compiler_of(g: Graph, seed: u64) -> (Graph, Compiler) {
 
 fn executor(c: &Compiler, scheme: &str, bits: u32) -> Executor {
     let scheme = Scheme::parse(scheme, c.layers()).unwrap();
-    Executor::new(Arc::new(c.compile(&scheme, bits, 100, None, Feed::Whole).unwrap())).unwrap()
+    Executor::new(Arc::new(c.compile(&scheme, ProgramOptions::of(bits), 100).unwrap())).unwrap()
 }
 
 const SCHEMES: [&str; 7] =
@@ -295,13 +295,14 @@ fn learning_lowers_the_loss() {
 fn threads_interruption_and_the_cache_change_no_bit() {
     let (g, c) = compiler(5);
     let program =
-        Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), 2, 50, None, Feed::Whole).unwrap());
+        Arc::new(c.compile(&Scheme::parse("bias:3,2:1/2", c.layers()).unwrap(), ProgramOptions::of(2), 50).unwrap());
     let all = samples(&g, 23, CLASSES, 8);
     let bytes = all[0].0.len();
     let labels = all.iter().map(|p| p.1 as u16).collect();
     let source: Arc<dyn SampleSource> =
         Arc::new(Samples::new(all.iter().flat_map(|p| p.0.clone()).collect(), labels, bytes).unwrap());
     let options = |threads, cache_bytes| TrainOptions {
+        replay_steps: 0,
         schedule: Schedule { head: 0.01, backbone: 0.003, steps: 100 },
         order: Order::AsTheyAre,
         seed: 3,

@@ -4,8 +4,9 @@ use std::time::Instant;
 use tinytrain_kernels::Scratch;
 use tinytrain_kernels::call::{self, Context};
 use tinytrain_kernels::simd::{Kernels, PackedConv};
-use tinytrain_program::{Boundary, Operand, Program, Region, Slot, TensorNumber};
+use tinytrain_program::{Boundary, Operand, Program, Region, Replay, Slot, TensorNumber};
 use tinytrain_spec::kernels::Call;
+use tinytrain_spec::replay;
 use tinytrain_spec::softmax::HeadResult;
 
 use crate::ExecError;
@@ -59,6 +60,7 @@ pub struct Executor {
     /// Gradient elements that saturated, for each step of the Program.
     saturated: Vec<u64>,
     result: HeadResult,
+    keeps: bool,
     poison: bool,
     trace: Option<Vec<Traced>>,
     /// Least nanoseconds of each step so far.
@@ -87,6 +89,7 @@ impl Executor {
             step: 0,
             saturated,
             result: HeadResult::default(),
+            keeps: true,
             poison: false,
             trace: None,
             profile: None,
@@ -100,6 +103,17 @@ impl Executor {
     /// Debug mode: bytes of the arena are overwritten as their buffer dies, and everything before a sample comes in.
     pub fn poison(&mut self, on: bool) {
         self.poison = on;
+    }
+
+    /// Whether training steps keep samples in the replay buffer, if there is one; they do at first. What they keep changes nothing but
+    /// [`Executor::replay_step`].
+    pub fn keep(&mut self, on: bool) {
+        self.keeps = on;
+    }
+
+    /// See [`Executor::keep`].
+    pub(crate) fn keeps(&self) -> bool {
+        self.keeps
     }
 
     /// Debug mode: all bytes of tensors of the graph that a step finishes are kept, to be taken with [`Executor::take_trace`].
@@ -203,11 +217,40 @@ impl Executor {
         Ok(self.found(0))
     }
 
-    /// One training step: forward, loss, backward, update in place.
+    /// One training step: forward, loss, backward, update in place. The replay buffer may keep the sample.
     pub fn train_step(&mut self, input: &[i8], label: usize, rates: Rates) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load(input)?;
-        Ok(self.train_from(0, label, rates))
+        self.train_from(0, label, rates)
+    }
+
+    /// One training step on a sample of the replay buffer, and its class; none while it is empty or if there is none.
+    pub fn replay_step(&mut self, rates: Rates) -> Result<Option<(usize, StepResult)>, ExecError> {
+        let program = self.program.clone();
+        let Some(replay) = program.replay() else { return Ok(None) };
+        let step = self.step;
+        let Some((place, label)) = self.replay_of(&replay).again(program.seed, step) else { return Ok(None) };
+        let sample = self.memory.read::<i8>(replay.kept(place)).to_vec();
+        self.load_activations(replay.boundary.steps, &sample)?;
+        self.train_behind(replay.boundary.steps, label, rates).map(|found| Some((label, found)))
+    }
+
+    fn replay_of(&mut self, replay: &Replay) -> replay::Replay<'_> {
+        let (tags, counts) = self.memory.pair(replay.tags, replay.counts);
+        replay::Replay { tags, counts }
+    }
+
+    /// Keeps what the arena holds at the boundary of the replay buffer, if the sample gets a place.
+    fn keep_sample(&mut self, replay: &Replay, label: usize) {
+        let (seed, step) = (self.program.seed, self.step);
+        let Some(place) = self.replay_of(replay).keep(label, seed, step) else { return };
+        let mut slot = replay.kept(place);
+        for (_, live) in &replay.boundary.live {
+            slot.bytes = live.bytes;
+            let bytes = self.memory.read::<i8>(*live).to_vec();
+            self.memory.write(slot).copy_from_slice(&bytes);
+            slot.offset += live.bytes;
+        }
     }
 
     /// Appends to `activations` what the first `steps` steps make of a sample: the tensors of the live-in set of the boundary behind them, one after the
@@ -234,7 +277,7 @@ impl Executor {
     ) -> Result<StepResult, ExecError> {
         self.check_label(label)?;
         self.load_activations(steps, activations)?;
-        Ok(self.train_from(steps, label, rates))
+        self.train_from(steps, label, rates)
     }
 
     /// [`Executor::evaluate`] from the activations of [`Executor::prefix`]. Gives the same bits.
@@ -269,13 +312,31 @@ impl Executor {
         Ok(())
     }
 
-    fn train_from(&mut self, first: usize, label: usize, rates: Rates) -> StepResult {
+    fn train_from(&mut self, first: usize, label: usize, rates: Rates) -> Result<StepResult, ExecError> {
+        let program = self.program.clone();
+        let Some(replay) = program.replay().filter(|_| self.keeps) else {
+            return self.train_behind(first, label, rates);
+        };
+        let boundary = replay.boundary.steps;
+        if first > boundary {
+            return Err(ExecError::Usage("these steps begin behind the place at which samples are kept"));
+        }
+        self.run(first, boundary, StepInputs { label: Some(label), rates });
+        self.keep_sample(&replay, label);
+        self.train_behind(boundary, label, rates)
+    }
+
+    fn train_behind(&mut self, first: usize, label: usize, rates: Rates) -> Result<StepResult, ExecError> {
         let (forward, all) = (self.program.forward, self.program.steps.len());
         let inputs = StepInputs { label: Some(label), rates };
         self.run(first, forward, inputs);
         let saturated = if self.result.any { self.run(forward, all, inputs) } else { 0 };
+        let program = self.program.clone();
+        if let Some(replay) = program.replay() {
+            self.replay_of(&replay).trained(label);
+        }
         self.step += 1;
-        self.found(saturated)
+        Ok(self.found(saturated))
     }
 
     fn found(&self, saturated: u64) -> StepResult {

@@ -62,6 +62,17 @@ impl Regions {
         unsafe { std::slice::from_raw_parts_mut(self.base_mut(s.region).add(s.offset as usize).cast(), n) }
     }
 
+    /// Two slots that share no byte, to be changed together.
+    pub fn pair<A: Scalar, B: Scalar>(&mut self, a: Slot, b: Slot) -> (&mut [A], &mut [B]) {
+        assert!(!a.overlaps(b), "two slots that share bytes");
+        let (first, count): (*mut A, usize) = {
+            let slice = self.write(a);
+            (slice.as_mut_ptr(), slice.len())
+        };
+        // SAFETY: inside its region and aligned, as `write` asserted; the borrow of `self` is exclusive, and the other slot shares no byte with this one.
+        (unsafe { std::slice::from_raw_parts_mut(first, count) }, self.write(b))
+    }
+
     /// The memory as one step's call sees it.
     pub fn step<'m>(&'m mut self, consts: &'m [Const]) -> StepRegions<'m> {
         StepRegions {

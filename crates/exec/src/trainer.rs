@@ -45,6 +45,8 @@ pub struct TrainOptions {
     pub schedule: Schedule,
     /// Order of the samples.
     pub order: Order,
+    /// Training steps on samples of the replay buffer behind each one on a new sample. They are steps of the schedule like others.
+    pub replay_steps: u64,
     /// Seed of the order of samples and of augmentation.
     pub seed: u64,
     /// Augmentation.
@@ -102,6 +104,9 @@ impl Trainer {
         if program.classes == 0 {
             return Err(ExecError::Usage("a program without a trainable head cannot be trained"));
         }
+        if options.replay_steps > 0 && program.replay.is_none() {
+            return Err(ExecError::Usage("a program without a replay buffer cannot train on kept samples"));
+        }
         if samples.is_empty() {
             return Err(ExecError::Usage("there is no sample to train on"));
         }
@@ -111,6 +116,11 @@ impl Trainer {
     /// The executor: state, counters.
     pub fn executor(&self) -> &Executor {
         &self.executor
+    }
+
+    /// See [`Executor::keep`].
+    pub fn keep(&mut self, on: bool) {
+        self.executor.keep(on);
     }
 
     /// Steps so far.
@@ -142,17 +152,27 @@ impl Trainer {
         let zero = program.input.zero as i8;
         let mut sample = vec![0i8; program.input.bytes() as usize];
         let mut report = RunReport::default();
+        let turn = self.options.replay_steps + 1;
         while self.step < end && !control.stopped() {
-            let index = self.index_of(self.step);
-            let label = self.samples.label(index);
             let rates = self.options.schedule.rates(self.step);
-            let cached = self.cache.as_ref().and_then(|(steps, c)| Some((*steps, c.sample(index)?)));
-            let result = match cached {
-                Some((steps, activations)) => self.executor.train_step_from_prefix(steps, activations, label, rates)?,
+            let again = if self.step.is_multiple_of(turn) { None } else { self.executor.replay_step(rates)? };
+            let (label, result) = match again {
+                Some(again) => again,
                 None => {
-                    self.samples.read(index, &mut sample)?;
-                    self.options.augment.apply(&mut sample, shape, zero, self.options.seed, self.step);
-                    self.executor.train_step(&sample, label, rates)?
+                    let index = self.index_of(self.step / turn);
+                    let label = self.samples.label(index);
+                    let cached = self.cache.as_ref().and_then(|(steps, c)| Some((*steps, c.sample(index)?)));
+                    let result = match cached {
+                        Some((steps, activations)) => {
+                            self.executor.train_step_from_prefix(steps, activations, label, rates)?
+                        }
+                        None => {
+                            self.samples.read(index, &mut sample)?;
+                            self.options.augment.apply(&mut sample, shape, zero, self.options.seed, self.step);
+                            self.executor.train_step(&sample, label, rates)?
+                        }
+                    };
+                    (label, result)
                 }
             };
             self.step += 1;
@@ -164,22 +184,24 @@ impl Trainer {
         Ok(report)
     }
 
-    /// The sample of a step.
-    fn index_of(&mut self, step: u64) -> usize {
+    /// The sample that comes in as number `turn`.
+    fn index_of(&mut self, turn: u64) -> usize {
         let n = self.samples.len() as u64;
-        let epoch = (step / n) as u32;
+        let epoch = (turn / n) as u32;
         if self.epoch.as_ref().is_none_or(|(e, _)| *e != epoch) {
             self.epoch = Some((epoch, epoch_order(self.options.order, self.options.seed, epoch, &*self.samples)));
         }
-        self.epoch.as_ref().map_or(0, |(_, order)| order[(step % n) as usize] as usize)
+        self.epoch.as_ref().map_or(0, |(_, order)| order[(turn % n) as usize] as usize)
     }
 
     /// Fills the activation cache if that pays off, which requires that samples are used more than once. Done once; [`Trainer::run`] does it where the
     /// caller has not.
     pub fn prepare(&mut self, control: &Control) -> Result<(), ExecError> {
-        let remaining = self.options.schedule.steps.saturating_sub(self.step);
+        let remaining = self.options.schedule.steps.saturating_sub(self.step) / (self.options.replay_steps + 1);
         let pays = remaining > self.samples.len() as u64 && self.options.augment.is_off();
-        let steps = self.executor.program().prefix().steps;
+        let program = self.executor.program();
+        // What the replay buffer keeps is made at its boundary.
+        let steps = program.replay.unwrap_or(program.prefix().steps);
         if self.cache.is_none() && pays && steps > 0 && self.options.cache_bytes > 0 {
             let (limit, threads) = (self.options.cache_bytes, self.options.threads);
             let cache = ActivationCache::compute(&self.executor, steps, &self.samples, limit, threads, control)?;
@@ -188,12 +210,19 @@ impl Trainer {
         Ok(())
     }
 
+    /// The steps that a cache makes unnecessary here, if it can be used.
+    pub(crate) fn steps_in(&self, cache: &ActivationCache) -> Option<usize> {
+        let kept = self.executor.program().replay.filter(|_| self.executor.keeps());
+        let steps = cache.steps(&self.executor).filter(|_| self.options.augment.is_off())?;
+        kept.is_none_or(|boundary| steps <= boundary).then_some(steps)
+    }
+
     /// Uses a cache that was computed from the same samples for another scheme of the same model.
     ///
     /// # Errors
     /// A cache that does not match the Program, or a run with augmentation.
     pub fn use_cache(&mut self, cache: Arc<ActivationCache>) -> Result<(), ExecError> {
-        let steps = cache.steps(&self.executor).filter(|_| self.options.augment.is_off()).ok_or(ExecError::Usage(
+        let steps = self.steps_in(&cache).ok_or(ExecError::Usage(
             "the activation cache belongs to another model or to other layers, or training uses augmentation",
         ))?;
         self.cache = Some((steps, cache));

@@ -52,9 +52,11 @@ pub fn trial(
     control: &Control,
 ) -> Result<TrialResult, ExecError> {
     let TrialOptions { schedule, order, augment, seed } = options;
-    let options = TrainOptions { schedule, order, seed, augment, cache_bytes: 0, threads: 1 };
+    let options = TrainOptions { schedule, order, replay_steps: 0, seed, augment, cache_bytes: 0, threads: 1 };
     let mut trainer = Trainer::new(program, train.samples.clone(), options)?;
-    if let Some(cache) = train.cache.as_ref().filter(|c| augment.is_off() && c.steps(trainer.executor()).is_some()) {
+    // Nothing here is trained on again.
+    trainer.keep(false);
+    if let Some(cache) = train.cache.as_ref().filter(|c| trainer.steps_in(c).is_some()) {
         trainer.use_cache(cache.clone())?;
     }
     let steps = schedule.steps;

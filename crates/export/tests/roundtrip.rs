@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tinytrain_compile::{Compiler, Feed, adapted, forward_program};
+use tinytrain_compile::{Compiler, ProgramOptions, adapted, forward_program};
 use tinytrain_exec::Executor;
 use tinytrain_export::{Functions, Labels, npz, tflite};
 use tinytrain_import::{ImportOptions, Imported, Normalisation, import};
@@ -39,7 +39,7 @@ fn learned(model: &Graph) -> Program {
     let compiler = Compiler::new(model, 3, 1, &[], 1).unwrap();
     let layers = compiler.layers();
     let scheme = Scheme::parse(&format!("bias:{layers},0:1,1:1/2,{}:1/3", layers - 1), layers).unwrap();
-    let program = compiler.compile(&scheme, 4, 0, None, Feed::Whole).unwrap();
+    let program = compiler.compile(&scheme, ProgramOptions::of(4), 0).unwrap();
     let mut state = program.initial_state();
     for s in &program.states {
         let own = &mut state[s.slot.offset as usize..][..s.slot.bytes as usize];
@@ -138,7 +138,7 @@ fn a_program_that_starts_with_the_file_starts_with_what_was_learned() {
     let rows: Vec<_> = tinytrain_passes::classifier(&again.graph).unwrap().unwrap().into_iter().map(Some).collect();
     let compiler = Compiler::with_rows(&again.graph, &rows, 5, &[], 1).unwrap();
     let scheme = Scheme::parse("head", compiler.layers()).unwrap();
-    let other = compiler.compile(&scheme, 4, 0, None, Feed::Whole).unwrap();
+    let other = compiler.compile(&scheme, ProgramOptions::of(4), 0).unwrap();
     let mut executors = [program, other].map(|p| Executor::new(Arc::new(p)).unwrap());
     for i in 0..8 {
         let sample: Vec<i8> = (0..model.input.shape.len()).map(|n| draw(key(3, 2, i), n as u32) as i8).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tinytrain_compile::{Compiler, Feed};
+use tinytrain_compile::{Compiler, ProgramOptions};
 use tinytrain_exec::{Executor, Kernels, Rates};
 use tinytrain_import::{ImportOptions, import};
 use tinytrain_ir::{Graph, Quant, Scheme};
@@ -72,7 +72,7 @@ fn train(graph: &Graph) -> bool {
     for scheme in ["full", "bias:2"] {
         let scheme = Scheme::parse(scheme, compiler.layers()).or_else(|_| Scheme::parse("head", compiler.layers()));
         let Ok(scheme) = scheme else { continue };
-        let Ok(program) = compiler.compile(&scheme, 4, 0, None, Feed::Whole) else { continue };
+        let Ok(program) = compiler.compile(&scheme, ProgramOptions::of(4), 0) else { continue };
         program.verify().expect("what is compiled is a Program");
         same_on_all_kernels(program);
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use files::pickled;
 use networks::{network_to_feed, network_with_functions, samples};
-use tinytrain_compile::{Compiler, Feed};
+use tinytrain_compile::{Compiler, Feed, ProgramOptions};
 use tinytrain_fuzz::{TARGETS, changed};
 use tinytrain_ir::{Graph, Scheme};
 
@@ -21,7 +21,13 @@ const CLASSES: usize = 4;
 fn program(g: &Graph, scheme: &str, bits: u32, feed: Feed) -> Vec<u8> {
     let c = Compiler::new(g, CLASSES, 1, &samples(g, 6, CLASSES, 1), 2).unwrap();
     let limit = (feed == Feed::Rows).then_some(0);
-    c.compile(&Scheme::parse(scheme, c.layers()).unwrap(), bits, 8, limit, feed).unwrap().to_bytes()
+    c.compile(
+        &Scheme::parse(scheme, c.layers()).unwrap(),
+        ProgramOptions { arena_limit: limit, feed, ..ProgramOptions::of(bits) },
+        8,
+    )
+    .unwrap()
+    .to_bytes()
 }
 
 fn programs() -> Vec<Vec<u8>> {

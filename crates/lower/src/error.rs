@@ -20,6 +20,17 @@ pub enum LowerError {
         "this model cannot be fed row by row: its first operation must work on windows or single values of rows whose bytes are a multiple of 4"
     )]
     Feed,
+    /// A replay buffer for samples that come in row by row.
+    #[error("a replay buffer for samples that come in row by row is not supported")]
+    ReplayOfRows,
+    /// A replay buffer beyond all boards.
+    #[error("a replay buffer of {samples} samples of {bytes} bytes")]
+    Replay {
+        /// Its places.
+        samples: u32,
+        /// Bytes of each.
+        bytes: usize,
+    },
     /// Residual bits that do not exist.
     #[error("{0} residual bits: 0, 2, 4 and 8 are supported")]
     ResidualBits(u32),
@@ -33,6 +44,8 @@ impl LowerError {
             Self::Plan(_) => "PLAN_FAILED",
             Self::FeatureScale(_) | Self::Feed => "MODEL_UNSUPPORTED",
             Self::ResidualBits(_) => "RESIDUAL_BITS",
+            Self::ReplayOfRows => "REPLAY_OF_ROWS",
+            Self::Replay { .. } => "REPLAY_TOO_LARGE",
         }
     }
 }

@@ -1,5 +1,5 @@
 use tinytrain_ir::{Graph, Kind, LayerId, Op, TensorId};
-use tinytrain_program::{Data, Program};
+use tinytrain_program::{Boundary, Data, Program};
 use tinytrain_spec::arith::Real31;
 use tinytrain_spec::kernels::*;
 use tinytrain_spec::params::*;
@@ -33,6 +33,8 @@ pub struct LowerOptions {
     pub arena_limit: Option<u32>,
     /// How the sample comes in.
     pub feed: Feed,
+    /// Samples for which the replay buffer has places; without any there is no buffer.
+    pub replay: u32,
     /// Whether the Program stays whole where no cut of its backward pass reaches the limit, instead of coming as near as it can. For asking whether a scheme fits: the
     /// nearest cut takes far longer to find.
     pub whole_above_limit: bool,
@@ -46,6 +48,7 @@ impl Default for LowerOptions {
             improvement_rounds: 200,
             arena_limit: None,
             feed: Feed::Whole,
+            replay: 0,
             whole_above_limit: false,
         }
     }
@@ -66,6 +69,9 @@ pub fn lower(graph: &Graph, options: &LowerOptions) -> Result<Program, LowerErro
     if ![0, 2, 4, 8].contains(&options.residual_bits) {
         return Err(LowerError::ResidualBits(options.residual_bits));
     }
+    if options.replay > 0 && options.feed == Feed::Rows {
+        return Err(LowerError::ReplayOfRows);
+    }
     let mut l = Lowering {
         graph,
         blocks: Blocks::new(graph, options),
@@ -80,11 +86,23 @@ pub fn lower(graph: &Graph, options: &LowerOptions) -> Result<Program, LowerErro
             forward = l.blocks.len();
         }
     }
-    let Storage { consts, states, state_bytes, .. } = l.storage;
     let planned = place(&l.blocks, forward, l.logits, options)?;
-    let mut program = Program { consts, states, state_bytes, ..planned };
+    let mut replay = None;
+    if options.replay > 0 {
+        let boundary = narrowest(&planned);
+        l.storage.replay(planned.boundary_bytes(boundary), options.replay, planned.classes)?;
+        replay = Some(boundary.steps);
+    }
+    let Storage { consts, states, state_bytes, .. } = l.storage;
+    let mut program = Program { consts, states, state_bytes, replay, ..planned };
     fit(&mut program);
     Ok(program)
+}
+
+/// The boundary with the fewest bytes, the last of several: where a kept sample costs least memory, and then least time.
+fn narrowest(program: &Program) -> &Boundary {
+    let bytes = |b: &&Boundary| program.boundary_bytes(b);
+    program.boundaries.iter().rev().min_by_key(bytes).unwrap_or(program.prefix())
 }
 
 impl Lowering<'_> {

@@ -219,6 +219,7 @@ impl<'a> Steps<'a> {
             streams: self.streams.clone(),
             boundaries,
             plan: Plan { lower_bound: plan.lower_bound, heuristic: plan.heuristic.to_string() },
+            replay: None,
             residual_bits: layout.options.residual_bits,
             seed: graph.head.as_ref().map_or(0, |h| h.seed),
             steps,

@@ -8,8 +8,12 @@ use tinytrain_spec::random::{head_bound, head_init};
 
 use tinytrain_program::{Const, Data, Init, Operand, Region, Slot, State, StateKind};
 
+use crate::LowerError;
+
 /// Alignment of a state tensor in bytes.
 const ALIGN: u32 = 4;
+/// Bytes of the largest replay buffer: half of the largest region of a Program.
+const LARGEST_REPLAY: u64 = 1 << 29;
 
 /// Constants and trainable tensors as steps ask for them, each laid out once.
 #[derive(Default)]
@@ -117,6 +121,23 @@ impl Storage {
         };
         self.head = Some(operands);
         operands
+    }
+
+    /// The replay buffer: places for `samples` samples of `bytes` bytes, empty.
+    pub fn replay(&mut self, bytes: usize, samples: u32, classes: usize) -> Result<(), LowerError> {
+        let all = bytes as u64 * u64::from(samples);
+        if all > LARGEST_REPLAY {
+            return Err(LowerError::Replay { samples, bytes });
+        }
+        let kinds = [
+            ("replay_samples", StateKind::ReplaySamples, all as usize),
+            ("replay_tags", StateKind::ReplayTags, samples as usize),
+            ("replay_counts", StateKind::ReplayCounts, 2 * classes),
+        ];
+        for (name, kind, elements) in kinds {
+            self.state(name.into(), kind, None, elements * kind.element().bytes() as usize, Init::Zero);
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{Float64Array, Int8Array, Int16Array, Object, Uint8Ar
 use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
-use tinytrain_compile::{CALIBRATION_SAMPLES, Feed};
+use tinytrain_compile::{CALIBRATION_SAMPLES, Feed, ProgramOptions};
 use tinytrain_exec::{ExecError, Executor, SampleSource, Schedule, permutation};
 use tinytrain_ir::Scheme;
 use tinytrain_spec::arith::Real31;
@@ -72,7 +72,8 @@ impl Compiler {
     }
 
     /// The Program of a scheme, planned in `rounds` rounds of improvement; without it, in as many as a Program that is handed over. Above `limit` it
-    /// runs over rows as far as it must. With `by_rows` the sample comes in row by row.
+    /// runs over rows as far as it must. With `by_rows` the sample comes in row by row; `replay` is the number of samples that are kept for training on them
+    /// again.
     #[napi(catch_unwind, ts_return_type = "Promise<Program>")]
     pub fn compile<'e>(
         &self,
@@ -82,15 +83,16 @@ impl Compiler {
         rounds: Option<u32>,
         limit: Option<SramLimit>,
         by_rows: bool,
+        replay: u32,
         control: &Control,
     ) -> Result<Object<'e>> {
         let scheme = self.scheme(&scheme)?;
         let limit = limit.map(|l| Ok::<_, Failure>((keeping(named(&l.target)?, l.store)?, l.bytes))).transpose()?;
         let rounds = rounds.unwrap_or_else(tinytrain_compile::planner_rounds);
         let compiler = self.inner.clone();
-        let feed = feed(by_rows);
+        let options = ProgramOptions { residual_bits, arena_limit: None, feed: feed(by_rows), replay };
         stoppable(env, control, move || {
-            let compile = |arena| compiler.compile(&scheme, residual_bits, rounds, arena, feed);
+            let compile = |arena_limit| compiler.compile(&scheme, ProgramOptions { arena_limit, ..options }, rounds);
             let program = match limit {
                 Some((target, bytes)) => within(&target, bytes, compile)?,
                 None => compile(None)?,
@@ -262,6 +264,19 @@ pub struct StepResult {
     pub saturated: f64,
 }
 
+/// The result of a training step on a sample of the replay buffer.
+#[napi(object)]
+pub struct ReplayResult {
+    /// Its class.
+    pub label: u32,
+    /// The class with the largest logit, before the update.
+    pub predicted: u32,
+    /// Loss before the update, Q15.16.
+    pub loss: i32,
+    /// Number of gradient elements that saturated.
+    pub saturated: f64,
+}
+
 /// Predictions of many samples.
 #[napi(object)]
 pub struct Predictions {
@@ -301,10 +316,20 @@ impl Session {
     /// One training step with learning rates from [`learning_rate`].
     #[napi(catch_unwind)]
     pub fn train_step(&self, sample: Int8Array, label: u32, rates: Rates) -> Result<StepResult> {
-        let real = |rate: Rate| Real31 { m: rate.mantissa, e: rate.exponent };
-        let rates = tinytrain_exec::Rates { head: real(rates.head), backbone: real(rates.backbone) };
-        let result = self.lock()?.train_step(&sample, label as usize, rates).map_err(Failure::from)?;
+        let result = self.lock()?.train_step(&sample, label as usize, rates.fixed()).map_err(Failure::from)?;
         Ok(StepResult { predicted: result.predicted, loss: result.loss, saturated: result.saturated as f64 })
+    }
+
+    /// One training step on a sample of the replay buffer; none while that is empty.
+    #[napi(catch_unwind)]
+    pub fn replay_step(&self, rates: Rates) -> Result<Option<ReplayResult>> {
+        let found = self.lock()?.replay_step(rates.fixed()).map_err(Failure::from)?;
+        Ok(found.map(|(label, r)| ReplayResult {
+            label: label as u32,
+            predicted: r.predicted,
+            loss: r.loss,
+            saturated: r.saturated as f64,
+        }))
     }
 
     /// The trainable state.
@@ -375,6 +400,13 @@ pub struct Rates {
     pub head: Rate,
     /// That of the backbone: of the weights and biases of convolutions.
     pub backbone: Rate,
+}
+
+impl Rates {
+    fn fixed(&self) -> tinytrain_exec::Rates {
+        let real = |rate: &Rate| Real31 { m: rate.mantissa, e: rate.exponent };
+        tinytrain_exec::Rates { head: real(&self.head), backbone: real(&self.backbone) }
+    }
 }
 
 /// The learning rate of step `step` in a run of `steps` steps.

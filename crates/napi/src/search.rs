@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
+use tinytrain_compile::ProgramOptions;
 use tinytrain_exec::{Augment, CachedSamples, ExecError, Executor, Schedule};
 
 use crate::error::Failure;
@@ -53,10 +54,12 @@ impl ActivationCache {
     }
 }
 
-/// Number of steps at the start of a Program that training does not change.
+/// Number of steps at the start of a Program that an activation cache makes unnecessary: those that training does not change or, with a replay buffer,
+/// those before what it keeps.
 #[napi(catch_unwind)]
 pub fn frozen_steps(program: &Program) -> u32 {
-    program.inner.prefix().steps as u32
+    let program = &program.inner;
+    program.replay.unwrap_or(program.prefix().steps) as u32
 }
 
 /// Mean of `1 + |f|^2` over samples, `f` being the features in real units that the head of a Program in its initial state reads.
@@ -184,7 +187,9 @@ pub fn candidate_costs<'e>(
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 let Some((scheme, bits)) = asked.get(i) else { return Ok(found) };
-                let program = within(&target, sram, |arena| compiler.attempt(scheme, *bits, rounds, arena, feed))?;
+                let options = ProgramOptions { feed, ..ProgramOptions::of(*bits) };
+                let attempt = |arena_limit| compiler.attempt(scheme, ProgramOptions { arena_limit, ..options }, rounds);
+                let program = within(&target, sram, attempt)?;
                 let memory = target.memory(&program, pixel_tables)?;
                 let step = costs.training_step(&program)?;
                 let time = step.cycles.map(|cycles| crate::target::milliseconds(&target, cycles));

@@ -32,6 +32,8 @@ pub struct TrainerOptions {
     pub row: u32,
     /// Whether all classes are drawn equally often.
     pub balance: bool,
+    /// Training steps on samples of the replay buffer behind each one on a new sample.
+    pub replay_steps: u32,
     /// Size limit of the activation cache, in bytes.
     pub cache_bytes: f64,
     /// Number of threads that fill the cache.
@@ -96,6 +98,7 @@ impl Trainer {
                 steps: options.steps as u64,
             },
             order: order(options.balance),
+            replay_steps: options.replay_steps.into(),
             seed: options.seed as u64,
             augment: Augment {
                 flip: options.flip,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The version that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 const MAGIC: [u8; 8] = *b"TTPROG\r\n";
 /// Magic, version, kernel table, length of the content.
 const HEADER: usize = 8 + 4 + 4 + 4;
@@ -262,6 +262,7 @@ impl Writer {
         self.bytes(p.plan.heuristic.as_bytes());
         self.list(&p.streams, |w, s| [s.start, s.end].into_iter().for_each(|v| w.number(v)));
         self.list(&p.boundaries, Self::boundary);
+        self.optional(p.replay, Self::number);
         self.word(p.residual_bits);
         self.long(p.seed);
     }
@@ -420,6 +421,7 @@ impl<'a> Reader<'a> {
             plan: Plan { lower_bound: self.word()?, heuristic: self.text()? },
             streams: self.list(|r| Ok(r.number()?..r.number()?))?,
             boundaries: self.list(Self::boundary)?,
+            replay: self.optional(Self::number)?,
             residual_bits: self.word()?,
             seed: self.long()?,
         })

@@ -20,7 +20,7 @@ mod work;
 
 pub use file::{FileError, VERSION};
 pub use program::{
-    Boundary, COUNTERS_BYTES, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Purpose, Region,
+    Boundary, COUNTERS_BYTES, Const, Data, Init, Input, Operand, Piece, Placed, Plan, Program, Purpose, Region, Replay,
     SamplePlace, SampleRow, Slot, State, StateKind, Step, TensorNumber, Window,
 };
 pub use stream::{CallNumber, Part, Stream, Varying};

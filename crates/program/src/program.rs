@@ -190,20 +190,42 @@ pub enum StateKind {
     HeadWeights,
     /// int32 head biases.
     HeadBiases,
+    /// The samples of the replay buffer: what the live-in set of its boundary holds, int8.
+    ReplaySamples,
+    /// Their tags, see `spec::replay`.
+    ReplayTags,
+    /// Its counts of each class.
+    ReplayCounts,
 }
 
 impl StateKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Weights, Self::Residuals, Self::Biases, Self::HeadWeights, Self::HeadBiases];
+    pub const ALL: [Self; 8] = [
+        Self::Weights,
+        Self::Residuals,
+        Self::Biases,
+        Self::HeadWeights,
+        Self::HeadBiases,
+        Self::ReplaySamples,
+        Self::ReplayTags,
+        Self::ReplayCounts,
+    ];
 
     /// The type of its elements.
     pub fn element(self) -> Element {
         match self {
-            Self::Weights => Element::I8,
+            Self::Weights | Self::ReplaySamples => Element::I8,
             Self::Residuals => Element::U8,
             Self::Biases | Self::HeadBiases => Element::I32,
             Self::HeadWeights => Element::I16,
+            Self::ReplayTags => Element::U16,
+            Self::ReplayCounts => Element::U32,
         }
+    }
+
+    /// Whether it belongs to the replay buffer, which no step reads or writes.
+    pub fn is_replay(self) -> bool {
+        matches!(self, Self::ReplaySamples | Self::ReplayTags | Self::ReplayCounts)
     }
 }
 
@@ -377,6 +399,32 @@ impl Input {
     }
 }
 
+/// The replay buffer of a Program.
+#[derive(Clone, Copy, Debug)]
+pub struct Replay<'a> {
+    /// The boundary whose live-in set it keeps of a sample: a training step on a kept sample begins there.
+    pub boundary: &'a Boundary,
+    /// Samples one after the other, each with the tensors of that set.
+    pub samples: Slot,
+    /// A tag for each.
+    pub tags: Slot,
+    /// Counts of each class.
+    pub counts: Slot,
+}
+
+impl Replay<'_> {
+    /// Number of samples for which there is a place.
+    pub fn places(&self) -> u32 {
+        self.tags.bytes / StateKind::ReplayTags.element().bytes()
+    }
+
+    /// Where the sample of a place lies.
+    pub fn kept(&self, place: usize) -> Slot {
+        let bytes = self.samples.bytes / self.places();
+        Slot { offset: self.samples.offset + place as u32 * bytes, bytes, ..self.samples }
+    }
+}
+
 /// A compiled training program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
@@ -412,6 +460,8 @@ pub struct Program {
     pub streams: Vec<Range<usize>>,
     /// Boundaries in the frozen prefix, ascending from step 0.
     pub boundaries: Vec<Boundary>,
+    /// Steps before the boundary at which the replay buffer keeps samples, if there is one; its places are tensors of the state.
+    pub replay: Option<usize>,
     /// Residual bits of trained weights.
     pub residual_bits: u32,
     /// Seed of the head and of stochastic rounding.
@@ -440,6 +490,18 @@ impl Program {
     /// The boundary behind `steps` steps, if there is one.
     pub fn boundary(&self, steps: usize) -> Option<&Boundary> {
         self.boundaries.binary_search_by_key(&steps, |b| b.steps).ok().map(|at| &self.boundaries[at])
+    }
+
+    /// The replay buffer, if there is one and it is whole.
+    pub fn replay(&self) -> Option<Replay<'_>> {
+        let boundary = self.boundary(self.replay?)?;
+        let place = |kind| self.states.iter().find(|s| s.kind == kind).map(|s| s.slot);
+        Some(Replay {
+            boundary,
+            samples: place(StateKind::ReplaySamples)?,
+            tags: place(StateKind::ReplayTags)?,
+            counts: place(StateKind::ReplayCounts)?,
+        })
     }
 
     /// Bytes of what an activation cache keeps of a sample for a boundary: the tensors of its live-in set, or the sample itself.

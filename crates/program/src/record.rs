@@ -52,6 +52,23 @@ pub struct ProgramRecord {
     pub plan: Plan,
     /// The first steps that no training changes.
     pub prefix: PrefixRecord,
+    /// The replay buffer, if there is one.
+    pub replay: Option<ReplayRecord>,
+}
+
+/// The replay buffer of a Program.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayRecord {
+    /// Steps before its boundary: what they make of a sample is kept.
+    pub steps: usize,
+    /// Samples for which there is a place.
+    pub places: u32,
+    /// Bytes of a kept sample.
+    pub sample_bytes: u32,
+    /// Where the tensors of a kept sample lie in the arena at that boundary.
+    pub live: Vec<Slot>,
 }
 
 /// The sample a Program takes.
@@ -281,6 +298,12 @@ impl Program {
                 steps: self.prefix().steps,
                 live: self.prefix().live.iter().map(|(_, slot)| *slot).collect(),
             },
+            replay: self.replay().map(|r| ReplayRecord {
+                steps: r.boundary.steps,
+                places: r.places(),
+                sample_bytes: r.kept(0).bytes,
+                live: r.boundary.live.iter().map(|(_, slot)| *slot).collect(),
+            }),
         }
     }
 }
@@ -436,6 +459,7 @@ mod tests {
             declaration::<ConstantRecord>(),
             declaration::<StateRecord>(),
             declaration::<PrefixRecord>(),
+            declaration::<ReplayRecord>(),
             declaration::<ProgramRecord>(),
         ];
         let text =

@@ -276,6 +276,7 @@ mod tests {
             streams: std::iter::once(0..fills.len()).collect(),
             boundaries: Vec::new(),
             plan: Plan { lower_bound: 0, heuristic: String::new() },
+            replay: None,
             residual_bits: 0,
             seed: 0,
         }

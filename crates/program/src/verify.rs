@@ -5,7 +5,7 @@ use tinytrain_spec::kernels::{Call, Kernel, OperandSpec, ParamKind, Returns, Rol
 use tinytrain_spec::packed;
 use tinytrain_spec::params::ConvParams;
 
-use crate::{Data, Init, Operand, Program, Region, SamplePlace, Slot, Step, Window};
+use crate::{Data, Init, Operand, Program, Region, SamplePlace, Slot, StateKind, Step, Window};
 
 /// The largest region of RAM in bytes: 1 GiB.
 const LARGEST_REGION: u32 = 1 << 30;
@@ -45,6 +45,7 @@ impl Program {
         self.verify_input()?;
         self.verify_states()?;
         self.verify_parts()?;
+        self.verify_replay()?;
         self.verify_places()?;
         for (i, step) in self.steps.iter().enumerate() {
             self.verify_step(i, step).map_err(|what| VerifyError::Step { step: i, label: step.label.clone(), what })?;
@@ -98,6 +99,24 @@ impl Program {
             end = offset + bytes;
         }
         ensure(end.next_multiple_of(4) == self.state_bytes, || "a state of another size than its tensors".into())
+    }
+
+    /// The replay buffer has all its parts, once, and what it keeps has a place in the arena.
+    fn verify_replay(&self) -> Check {
+        let parts = self.states.iter().filter(|s| s.kind.is_replay()).count();
+        if self.replay.is_none() {
+            return ensure(parts == 0, || "parts of a replay buffer in a Program without one".into());
+        }
+        let Some(replay) = self.replay().filter(|_| parts == 3) else {
+            return Err(VerifyError::Program("a replay buffer that is not whole".into()));
+        };
+        // A tag is a class and 1.
+        ensure(self.classes < MOST_CLASSES, || format!("{} classes in a replay buffer", self.classes))?;
+        let placed = replay.boundary.steps > 0 || !replay.boundary.live.is_empty();
+        let samples = u64::from(replay.places()) * self.boundary_bytes(replay.boundary) as u64;
+        let counts = 2 * self.classes as u64 * u64::from(StateKind::ReplayCounts.element().bytes());
+        let sizes = u64::from(replay.samples.bytes) == samples && u64::from(replay.counts.bytes) == counts;
+        ensure(placed && samples > 0 && sizes, || "a replay buffer of another size than its samples".into())
     }
 
     /// The forward pass ends with the head, and only what comes behind trains.
@@ -234,7 +253,8 @@ impl Program {
                 if !length(slot.bytes as usize) {
                     return Err("another length than the parameters say");
                 }
-                let is_tensor = |s: &&crate::State| s.slot == slot && s.kind.element() == spec.element;
+                let is_tensor =
+                    |s: &&crate::State| s.slot == slot && s.kind.element() == spec.element && !s.kind.is_replay();
                 if state && self.states.iter().find(is_tensor).is_none() {
                     return Err("it is no trainable tensor");
                 }

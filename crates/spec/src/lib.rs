@@ -7,6 +7,7 @@
 //!
 //! * [`arith`]: requantisation, scaling of gradients, the update rule and the packing of residual bits.
 //! * [`random`]: the counter-based generator.
+//! * [`replay`]: which samples a replay buffer keeps, and which it trains on again.
 //! * [`softmax`]: exp, log-sum-exp loss and the head's error.
 //! * [`packed`]: weights in the order in which the C kernels multiply them.
 //! * [`series`]: how raw values of a sensor become int8.
@@ -21,6 +22,7 @@ pub mod kernels;
 pub mod packed;
 pub mod params;
 pub mod random;
+pub mod replay;
 mod rows;
 pub mod scratch;
 pub mod series;

@@ -27,8 +27,8 @@ pub(crate) struct Calls<'a> {
     parts: BTreeMap<&'static str, BTreeSet<&'static str>>,
     board: &'a BoardFunctions,
     core: &'a Core,
-    /// Whether samples come row by row.
-    fed: bool,
+    /// Functions that are other ones, or there only, in firmwares like that of the Program.
+    other: Option<&'a BTreeMap<String, Function>>,
 }
 
 impl<'a> Calls<'a> {
@@ -38,24 +38,27 @@ impl<'a> Calls<'a> {
         // Steps during which rows come in: the first loop.
         let fed = !program.input.rows().is_empty();
         let rows = if fed { program.streams.first().map_or(0, |s| s.end) } else { 0 };
+        let kept = program.replay.unwrap_or(rows);
         let parts = BTreeMap::from([
             ("tt_next_row", kernels(&program.steps[..rows])),
-            ("tt_forward", kernels(&program.steps[rows..forward])),
+            ("tt_prefix", kernels(&program.steps[rows..kept])),
+            ("tt_forward", kernels(&program.steps[kept..forward])),
             ("tt_backward", kernels(&program.steps[program.forward..])),
             ("tt_scores", BTreeSet::from(["tt_softmax_scores"])),
             ("tt_error", BTreeSet::from(["tt_head_error"])),
         ]);
-        Self { parts, board, core, fed }
+        let other = if fed { Some(&core.fed) } else { program.replay.map(|_| &core.replay) };
+        Self { parts, board, core, other }
     }
 
     /// Everything but what a Program calls.
     pub(crate) fn without_program(board: &'a BoardFunctions, core: &'a Core) -> Self {
-        Self { parts: BTreeMap::new(), board, core, fed: false }
+        Self { parts: BTreeMap::new(), board, core, other: None }
     }
 
     fn function(&self, name: &str, caller: &str) -> Result<&'a Function, CallError> {
-        let own = || self.core.fed.get(name).filter(|_| self.fed);
-        let found = self.board.functions.get(name).or_else(own).or_else(|| self.core.functions.get(name));
+        let other = || self.other?.get(name);
+        let found = self.board.functions.get(name).or_else(other).or_else(|| self.core.functions.get(name));
         found.ok_or_else(|| CallError::Missing { function: name.into(), caller: caller.into() })
     }
 

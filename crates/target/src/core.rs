@@ -40,6 +40,8 @@ pub struct Core {
     pub functions: BTreeMap<String, Function>,
     /// Those that are other ones, or there only, in the firmware of a Program to which samples come row by row.
     pub fed: BTreeMap<String, Function>,
+    /// Those that are other ones, or there only, in the firmware of a Program with a replay buffer.
+    pub replay: BTreeMap<String, Function>,
     /// What is added, or compiled otherwise, in a firmware with a store; none in a table of a board without one.
     pub store: Option<CoreStore>,
 }
@@ -56,6 +58,8 @@ pub struct CoreStore {
     pub functions: BTreeMap<String, Function>,
     /// Those of a firmware with a store that are other ones, or there only, where samples come row by row.
     pub fed: BTreeMap<String, Function>,
+    /// Likewise where there is a replay buffer.
+    pub replay: BTreeMap<String, Function>,
 }
 
 /// A board's own table.
@@ -91,10 +95,12 @@ impl Core {
     pub fn parse(text: &str) -> Result<Self, String> {
         let core: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         check_sizes(&core.fed, [])?;
+        check_sizes(&core.replay, [])?;
         check_sizes(&core.functions, core.constants.values().chain([&core.protocol]))?;
         if let Some(store) = &core.store {
             check_sizes(&store.functions, store.constants.values().chain([&store.bytes]))?;
             check_sizes(&store.fed, [])?;
+            check_sizes(&store.replay, [])?;
         }
         Ok(core)
     }
@@ -105,6 +111,7 @@ impl Core {
         let mut core = self.clone();
         core.functions.extend(store.functions.clone());
         core.fed.clone_from(&store.fed);
+        core.replay.clone_from(&store.replay);
         core.constants.extend(store.constants.clone());
         Some((core, store.bytes))
     }

@@ -24,6 +24,9 @@ const HASH_BYTES: u32 = 32;
 /// An entry of the tables of constants and of initial values, for their checksums; and the two checksums.
 const SPAN_BYTES: u32 = 8;
 const CHECKSUM_BYTES: u32 = 8;
+/// An entry of the table of what the replay buffer keeps of a sample; its length.
+const LIVE_BYTES: u32 = 8;
+const LIVE_COUNT_BYTES: u32 = 4;
 /// One table of pixel values.
 const PIXEL_TABLE_BYTES: u32 = 256;
 /// Around the state in a saved one (`TT_SAVED_BYTES`), and around that in a record of `tt_store` (`TT_STORE_RECORD_BYTES`).
@@ -143,22 +146,24 @@ pub(crate) fn store_table(store: &Store, program: &Program) -> Result<StoreTable
 }
 
 /// Everything in RAM: the context (arena, state, counters), the protocol and the store beside it, the stack.
-pub(crate) fn sram_items(program: &Program, protocol: u32, store: u32, stack: u32) -> [MemoryItem; 11] {
+pub(crate) fn sram_items(program: &Program, protocol: u32, store: u32, stack: u32) -> [MemoryItem; 12] {
     let sram = |name, bytes| MemoryItem { name, region: MemoryKind::Sram, bytes, exact: true };
     let of = |kinds: &[StateKind]| kinds.iter().map(|&k| program.state_bytes_of(k)).sum::<u32>();
     let weights = of(&[StateKind::Weights]);
     let residuals = of(&[StateKind::Residuals]);
     let biases = of(&[StateKind::Biases]);
     let head = of(&[StateKind::HeadWeights, StateKind::HeadBiases]);
+    let replay = of(&[StateKind::ReplaySamples, StateKind::ReplayTags, StateKind::ReplayCounts]);
     // The protocol and the store lie behind the context; the whole is a multiple of 8.
     let whole = (program.context_bytes() + protocol + store).next_multiple_of(8);
-    let known = program.arena_bytes + weights + residuals + biases + head + COUNTERS_BYTES + protocol + store;
+    let known = program.arena_bytes + weights + residuals + biases + head + replay + COUNTERS_BYTES + protocol + store;
     [
         sram("arena", program.arena_bytes),
         sram("trained weights", weights),
         sram("residual bits", residuals),
         sram("trained biases", biases),
         sram("head", head),
+        sram("replay buffer", replay),
         sram("counters", COUNTERS_BYTES),
         sram("protocol", protocol),
         sram("store", store),
@@ -178,7 +183,8 @@ pub(crate) fn flash_items(program: &Program, pixel_tables: u32, code: u32, saved
     // Both tables have an entry that ends them.
     let spans = (program.consts.len() + filled().count() + 2) as u32;
     let checksums = SPAN_BYTES * spans + CHECKSUM_BYTES;
-    let parameters = parameter_bytes(program) + PIXEL_TABLE_BYTES * pixel_tables + HASH_BYTES + checksums;
+    let replay = program.replay().map_or(0, |r| LIVE_BYTES * r.boundary.live.len() as u32 + LIVE_COUNT_BYTES);
+    let parameters = parameter_bytes(program) + replay + PIXEL_TABLE_BYTES * pixel_tables + HASH_BYTES + checksums;
     [
         flash("constants", constants, true),
         flash("initial state", initial, true),
@@ -223,5 +229,6 @@ fn model_code(program: &Program) -> u32 {
     let steps: u32 = written(program, &loops).map(step).sum();
     let parts = loops.iter().flat_map(|s| &s.parts).map(|p| TURN_CODE + VARYING_CODE * p.varying.len() as u32);
     let turns = loops.len() as u32 * LOOP_CODE + parts.sum::<u32>();
-    steps + turns + program.states.len() as u32 * INIT_CODE + 5 * CALL_CODE
+    let functions = if program.replay.is_some() { 6 } else { 5 };
+    steps + turns + program.states.len() as u32 * INIT_CODE + functions * CALL_CODE
 }
