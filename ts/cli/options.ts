@@ -68,6 +68,7 @@ export const commandOptions = {
     'trial-steps': all.trialSteps,
     'proof-steps': all.proofSteps,
     lr: all.lrOfSearch,
+    workers: all.workers,
     time: all.time,
     'cache-memory': all.cacheBytes,
     'verify-device': all.verifyDevice,
@@ -78,6 +79,7 @@ export const commandOptions = {
     overwrite,
     json,
   },
+  worker: { redis: all.redis, threads: all.threadsOfWorker, 'cache-memory': all.cacheBytes, json },
   train: {
     ...program,
     seed: all.seeds,
