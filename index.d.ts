@@ -1897,6 +1897,15 @@ export interface SchemeRecord {
 }
 /** The text of a scheme: `text` itself, or the content of the JSON file with that name. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
 export declare function schemeText(text: string): Promise<string>;
+/** Workers that are there. */
+export interface Workers {
+	/** Number of worker processes. */
+	readonly processes: number;
+	/** Number of threads of all of them. */
+	readonly threads: number;
+	/** Versions of those that cannot help, because they are of another one. */
+	readonly refused: readonly string[];
+}
 /** The phases of a search, in order. */
 export type SearchPhase = "analysis" | "evolution" | "proof" | "test";
 /** The measure of a gain: mean loss on held-back samples, which is less noisy, or the share of them that is classified correctly, as in the paper. */
@@ -1937,6 +1946,11 @@ export interface SearchOptions {
 	readonly threads?: number | undefined;
 	/** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
 	readonly cacheBytes?: number | undefined;
+	/**
+	 * URL of a Redis server, such as `redis://host:6379`: the training runs are made by workers (`workFor`) on any machines, none by this process. Needs the
+	 * packages `bullmq` and `ioredis`. Does not affect results.
+	 */
+	readonly workers?: string | undefined;
 	/** Time limit in seconds; the result lists anything skipped. */
 	readonly seconds?: number | undefined;
 	/** A folder for the search: a journal, and at the end `scheme.json`, `search.json` and `program.ttp`. */
@@ -2122,6 +2136,12 @@ export type SearchEvent = {
 	readonly plan: SearchPlan;
 	readonly threads: number;
 	readonly validation: number;
+}
+/** With `workers`: those that are there, at the beginning and whenever that changes. */
+ | {
+	readonly type: "workers";
+	readonly place: string;
+	readonly workers: Workers;
 } | {
 	readonly type: "progress";
 	readonly phase: SearchPhase;
@@ -2576,7 +2596,7 @@ export declare function checkBudgets(model: Model, classes: readonly string[], o
  * Finds the update scheme that learns best within an SRAM budget: contributions from short training runs, evolution among schemes that fit according to the
  * planner, proof by longer training. Yields events on the way; the last one is `done`. The same seed gives the same result for any number of threads
  * and interruptions. Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`,
- * `OPTION_INVALID`, `TIME_TOO_SHORT`, `ABORTED`.
+ * `OPTION_INVALID`, `TIME_TOO_SHORT`, `ABORTED`; with workers also `QUEUE_MISSING`, `REDIS_UNREACHABLE`, `REDIS_REFUSED`, and what makes a worker fail.
  */
 export declare function search(model: Model, data: SampleSet, options: SearchOptions): AsyncGenerator<SearchEvent, void, void>;
 interface Cutting {
@@ -2707,11 +2727,44 @@ export interface TrainOptions {
 export declare function train(program: Program, data: SampleSet, options?: TrainOptions): Promise<TrainResult>;
 /** The package's version. */
 export declare const version: string;
+/** Options of a worker. */
+interface WorkOptions$2 {
+	/** Number of jobs at a time; one per core by default. */
+	readonly threads?: number | undefined;
+	/** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
+	readonly cacheBytes?: number | undefined;
+	/** Is told what happens. */
+	readonly onEvent?: ((event: WorkEvent) => void) | undefined;
+	/** Ends the worker: what it has begun goes back into the queue. */
+	readonly signal?: AbortSignal | undefined;
+}
+/** What happens in a worker. */
+export type WorkEvent = {
+	readonly type: "ready";
+	readonly place: string;
+	readonly threads: number;
+} | {
+	readonly type: "begun" | "done";
+	readonly running: number;
+	readonly done: number;
+} | {
+	readonly type: "failed";
+	readonly message: string;
+	readonly running: number;
+	readonly done: number;
+};
+/**
+ * Does jobs that others put in the queue at a Redis server, until its signal ends it. It runs no code that it is sent: only Programs that the verifier accepts, on
+ * samples, and nothing it is sent is used before its SHA-256 was checked. Throws `QUEUE_MISSING`, `REDIS_UNREACHABLE`, `REDIS_REFUSED`, and
+ * `WORKER_VERSION` where work is asked for by another version alone.
+ */
+export declare function workFor(url: string, options?: WorkOptions$2): Promise<void>;
 
 export {
 	Comparison$1 as FolderComparison,
 	Estimate as ProgramEstimate,
 	Estimate$1 as Estimate,
+	WorkOptions$2 as WorkerOptions,
 	build as buildFirmware,
 };
 

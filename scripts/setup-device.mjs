@@ -1,5 +1,5 @@
 // Installs the requirements of the device tests: the Arm compiler and QEMU, and for the STM32F746's own firmware the CPU emulator Unicorn, a Python package,
-// in a virtual environment below target/.
+// in a virtual environment below target/. For the tests of searches over several machines it installs a Redis server.
 import { existsSync } from 'node:fs';
 import { has, root, tried } from './lib/shell.mjs';
 import { bring } from './lib/tools.mjs';
@@ -12,6 +12,10 @@ bring(
   'The tests of the device are left out without them.',
   ['on macOS: brew install qemu && brew install --cask gcc-arm-embedded'],
 );
+
+bring({ 'redis-server': ['redis-server'] }, 'The tests of searches over several machines are left out without it.', [
+  'on macOS: brew install redis',
+]);
 
 const venv = `${root}/target/python`;
 const python = process.platform === 'win32' ? `${venv}/Scripts/python.exe` : `${venv}/bin/python3`;

@@ -11,20 +11,22 @@ const root = fileURLToPath(new URL('../ts', import.meta.url));
  * does not have: think before adding it.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  cli: ['.', 'data', 'device', 'model', 'program', 'report', 'search', 'train'],
+  cli: ['.', 'data', 'device', 'model', 'program', 'queue', 'report', 'search', 'train', 'worker'],
   data: ['.'],
   device: ['.', 'data', 'emit', 'model', 'program'],
   emit: ['.', 'data', 'program'],
   model: ['.', 'data'],
   program: ['.', 'data', 'model'],
+  queue: ['.', 'data'],
   report: ['.', 'data', 'device', 'model', 'program', 'search', 'train'],
-  search: ['.', 'data', 'model', 'program'],
+  search: ['.', 'data', 'model', 'program', 'queue'],
   train: ['.', 'data', 'model', 'program'],
+  worker: ['.', 'data', 'program', 'queue', 'search'],
 };
 
 /** Modules of `ts/` itself that stand above folders. All others are below every folder and import none of them. */
 const above: Readonly<Record<string, readonly string[]>> = {
-  'index.ts': ['data', 'device', 'model', 'program', 'report', 'search', 'train'],
+  'index.ts': ['data', 'device', 'model', 'program', 'queue', 'report', 'search', 'train', 'worker'],
   'origin.ts': ['data', 'model', 'program'],
 };
 

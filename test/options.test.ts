@@ -41,6 +41,8 @@ import {
   TinytrainError,
   type TrainOptions,
   train,
+  type WorkerOptions,
+  workFor,
 } from '#tinytrain';
 import { main } from '#tinytrain/cli/cli.js';
 import { type CommandOptions, commandOptions } from '#tinytrain/cli/options.js';
@@ -73,6 +75,7 @@ const naturals = ['-1', '1.5', 'x', 'NaN', 'Infinity', '0x10', '9007199254740992
 const rates = ['0', '-1', 'fast', 'NaN', 'Infinity', '1e-300', '65', '0x1'];
 const sizes = ['0', '-1', '12 apples', '1g', 'NaN', '1e3', '0.1'];
 const above = ['0', '-1', 'x', 'NaN', 'Infinity', '0x1'];
+const urls = ['x', 'localhost:6379', 'http://localhost:6379', 'redis://', 'redis:///0', 'redis://a:b:c'];
 const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   task: ['sounds', 'Gestures'],
   input: ['big', '0', '0x128', '128x', '-1', '1.5', '70000', '1x2x3'],
@@ -133,6 +136,8 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   baud: ['0', '1199', 'fast', '1e9', '9600.5'],
   timeout: ['0', '3601', '1.5', 'x'],
   line: ['usb', 'UART'],
+  workers: urls,
+  redis: urls,
 };
 
 /** What a command needs besides, so that nothing would begin if a wrong value were taken. */
@@ -146,7 +151,8 @@ function besides(command: string, options: CommandOptions, name: string): string
         : ['/nowhere/x'];
   const given = (key: string, value: string) => (key in options && key !== name ? [`--${key}`, value] : []);
   const port = options['port']?.required ? given('port', '/nowhere/port') : [];
-  return [...needed, ...port, ...given('model', '/nowhere/model')];
+  const redis = options['redis']?.required ? given('redis', 'redis://127.0.0.1:1') : [];
+  return [...needed, ...port, ...redis, ...given('model', '/nowhere/model')];
 }
 
 test.serial(
@@ -341,11 +347,13 @@ const searching: Wrong<SearchOptions> = {
   lr: rate,
   threads,
   cacheBytes: natural,
+  workers: [...name, 'localhost:6379', 'http://localhost', 'redis://'],
   seconds: [...none, Number.NaN, 0, -1, '1', Number.POSITIVE_INFINITY],
   out: name,
   resume: yes,
   signal,
 };
+const working: Wrong<WorkerOptions> = { threads, cacheBytes: natural, onEvent: listener, signal };
 const models: Wrong<ModelOptions & FloatModelOptions> = { input: shape, normalisation: norm };
 const talking: Wrong<DeviceOptions> = { timeoutMs: [...count, 1e9], signal };
 const baud = [...none, Number.NaN, 0, 1199, -1, '9600', 1e9];
@@ -387,6 +395,7 @@ test('every option of the library: a wrong value rejects at once, with a code, a
     ['grow', { threads, signal }, options => grow(program, model, data, options)],
     ['train', training, options => train(program, data, { steps: 1, ...options })],
     ['search', searching, options => search(model, data, { budgets: [100_000], ...options }).next()],
+    ['workFor', working, options => workFor('redis://127.0.0.1:1', options)],
     ['checkBudgets', searching, options => checkBudgets(model, classes, { budgets: [100_000], ...options })],
     ['imageFolder', folder, options => imageFolder(root, options)],
     ['seriesFolder', series, options => seriesFolder(root, options)],

@@ -109,6 +109,7 @@ export type {
 } from './program/record.js';
 export { type SchemeRecord, schemeText } from './program/scheme.js';
 export type { TrainedState } from './program/state.js';
+export type { Workers } from './queue/crew.js';
 export { learningRate, type PeakRates, type Rate, type Rates, ratesOfStep } from './rates.js';
 export {
   type Compared,
@@ -164,3 +165,4 @@ export type {
   TrainResult,
 } from './train/types.js';
 export { version } from './version.js';
+export { type WorkEvent, type WorkOptions as WorkerOptions, workFor } from './worker/worker.js';

@@ -136,6 +136,14 @@ export function textLike(pattern: RegExp, expected: string): Kind<string> {
   return { ...text, expected, is: (value): value is string => text.is(value) && pattern.test(value) };
 }
 
+/** The URL of a Redis server; what it may hold that is secret does not appear in `expected`. */
+export const redisUrl: Kind<string> = {
+  ...text,
+  expected: 'a URL such as redis://host:6379, rediss://USER:PASSWORD@host:6379 with TLS',
+  is: (value): value is string =>
+    text.is(value) && /^rediss?:\/\/[^/]/.test(value) && URL.canParse(value) && new URL(value).hostname !== '',
+};
+
 /** A kind's values, or `word`. */
 export function orWord<T, const W extends string>(kind: Kind<T>, word: W): Kind<T | W> {
   const { parse } = kind;

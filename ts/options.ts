@@ -284,6 +284,13 @@ export const options = {
   proofSteps: option(steps, 'training steps per run of the proof', 'by images and model'),
   heldBack: withDefault(k.real({ above: 0, below: 1 }), 0.2, 'share of the training samples that is held back'),
   lrOfSearch: option(rateOrAuto, 'peak learning rate', 'auto: by the size of the features'),
+  workers: option(
+    k.redisUrl,
+    'have the training runs made by `tinytrain worker` on any machines, which meet at this Redis server',
+    'threads of this process',
+  ),
+  threadsOfWorker: option(k.whole(1, 1024), 'number of jobs at a time', 'one per core'),
+  redis: { ...option(k.redisUrl, 'the Redis server where work is asked for'), required: true },
   time: option(k.time, 'time limit, e.g. 10m; lists anything skipped'),
   verifyDevice: withDefault(k.flag, false, 'link the found scheme and run it in QEMU'),
   searchOut: option(k.text, 'folder of the search', 'runs/search-...'),

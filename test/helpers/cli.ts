@@ -11,14 +11,15 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the command line as a user would. `cwd` is where. */
+/** Runs the command line as a user would. `cwd` is where, `main` its file. */
 export function tinytrain(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>> = {},
+  main: string = command,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, ...args], {
+    const child = spawn(process.execPath, [main, ...args], {
       cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -18,6 +18,7 @@ import { report } from './report.js';
 import { run } from './run.js';
 import { search } from './search.js';
 import { train } from './train.js';
+import { worker } from './worker.js';
 
 /** Runs the command line; sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -39,6 +40,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(demo(interrupt))
     .command(inspect(interrupt))
     .command(search(interrupt))
+    .command(worker(interrupt))
     .command(train(interrupt))
     .command(predict(interrupt))
     .command(compare)

@@ -69,6 +69,7 @@ export const commandOptions = {
     'trial-steps': all.trialSteps,
     'proof-steps': all.proofSteps,
     lr: all.lrOfSearch,
+    workers: all.workers,
     time: all.time,
     'cache-memory': all.cacheBytes,
     'verify-device': all.verifyDevice,
@@ -79,6 +80,7 @@ export const commandOptions = {
     overwrite,
     json,
   },
+  worker: { redis: all.redis, threads: all.threadsOfWorker, 'cache-memory': all.cacheBytes, json },
   train: {
     ...program,
     replay,

@@ -36,6 +36,13 @@ export class ProgressLine {
     process.stderr.write(`\r\x1b[2K${plain.length + BAR + 2 > room ? plain.slice(0, room) : whole}`);
   }
 
+  /** Shows a text whose end is not known. */
+  count(text: string): void {
+    if (!this.#terminal) return;
+    this.#what = text;
+    process.stderr.write(`\r\x1b[2K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+  }
+
   /** Erases the line. */
   clear(): void {
     if (this.#terminal && this.#what !== '') process.stderr.write('\r\x1b[2K');

@@ -11,6 +11,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   'proof-steps'?: number;
   lr?: number | 'auto';
   'cache-memory'?: number;
+  workers?: string;
   time?: number;
   'max-instructions'?: number;
   'max-ms'?: number;
@@ -31,6 +32,7 @@ export const notWithFrom: readonly string[] = ['task', 'input', 'mean', 'std'];
 export const withResume: readonly string[] = [
   'resume',
   'threads',
+  'workers',
   'time',
   'cache-memory',
   'verify-device',

@@ -26,6 +26,7 @@ import { ProgressLine } from './progress.js';
 import { type Arguments, notWithFrom, withResume } from './search-options.js';
 import { layerText, searchHead, searchReport } from './search-report.js';
 import { verifiedText, verify } from './search-verify.js';
+import { missingWorkers, workersText } from './workers.js';
 
 /** A search with its opened model and samples. */
 interface Prepared {
@@ -124,6 +125,7 @@ async function follow(
     resume: args.resume !== undefined,
     threads: args.threads,
     cacheBytes: args['cache-memory'],
+    workers: args.workers,
     seconds: args.time,
     signal,
   };
@@ -133,16 +135,22 @@ async function follow(
   };
   let where = '';
   let note = '';
+  let crew = '';
   // With --time, it will have ended by then.
   const [began, { time }] = [performance.now(), args];
   const rest = time === undefined ? undefined : () => time - (performance.now() - began) / 1000;
   try {
     for await (const event of searchSchemes(model, data, all)) {
       if (event.type === 'begin') say(searchHead(model, data, event));
-      else if (event.type === 'progress') {
+      else if (event.type === 'workers') {
+        crew = workersText(event.workers);
+        // Whoever waits is told why, on stderr, with --json too.
+        const help = missingWorkers(event);
+        if (help !== undefined) process.stderr.write(`${help}\n`);
+      } else if (event.type === 'progress') {
         where = `${event.what}, ${event.done} of ${event.total}`;
         const left = event.left !== null && rest !== undefined ? Math.min(event.left, Math.max(0, rest())) : event.left;
-        line.show(event.what, event.done, event.total, note, left);
+        line.show(event.what, event.done, event.total, [crew, note].filter(part => part !== '').join('  '), left);
         note = '';
       } else if (event.type === 'analysis') {
         // With a short --time, nothing may have been measured.

@@ -12,7 +12,7 @@ export const programFile = 'program.ttp';
 const most = { work: 2e10, bytes: 2 ** 28, steps: 20_000 } as const;
 
 /** Throws `PROGRAM_TOO_LARGE` for a Program that would take too much to run, by what its file says. */
-function checkPrice({ record, handle }: Program, path: string): void {
+export function checkPrice({ record, handle }: Pick<Program, 'record' | 'handle'>, path: string): void {
   const times = priceFactor();
   const work = recordOf<{ readonly terms: readonly number[] }[]>(handle.work());
   const price = {

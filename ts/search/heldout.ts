@@ -14,6 +14,8 @@ export interface SearchSamples {
   readonly all: Dataset;
   /** Samples for measuring the final runs. Not used before. */
   readonly test: Dataset;
+  /** Which of `all` are `train` and `validation`; undefined if the data has its own validation split. */
+  readonly places?: { readonly train: readonly number[]; readonly validation: readonly number[] };
 }
 
 /** Bytes of samples that are hashed without a pause: a few milliseconds. */
@@ -45,11 +47,13 @@ export async function searchSamples(data: SampleSet, share: number, seed: number
   }
   if (validation && validation.size > 0) return { train, validation, all: train, test };
   const held = await heldBack(data, share, seed);
-  const places = Array.from(train.labels.keys());
+  const all = Array.from(train.labels.keys());
+  const places = { train: all.filter(i => !held.has(i)), validation: all.filter(i => held.has(i)) };
   return {
-    train: train.subset(places.filter(i => !held.has(i))),
-    validation: train.subset(places.filter(i => held.has(i))),
+    train: train.subset(places.train),
+    validation: train.subset(places.validation),
     all: train,
     test,
+    places,
   };
 }

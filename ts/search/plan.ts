@@ -32,6 +32,7 @@ const searchOptions: OptionTable<SearchOptions> = {
   lr: all.lrOfSearch,
   threads: all.threads,
   cacheBytes: all.cacheBytes,
+  workers: all.workers,
   seconds: all.time,
   out: all.searchOut,
   files: object('files that are written with the journal', 'files by name', value => value instanceof Map),

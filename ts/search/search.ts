@@ -5,6 +5,8 @@ import type { Model } from '../model/model.js';
 import { options as all, cacheBytesOf } from '../options.js';
 import { originOf } from '../origin.js';
 import type { Program } from '../program/program.js';
+import { Crew } from '../queue/crew.js';
+import { placeOf } from '../queue/redis.js';
 import { version } from '../version.js';
 import { Channel } from './channel.js';
 import { contributionsOf, finalistsOf } from './choice.js';
@@ -17,7 +19,9 @@ import { Journal } from './journal.js';
 import { limitsOf } from './limits.js';
 import { checkSearch, searchPlanOf } from './plan.js';
 import { winner } from './proof.js';
+import { QueuedRunner } from './queued.js';
 import { resultOf } from './result.js';
+import { LocalRunner } from './runner.js';
 import { Trials } from './trials.js';
 import type { Proved, SearchEvent, SearchOptions, SearchPlan, SearchResult } from './types.js';
 import type { SearchWork } from './work.js';
@@ -86,15 +90,28 @@ async function phases(work: SearchWork, data: SampleSet): Promise<{ result: Sear
   return { program, result: resultOf(work, data, { contributions, proved, winners, found, tested, program }) };
 }
 
+/** The workers, where the runs are not made by this process. Nothing of the queue is loaded otherwise. */
+async function crewOf({ workers, signal }: SearchOptions, emit: SearchWork['emit']): Promise<Crew | undefined> {
+  if (workers === undefined) return undefined;
+  const place = placeOf(workers);
+  return Crew.join(workers, found => emit({ type: 'workers', place, workers: found }), signal);
+}
+
 async function run(model: Model, data: SampleSet, options: SearchOptions, emit: SearchWork['emit']): Promise<void> {
   const began = performance.now();
   const samples = await searchSamples(data, options.heldBack ?? all.heldBack.default, options.seed ?? all.seed.default);
   const plan = searchPlanOf(model, samples, options);
   const { signal, seconds = Number.POSITIVE_INFINITY, threads = availableParallelism() } = options;
-  const journal = await journalOf(model, data, samples, plan, options);
+  const crew = await crewOf(options, emit);
+  const journal = await journalOf(model, data, samples, plan, options).catch(async error => {
+    await crew?.close();
+    throw error;
+  });
   try {
-    const settings = { lr: plan.lr, threads, cacheBytes: cacheBytesOf(options.cacheBytes), signal };
-    const trials = new Trials(model, data, samples, settings, journal);
+    const runner = crew
+      ? new QueuedRunner(crew, samples)
+      : new LocalRunner(samples, threads, cacheBytesOf(options.cacheBytes));
+    const trials = new Trials(model, data, samples, { lr: plan.lr, threads, signal }, journal, runner);
     const compiler = await trials.compiler(plan.seed, 'validation');
     const { target, feed, costs: table } = plan;
     const { pixelTables } = trials;
@@ -113,6 +130,7 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
     emit({ type: 'done', result });
   } finally {
     await journal.close();
+    await crew?.close();
   }
 }
 
@@ -120,7 +138,7 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
  * Finds the update scheme that learns best within an SRAM budget: contributions from short training runs, evolution among schemes that fit according to the
  * planner, proof by longer training. Yields events on the way; the last one is `done`. The same seed gives the same result for any number of threads
  * and interruptions. Throws `BUDGET_TOO_SMALL`, `SAMPLES_TOO_FEW`, `SEARCH_EXISTS`, `SEARCH_MISSING`, `SEARCH_DIFFERS`, `SEARCH_BROKEN`,
- * `OPTION_INVALID`, `TIME_TOO_SHORT`, `ABORTED`.
+ * `OPTION_INVALID`, `TIME_TOO_SHORT`, `ABORTED`; with workers also `QUEUE_MISSING`, `REDIS_UNREACHABLE`, `REDIS_REFUSED`, and what makes a worker fail.
  */
 export async function* search(
   model: Model,

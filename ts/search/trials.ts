@@ -1,19 +1,17 @@
-import type { Dataset, SampleSet } from '../data/dataset.js';
+import type { SampleSet } from '../data/dataset.js';
 import { pixelTableCount } from '../data/input.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { meanLoss } from '../loss.js';
 import type { Model } from '../model/model.js';
-import { type ActivationCache, type Control, native, type ProgramHandle, wait } from '../native.js';
+import { type Control, native, wait } from '../native.js';
 import { Compiler } from '../program/compiler.js';
 import { ruledRate } from '../program/rule.js';
 import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
+import { type Ready, setsOf, type TrialRunner } from './runner.js';
+import type { TrialFound } from './trial.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
 
-/** Number of depths for which activations are cached at a time. */
-const LEVELS = 6;
-/** Fewer runs do not repay the activations of all samples. */
-const LEAST_RUNS = 3;
 /** Rounds of the planner for Programs that are only trained: results do not depend on the offsets of buffers. */
 const TRIAL_ROUNDS = 0;
 
@@ -21,42 +19,22 @@ const TRIAL_ROUNDS = 0;
 export interface TrialSettings {
   /** The peak rate of head and backbone; `auto` is the rule for the size of the features. */
   readonly lr: number | 'auto';
+  /** Threads for calibration. */
   readonly threads: number;
-  readonly cacheBytes: number;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Called after each training run. */
 export type TrialProgress = (done: number, total: number) => void;
 
-interface Ready {
-  readonly key: TrialKey;
-  readonly program: ProgramHandle;
-  readonly frozen: number;
-}
-
-/** The activation caches of the samples on which a run trains and is measured. */
-interface Level {
-  readonly depth: number;
-  readonly learned: ActivationCache;
-  readonly measured: ActivationCache;
-}
-
-/** The most useful depths, from the numbers of frozen steps of the programs: the shallowest and some others. */
-function levelsOf(frozen: readonly number[]): number[] {
-  const sorted = frozen.filter(steps => steps > 0).sort((a, b) => a - b);
-  if (sorted.length < LEAST_RUNS) return [];
-  const at = Array.from({ length: LEVELS }, (_, i) => sorted[Math.floor((i * sorted.length) / LEVELS)]);
-  return [...new Set(at.filter(steps => steps !== undefined))].sort((a, b) => b - a);
-}
-
-/** Makes training runs: several at a time, each of them once, with frozen layers computed once. */
+/** Training runs: what is compiled for them, each of them once, and their results. Where they are made is for the runner to know. */
 export class Trials {
   readonly #model: Model;
   readonly #data: SampleSet;
   readonly #samples: SearchSamples;
   readonly #settings: TrialSettings;
   readonly #journal: Journal;
+  readonly #runner: TrialRunner;
   readonly #compilers = new Map<string, Promise<Compiler>>();
   readonly #asked = new Map<string, TrialRecord>();
   #rate: Promise<number> | undefined;
@@ -67,12 +45,20 @@ export class Trials {
   /** The time after which no run may continue, in milliseconds of `performance.now()`. */
   deadline = Number.POSITIVE_INFINITY;
 
-  constructor(model: Model, data: SampleSet, samples: SearchSamples, settings: TrialSettings, journal: Journal) {
+  constructor(
+    model: Model,
+    data: SampleSet,
+    samples: SearchSamples,
+    settings: TrialSettings,
+    journal: Journal,
+    runner: TrialRunner,
+  ) {
     this.#model = model;
     this.#data = data;
     this.#samples = samples;
     this.#settings = settings;
     this.#journal = journal;
+    this.#runner = runner;
   }
 
   /** Every run that was requested and is known, in a fixed order. */
@@ -127,11 +113,6 @@ export class Trials {
     return pixelTableCount(this.#model.input.tables);
   }
 
-  #sets(on: TrialKey['on']): { learned: Dataset; measured: Dataset } {
-    const { train, validation, all, test } = this.#samples;
-    return on === 'test' ? { learned: all, measured: test } : { learned: train, measured: validation };
-  }
-
   /** The results of runs, in the requested order; undefined for those for which there was no time. All are measured on the same samples. */
   async run(
     phase: SearchPhase,
@@ -152,9 +133,9 @@ export class Trials {
 
   async #runOpen(keys: readonly TrialKey[], left: (left: number) => void): Promise<void> {
     const control = new (native().Control)();
-    let stopped = false;
+    const stopping = new AbortController();
     const stop = () => {
-      stopped = true;
+      stopping.abort();
       control.abort();
     };
     const { signal } = this.#settings;
@@ -163,12 +144,17 @@ export class Trials {
     if (rest <= 0) return;
     signal?.addEventListener('abort', stop, { once: true });
     const timer = Number.isFinite(rest) ? setTimeout(stop, rest) : undefined;
-    left(keys.length);
+    let open = keys.length;
+    left(open);
     this.#timed.began = performance.now();
     try {
-      const ready = await this.#prepare(keys, control, () => stopped);
-      const levels = await this.#keep(ready, control);
-      await this.#pool(ready, levels, control, left);
+      const runs = await this.#prepare(keys, control, stopping.signal);
+      const on = runs[0]?.key.on ?? 'validation';
+      const batch = { runs, on, rate: await this.rate(), signal: stopping.signal };
+      await this.#runner.run(batch, async ({ key }, found) => {
+        await this.#store(key, found);
+        left(--open);
+      });
     } catch (error) {
       if (!(error instanceof TinytrainError) || error.code !== 'ABORTED') throw error;
       if (signal?.aborted) throw aborted('the search', signal);
@@ -180,10 +166,10 @@ export class Trials {
     }
   }
 
-  async #prepare(keys: readonly TrialKey[], control: Control, stopped: () => boolean): Promise<Ready[]> {
+  async #prepare(keys: readonly TrialKey[], control: Control, signal: AbortSignal): Promise<Ready[]> {
     const ready: Ready[] = [];
     for (const key of keys) {
-      if (stopped()) throw aborted('the search');
+      if (signal.aborted) throw aborted('the search');
       const compiler = await this.compiler(key.seed, key.on);
       const program = await wait(() =>
         compiler.handle.compile(key.scheme, key.residualBits, TRIAL_ROUNDS, null, false, 0, control),
@@ -194,89 +180,16 @@ export class Trials {
     return ready.sort((a, b) => a.frozen - b.frozen);
   }
 
-  async #keep(ready: readonly Ready[], control: Control): Promise<Level[]> {
-    const { threads, cacheBytes } = this.#settings;
-    const on = ready[0]?.key.on ?? 'validation';
-    const { learned, measured } = this.#sets(on);
-    const depths = cacheBytes > 0 ? levelsOf(ready.map(({ frozen }) => frozen)) : [];
-    const share = cacheBytes / Math.max(1, depths.length) / (learned.size + measured.size);
-    const levels: Level[] = [];
-    for (const depth of depths) {
-      const program = ready.find(({ frozen }) => frozen >= depth)?.program;
-      if (!program) continue;
-      const keep = (set: Dataset): Promise<ActivationCache> =>
-        wait(() =>
-          native().ActivationCache.compute(program, set.handle, depth, Math.floor(share * set.size), threads, control),
-        );
-      levels.push({ depth, learned: await keep(learned), measured: await keep(measured) });
-    }
-    return levels;
-  }
-
-  async #pool(
-    ready: readonly Ready[],
-    levels: readonly Level[],
-    control: Control,
-    left: (left: number) => void,
-  ): Promise<void> {
-    let next = 0;
-    let open = ready.length;
-    const worker = async (): Promise<void> => {
-      while (next < ready.length) {
-        const job = ready[next++];
-        if (!job) return;
-        await this.#trial(job, levels, control);
-        left(--open);
-      }
-    };
-    const stopped = await Promise.allSettled(
-      Array.from({ length: Math.min(this.#settings.threads, ready.length) }, () =>
-        worker().catch(error => {
-          // The others stop too, so that nothing is running when this returns.
-          next = ready.length;
-          control.abort();
-          throw error;
-        }),
-      ),
-    );
-    const errors = stopped.flatMap(end => (end.status === 'rejected' ? [end.reason as unknown] : []));
-    const first = errors.find(error => !(error instanceof TinytrainError) || error.code !== 'ABORTED') ?? errors[0];
-    if (first !== undefined) throw first;
-  }
-
-  async #trial({ key, program, frozen }: Ready, levels: readonly Level[], control: Control): Promise<void> {
-    const { learned, measured } = this.#sets(key.on);
-    const level = levels.find(({ depth }) => depth <= frozen);
-    const { steps, seed } = key;
-    const rate = await this.rate();
-    const began = performance.now();
-    const found = await wait(() =>
-      native().trial(
-        program,
-        [learned.handle, level?.learned],
-        [measured.handle, level?.measured],
-        {
-          headRate: rate,
-          backboneRate: rate,
-          steps,
-          seed,
-          flip: false,
-          shift: 0,
-          noise: 0,
-          row: 0,
-          balance: false,
-        },
-        control,
-      ),
-    );
+  async #store(key: TrialKey, found: TrialFound): Promise<void> {
+    const { measured } = setsOf(this.#samples, key.on);
     const record: TrialRecord = {
       ...key,
       accuracy: found.correct / measured.size,
       loss: meanLoss(found.loss, measured.size),
       checksum: found.checksum,
     };
-    await this.#journal.add(record, (performance.now() - began) / 1000);
+    await this.#journal.add(record, found.seconds);
     this.#asked.set(trialKey(key), record);
-    this.#timed.steps += steps;
+    this.#timed.steps += key.steps;
   }
 }

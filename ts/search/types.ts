@@ -2,6 +2,7 @@ import type { Files } from '../folder.js';
 import type { Origin, ProgramOrigin } from '../origin.js';
 import type { CostTable, PerPass, Time } from '../program/costs.js';
 import type { Feed, MemoryTable } from '../program/memory.js';
+import type { Workers } from '../queue/crew.js';
 
 /** The phases of a search, in order. */
 export type SearchPhase = 'analysis' | 'evolution' | 'proof' | 'test';
@@ -45,6 +46,11 @@ export interface SearchOptions {
   readonly threads?: number | undefined;
   /** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
   readonly cacheBytes?: number | undefined;
+  /**
+   * URL of a Redis server, such as `redis://host:6379`: the training runs are made by workers (`workFor`) on any machines, none by this process. Needs the
+   * packages `bullmq` and `ioredis`. Does not affect results.
+   */
+  readonly workers?: string | undefined;
   /** Time limit in seconds; the result lists anything skipped. */
   readonly seconds?: number | undefined;
   /** A folder for the search: a journal, and at the end `scheme.json`, `search.json` and `program.ttp`. */
@@ -228,6 +234,8 @@ export interface SearchPlan {
 /** Events of a search. */
 export type SearchEvent =
   | { readonly type: 'begin'; readonly plan: SearchPlan; readonly threads: number; readonly validation: number }
+  /** With `workers`: those that are there, at the beginning and whenever that changes. */
+  | { readonly type: 'workers'; readonly place: string; readonly workers: Workers }
   | {
       readonly type: 'progress';
       readonly phase: SearchPhase;
