@@ -43,8 +43,48 @@ export declare const resizePolicies: readonly [
 	"cover",
 	"contain"
 ];
+/** The size of a camera's frames in pixels. */
+export interface FrameSize {
+	readonly columns: number;
+	readonly rows: number;
+}
+/** A part of a frame, in the middle if it is not said where it begins. */
+export interface Crop extends FrameSize {
+	readonly left?: number | undefined;
+	readonly top?: number | undefined;
+}
+/** How training samples are changed at random. */
+export interface Augmentation {
+	/** Mirrors an image with probability 1/2; not for series. */
+	readonly flip?: boolean | undefined;
+	/**
+	 * Shifts an image by up to this number of pixels in each direction; pixels moved in are the zero point. Shifts a series by up to this number of rows, continued
+	 * with its first or last one.
+	 */
+	readonly shift?: number | undefined;
+	/** Adds noise of this standard deviation, in steps of int8. */
+	readonly noise?: number | undefined;
+}
 /** How an image of another size is fitted to the input. */
 export type ResizePolicy = (typeof resizePolicies)[number];
+/** How images become samples. */
+export interface Fitting {
+	/** How those of another size are fitted to the input; `stretch` by default, bilinear with antialiasing. */
+	readonly resize?: ResizePolicy | undefined;
+	/** They are frames of a camera, all of this size, and become samples in integers, as on a device. `resize` is then `stretch` or `cover`. */
+	readonly camera?: FrameSize | undefined;
+	/** The part of a frame that is used; all of it by default. */
+	readonly crop?: Crop | undefined;
+}
+/** A camera's frame, and the window of it that becomes a sample; in pixels. */
+export interface View {
+	readonly width: number;
+	readonly height: number;
+	readonly left: number;
+	readonly top: number;
+	readonly columns: number;
+	readonly rows: number;
+}
 /** The purpose of a sample: training, choosing between schemes, or the final measurement. */
 export type Split = "train" | "validation" | "test";
 /** Shares of a class that are held back from training. */
@@ -60,6 +100,9 @@ export interface FolderOrigin {
 	/** Absolute path. */
 	readonly folder: string;
 	readonly resize: ResizePolicy;
+	/** The size of a camera's frames, if they are that, and the part of them that is used. */
+	readonly camera?: FrameSize | undefined;
+	readonly crop?: Crop | undefined;
 	readonly skipBad: boolean;
 	readonly seed: number;
 	readonly shares: SplitShares;
@@ -230,18 +273,6 @@ export interface SampleSource {
 export declare function joinedClasses(known: readonly string[], found: readonly string[]): readonly string[];
 /** The same samples under another list of classes, which must contain theirs: labels follow the names. Nothing is copied. */
 export declare function withClasses(set: SampleSet, classes: readonly string[]): SampleSet;
-/** How training samples are changed at random. */
-export interface Augmentation {
-	/** Mirrors an image with probability 1/2; not for series. */
-	readonly flip?: boolean | undefined;
-	/**
-	 * Shifts an image by up to this number of pixels in each direction; pixels moved in are the zero point. Shifts a series by up to this number of rows, continued
-	 * with its first or last one.
-	 */
-	readonly shift?: number | undefined;
-	/** Adds noise of this standard deviation, in steps of int8. */
-	readonly noise?: number | undefined;
-}
 /** A selection of drawn images. */
 export interface DrawnOptions {
 	/** Seed of all images; 1 by default. */
@@ -262,12 +293,10 @@ export declare function defaultImages(input: InputFormat, options?: DefaultImage
 export declare function drawnGestures(options?: DrawnOptions): SampleSource;
 /** The source of an image: a file, or its bytes. */
 export type ImageSource = string | Uint8Array;
-/** Decodes an image into the model's input. `name` identifies it in errors. */
-export declare function decodeImage(source: ImageSource, input: InputFormat, policy?: ResizePolicy, name?: string): Promise<Int8Array>;
+/** Decodes an image into the model's input. `name` identifies it in errors. Throws `IMAGE_CORRUPT`, also for a frame of another size than the camera's; `OPTION_INVALID`. */
+export declare function decodeImage(source: ImageSource, input: InputFormat, fitting?: Fitting, name?: string): Promise<Int8Array>;
 /** Options for selecting and decoding the images of a folder. */
-export interface FolderOptions {
-	/** How images of another size are fitted to the input; `stretch` by default, bilinear with antialiasing. */
-	readonly resize?: ResizePolicy | undefined;
+export interface FolderOptions extends Fitting {
 	/** Skips images that cannot be decoded, and lists them; otherwise the first one is an error. */
 	readonly skipBad?: boolean | undefined;
 	/** Seed of the split, if the folder has no train/ and test/; 0 by default. */
@@ -1136,6 +1165,8 @@ interface EmitInput {
 	/** The int8 value of each pixel value, one table per channel. */
 	readonly pixelTables: readonly Int8Array[];
 	readonly classNames: readonly string[];
+	/** The window of a camera's frame that became a sample, if the samples were frames. */
+	readonly view?: View | undefined;
 	/** The board that `make` builds for unless told otherwise. */
 	readonly target: string;
 	/** The boards for which it can be built, including the target. */
@@ -1505,8 +1536,8 @@ export interface OpenBoard {
 	readonly classes: readonly string[] | undefined;
 	/** Shape of a sample in pixels. */
 	readonly input: InputFormat;
-	/** How images of another size are fitted to the input. */
-	readonly resize: ResizePolicy;
+	/** How images are fitted to the input. */
+	readonly fitting: Fitting;
 	/** The name of a class, or its number in words. */
 	nameOf(label: number): string;
 }
@@ -2616,16 +2647,14 @@ export interface Prediction {
 	/** The probability of each class, in order of the classes. */
 	readonly scores: readonly number[];
 }
-interface PredictorOptions extends Cutting {
-	/** How images of another size are fitted to it; `stretch` by default. */
-	readonly resize?: ResizePolicy | undefined;
+interface PredictorOptions extends Cutting, Fitting {
 }
 /** A Program with the state trained by a run. */
 export declare class Predictor {
 	#private;
 	readonly program: Program;
-	/** How images of another size are fitted to the input. */
-	readonly resize: ResizePolicy;
+	/** How images are fitted to the input. */
+	readonly fitting: Fitting;
 	/** How recordings are cut. */
 	readonly cutting: Cutting;
 	private constructor();

@@ -94,6 +94,8 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   seeds: [...naturals, '0', '1001'],
   threads: ['0', '-1', '1.5', '20000', 'all', 'NaN'],
   resize: ['squeeze', 'Stretch'],
+  camera: ['big', '0x10', '320', '320x', '320x240x3', '-1x5', '70000x1', '1.5x2'],
+  crop: ['all', '0x10', '10x10+1', '10x10+1+', '10x10+-1+0', '10x10+70000+0', '1.5x2'],
   minutes: ['0', '-1', '1.5', '1001', 'x'],
   'device-steps': ['-1', '1.5', 'every', 'ALL', '4294967296'],
   window: counts,
@@ -269,8 +271,12 @@ const reading: Wrong<ReadOptions> = {
   signal,
   onProgress: listener,
 };
+const frame = [...none, 1, '320x240', {}, { columns: 320 }, { columns: 0, rows: 240 }, { columns: 1.5, rows: 1 }];
+const part = [...frame, { columns: 1, rows: 1, left: -1 }, { columns: 1, rows: 1, top: 70_000 }];
 const folder = {
   resize: one('stretch'),
+  camera: frame,
+  crop: part,
   skipBad: yes,
   seed: natural,
   shares: [
@@ -283,7 +289,7 @@ const folder = {
     { test: Number.NaN, validation: 0 },
   ],
 };
-const { resize: _resize, ...split } = folder;
+const { resize: _resize, camera: _camera, crop: _crop, ...split } = folder;
 const series: Wrong<SeriesOptions> = { ...split, window: count, hop: count };
 const limits = { budget: size, flash: size, target: name, feed: one('rows'), store: yes, replay: natural };
 const start = {
@@ -419,7 +425,11 @@ test('every option of the library: a wrong value rejects at once, with a code, a
     ['startQemu', emulating, options => startQemu(join(root, 'none'), { machine: 'none', icountShift: 0 }, options)],
     ['runFirmware', running, options => runFirmware(root, options)],
     ['new Device', talking, options => new Device(silent, options)],
-    ['Predictor.of', { resize: one('cover'), window: count, hop: count }, options => Predictor.of(program, options)],
+    [
+      'Predictor.of',
+      { resize: one('cover'), camera: frame, crop: part, window: count, hop: count },
+      options => Predictor.of(program, options),
+    ],
     ['Predictor.predict', { signal, onProgress: listener }, options => Predictor.of(program).predict([], options)],
   ];
   let tried = 0;

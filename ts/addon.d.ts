@@ -242,6 +242,25 @@ export interface BoardStore {
  */
 export declare function builtInCosts(target: string): string
 
+/** The pixels of a sample (`shape`: rows, columns, 1 or 3 channels) from a frame, of 1 or 3 bytes a pixel. */
+export declare function cameraSample(view: CameraView, frame: Uint8Array, shape: Array<number>): Uint8Array
+
+/** A camera's frame and the window of it that becomes a sample, in pixels: see `spec::camera`. */
+export interface CameraView {
+  /** See `spec::camera::View`. */
+  width: number
+  /** See `spec::camera::View`. */
+  height: number
+  /** See `spec::camera::View`. */
+  left: number
+  /** See `spec::camera::View`. */
+  top: number
+  /** See `spec::camera::View`. */
+  columns: number
+  /** See `spec::camera::View`. */
+  rows: number
+}
+
 /** The total cost of a candidate on a board. */
 export interface CandidateCost {
   /** Bytes of SRAM. */
@@ -259,6 +278,9 @@ export interface CandidateCost {
  * threads.
  */
 export declare function candidateCosts(compiler: Compiler, schemes: Array<string>, residualBits: Array<number>, rounds: number, target: string, sram: number, byRows: boolean, pixelTables: number, costsJson: string | undefined | null, threads: number, control: Control): Promise<Array<CandidateCost>>
+
+/** Throws for a view that is none. */
+export declare function checkCamera(view: CameraView): void
 
 /** Throws if `text` is not a cost table. */
 export declare function checkCosts(text: string): void

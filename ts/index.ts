@@ -4,7 +4,7 @@ export { drawnGestures } from './data/drawn/gestures/set.js';
 export { type DefaultImageOptions, type DrawnOptions, defaultImages, drawnImages } from './data/drawn/set.js';
 export { decodeImage } from './data/images/decode.js';
 export { type FolderOptions, type ImageOptions, imageFolder, loadImages } from './data/images/folder.js';
-export type { ResizePolicy } from './data/images/input.js';
+export type { Fitting, ResizePolicy, View } from './data/images/input.js';
 export type { ImageSource } from './data/images/open.js';
 export type { ColumnScale, InputFormat } from './data/input.js';
 export { sampleFolder } from './data/open.js';
@@ -68,7 +68,7 @@ export {
   supportedOperators,
 } from './model/model.js';
 export { type QuantiseOptions, quantised } from './model/quantised.js';
-export type { Augmentation } from './options.js';
+export type { Augmentation, Crop, FrameSize } from './options.js';
 export type { Origin, ProgramOrigin, SamplesOrigin } from './origin.js';
 export { type CompileOptions, Compiler, checkFits, compile, type Stage, targets } from './program/compiler.js';
 export {

@@ -61,6 +61,41 @@ const inputSize: k.Kind<{ readonly height: number; readonly width: number }> = {
   },
 };
 
+/** The size of a camera's frames in pixels. */
+export interface FrameSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** A part of a frame, in the middle if it is not said where it begins. */
+export interface Crop extends FrameSize {
+  readonly left?: number | undefined;
+  readonly top?: number | undefined;
+}
+
+const frame: k.Kind<FrameSize> = {
+  ...k.object('columns and rows of at least 1', { columns: side, rows: side }, ['columns', 'rows']),
+  written: 'columns x rows, such as 320x240',
+  parse(given) {
+    const [, columns, rows] = /^(\d+)x(\d+)$/.exec(given) ?? [];
+    return { columns: Number(columns), rows: Number(rows) };
+  },
+};
+
+const partOfFrame: k.Kind<Crop> = {
+  ...k.object<Crop>(
+    'columns and rows of at least 1, and where they begin: { columns: 240, rows: 240, left: 40, top: 0 }',
+    { columns: side, rows: side, left: short, top: short },
+    ['columns', 'rows'],
+  ),
+  written: 'columns x rows, in the middle unless the first column and row follow, such as 240x240 or 240x240+40+0',
+  parse(given) {
+    const [, columns, rows, left, top] = /^(\d+)x(\d+)(?:\+(\d+)\+(\d+))?$/.exec(given) ?? [];
+    const size = { columns: Number(columns), rows: Number(rows) };
+    return left === undefined ? size : { ...size, left: Number(left), top: Number(top) };
+  },
+};
+
 /** How training samples are changed at random. */
 export interface Augmentation {
   /** Mirrors an image with probability 1/2; not for series. */
@@ -198,6 +233,15 @@ export const options = {
 
   // Samples.
   resize: withDefault(k.choice(resizePolicies), 'stretch', 'how to fit images of another size to the input'),
+  camera: option(
+    frame,
+    'columns x rows of a camera’s frames, such as 320x240: all images are that, and become samples in integers, as firmware does it',
+  ),
+  crop: option(
+    partOfFrame,
+    'columns x rows + first column + first row of the part of a frame that is used, such as 240x240+40+0',
+    'all of it',
+  ),
   window: option(
     k.whole(1, 2 ** 32 - 1),
     'rows of a sample, cut from each .npy, .csv or .wav',

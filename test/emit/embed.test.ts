@@ -80,7 +80,7 @@ onArm('all sources in one folder, as an Arduino library has them, compile with t
   const { folder } = await testFirmware(t);
   const flat = await temporary(t);
   const seen = new Set<string>();
-  for (const from of ['model', 'kernels', 'protocol']) {
+  for (const from of ['model', 'kernels', 'camera', 'protocol']) {
     for (const name of await fs.readdir(join(folder, from))) {
       t.false(seen.has(name), `${name} is there twice`);
       seen.add(name);

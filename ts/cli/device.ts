@@ -78,11 +78,11 @@ async function identify(args: Arguments, signal: AbortSignal): Promise<void> {
 const SCORE_UNIT = 2 ** 31;
 
 async function predict(args: Arguments & { readonly images: string[] }, signal: AbortSignal): Promise<void> {
-  await withBoard(args, signal, async ({ device, input, resize, nameOf }, line) => {
+  await withBoard(args, signal, async ({ device, input, fitting, nameOf }, line) => {
     const predictions: { name: string; class: string; label: number; scores: number[] }[] = [];
     for (const image of args.images) {
       line.show('images', predictions.length, args.images.length);
-      const pixels = pixelsOf(await decodeImage(image, input, resize));
+      const pixels = pixelsOf(await decodeImage(image, input, fitting));
       const { predicted, scores } = await device.predict(pixels, 'rgb888');
       const shares = scores.map(score => score / SCORE_UNIT);
       predictions.push({ name: image, class: nameOf(predicted), label: predicted, scores: shares });
@@ -109,7 +109,7 @@ const WINDOW = 20;
 async function train(args: TrainArguments, signal: AbortSignal): Promise<void> {
   const source = await imageFolder(args.images);
   await withBoard(args, signal, async (board, line) => {
-    const { device, input, resize } = board;
+    const { device, input, fitting } = board;
     const places = placesOf(board, source.classes);
     const listed = source.parts.train;
     const { steps: total = options.stepsOnBoard.default, lr = options.lrOnDevice.default, lrHead = lr } = args;
@@ -119,7 +119,7 @@ async function train(args: TrainArguments, signal: AbortSignal): Promise<void> {
     await device.beginSchedule({ head: lrHead, backbone: lr }, total);
     for (let step = 0; step < total; step++) {
       const { name, label } = listed[order[step % order.length] ?? 0] ?? { name: '', label: 0 };
-      const pixels = pixelsOf(await decodeImage(name, input, resize));
+      const pixels = pixelsOf(await decodeImage(name, input, fitting));
       const place = places[label] ?? 0;
       const { loss, predicted } = await device.train(pixels, place, 'scheduled', 'rgb888');
       steps.push({ loss: meanLoss(loss), right: predicted === place });

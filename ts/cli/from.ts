@@ -1,5 +1,6 @@
 import { joinedClasses, sourceWithClasses } from '../data/classes.js';
 import type { SampleSet } from '../data/dataset.js';
+import { fittingOf } from '../data/origin.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { factsOf } from '../model/input.js';
 import type { Model } from '../model/model.js';
@@ -9,7 +10,7 @@ import { learnedModel, type MadeModel } from '../program/export.js';
 import { grow } from '../program/grow.js';
 import type { Program } from '../program/program.js';
 import { openRun } from '../train/run.js';
-import { openSource, type ProgramArguments, readOptions, type SampleArguments } from './inputs.js';
+import { checkNoCamera, openSource, type ProgramArguments, readOptions, type SampleArguments } from './inputs.js';
 import type { ProgressLine } from './progress.js';
 
 /** The Program of a run, starting with what the run has learned so far, and where it comes from. */
@@ -35,14 +36,19 @@ export function modelOf({ path, origin }: Learned, given: string | undefined, ho
 
 /** The images of a run, or those that are given; read with the options of the run unless others are given. */
 async function sourceOf({ path, origin, program }: Learned, args: SampleArguments): Promise<SampleSource> {
-  if (args.data === undefined) return reopenSource(origin, path);
+  if (args.data === undefined) {
+    checkNoCamera(args);
+    return reopenSource(origin, path);
+  }
   const before = origin.data.origin;
   const cut = before?.kind === 'series' ? before : undefined;
   const { data, seed = program.seed } = args;
-  const resize = args.resize ?? (before?.kind === 'images' ? before.resize : undefined);
+  const known = fittingOf(before);
+  const { resize = known.resize, camera = known.camera, crop = known.crop } = args;
   const window = args.window ?? cut?.window ?? undefined;
   const hop = args.hop ?? cut?.hop ?? undefined;
-  const own = { ...(resize && { resize }), ...(window && { window }), ...(hop && { hop }) };
+  const fitting = { ...(resize && { resize }), ...(camera && { camera }), ...(crop && { crop }) };
+  const own = { ...fitting, ...(window && { window }), ...(hop && { hop }) };
   return openSource({ data, seed, 'skip-bad': args['skip-bad'], ...own });
 }
 

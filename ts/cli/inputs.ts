@@ -9,6 +9,7 @@ import { thousands } from '../format.js';
 import { FloatModel } from '../model/float.js';
 import { embeddedModels, loadAnyModel, type Model, type ModelOrigin, type QuantisedOrigin } from '../model/model.js';
 import { quantised } from '../model/quantised.js';
+import type { Crop, FrameSize } from '../options.js';
 import { checkFits, compile } from '../program/compiler.js';
 import { type HeadStart, startRows } from '../program/head.js';
 import type { Feed } from '../program/memory.js';
@@ -37,6 +38,8 @@ export interface ProgramArguments {
   seed?: number;
   threads?: number;
   resize?: ResizePolicy;
+  camera?: FrameSize;
+  crop?: Crop;
   window?: number;
   hop?: number;
   'skip-bad': boolean;
@@ -45,7 +48,7 @@ export interface ProgramArguments {
 /** The arguments of a command that reads samples. */
 export type SampleArguments = Pick<
   ProgramArguments,
-  'task' | 'data' | 'seed' | 'threads' | 'resize' | 'window' | 'hop' | 'skip-bad'
+  'task' | 'data' | 'seed' | 'threads' | 'resize' | 'camera' | 'crop' | 'window' | 'hop' | 'skip-bad'
 >;
 
 /** A model in words: its name, its input, its size. */
@@ -53,13 +56,20 @@ export function modelText({ description: { name, input, totals } }: Model): stri
   return `${name} (${input.shape.join('x')}, ${(totals.macs / 1e6).toFixed(1)} M MACs, ${thousands(totals.weights)} weights)`;
 }
 
+/** Throws `USAGE` for options of a camera where no images are given that could be its frames. */
+export function checkNoCamera({ camera, crop }: Pick<SampleArguments, 'camera' | 'crop'>): void {
+  const name = camera ? 'camera' : 'crop';
+  if (camera || crop) throw new TinytrainError('USAGE', `--${name} does nothing without --data, a folder of frames`);
+}
+
 /** The source of the samples that a command uses; nothing is read yet. */
-export async function openSource(
-  args: Pick<ProgramArguments, 'task' | 'data' | 'resize' | 'seed' | 'skip-bad' | 'window' | 'hop'>,
-): Promise<SampleSource> {
-  if (args.data === undefined) return drawers[args.task ?? tasks[0]]();
-  const { resize, seed, window, hop } = args;
-  return sampleFolder(args.data, { resize, seed, window, hop, skipBad: args['skip-bad'] });
+export async function openSource(args: Omit<SampleArguments, 'threads'>): Promise<SampleSource> {
+  const { data, resize, camera, crop, seed, window, hop } = args;
+  if (data !== undefined) {
+    return sampleFolder(data, { resize, camera, crop, seed, window, hop, skipBad: args['skip-bad'] });
+  }
+  checkNoCamera(args);
+  return drawers[args.task ?? tasks[0]]();
 }
 
 /** Options with which a command reads samples: its signal stops it, and a line shows the progress. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
+import { fittingOf } from '../data/origin.js';
 import { repeatedText } from '../data/repeated.js';
 import { defaultResidualBits, tasks } from '../defaults.js';
 import { duration, thousands } from '../format.js';
@@ -47,6 +48,7 @@ function again({ description }: Model, { origin, plan, residualBits }: SearchRes
   const { model, input, data } = origin;
   const { guessed } = description.input;
   const folder = data.origin && data.origin.kind !== 'drawn' ? data.origin : undefined;
+  const { resize, camera, crop } = fittingOf(folder);
   const cut = folder?.kind === 'series' ? folder : undefined;
   const own = data.origin?.kind === 'drawn' ? (data.origin.task ?? tasks[0]) : undefined;
   const task = own ?? tasks.find(each => embeddedModels[each] === model.path) ?? tasks[0];
@@ -56,7 +58,9 @@ function again({ description }: Model, { origin, plan, residualBits }: SearchRes
     model.format === 'pkl' && `--input ${input.shape[0]}x${input.shape[1]}`,
     (!guessed || cut) && `--mean ${input.mean.join(',')} --std ${input.std.join(',')}`,
     folder && `--data ${shown(folder.folder)}`,
-    folder?.kind === 'images' && folder.resize !== 'stretch' && `--resize ${folder.resize}`,
+    resize !== undefined && resize !== 'stretch' && `--resize ${resize}`,
+    camera && `--camera ${camera.columns}x${camera.rows}`,
+    crop && `--crop ${crop.columns}x${crop.rows}${crop.left === undefined ? '' : `+${crop.left}+${crop.top ?? 0}`}`,
     cut && cut.window !== null && `--window ${cut.window}`,
     cut && cut.hop !== null && `--hop ${cut.hop}`,
     folder?.skipBad && '--skip-bad',

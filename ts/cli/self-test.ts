@@ -57,7 +57,7 @@ async function training(model: Model): Promise<string> {
 
 async function decoded(model: Model, format: 'png' | 'jpeg'): Promise<string> {
   const image = sharp(pixels(), { raw: { width: SIDE, height: SIDE, channels: 3 } }).toFormat(format);
-  const values = await decodeImage(await image.toBuffer(), model.input, 'stretch', format);
+  const values = await decodeImage(await image.toBuffer(), model.input, {}, format);
   return sha256(new Uint8Array(values.buffer, values.byteOffset, values.length));
 }
 

@@ -39,13 +39,27 @@ export async function kindOf(folder: string): Promise<SampleKind> {
   return found === 'series' || found === 'maybe' ? recordings : images;
 }
 
-const { resize, window, hop, skipBad, seed, shares } = all;
-const sampleOptions: OptionTable<FolderOptions & SeriesOptions> = { resize, window, hop, skipBad, seed, shares };
+const { resize, camera, crop, window, hop, skipBad, seed, shares } = all;
+const sampleOptions: OptionTable<FolderOptions & SeriesOptions> = {
+  resize,
+  camera,
+  crop,
+  window,
+  hop,
+  skipBad,
+  seed,
+  shares,
+};
 
 /** A folder of images or of recordings, whichever it is, as a source of samples. Throws the errors of `imageFolder` and `seriesFolder`. */
 export async function sampleFolder(folder: string, options: FolderOptions & SeriesOptions = {}): Promise<SampleSource> {
   checkOptions(sampleOptions, options);
-  if ((await kindOf(folder)) === recordings) return seriesFolder(folder, options);
+  if ((await kindOf(folder)) === recordings) {
+    if (!options.camera && !options.crop) return seriesFolder(folder, options);
+    throw new TinytrainError('DATA_LAYOUT', `${folder}: there are recordings, not frames of a camera`, {
+      path: folder,
+    });
+  }
   const given = options.window ?? options.hop;
   if (given === undefined) return imageFolder(folder, options);
   throw new TinytrainError(

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { resizePolicies, type Task, tasks } from '../defaults.js';
 import { count } from '../json.js';
-import type { ResizePolicy } from './images/input.js';
+import type { Crop, FrameSize } from '../options.js';
+import type { Fitting, ResizePolicy } from './images/input.js';
 import type { SplitShares } from './split.js';
 
 /** A folder of class folders, and the options with which its images are read. */
@@ -10,6 +11,9 @@ export interface FolderOrigin {
   /** Absolute path. */
   readonly folder: string;
   readonly resize: ResizePolicy;
+  /** The size of a camera's frames, if they are that, and the part of them that is used. */
+  readonly camera?: FrameSize | undefined;
+  readonly crop?: Crop | undefined;
   readonly skipBad: boolean;
   readonly seed: number;
   readonly shares: SplitShares;
@@ -41,7 +45,15 @@ export interface DrawnOrigin {
 /** Everything needed to read a data set again: one kind per kind of source. */
 export type DataOrigin = FolderOrigin | SeriesOrigin | DrawnOrigin;
 
+/** How the images of a folder were fitted to the input; nothing for other samples. */
+export function fittingOf(origin: DataOrigin | null | undefined): Fitting {
+  if (origin?.kind !== 'images') return {};
+  const { resize, camera, crop } = origin;
+  return { resize, ...(camera && { camera }), ...(crop && { crop }) };
+}
+
 const rows = v.pipe(count, v.minValue(1));
+const frameSize = { columns: rows, rows };
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 
 /** Schema of an origin that was read from a file. */
@@ -50,6 +62,8 @@ export const dataOrigin: v.GenericSchema<unknown, DataOrigin> = v.variant('kind'
     kind: v.literal('images'),
     folder: v.string(),
     resize: v.picklist(resizePolicies),
+    camera: v.optional(v.object(frameSize)),
+    crop: v.optional(v.object({ ...frameSize, left: v.optional(count), top: v.optional(count) })),
     skipBad: v.boolean(),
     seed: count,
     shares: v.object({ validation: share, test: share }),

@@ -1,6 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import { viewOf } from '../data/images/camera.js';
+import { fittingOf } from '../data/origin.js';
 import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
@@ -117,6 +119,7 @@ export async function firmwareFiles(
     ...input,
     sources: new Map([...input.sources, ...(await boardSources(board, store))]),
     memory,
+    view: viewOf(fittingOf(data.origin), program.input),
     kernelFiles: program.kernelFiles(target),
     target: board.name,
     boards: boardsOf(program, target, board),

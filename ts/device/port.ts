@@ -1,6 +1,6 @@
-import type { ResizePolicy } from '../data/images/input.js';
-import { checkImageInput } from '../data/images/input.js';
+import { checkImageInput, type Fitting } from '../data/images/input.js';
 import type { InputFormat } from '../data/input.js';
+import { fittingOf } from '../data/origin.js';
 import { TinytrainError } from '../errors.js';
 import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { Device, type DeviceOptions, type Identity } from './device.js';
@@ -28,8 +28,8 @@ export interface OpenBoard {
   readonly classes: readonly string[] | undefined;
   /** Shape of a sample in pixels. */
   readonly input: InputFormat;
-  /** How images of another size are fitted to the input. */
-  readonly resize: ResizePolicy;
+  /** How images are fitted to the input. */
+  readonly fitting: Fitting;
   /** The name of a class, or its number in words. */
   nameOf(label: number): string;
 }
@@ -58,14 +58,13 @@ export async function openBoard(path: string, options: OpenBoardOptions = {}): P
     const input = { height, width, channels, tables: [shifted] };
     checkImageInput(input);
     const classes = manifest?.origin.data.classes;
-    const origin = manifest?.origin.data.origin;
     return {
       device,
       identity,
       model: manifest?.origin.model.name,
       classes,
       input,
-      resize: origin?.kind === 'images' ? origin.resize : 'stretch',
+      fitting: fittingOf(manifest?.origin.data.origin),
       nameOf: label => classes?.[label] ?? `class ${label}`,
     };
   } catch (error) {

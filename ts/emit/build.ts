@@ -1,12 +1,12 @@
 import { pendingFile } from '../names.js';
-import type { EmitInput } from './input.js';
+import { type EmitInput, takesImages } from './input.js';
 
 /** Most bytes of stack of a part of model.c, as counted by the plan and enforced by the build. */
 export const modelFrame = 192;
 
 /** Lists of sources, the same for make and CMake. */
 export interface SourceLists {
-  /** Model, protocol and store: what is a library together with the kernels. */
+  /** Model, camera, protocol and store: what is a library together with the kernels. */
   readonly library: readonly string[];
   readonly kernels: readonly string[];
   readonly app: readonly string[];
@@ -22,10 +22,8 @@ function list(paths: readonly string[]): string {
 }
 
 /** `Makefile` */
-export function makefile(
-  { target, version, kernelFlags, store, saveEvery = 0 }: EmitInput,
-  sources: SourceLists,
-): string {
+export function makefile(input: EmitInput, sources: SourceLists): string {
+  const { target, version, kernelFlags, store, saveEvery = 0 } = input;
   return `${generated(version)}
 #
 #   make                builds build/$(BOARD)/firmware.elf, .bin, .hex and .map, and checks what was linked
@@ -56,7 +54,7 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 
 KERNEL_FLAGS ?= ${kernelFlags}
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion $(if $(STRICT),-Werror)
-CFLAGS += -std=c11 $(BOARD_FLAGS) -Imodel -Ikernels -Iprotocol -Iapp -Iboard/common -DTT_BAUD=$(BAUD)${store ? ' -Istore -DTT_STORE=$(SAVE_EVERY)u' : ''} \\
+CFLAGS += -std=c11 $(BOARD_FLAGS) -Imodel -Ikernels -Iprotocol${takesImages(input) ? ' -Icamera' : ''} -Iapp -Iboard/common -DTT_BAUD=$(BAUD)${store ? ' -Istore -DTT_STORE=$(SAVE_EVERY)u' : ''} \\
     -ffunction-sections -fdata-sections -fno-common -fstack-usage -g $(WARNINGS)
 
 $(OUT)/kernels/%.o: OPTIMISE := $(KERNEL_FLAGS)
@@ -129,7 +127,7 @@ ${cmakeList('KERNELS', sources.kernels)}
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_EXTENSIONS OFF)
 add_library(${library} STATIC \${LIBRARY} \${KERNELS})
-target_include_directories(${library} PUBLIC model kernels protocol${store ? ' store' : ''} PRIVATE app)
+target_include_directories(${library} PUBLIC model kernels protocol${takesImages(input) ? ' camera' : ''}${store ? ' store' : ''} PRIVATE app)
 ${store ? `target_compile_definitions(${library} PUBLIC TT_STORE=\${SAVE_EVERY}u)\n` : ''}target_compile_options(${library} PRIVATE \${BOARD_FLAGS} -ffunction-sections -fdata-sections -fno-common)
 set_source_files_properties(\${LIBRARY} PROPERTIES COMPILE_OPTIONS -Os)
 set_source_files_properties(\${KERNELS} PROPERTIES COMPILE_OPTIONS "${kernelFlags.split(/\s+/).join(';')}")

@@ -1,6 +1,6 @@
 import { boardCmake, boardMakefile, boardScript, sourcePaths } from './board.js';
 import { cmakeLists, makefile, type SourceLists } from './build.js';
-import type { EmitInput } from './input.js';
+import { type EmitInput, takesImages } from './input.js';
 import { modelFile } from './model-c.js';
 import { modelHeader } from './model-h.js';
 import { ownPrefix, prefixed } from './prefix.js';
@@ -11,6 +11,8 @@ import { weightsFile, weightsHeader } from './weights.js';
 const KERNELS = 'kernels/';
 /** Sources that only a firmware with a store contains, beside those that a board names. */
 const STORE = 'store/';
+/** Sources that only the firmware of a network for images contains. */
+const CAMERA = 'camera/';
 const HOST_FLASH = 'board/host/flash.c';
 /** The source that only a firmware with a replay buffer contains. */
 const REPLAY = 'model/replay.c';
@@ -20,7 +22,7 @@ const CALIBRATE = 'calibrate/';
 function lists(files: ReadonlyMap<string, string>): SourceLists {
   const c = [...files.keys()].filter(path => path.endsWith('.c')).sort();
   return {
-    library: c.filter(path => /^(model|protocol|store)\//.test(path)),
+    library: c.filter(path => /^(model|camera|protocol|store)\//.test(path)),
     kernels: c.filter(path => path.startsWith('kernels/')),
     app: c.filter(path => path.startsWith('app/')),
   };
@@ -43,6 +45,11 @@ function isOfNoReplay(path: string, { record }: EmitInput): boolean {
   return path === REPLAY && record.replay === null;
 }
 
+/** Whether a source is there for images, which are no samples of this firmware. */
+function isOfNoCamera(path: string, input: EmitInput): boolean {
+  return path.startsWith(CAMERA) && !takesImages(input);
+}
+
 /** The replacement for the application when costs are calibrated. */
 function markFiles({ record, sources }: EmitInput): [string, string][] {
   const count = record.steps.length;
@@ -58,7 +65,7 @@ export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
     const unused = path.startsWith(KERNELS) && path.endsWith('.c') && !input.kernelFiles.includes(path);
-    const idle = isOfNoStore(path, input) || isOfNoReplay(path, input);
+    const idle = isOfNoStore(path, input) || isOfNoReplay(path, input) || isOfNoCamera(path, input);
     if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !idle) files.set(path, text);
   }
   for (const one of input.boards) {

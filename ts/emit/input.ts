@@ -1,3 +1,4 @@
+import type { View } from '../data/images/input.js';
 import type { MemoryTable } from '../program/memory.js';
 import type { ProgramRecord } from '../program/record.js';
 import type { EmitBoard } from './board.js';
@@ -17,6 +18,8 @@ export interface EmitInput {
   /** The int8 value of each pixel value, one table per channel. */
   readonly pixelTables: readonly Int8Array[];
   readonly classNames: readonly string[];
+  /** The window of a camera's frame that became a sample, if the samples were frames. */
+  readonly view?: View | undefined;
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
   /** The boards for which it can be built, including the target. */
@@ -37,4 +40,10 @@ export interface EmitInput {
   readonly prefix?: string | undefined;
   /** Whether the clock is read before each step, to calibrate costs: the project is then not a firmware. */
   readonly marks?: boolean | undefined;
+}
+
+/** Whether a camera's frame can be a sample. */
+export function takesImages({ record, pixelTables }: Pick<EmitInput, 'record' | 'pixelTables'>): boolean {
+  const [height, width, channels] = record.input.shape;
+  return pixelTables.length > 0 && height > 1 && width > 1 && (channels === 1 || channels === 3);
 }

@@ -53,6 +53,13 @@ function sizes(input: EmitInput): string {
     .join('\n');
 }
 
+/** What a `tt_view` begins with, where the samples were frames of a camera. */
+function viewLine({ view }: EmitInput): string {
+  if (!view) return '';
+  const { width, height, left, top, columns, rows } = view;
+  return `#define TT_VIEW {${[width, height, left, top, columns, rows].join(', ')}} /* of a camera's frame: see tt_camera.h */\n`;
+}
+
 /** Whether the sample comes in row by row. */
 function fed(record: ProgramRecord): boolean {
   return record.input.offset === null;
@@ -74,7 +81,7 @@ function stateAsserts({ states, stateBytes }: ProgramRecord): string {
 const statuses = `/* The result of a call. */
 typedef enum {
     TT_OK = 0,
-    TT_E_ARGUMENT = 1, /* a null pointer */
+    TT_E_ARGUMENT = 1, /* a null pointer, or a window that is not in its frame */
     TT_E_FORMAT = 2,   /* no such format of samples */
     TT_E_LABEL = 3,    /* no such class */
     TT_E_RATE = 4,     /* not a valid tt_real31 */
@@ -220,7 +227,7 @@ extern "C" {
 
 ${sizes(input)}
 #define TT_RATE_EXPONENT 1024 /* the largest magnitude of the exponent of a learning rate */
-
+${viewLine(input)}
 ${statuses}
 
 /* The trainable state. */

@@ -1,6 +1,6 @@
 import { thousands } from '../format.js';
 import { libraryName } from './build.js';
-import type { EmitInput } from './input.js';
+import { type EmitInput, takesImages } from './input.js';
 
 function memoryRows({ memory }: EmitInput, region: 'sram' | 'flash'): string {
   const rows = memory.items.filter(item => item.region === region);
@@ -8,6 +8,9 @@ function memoryRows({ memory }: EmitInput, region: 'sram' | 'flash'): string {
 }
 
 const STORE_ROW = `| \`store/\` | what was learned in flash, proof against power cuts: saved by request and every \`make SAVE_EVERY=STEPS\`, or by \`tt_store.h\` |
+`;
+
+const CAMERA_ROW = `| \`camera/\` | frames of a camera as samples, cropped and scaled in integers: \`tt_camera.h\` |
 `;
 
 /** `README.md` */
@@ -29,7 +32,7 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
 | \`kernels/\` | the operations that this program uses |
 | \`protocol/\` | requests over a serial port; CRC-32 |
-${store ? STORE_ROW : ''}| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
+${takesImages(input) ? CAMERA_ROW : ''}${store ? STORE_ROW : ''}| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
 | \`Makefile\` | builds the firmware |
 | \`CMakeLists.txt\` | the same, and the library target \`${libraryName(input)}\` for a project of your own |
 | \`program.ttp\` | the Program, which \`npx tinytrain run\` runs on the host |
@@ -44,7 +47,7 @@ add_subdirectory(this-folder)
 target_link_libraries(app PRIVATE ${libraryName(input)})
 \`\`\`
 
-It has the model, its kernels and the protocol${store ? ', and the store' : ''}, compiled by the toolchain of your project with its flags; the linker takes what you call. The protocol
+It has the model, its kernels${takesImages(input) ? ', the camera' : ''} and the protocol${store ? ', and the store' : ''}, compiled by the toolchain of your project with its flags; the linker takes what you call. The protocol
 calls the functions of \`app/port.h\`${store ? ', the store those of `store/tt_flash.h`' : ''}. \`npx tinytrain compile --prefix NAME\` gives every global name of
 them another beginning, so that several models fit into one image.
 

@@ -1,7 +1,9 @@
 import type { Dataset } from '../data/dataset.js';
+import { checkFitting } from '../data/images/camera.js';
 import { imageSamples } from '../data/images/files.js';
-import type { ResizePolicy } from '../data/images/input.js';
+import type { Fitting } from '../data/images/input.js';
 import type { ImageSource } from '../data/images/open.js';
+import { fittingOf } from '../data/origin.js';
 import type { WorkOptions } from '../data/pool.js';
 import { type Cutting, seriesSamples } from '../data/series/files.js';
 import { TinytrainError } from '../errors.js';
@@ -29,27 +31,24 @@ export interface Prediction {
 const SCORE_UNIT = 2 ** 31;
 
 /** How samples are brought into the form of the input. */
-export interface PredictorOptions extends Cutting {
-  /** How images of another size are fitted to it; `stretch` by default. */
-  readonly resize?: ResizePolicy | undefined;
-}
+export interface PredictorOptions extends Cutting, Fitting {}
 
-const { resize, window, hop, signal } = all;
-const predictorOptions: OptionTable<PredictorOptions> = { resize, window, hop };
+const { resize, camera, crop, window, hop, signal } = all;
+const predictorOptions: OptionTable<PredictorOptions> = { resize, camera, crop, window, hop };
 const workOptions: OptionTable<WorkOptions> = { signal, onProgress: progress() };
 
 /** A Program with the state trained by a run. */
 export class Predictor {
   readonly program: Program;
-  /** How images of another size are fitted to the input. */
-  readonly resize: ResizePolicy;
+  /** How images are fitted to the input. */
+  readonly fitting: Fitting;
   /** How recordings are cut. */
   readonly cutting: Cutting;
   readonly #session: Session;
 
-  private constructor(program: Program, { resize = 'stretch', window, hop }: PredictorOptions, session: Session) {
+  private constructor(program: Program, { window, hop, ...fitting }: PredictorOptions, session: Session) {
     this.program = program;
-    this.resize = resize;
+    this.fitting = fitting;
     this.cutting = { window, hop };
     this.#session = session;
   }
@@ -57,6 +56,7 @@ export class Predictor {
   /** Predicts with what a Program starts with: `Predictor.of(program.withState(result.state))`. */
   static of(program: Program, options: PredictorOptions = {}): Predictor {
     checkOptions(predictorOptions, options);
+    checkFitting(options);
     return new Predictor(
       program,
       options,
@@ -69,8 +69,7 @@ export class Predictor {
     const { origin } = (await run.record()).origin.data;
     const state = await run.state();
     const program = (await run.program()).withState(state);
-    if (origin?.kind === 'images') return Predictor.of(program, { resize: origin.resize });
-    if (origin?.kind !== 'series') return Predictor.of(program);
+    if (origin?.kind !== 'series') return Predictor.of(program, fittingOf(origin));
     return Predictor.of(program, { window: origin.window ?? undefined, hop: origin.hop ?? undefined });
   }
 
@@ -97,7 +96,7 @@ export class Predictor {
       });
       return this.predictAll(await seriesSamples(paths, this.input, this.cutting, options), options);
     }
-    return this.predictAll(await imageSamples(images, this.input, this.resize, options), options);
+    return this.predictAll(await imageSamples(images, this.input, this.fitting, options), options);
   }
 
   /** Classifies all samples of a data set. Throws `SIZE_MISMATCH` for samples of another input, `ABORTED`. */

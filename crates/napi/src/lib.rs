@@ -8,6 +8,7 @@
 // The attribute macros of napi-rs expand to `unsafe`; this crate contains no other unsafe code.
 #![allow(unsafe_code)]
 
+mod camera;
 mod error;
 mod export;
 mod lock;
@@ -21,6 +22,7 @@ mod target;
 mod task;
 mod trainer;
 
+pub use camera::{CameraView, camera_sample, check_camera};
 pub use export::{export_npz, export_tflite};
 pub use lock::{FileLock, lock_file};
 pub use model::{KernelSelection, Model, input_tables, kernels, supported_operators};

@@ -129,7 +129,7 @@ test('stretch reduces and enlarges bilinearly, pixel centres aligned', async t =
 
 test('cover cuts off what stands out, contain adds bars', async t => {
   const png = await halves(32, 16).png().toBuffer();
-  const covered = pixels(await decodeImage(png, plainInput(16), 'cover'));
+  const covered = pixels(await decodeImage(png, plainInput(16), { resize: 'cover' }));
   t.deepEqual(
     [covered.slice(0, 3), covered.slice(45, 48)],
     [
@@ -137,7 +137,7 @@ test('cover cuts off what stands out, contain adds bars', async t => {
       [0, 0, 255],
     ],
   );
-  const contained = pixels(await decodeImage(png, plainInput(16), 'contain'));
+  const contained = pixels(await decodeImage(png, plainInput(16), { resize: 'contain' }));
   const row = (y: number) => contained.slice(y * 48, y * 48 + 3);
   t.deepEqual(
     [row(3), row(4), row(11), row(12)],
@@ -155,7 +155,7 @@ test('an image of one pixel fills the input', async t => {
     .png()
     .toBuffer();
   for (const policy of ['stretch', 'cover', 'contain'] as const) {
-    t.deepEqual(pixels(await decodeImage(png, plainInput(3), policy)).slice(0, 3), [16, 32, 48]);
+    t.deepEqual(pixels(await decodeImage(png, plainInput(3), { resize: policy })).slice(0, 3), [16, 32, 48]);
   }
 });
 
@@ -166,7 +166,7 @@ test('a corrupt image is an error that names it', async t => {
     .toBuffer();
   const cut = jpeg.subarray(0, jpeg.length >> 1);
   for (const bytes of [cut, Buffer.from('no image'), Buffer.alloc(0)]) {
-    const error = await t.throwsAsync(decodeImage(bytes, plainInput(8), 'stretch', 'holiday.jpg'));
+    const error = await t.throwsAsync(decodeImage(bytes, plainInput(8), {}, 'holiday.jpg'));
     t.is((error as { code?: string }).code, 'IMAGE_CORRUPT');
     t.regex(error.message, /^holiday\.jpg: /);
   }

@@ -47,11 +47,11 @@ const places = (pixels: readonly number[][]) => pixels.map(pixel => picture.inde
 const to565 = ([r = 0, g = 0, b = 0]: number[]) => ((r >> 3) << 11) | ((g >> 2) << 5) | (b >> 3);
 
 async function decoded(bytes: Uint8Array, name = 'image'): Promise<number[]> {
-  return pixels(await decodeImage(bytes, input, 'stretch', name));
+  return pixels(await decodeImage(bytes, input, {}, name));
 }
 
 async function refused(t: ExecutionContext, bytes: Uint8Array, message: RegExp, name = 'image'): Promise<void> {
-  const error = await t.throwsAsync(decodeImage(bytes, input, 'stretch', name), { instanceOf: TinytrainError });
+  const error = await t.throwsAsync(decodeImage(bytes, input, {}, name), { instanceOf: TinytrainError });
   t.is(error.code, 'IMAGE_CORRUPT');
   t.regex(error.message, message);
 }
@@ -167,7 +167,7 @@ test('damaged BMP, PNM and RGB565 give an image or one sentence, never anything 
   for (const [i, [name, bytes]] of seeds.entries()) {
     for (const bad of damaged(bytes, 400, i)) {
       try {
-        t.is((await decodeImage(bad, input, 'stretch', name)).length, 18);
+        t.is((await decodeImage(bad, input, {}, name)).length, 18);
         counts.decoded++;
       } catch (error) {
         if (!(error instanceof TinytrainError)) throw error;

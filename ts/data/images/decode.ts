@@ -1,6 +1,8 @@
+import type { Sharp } from 'sharp';
 import { messageOf, TinytrainError } from '../../errors.js';
 import { type InputFormat, quantised } from '../input.js';
-import type { ResizePolicy } from './input.js';
+import { sampleOf, viewOf } from './camera.js';
+import type { Fitting, ResizePolicy } from './input.js';
 import { type ImageSource, type Opener, openImage } from './open.js';
 import { center, enlarge, greyOf, type Raster } from './raster.js';
 
@@ -18,19 +20,26 @@ async function scaledSize(open: Opener, input: InputFormat, policy: ResizePolicy
   return [Math.max(1, Math.round(autoOrient.width * scale)), Math.max(1, Math.round(autoOrient.height * scale))];
 }
 
-/** Converts to sRGB with 8 bits per channel and no alpha. A side longer than requested is shrunk; nothing is enlarged. */
-async function reduced(open: Opener, width: number, height: number): Promise<Raster> {
-  const { data, info } = await open()
-    .flatten({ background: UNDER_ALPHA })
-    .resize(width, height, { fit: 'fill', kernel: 'linear', withoutEnlargement: true, fastShrinkOnLoad: false })
+/** Converts to sRGB with 8 bits per channel and no alpha. */
+async function plain(image: Sharp): Promise<Raster> {
+  const { data, info } = await image
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   return { width: info.width, height: info.height, channels: info.channels, data };
 }
 
-async function raster(open: Opener, input: InputFormat, policy: ResizePolicy): Promise<Raster> {
-  const [width, height] = await scaledSize(open, input, policy);
+/** The same; a side longer than requested is shrunk, nothing is enlarged. */
+function reduced(open: Opener, width: number, height: number): Promise<Raster> {
+  const how = { fit: 'fill', kernel: 'linear', withoutEnlargement: true, fastShrinkOnLoad: false } as const;
+  return plain(open().flatten({ background: UNDER_ALPHA }).resize(width, height, how));
+}
+
+async function raster(open: Opener, input: InputFormat, fitting: Fitting): Promise<Raster> {
+  const view = viewOf(fitting, input);
+  if (view) return sampleOf(await plain(open().flatten({ background: UNDER_ALPHA })), view, input);
+  const { resize = 'stretch' } = fitting;
+  const [width, height] = await scaledSize(open, input, resize);
   const scaled = enlarge(await reduced(open, width, height), width, height);
   const shaped = center(scaled, input.width, input.height, BARS);
   return input.channels === 1 ? greyOf(shaped) : shaped;
@@ -41,16 +50,18 @@ function complaint(error: unknown): string {
   return messageOf(error).trim().split('\n').at(-1) ?? 'unknown';
 }
 
-/** Decodes an image into the model's input. `name` identifies it in errors. */
+/** Decodes an image into the model's input. `name` identifies it in errors. Throws `IMAGE_CORRUPT`, also for a frame of another size than the camera's; `OPTION_INVALID`. */
 export async function decodeImage(
   source: ImageSource,
   input: InputFormat,
-  policy: ResizePolicy = 'stretch',
+  fitting: Fitting = {},
   name: string = typeof source === 'string' ? source : 'image',
 ): Promise<Int8Array> {
   let image: Raster;
   try {
-    image = await raster(await openImage(source, name, input), input, policy);
+    const { camera } = fitting;
+    const dump = camera ? { width: camera.columns, height: camera.rows } : input;
+    image = await raster(await openImage(source, name, dump), input, fitting);
   } catch (error) {
     throw new TinytrainError(
       'IMAGE_CORRUPT',

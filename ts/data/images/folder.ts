@@ -11,16 +11,15 @@ import type { FolderOrigin } from '../origin.js';
 import { checkReading, readSamples } from '../read.js';
 import type { ReadOptions, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares } from '../split.js';
+import { checkFitting, viewOf } from './camera.js';
 import { decodeImage } from './decode.js';
-import { checkImageInput, type ResizePolicy } from './input.js';
+import { checkImageInput, type Fitting } from './input.js';
 
 /** Incremented when decoding changes, so that images cached by an older version are not reused. */
 const DECODER = 2;
 
 /** Options for selecting and decoding the images of a folder. */
-export interface FolderOptions {
-  /** How images of another size are fitted to the input; `stretch` by default, bilinear with antialiasing. */
-  readonly resize?: ResizePolicy | undefined;
+export interface FolderOptions extends Fitting {
   /** Skips images that cannot be decoded, and lists them; otherwise the first one is an error. */
   readonly skipBad?: boolean | undefined;
   /** Seed of the split, if the folder has no train/ and test/; 0 by default. */
@@ -29,8 +28,8 @@ export interface FolderOptions {
   readonly shares?: SplitShares | undefined;
 }
 
-const { resize, skipBad, seed, shares } = all;
-const folderOptions: OptionTable<FolderOptions> = { resize, skipBad, seed, shares };
+const { resize, camera, crop, skipBad, seed, shares } = all;
+const folderOptions: OptionTable<FolderOptions> = { resize, camera, crop, skipBad, seed, shares };
 
 /** Options for reading a folder of images. */
 export interface ImageOptions extends FolderOptions, ReadOptions {}
@@ -41,8 +40,11 @@ export interface ImageOptions extends FolderOptions, ReadOptions {}
  */
 export async function imageFolder(folder: string, options: FolderOptions = {}): Promise<SampleSource> {
   checkOptions(folderOptions, options);
+  checkFitting(options);
   const { resize = all.resize.default, skipBad = false, seed = all.seed.default, shares = defaultShares } = options;
-  const origin: FolderOrigin = { kind: 'images', folder: resolve(folder), resize, skipBad, seed, shares };
+  const { camera, crop } = options;
+  const fitting = { resize, ...(camera && { camera }), ...(crop && { crop }) };
+  const origin: FolderOrigin = { kind: 'images', folder: resolve(folder), ...fitting, skipBad, seed, shares };
   const layout = await readLayout(folder, images);
   const files = splitFiles(folder, layout, origin, images);
   const listed = (part: readonly LabelledFile[]) => part.map(({ path, label }) => ({ name: path, label }));
@@ -64,9 +66,10 @@ export async function imageFolder(folder: string, options: FolderOptions = {}): 
       checkReading(how);
       checkImageInput(input);
       const { height, width, channels, tables } = input;
-      const facts = [DECODER, sharp.versions.vips, height, width, channels, resize];
+      const view = viewOf(fitting, input);
+      const facts = [DECODER, sharp.versions.vips, height, width, channels, ...(view ? Object.values(view) : [resize])];
       const key = await keyOf(folder, files, facts, tables, how);
-      const make = (split: Split, place: number) => decodeImage(files[split]?.[place]?.path ?? '', input, resize);
+      const make = (split: Split, place: number) => decodeImage(files[split]?.[place]?.path ?? '', input, fitting);
       return readSamples({ source, key, skipBad, make, isBad }, input, how);
     },
   };

@@ -1,10 +1,31 @@
 import type { resizePolicies } from '../../defaults.js';
 import { TinytrainError } from '../../errors.js';
 import { percent } from '../../format.js';
+import type { Crop, FrameSize } from '../../options.js';
 import type { InputFormat } from '../input.js';
 
 /** How an image of another size is fitted to the input. */
 export type ResizePolicy = (typeof resizePolicies)[number];
+
+/** How images become samples. */
+export interface Fitting {
+  /** How those of another size are fitted to the input; `stretch` by default, bilinear with antialiasing. */
+  readonly resize?: ResizePolicy | undefined;
+  /** They are frames of a camera, all of this size, and become samples in integers, as on a device. `resize` is then `stretch` or `cover`. */
+  readonly camera?: FrameSize | undefined;
+  /** The part of a frame that is used; all of it by default. */
+  readonly crop?: Crop | undefined;
+}
+
+/** A camera's frame, and the window of it that becomes a sample; in pixels. */
+export interface View {
+  readonly width: number;
+  readonly height: number;
+  readonly left: number;
+  readonly top: number;
+  readonly columns: number;
+  readonly rows: number;
+}
 
 /** Largest share of pixel values that a normalisation may take out of the model's range. */
 const MOST_CLIPPED = 0.05;

@@ -1,10 +1,9 @@
 import sharp, { type Sharp } from 'sharp';
 import { readWhole } from '../../files.js';
-import type { InputFormat } from '../input.js';
 import { isBmp, readBmp } from './bmp.js';
 import { isNetpbm, readNetpbm } from './netpbm.js';
 import type { Raster } from './raster.js';
-import { isRgb565, readRgb565 } from './rgb565.js';
+import { type DumpSize, isRgb565, readRgb565 } from './rgb565.js';
 import { mayBeSvg, refusalOf } from './svg.js';
 
 /** The source of an image: a file, or its bytes. */
@@ -39,13 +38,13 @@ function fromRaster({ data, width, height, channels }: Raster): Opener {
 }
 
 /**
- * Reads an image's file and finds out what it is: by its content, and RGB565, which has no mark, by its name. Throws an error whose message says what is
+ * Reads an image's file and finds out what it is: by its content, and RGB565, which has no mark, by its name; `dump` is the size that one is likely to have. Throws an error whose message says what is
  * wrong with the file.
  */
-export async function openImage(source: ImageSource, name: string, input: InputFormat): Promise<Opener> {
+export async function openImage(source: ImageSource, name: string, dump: DumpSize): Promise<Opener> {
   const bytes = await bytesOf(source);
   if (bytes.length === 0) throw new Error('the file is empty');
-  if (isRgb565(name)) return fromRaster(readRgb565(bytes, name, input));
+  if (isRgb565(name)) return fromRaster(readRgb565(bytes, name, dump));
   if (isBmp(bytes)) return fromRaster(readBmp(bytes));
   if (isNetpbm(bytes)) return fromRaster(readNetpbm(bytes));
   if (isHeic(bytes)) throw new Error('a photograph in HEIC, which cannot be read here; save it as JPEG');

@@ -1,6 +1,11 @@
 import { extname } from 'node:path';
-import type { InputFormat } from '../input.js';
 import type { Raster } from './raster.js';
+
+/** The size that a dump is likely to have: of the model's input, or of the camera's frames. */
+export interface DumpSize {
+  readonly width: number;
+  readonly height: number;
+}
 
 /** Sizes of cameras, columns by rows: what a dump of so many bytes is where nothing else tells. No two have as many pixels. */
 const cameras: readonly (readonly [number, number])[] = [
@@ -33,8 +38,8 @@ export function isRgb565(name: string): boolean {
   return extname(name).toLowerCase() in extensions;
 }
 
-/** Columns and rows: those in the name (`cat-160x120.rgb565`), or of the input or a camera if the number of bytes fits. */
-function sizeOf(name: string, bytes: number, input: InputFormat): readonly [number, number] {
+/** Columns and rows: those in the name (`cat-160x120.rgb565`), or the likely ones or those of a camera if the number of bytes fits. */
+function sizeOf(name: string, bytes: number, likely: DumpSize): readonly [number, number] {
   const named = /(\d{1,5})x(\d{1,5})(?!.*\dx\d)/.exec(name.split(/[\\/]/).at(-1) ?? '');
   const size = named && ([Number(named[1]), Number(named[2])] as const);
   if (size) {
@@ -42,7 +47,7 @@ function sizeOf(name: string, bytes: number, input: InputFormat): readonly [numb
     if (wanted === bytes && wanted > 0) return size;
     throw new Error(`its name says ${size[0]}x${size[1]}, which is ${wanted} bytes of RGB565; it has ${bytes}`);
   }
-  const found = [[input.width, input.height] as const, ...cameras].find(
+  const found = [[likely.width, likely.height] as const, ...cameras].find(
     ([width, height]) => width * height * 2 === bytes,
   );
   if (found) return found;
@@ -52,8 +57,8 @@ function sizeOf(name: string, bytes: number, input: InputFormat): readonly [numb
 }
 
 /** Decodes a raw dump of RGB565, as camera boards write it: 5, 6 and 5 bits a pixel in two bytes. Throws an error whose message says what is wrong. */
-export function readRgb565(bytes: Uint8Array, name: string, input: InputFormat): Raster {
-  const [width, height] = sizeOf(name, bytes.length, input);
+export function readRgb565(bytes: Uint8Array, name: string, likely: DumpSize): Raster {
+  const [width, height] = sizeOf(name, bytes.length, likely);
   const high = extensions[extname(name).toLowerCase()] ? 0 : 1;
   return { width, height, channels: 3, data: fromRgb565(bytes, high) };
 }
