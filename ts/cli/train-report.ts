@@ -4,6 +4,7 @@ import type { Augmentation } from '../options.js';
 import { estimateIfKnown } from '../program/costs.js';
 import type { MemoryLimits } from '../program/memory.js';
 import type { Program } from '../program/program.js';
+import { keptSamples } from '../program/replay.js';
 import { learningCurve } from '../report/curve.js';
 import { memoryMap, memoryTable } from '../report/memory.js';
 import { timeText, trainingText } from '../report/time.js';
@@ -32,6 +33,18 @@ function deviceText({ program, data, plan }: Prepared): string[] {
   return [`device   ${timeText(time, ' a step')}; ${trainingText(time, planOf(program, data, plan).steps)}`];
 }
 
+/** The replay buffer of a run: a line, if there is one. */
+function replayText({ program, data, plan }: Prepared): string[] {
+  const { replay } = program.record;
+  if (replay === null) return [];
+  const taken = keptSamples(program).reduce((sum, count) => sum + count, 0);
+  const { replaySteps } = planOf(program, data, plan);
+  const steps = replaySteps === 0 ? 'none of them trained on' : `${replaySteps} trained on behind each new sample`;
+  return [
+    `replay   ${replay.places} places of ${thousands(replay.sampleBytes)} B, ${taken} taken at the start, ${steps}`,
+  ];
+}
+
 /** What a run begins with. */
 export function trainHead(prepared: Prepared): string {
   const { model, data, program, run } = prepared;
@@ -40,6 +53,7 @@ export function trainHead(prepared: Prepared): string {
     `model    ${model}`,
     `data     ${data.source} (${data.classes.length} classes, ${thousands(data.train.size)} + ${thousands(data.test.size)} samples${skipped})`,
     `scheme   ${program.scheme}, ${program.residualBits} residual bits, seed ${program.seed}`,
+    ...replayText(prepared),
     ...deviceText(prepared),
     `run      ${shown(run.path)}`,
   ].join('\n');
