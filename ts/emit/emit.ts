@@ -1,6 +1,6 @@
 import { boardCmake, boardMakefile, boardScript, sourcePaths } from './board.js';
 import { cmakeLists, makefile, type SourceLists } from './build.js';
-import { type EmitInput, takesImages } from './input.js';
+import { type EmitInput, hasProduct, takesImages } from './input.js';
 import { modelFile } from './model-c.js';
 import { modelHeader } from './model-h.js';
 import { ownPrefix, prefixed } from './prefix.js';
@@ -13,6 +13,8 @@ const KERNELS = 'kernels/';
 const STORE = 'store/';
 /** Sources that only the firmware of a network for images contains. */
 const CAMERA = 'camera/';
+/** The application that sees and learns by itself, which needs both. */
+const PRODUCT = 'app/product.c';
 const HOST_FLASH = 'board/host/flash.c';
 /** Sources that no firmware contains. */
 const CALIBRATE = 'calibrate/';
@@ -22,7 +24,7 @@ function lists(files: ReadonlyMap<string, string>): SourceLists {
   return {
     library: c.filter(path => /^(model|camera|protocol|store)\//.test(path)),
     kernels: c.filter(path => path.startsWith('kernels/')),
-    app: c.filter(path => path.startsWith('app/')),
+    app: c.filter(path => path.startsWith('app/') && path !== 'app/main.c' && path !== PRODUCT),
   };
 }
 
@@ -63,7 +65,8 @@ export function emit(input: EmitInput): Map<string, string> {
       !path.startsWith(CALIBRATE) &&
       !isOfOtherBoard(path, input) &&
       !isOfNoStore(path, input) &&
-      !isOfNoCamera(path, input)
+      !isOfNoCamera(path, input) &&
+      (path !== PRODUCT || hasProduct(input))
     )
       files.set(path, text);
   }
