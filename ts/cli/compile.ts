@@ -1,4 +1,6 @@
 import type { Argv, CommandModule } from 'yargs';
+import { viewOf } from '../data/images/camera.js';
+import { fittingOf } from '../data/origin.js';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { thousands } from '../format.js';
 import { options } from '../options.js';
@@ -7,6 +9,7 @@ import { estimateIfKnown } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { memoryTable } from '../report/memory.js';
+import { productLine } from '../report/product.js';
 import { storeLines, wearOf } from '../report/store.js';
 import { estimateLines } from '../report/time.js';
 import { openLearned } from './from.js';
@@ -78,6 +81,9 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       '',
       ...(store ? [...storeLines(store, memory.target, savesPerDay), ''] : []),
       ...(estimate ? [...estimateLines(estimate), ''] : []),
+      ...(files.has('app/product.c')
+        ? [productLine(program, viewOf(fittingOf(data.origin), program.input), out), '']
+        : []),
       `wrote ${out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
       `next: npx tinytrain run ${out}    or: make -C ${out}`,
     );

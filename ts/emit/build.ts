@@ -1,5 +1,5 @@
 import { pendingFile } from '../names.js';
-import { type EmitInput, takesImages } from './input.js';
+import { type EmitInput, hasProduct, takesImages } from './input.js';
 
 /** Most bytes of stack of a part of model.c, as counted by the plan and enforced by the build. */
 export const modelFrame = 192;
@@ -9,6 +9,7 @@ export interface SourceLists {
   /** Model, camera, protocol and store: what is a library together with the kernels. */
   readonly library: readonly string[];
   readonly kernels: readonly string[];
+  /** Those of the application beside the one that has `main`. */
   readonly app: readonly string[];
 }
 
@@ -24,6 +25,7 @@ function list(paths: readonly string[]): string {
 /** `Makefile` */
 export function makefile(input: EmitInput, sources: SourceLists): string {
   const { target, version, kernelFlags, store, saveEvery = 0 } = input;
+  const product = hasProduct(input);
   return `${generated(version)}
 #
 #   make                builds build/$(BOARD)/firmware.elf, .bin, .hex and .map, and checks what was linked
@@ -33,7 +35,7 @@ export function makefile(input: EmitInput, sources: SourceLists): string {
 #
 #   STRICT=1            warnings are errors      STACK_EXTRA=BYTES   more stack, for an application's own functions
 #   BAUD=115200         of the serial line       CROSS=PREFIX        of the compiler's commands
-${store ? '#   SAVE_EVERY=STEPS    saves what was learned after every STEPS training steps too, in build/$(BOARD)-every-STEPS\n' : ''}
+${store ? '#   SAVE_EVERY=STEPS    saves what was learned after every STEPS training steps too, in build/$(BOARD)-every-STEPS\n' : ''}${product ? '#   APP=product         the application app/product.c in place of app/main.c, in build/$(BOARD)-product\n' : ''}
 ifneq ($(wildcard ${pendingFile}),)
 $(error the writing of this firmware was interrupted: ${ENDS_IT})
 endif
@@ -41,15 +43,16 @@ endif
 BOARD ?= ${target}
 BAUD ?= 115200
 STACK_EXTRA ?= 0
-${store ? `SAVE_EVERY ?= ${saveEvery}\n` : ''}OUT := build/$(BOARD)${store ? `$(if $(filter-out ${saveEvery},$(SAVE_EVERY)),-every-$(SAVE_EVERY))` : ''}
+APP := main
+${store ? `SAVE_EVERY ?= ${saveEvery}\n` : ''}OUT := build/$(BOARD)${store ? `$(if $(filter-out ${saveEvery},$(SAVE_EVERY)),-every-$(SAVE_EVERY))` : ''}$(if $(filter-out main,$(APP)),-$(APP))
 all: $(OUT)/checked
 
 include board/$(BOARD)/board.mk
 
 LIBRARY :=${list(sources.library)}
 KERNELS :=${list(sources.kernels)}
-APP :=${list(sources.app)}
-SOURCES := $(LIBRARY) $(KERNELS) $(APP) $(BOARD_SOURCES)
+OTHERS := app/$(APP).c${list(sources.app)}
+SOURCES := $(LIBRARY) $(KERNELS) $(OTHERS) $(BOARD_SOURCES)
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 
 KERNEL_FLAGS ?= ${kernelFlags}
@@ -117,6 +120,7 @@ if(CMAKE_SOURCE_DIR STREQUAL CMAKE_CURRENT_SOURCE_DIR)
     set(BOARD ${target} CACHE STRING "a folder of board/")
     set(BAUD 115200 CACHE STRING "of the serial line")
     set(STACK_EXTRA 0 CACHE STRING "bytes of stack for an application's own functions")
+    set(APP main CACHE STRING "the application: the name of a C file of app/")
     include(board/\${BOARD}/board.cmake)
 endif()
 ${store ? everyOption : ''}project(${record.name.replace(/\W+/g, '_').replace(/^(\d)/, '_$1')} C)
@@ -133,13 +137,13 @@ set_source_files_properties(\${LIBRARY} PROPERTIES COMPILE_OPTIONS -Os)
 set_source_files_properties(\${KERNELS} PROPERTIES COMPILE_OPTIONS "${kernelFlags.split(/\s+/).join(';')}")
 
 if(WHOLE_FIRMWARE)
-${cmakeList('APP', sources.app)}
+${cmakeList('OTHERS', [`app/\${APP}.c`, ...sources.app])}
 set(WARNINGS -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion)
 if(BOARD_FRAMES)
     set_source_files_properties(model/model.c PROPERTIES COMPILE_OPTIONS "-Os;-Werror=stack-usage=${modelFrame}")
 endif()
 target_compile_options(${library} PRIVATE -g \${WARNINGS})
-add_executable(firmware.elf \${APP} \${BOARD_SOURCES})
+add_executable(firmware.elf \${OTHERS} \${BOARD_SOURCES})
 target_link_libraries(firmware.elf PRIVATE ${library})
 target_include_directories(firmware.elf PRIVATE app board/common)
 target_compile_definitions(firmware.elf PRIVATE TT_BAUD=\${BAUD})

@@ -1,6 +1,6 @@
 import { boardCmake, boardMakefile, boardScript, sourcePaths } from './board.js';
 import { cmakeLists, makefile, type SourceLists } from './build.js';
-import { type EmitInput, takesImages } from './input.js';
+import { type EmitInput, hasProduct, takesImages } from './input.js';
 import { modelFile } from './model-c.js';
 import { modelHeader } from './model-h.js';
 import { ownPrefix, prefixed } from './prefix.js';
@@ -13,6 +13,8 @@ const KERNELS = 'kernels/';
 const STORE = 'store/';
 /** Sources that only the firmware of a network for images contains. */
 const CAMERA = 'camera/';
+/** The application that sees and learns by itself, which needs both. */
+const PRODUCT = 'app/product.c';
 const HOST_FLASH = 'board/host/flash.c';
 /** The source that only a firmware with a replay buffer contains. */
 const REPLAY = 'model/replay.c';
@@ -24,7 +26,7 @@ function lists(files: ReadonlyMap<string, string>): SourceLists {
   return {
     library: c.filter(path => /^(model|camera|protocol|store)\//.test(path)),
     kernels: c.filter(path => path.startsWith('kernels/')),
-    app: c.filter(path => path.startsWith('app/')),
+    app: c.filter(path => path.startsWith('app/') && path !== 'app/main.c' && path !== PRODUCT),
   };
 }
 
@@ -65,8 +67,12 @@ export function emit(input: EmitInput): Map<string, string> {
   const files = new Map<string, string>();
   for (const [path, text] of input.sources) {
     const unused = path.startsWith(KERNELS) && path.endsWith('.c') && !input.kernelFiles.includes(path);
-    const idle = isOfNoStore(path, input) || isOfNoReplay(path, input) || isOfNoCamera(path, input);
-    if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !idle) files.set(path, text);
+    const missing =
+      isOfNoStore(path, input) ||
+      isOfNoReplay(path, input) ||
+      isOfNoCamera(path, input) ||
+      (path === PRODUCT && !hasProduct(input));
+    if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !missing) files.set(path, text);
   }
   for (const one of input.boards) {
     const folder = `board/${one.board.name}`;

@@ -47,3 +47,8 @@ export function takesImages({ record, pixelTables }: Pick<EmitInput, 'record' | 
   const [height, width, channels] = record.input.shape;
   return pixelTables.length > 0 && height > 1 && width > 1 && (channels === 1 || channels === 3);
 }
+
+/** Whether the firmware has a second application, which sees, learns and remembers by itself. */
+export function hasProduct(input: Pick<EmitInput, 'record' | 'pixelTables' | 'store' | 'marks'>): boolean {
+  return input.store && !input.marks && takesImages(input);
+}

@@ -57,7 +57,8 @@ function sizes(input: EmitInput): string {
 function viewLine({ view }: EmitInput): string {
   if (!view) return '';
   const { width, height, left, top, columns, rows } = view;
-  return `#define TT_VIEW {${[width, height, left, top, columns, rows].join(', ')}} /* of a camera's frame: see tt_camera.h */\n`;
+  return `#define TT_VIEW_WIDTH ${width} /* columns of a camera's frame */
+#define TT_VIEW {${[width, height, left, top, columns, rows].join(', ')}} /* of a camera's frame: see tt_camera.h */\n`;
 }
 
 /** Whether the sample comes in row by row. */

@@ -1,6 +1,6 @@
 import { thousands } from '../format.js';
 import { libraryName } from './build.js';
-import { type EmitInput, takesImages } from './input.js';
+import { type EmitInput, hasProduct, takesImages } from './input.js';
 
 function memoryRows({ memory }: EmitInput, region: 'sram' | 'flash'): string {
   const rows = memory.items.filter(item => item.region === region);
@@ -28,7 +28,7 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 
 | file or folder | contents |
 | --- | --- |
-| \`app/\` | yours: \`main.c\` and the port; written once, never overwritten |
+| \`app/\` | yours: \`main.c\` and the port${hasProduct(input) ? '; `product.c`, a product in small (`make APP=product`)' : ''}; written once, never overwritten |
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
 | \`kernels/\` | the operations that this program uses |
 | \`protocol/\` | requests over a serial port; CRC-32 |

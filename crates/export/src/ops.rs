@@ -5,7 +5,7 @@ use tinytrain_spec::arith::DEAD_SCALE;
 use tinytrain_spec::params::{PoolParams, ResizeAxis};
 use tinytrain_spec::softmax::LogitScale;
 use tinytrain_tflite::{
-    Add, Concatenation, Conv, DepthwiseConv, LeakyRelu, Mul, Options, Pool, Reducer, Reshape, Softmax, dtype,
+    Add, Concatenation, Conv, DepthwiseConv, LeakyRelu, Mul, Options, Pool, Reducer, Reshape, Softmax, dtype, mean,
 };
 
 use crate::writer::{Code, TensorIndex, Writer, quantisation, whole};
@@ -138,6 +138,10 @@ impl<'a> Values<'a> {
             }
             Op::AveragePool(p) => self.pool(w, Code::of("AVERAGE_POOL_2D", 2), p, x, y),
             Op::MaxPool(p) => self.pool(w, Code::of("MAX_POOL_2D", 2), p, x, y),
+            Op::Mean(..) if self.functions == Functions::Tables && self.is_exact_mean(x, y) => {
+                self.mean(w, x, y);
+                Ok(())
+            }
             Op::Mean(..) => {
                 let axes = w.constant("axes", &[2], dtype::INT32, words(&[1, 2]), None);
                 let from = self.of(x);
@@ -269,6 +273,30 @@ impl<'a> Values<'a> {
         let to = self.define(w, y);
         w.op(code, &[from, weights, bias], to, Some(options));
         Ok(())
+    }
+
+    /// Whether a mean is one that a convolution rounds as a Program does.
+    fn is_exact_mean(&self, x: TensorId, y: TensorId) -> bool {
+        self.quant(x) == self.quant(y) && self.shape(x).pixels() <= mean::MOST_PIXELS
+    }
+
+    /// A mean as a depthwise convolution: see `tinytrain_tflite::mean`.
+    fn mean(&mut self, w: &mut Writer, x: TensorId, y: TensorId) {
+        let (xs, quant) = (self.shape(x), self.quant(x));
+        let name = &self.graph.tensor(y).name;
+        let scale = mean::scale(xs.pixels());
+        let of_weights = quantisation(&vec![scale; xs.c], 0, 3);
+        let of_bias = quantisation(&vec![scale * quant.scale; xs.c], 0, 0);
+        let weights = vec![mean::WEIGHT as u8; xs.pixels() * xs.c];
+        let weights = w.constant(&format!("{name} weights"), &dims(xs), dtype::INT8, weights, of_weights);
+        let bias = words(&vec![mean::BIAS; xs.c]);
+        let bias = w.constant(&format!("{name} bias"), &[xs.c as i32], dtype::INT32, bias, of_bias);
+        let options =
+            DepthwiseConv { padding: VALID, stride_w: 1, stride_h: 1, multiplier: 1, ..DepthwiseConv::default() };
+        let from = self.of(x);
+        let to = self.define(w, y);
+        let options = Some(Options::DepthwiseConv(Box::new(options)));
+        w.op(Code::of("DEPTHWISE_CONV_2D", 3), &[from, weights, bias], to, options);
     }
 
     fn padded(&self, w: &mut Writer, x: TensorId, [rows, columns]: [Axis; 2]) -> TensorIndex {

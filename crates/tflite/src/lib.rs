@@ -1,6 +1,7 @@
 //! The tables of the LiteRT (`.tflite`) model format and of its metadata, as planus generates them from `schema/tflite.fbs`, our own description of the
 //! part that is read or written.
 
+pub mod mean;
 pub mod operator;
 #[rustfmt::skip]
 #[allow(unsafe_code, dead_code, missing_docs, unused_qualifications, clippy::all)]

@@ -8,7 +8,7 @@ use super::{Layout, Lowering, MAX_STEP, Operator, Site, Value, bounds, missing_o
 use crate::error::{Fault, malformed, unsupported};
 use crate::tflite::file::{Op, Tensor, dtype};
 use crate::tflite::names;
-use tinytrain_tflite::OptionsRef;
+use tinytrain_tflite::{OptionsRef, mean};
 
 pub(super) const OPERATORS: &[(&str, Operator)] = &[
     ("AVERAGE_POOL_2D", |l, site| l.pool(site, false).map(Value::from)),
@@ -186,7 +186,32 @@ impl<'a> Lowering<'a> {
             dilation: [o.dilation_h()?, o.dilation_w()?],
             padding: o.padding()?,
         };
-        self.convolved(site, x, weights, 3, windows, o.activation()?)
+        let activation = o.activation()?;
+        if self.is_mean(site, x, &weights, &windows, activation)? {
+            return Ok(self.builder.mean(x, site.quant)?);
+        }
+        self.convolved(site, x, weights, 3, windows, activation)
+    }
+
+    /// Whether a depthwise convolution is the mean that an exported model has in its place.
+    fn is_mean(
+        &mut self,
+        site: &Site<'a>,
+        x: TensorId,
+        weights: &Weights,
+        windows: &Windows,
+        activation: i8,
+    ) -> Result<bool, Fault> {
+        let xs = self.builder.shape(x);
+        let scale = f64::from(mean::scale(xs.pixels()) as f32);
+        let alike =
+            windows.kernel == [xs.h, xs.w] && windows.padding == 1 && windows.dilation == [1, 1] && activation == 0;
+        let whole =
+            weights.values.iter().all(|&w| w == i16::from(mean::WEIGHT)) && weights.scales.iter().all(|&s| s == scale);
+        if !alike || !whole || weights.values.len() != xs.len() || self.builder.quant(x) != site.quant {
+            return Ok(false);
+        }
+        Ok(self.bias(site.op, xs.c)?.iter().all(|&b| b == mean::BIAS))
     }
 
     /// A convolution inside a batch: of the images one below the other, without padding. The rows across two images are
