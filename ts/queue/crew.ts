@@ -200,6 +200,11 @@ export class Crew {
     }
   }
 
+  /** Forgets the result of a job. */
+  async forget(job: Job): Promise<void> {
+    await this.#queue.remove(nameOf(job));
+  }
+
   /** Leaves. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
