@@ -22,6 +22,7 @@ interface Arguments extends Omit<ProgramArguments, 'data'> {
   balance: boolean;
   keep?: Keep;
   augment?: Augmentation;
+  'replay-steps'?: number;
   'with-firmware': boolean;
   workers?: string;
   out?: string;
@@ -62,12 +63,53 @@ function report({ users, failed, accuracy, worse, people }: Summary, out: string
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   const began = performance.now();
-  const { users, out = newFolder('personalise'), input, scheme, seed, budget, flash, target, feed, head } = args;
-  const { resize, window, hop, epochs, steps, lr, lrHead, balance, keep, augment, threads, workers } = args;
-  const model = await loadModel(modelFile(args), { input, normalisation: normalisationOf(args) });
+  const {
+    users,
+    out = newFolder('personalise'),
+    input,
+    scheme,
+    seed,
+    budget,
+    flash,
+    target,
+    feed,
+    replay,
+    head,
+  } = args;
+  const { resize, camera, crop, window, hop, epochs, steps, lr, lrHead, balance, keep, augment, threads, workers } =
+    args;
+  const normalisation = normalisationOf(args);
+  const model = await loadModel(modelFile(args), { input, normalisation });
   const options = {
-    ...{ out, scheme, seed, budget, flash, target, feed, head, residualBits: args['residual-bits'] },
-    ...{ resize, window, hop, skipBad: args['skip-bad'], epochs, steps, lr, lrHead, balance, keep, augment },
+    ...{
+      out,
+      scheme,
+      seed,
+      budget,
+      flash,
+      target,
+      feed,
+      replay,
+      head,
+      residualBits: args['residual-bits'],
+      normalisation,
+    },
+    ...{
+      resize,
+      camera,
+      crop,
+      window,
+      hop,
+      skipBad: args['skip-bad'],
+      replaySteps: args['replay-steps'],
+      epochs,
+      steps,
+      lr,
+      lrHead,
+      balance,
+      keep,
+      augment,
+    },
     ...{ withFirmware: args['with-firmware'], threads, workers, signal },
   };
   let [total, fresh, crew] = [0, 0, ''];

@@ -11,7 +11,7 @@ import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { aborted, fileError, TinytrainError } from '../errors.js';
 import { checkWritable } from '../files.js';
 import { checkNames, OwnFolder } from '../folder.js';
-import type { Model } from '../model/model.js';
+import type { Model, ModelOptions } from '../model/model.js';
 import { options as all, checkOptions, type OptionTable } from '../options.js';
 import { type CompileOptions, compile } from '../program/compiler.js';
 import { defaultTarget } from '../program/memory.js';
@@ -39,9 +39,11 @@ const OF_ONE =
 export interface PersonaliseOptions
   extends Omit<CompileOptions, 'threads' | 'signal'>,
     Omit<FolderOptions & SeriesOptions, 'seed'>,
-    Pick<TrainOptions, 'steps' | 'epochs' | 'lr' | 'lrHead' | 'balance' | 'keep' | 'augment'> {
+    Pick<TrainOptions, 'steps' | 'epochs' | 'lr' | 'lrHead' | 'balance' | 'keep' | 'augment' | 'replaySteps'> {
   /** The folder of all results. If it has some, made with the same options, the users who are left get theirs. */
   readonly out: string;
+  /** For series: mean and standard deviation, as for `normalise` of a source; found in each user's recordings by default. */
+  readonly normalisation?: ModelOptions['normalisation'];
   /** Also writes the firmware of each user, which starts with what was learned, for `target`. */
   readonly withFirmware?: boolean | undefined;
   /** Number of users at a time; one per core by default. Does not affect results. */
@@ -62,11 +64,44 @@ export type PersonaliseEvent =
   | { readonly type: 'failed'; readonly person: PersonFailed; readonly done: number }
   | { readonly type: 'done'; readonly summary: Summary };
 
-const { scheme, residualBits, seed, head, map, budget, flash, target, feed, store } = all;
-const { resize, window, hop, skipBad, shares, steps, epochs, lr, lrHead, balance, keep, augment } = all;
+const { scheme, residualBits, seed, head, map, budget, flash, target, feed, store, replay } = all;
+const {
+  resize,
+  camera,
+  crop,
+  window,
+  hop,
+  skipBad,
+  shares,
+  steps,
+  epochs,
+  lr,
+  lrHead,
+  balance,
+  keep,
+  augment,
+  replaySteps,
+} = all;
 const personaliseOptions: OptionTable<PersonaliseOptions> = {
-  ...{ scheme, residualBits, seed, head, map, budget, flash, target, feed, store },
-  ...{ resize, window, hop, skipBad, shares, steps, epochs, lr, lrHead, balance, keep, augment },
+  ...{ scheme, residualBits, seed, head, map, budget, flash, target, feed, store, replay },
+  ...{
+    resize,
+    camera,
+    crop,
+    window,
+    hop,
+    skipBad,
+    shares,
+    steps,
+    epochs,
+    lr,
+    lrHead,
+    balance,
+    keep,
+    augment,
+    replaySteps,
+  },
+  normalisation: all.normalisation,
   out: all.usersOut,
   withFirmware: all.withFirmware,
   threads: all.threads,
@@ -175,10 +210,10 @@ async function prepared({ model, users, options, signal }: Work, name: string): 
   const how = { threads: 1, signal };
   const source = await sampleFolder(
     join(users, name),
-    only(options, ['resize', 'window', 'hop', 'skipBad', 'shares', 'seed']),
+    only(options, ['resize', 'camera', 'crop', 'window', 'hop', 'skipBad', 'shares', 'seed']),
   );
   const fed = source.normalise
-    ? model.withSeries(await source.normalise(model.input, model.input, undefined, how))
+    ? model.withSeries(await source.normalise(model.input, model.input, options.normalisation, how))
     : model;
   const data = await source.read(fed.input, how);
   const compiled = [
@@ -192,6 +227,7 @@ async function prepared({ model, users, options, signal }: Work, name: string): 
     'target',
     'feed',
     'store',
+    'replay',
   ] as const;
   return [await compile(fed, data, { ...only(options, compiled), ...how }), data];
 }
@@ -215,7 +251,7 @@ async function personOf(work: Work, name: string, out: string): Promise<RunResul
   const { withFirmware = false } = options;
   const [program, data] = await slots.in(() => prepared(work, name));
   const run = await runAt(out);
-  const plan = only(options, ['steps', 'epochs', 'lr', 'lrHead', 'balance', 'keep', 'augment']);
+  const plan = only(options, ['steps', 'epochs', 'lr', 'lrHead', 'balance', 'keep', 'augment', 'replaySteps']);
   const how = { ...plan, run, signal };
   const { state, ...result } = await (crew
     ? trainElsewhere(crew, program, data, how)

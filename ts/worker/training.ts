@@ -34,7 +34,7 @@ export class TrainingWork {
     const bytes = await this.#files.bytes(name);
     const handle = await wait(() => native().Program.load(bytes), place);
     const program = new Program(handle, { model, input: inputOf(input, place), classes: data.classes, limits: {} });
-    checkPrice(program, place);
+    checkPrice(handle, program.record.arenaBytes + program.record.stateBytes, place);
     return program;
   }
 
