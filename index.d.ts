@@ -1768,6 +1768,421 @@ export declare class SerialConnection implements Connection {
 }
 /** Builds a firmware for one of its boards; returns the path of the ELF file. `env` is added to make's environment. */
 declare function build(folder: string, board: string, signal?: AbortSignal, env?: Readonly<Record<string, string>>): Promise<string>;
+/** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
+export type HeadStart = (typeof headStarts)[number];
+/** Which of the model's own classes are the user's. */
+export interface HeadChoice {
+	/** `auto` by default. */
+	readonly head?: HeadStart | undefined;
+	/** For a class of the samples the number of the model's own class; where the model's file names its classes, equal names need no entry. */
+	readonly map?: Readonly<Record<string, number>> | undefined;
+}
+/** Options for compiling a Program. */
+export interface CompileOptions extends MemoryLimits, HeadChoice {
+	/** What to train: `head`, `bias:N`, `full`, the canonical form, or the path of a JSON file; `head` by default. */
+	readonly scheme?: string | undefined;
+	/** Residual bits of a trained weight: 0, 2, 4 (the default) or 8. */
+	readonly residualBits?: number | undefined;
+	/** Seed of the head's initial weights, of calibration and of stochastic rounding; 0 by default. */
+	readonly seed?: number | undefined;
+	/** Number of threads for calibration; one per core by default. */
+	readonly threads?: number | undefined;
+	/** Stops calibration and planning, which then reject with the code `ABORTED`. */
+	readonly signal?: AbortSignal | undefined;
+}
+interface HeadOptions extends Pick<CompileOptions, "seed" | "threads" | "head" | "map" | "signal"> {
+	/** What each class starts with, in place of what `head` and `map` say; null for one that starts at random. */
+	readonly rows?: readonly (HeadRow | null)[] | undefined;
+}
+/** The graph after a pass. */
+export interface Stage {
+	readonly name: string;
+	readonly text: string;
+}
+/** A model with a head for some classes, differentiated and calibrated once, from which Programs for any scheme are compiled. */
+export declare class Compiler {
+	#private;
+	readonly model: Model;
+	readonly classes: readonly string[];
+	private constructor();
+	/**
+	 * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
+	 * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
+	 * cannot have a head, `MODEL_TOO_LARGE` for one that takes too much, `OPTION_INVALID`, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
+	 */
+	static create(model: Model, data: Pick<SampleSet, "classes"> & Partial<Pick<SampleSet, "train">>, options?: HeadOptions): Promise<Compiler>;
+	/** Number of convolutions that a scheme can refer to. */
+	get layers(): number;
+	/**
+	 * Compiles the Program for a scheme. Where it exceeds the budget or the board's SRAM, it runs over rows as far as it must; that changes no
+	 * bit of a result. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it still does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`.
+	 */
+	compile(options?: CompileOptions): Promise<Program>;
+	/** The graph after each pass. */
+	stages(scheme?: string): Promise<readonly Stage[]>;
+}
+/** Names of the supported boards. */
+export declare function targets(): readonly string[];
+/** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */
+export declare function compile(model: Model, data: SampleSet, options?: CompileOptions): Promise<Program>;
+/**
+ * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws `MODEL_TOO_LARGE` and the
+ * errors of `Compiler.compile`.
+ */
+export declare function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void>;
+/** Workers that are there. */
+export interface Workers {
+	/** Number of worker processes. */
+	readonly processes: number;
+	/** Number of threads of all of them. */
+	readonly threads: number;
+	/** Versions of those that cannot help, because they are of another one. */
+	readonly refused: readonly string[];
+}
+type Keep = "best" | "last";
+interface TriedRates extends PeakRates {
+	/** Steps of the run. */
+	readonly steps: number;
+	/** Mean loss on the held-back samples, natural logarithm. */
+	readonly loss: number;
+	/** Share of the held-back samples that were classified correctly. */
+	readonly accuracy: number;
+}
+interface FoundRates extends PeakRates {
+	/** `given` by the user, from the `rule` for the size of the features, or the best of a `race`. */
+	readonly how: "given" | "rule" | "race";
+	/** The reason, in words. */
+	readonly why: string;
+	/** What was tried, in order. */
+	readonly tried: readonly TriedRates[];
+	/** Number of training samples held back during the race; the run itself trains on all. */
+	readonly heldBack: number;
+	readonly seconds: number;
+}
+interface Setback {
+	/** The step at which it was seen. */
+	readonly step: number;
+	/** The step from which the run went on, with a quarter of the rates. */
+	readonly from: number;
+	readonly why: string;
+}
+declare const warningCodes: readonly [
+	"COLLAPSED",
+	"NOT_LEARNED",
+	"FORGETTING",
+	"IMBALANCE",
+	"SATURATED",
+	"REPEATED"
+];
+interface Warning {
+	readonly code: (typeof warningCodes)[number];
+	readonly message: string;
+}
+interface ClassAccuracy {
+	readonly class: string;
+	readonly samples: number;
+	/** A share of 1; 0 without samples. */
+	readonly accuracy: number;
+}
+/** Everything that determines a training run besides Program and data: the same plan gives the same bits. */
+export interface TrainPlan {
+	/** Number of training steps, one sample each. */
+	readonly steps: number;
+	/** The peak learning rate of the backbone, reached after a tenth of the steps and followed by cosine decay to zero; `auto` finds it. */
+	readonly lr: number | "auto";
+	/** The peak learning rate of the head; `auto` finds it. */
+	readonly lrHead: number | "auto";
+	/** Whether all classes are drawn equally often. */
+	readonly balance: boolean;
+	/** Training steps on samples of the replay buffer behind each one on a new sample. */
+	readonly replaySteps: number;
+	/** Which state a run ends with: the last one, or an earlier one if the run has lost what it had learned. */
+	readonly keep: Keep;
+	/** Seed for the order of samples and for augmentation. */
+	readonly seed: number;
+	readonly augment: {
+		readonly flip: boolean;
+		readonly shift: number;
+		readonly noise: number;
+	};
+}
+/** A point of the learning curve: results of training since the previous point, up to `step`, each before its update. */
+export interface CurvePoint {
+	readonly step: number;
+	/** Mean loss, natural logarithm. */
+	readonly loss: number;
+	/** Share of samples that were classified correctly. */
+	readonly accuracy: number;
+}
+/** A look at held-out samples during a run. */
+export interface HeldOutPoint {
+	/** Steps done. */
+	readonly step: number;
+	/** Mean loss, natural logarithm. */
+	readonly loss: number;
+	/** Share of the samples that were classified correctly. */
+	readonly accuracy: number;
+}
+/** What a run made of held-out samples as it went on. Nothing is decided by it unless they are of the validation split. */
+export interface HeldOut {
+	/** The split: `validation` if the data has one. */
+	readonly on: "validation" | "test";
+	/** Number of samples: at most 300, at even distances. */
+	readonly samples: number;
+	readonly points: readonly HeldOutPoint[];
+}
+/** What a run made of each test sample at its end, so that runs can be compared sample by sample. */
+export interface Tested {
+	/** SHA-256 over the names of classes and, of each test sample, its name within its folder and its class: the same for the same samples in the same order. */
+	readonly samples: string;
+	/** Class of each test sample: uint16, little-endian, in base64. */
+	readonly labels: string;
+	/** The class that each was taken for, likewise. */
+	readonly predicted: string;
+}
+/** Accuracy on samples not used for training, as a share of 1. */
+export interface Accuracy {
+	readonly before: number;
+	readonly after: number;
+	/** Number of these samples. */
+	readonly samples: number;
+	/** After training, by class. */
+	readonly byClass: readonly ClassAccuracy[];
+}
+/** Number of saturations at the bounds of int8 in the backward pass. */
+export interface Saturation {
+	/** Gradient elements, over all steps. */
+	readonly total: number;
+	/** By step of the Program, without those that had none. */
+	readonly steps: readonly {
+		readonly label: string;
+		readonly count: number;
+	}[];
+}
+/** Results of a training run as stored in its folder, which has the state beside it. */
+export interface RunResult {
+	readonly model: {
+		readonly name: string;
+		readonly path: string;
+		readonly hash: string;
+		readonly input: readonly number[];
+	};
+	readonly data: {
+		readonly source: string;
+		readonly classes: readonly string[];
+		readonly train: number;
+		readonly test: number;
+		readonly skipped: readonly string[];
+	};
+	readonly scheme: string;
+	readonly residualBits: number;
+	readonly seed: number;
+	/** The peak learning rates. */
+	readonly rates: FoundRates;
+	readonly accuracy: Accuracy;
+	/** After training: how often test samples of each class (rows) were taken for each class (columns). */
+	readonly confusion: readonly (readonly number[])[];
+	readonly warnings: readonly Warning[];
+	/** Collapses that were undone. */
+	readonly setbacks: readonly Setback[];
+	readonly loss: {
+		readonly before: number;
+		readonly after: number;
+	};
+	readonly curve: readonly CurvePoint[];
+	readonly heldOut: HeldOut;
+	readonly tested: Tested;
+	readonly saturation: Saturation;
+	readonly steps: number;
+	/** The step whose state was kept. */
+	readonly kept: number;
+	/** Time of the training steps only. */
+	readonly seconds: number;
+	/** SHA-256 over all trainable state. */
+	readonly checksum: string;
+	/** SHA-256 over everything that determines the Program's results. */
+	readonly program: string;
+	readonly memory: MemoryTable;
+}
+/** Results of a training run. */
+export interface TrainResult extends RunResult {
+	/** What was learned: `program.withState(state)` starts with it. */
+	readonly state: TrainedState;
+}
+/** The record of a run: everything needed to repeat it. */
+export interface RunRecord {
+	readonly origin: Origin;
+	readonly program: ProgramOrigin;
+	readonly plan: TrainPlan;
+}
+/**
+ * The folder of a training run: its record (`run.json`), its Program (`program.ttp`), its progress (`state.json`) and its result (`result.json`). Neither
+ * the model nor a compiler is needed to continue it or to predict.
+ */
+export declare class RunFolder {
+	#private;
+	readonly path: string;
+	/** The record of the run. Throws `RUN_MISSING`, `RUN_BROKEN`. */
+	record(): Promise<RunRecord>;
+	/** The result of the run, if it has ended. Throws `RUN_BROKEN`. */
+	result(): Promise<RunResult | undefined>;
+	/** The Program of the run. Throws `PROGRAM_BROKEN`, `PROGRAM_VERSION`, `PROGRAM_DIFFERS`. */
+	program(): Promise<Program>;
+	/**
+	 * What the run has learned so far: `(await run.program()).withState(await run.state())` starts with it. Throws `RUN_UNTRAINED` before its first
+	 * checkpoint.
+	 */
+	state(): Promise<TrainedState>;
+	/** The samples of the run, read again from their source, or from the cache if the source is gone. */
+	samples(options?: ReadOptions): Promise<SampleSet>;
+}
+/**
+ * Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FOLDER_BUSY` if another process is at work in the folder,
+ * `FOLDER_NOT_EMPTY` if it has other files under the names of a run's, `FILE_ERROR` if it cannot be created.
+ */
+export declare function createRun(path: string): Promise<RunFolder>;
+/** Opens the folder of an earlier run, to continue it or to use its trained state. Throws `RUN_MISSING`, `RUN_BROKEN`. */
+export declare function openRun(path: string): Promise<RunFolder>;
+/** Progress of a run. */
+export interface TrainProgress {
+	readonly phase: "before" | "rates" | "prefix" | "training" | "after";
+	/** Samples, runs or steps done, of `total`. */
+	readonly done: number;
+	readonly total: number;
+	/** Mean loss of the last part, once there is one. */
+	readonly loss?: number;
+}
+/** Options of a training run. */
+export interface TrainOptions {
+	/** Number of training steps, one sample each; or: */
+	readonly steps?: number | undefined;
+	/** number of passes over the training samples; 2 by default, but at least 1,000 steps. */
+	readonly epochs?: number | undefined;
+	/** The peak learning rate; `auto`, the default, finds it (docs/training.md). */
+	readonly lr?: number | "auto" | undefined;
+	/** The peak learning rate of the head; `lr` by default. */
+	readonly lrHead?: number | "auto" | undefined;
+	/** Draws all classes equally often, however many samples each has. */
+	readonly balance?: boolean | undefined;
+	/**
+	 * Training steps on samples of the Program's replay buffer behind each one on a new sample, so that what is no longer among the samples is not forgotten. 1 by
+	 * default where the buffer has samples at the start, else none.
+	 */
+	readonly replaySteps?: number | undefined;
+	/**
+	 * `best`, the default, ends with the state that has the lowest loss on the validation split or, if there is none, with an earlier one where the run has lost
+	 * what it had learned; `last` always with the last one.
+	 */
+	readonly keep?: Keep | undefined;
+	/** Seed for the order of samples and for augmentation; that of the Program by default. */
+	readonly seed?: number | undefined;
+	readonly augment?: Augmentation | undefined;
+	/** Number of threads for evaluation; one per core by default. Does not affect results. */
+	readonly threads?: number | undefined;
+	/** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
+	readonly cacheBytes?: number | undefined;
+	/** A folder for the run: checkpoints, the result, the trained state. See `createRun` and `openRun`. */
+	readonly run?: RunFolder | undefined;
+	/** Seconds between checkpoints; 10 by default. */
+	readonly checkpointSeconds?: number | undefined;
+	/** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
+	readonly signal?: AbortSignal | undefined;
+	readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
+}
+/**
+ * Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. Throws `OPTION_INVALID`, `ABORTED`, and with
+ * a run folder `FOLDER_BUSY`, `RUN_DIFFERS`, `RUN_VERSION`, `RUN_BROKEN`, `FILE_ERROR`.
+ */
+export declare function train(program: Program, data: SampleSet, options?: TrainOptions): Promise<TrainResult>;
+/** What was made for one user. */
+export interface Person {
+	/** The name of the user's folder. */
+	readonly user: string;
+	readonly classes: readonly string[];
+	/** Samples for training, and for the test. */
+	readonly train: number;
+	readonly test: number;
+	/** Accuracy on the test samples, before and after training. */
+	readonly before: number;
+	readonly after: number;
+	readonly steps: number;
+	/** Codes of the warnings of the run. */
+	readonly warnings: readonly string[];
+	/** SHA-256 over all trainable state. */
+	readonly checksum: string;
+}
+/** A user for whom nothing could be made, and why. */
+export interface PersonFailed {
+	readonly user: string;
+	readonly code: string;
+	readonly message: string;
+}
+/** The accuracy over all users. */
+export interface Spread {
+	readonly mean: number;
+	readonly least: number;
+	readonly most: number;
+}
+/** What was made for all of them. It is the same for any number of threads and workers, interrupted or not. */
+export interface Summary {
+	readonly users: number;
+	readonly failed: readonly PersonFailed[];
+	/** Over users with a result; null if there are none. */
+	readonly accuracy: {
+		readonly before: Spread;
+		readonly after: Spread;
+	} | null;
+	/** Users who have a lower accuracy after training than before. */
+	readonly worse: number;
+	readonly people: readonly Person[];
+}
+/** What each user's samples are read with, what is compiled, and how it is trained: the options of `sampleFolder`, `compile` and `train`. */
+export interface PersonaliseOptions extends Omit<CompileOptions, "threads" | "signal">, Omit<FolderOptions & SeriesOptions, "seed">, Pick<TrainOptions, "steps" | "epochs" | "lr" | "lrHead" | "balance" | "keep" | "augment" | "replaySteps"> {
+	/** The folder of all results. If it has some, made with the same options, the users who are left get theirs. */
+	readonly out: string;
+	/** For series: mean and standard deviation, as for `normalise` of a source; found in each user's recordings by default. */
+	readonly normalisation?: ModelOptions["normalisation"];
+	/** Also writes the firmware of each user, which starts with what was learned, for `target`. */
+	readonly withFirmware?: boolean | undefined;
+	/** Number of users at a time; one per core by default. Does not affect results. */
+	readonly threads?: number | undefined;
+	/** URL of a Redis server: workers (`workFor`) on any machines train; this process reads samples, compiles and writes. Does not affect results. */
+	readonly workers?: string | undefined;
+	/** Stops it; it then rejects with the code `ABORTED`, and goes on where it was when it is called again. */
+	readonly signal?: AbortSignal | undefined;
+}
+/** Events of personalising. */
+export type PersonaliseEvent = {
+	readonly type: "begin";
+	readonly users: number;
+}
+/** With `workers`: those that are there, at the beginning and whenever that changes. */
+ | {
+	readonly type: "workers";
+	readonly place: string;
+	readonly workers: Workers;
+}
+/** A user has a result, from now or before. */
+ | {
+	readonly type: "user";
+	readonly person: Person;
+	readonly isNew: boolean;
+	readonly done: number;
+} | {
+	readonly type: "failed";
+	readonly person: PersonFailed;
+	readonly done: number;
+} | {
+	readonly type: "done";
+	readonly summary: Summary;
+};
+/**
+ * Trains one model for many users, each with the samples in a folder of their own: in `out`, each gets the run that `train` makes of the same options, bit for bit, and
+ * if asked for the firmware that starts with it. Yields events on the way; the last one is `done`. Memory does not grow with the number of
+ * users. What is wrong with one user's samples is reported with that user, and the others go on. Throws `USERS_NONE`, `FOLDER_BUSY`, `PERSONALISE_DIFFERS`,
+ * `PERSONALISE_BROKEN`, `ABORTED`, the errors of `compile`, and with workers those of `search` with workers.
+ */
+export declare function personalise(model: Model, users: string, options: PersonaliseOptions): AsyncGenerator<PersonaliseEvent, void, void>;
 /** An int8 model made from a float one. */
 export interface QuantisedModel {
 	/** The int8 `.tflite`; the normalisation of its input is in its metadata. */
@@ -1841,68 +2256,6 @@ export interface QuantiseOptions extends ReadOptions {
  * threads. Throws the errors of reading samples, and `MODEL_UNSUPPORTED` for a model that int8 cannot hold.
  */
 export declare function quantised(float: FloatModel, source: SampleSource, options?: QuantiseOptions): Promise<Model>;
-/** With what a head starts: `fresh` at random, `keep` with the model's own classes, `auto` with those of them that are known to be the user's. */
-export type HeadStart = (typeof headStarts)[number];
-/** Which of the model's own classes are the user's. */
-export interface HeadChoice {
-	/** `auto` by default. */
-	readonly head?: HeadStart | undefined;
-	/** For a class of the samples the number of the model's own class; where the model's file names its classes, equal names need no entry. */
-	readonly map?: Readonly<Record<string, number>> | undefined;
-}
-/** Options for compiling a Program. */
-export interface CompileOptions extends MemoryLimits, HeadChoice {
-	/** What to train: `head`, `bias:N`, `full`, the canonical form, or the path of a JSON file; `head` by default. */
-	readonly scheme?: string | undefined;
-	/** Residual bits of a trained weight: 0, 2, 4 (the default) or 8. */
-	readonly residualBits?: number | undefined;
-	/** Seed of the head's initial weights, of calibration and of stochastic rounding; 0 by default. */
-	readonly seed?: number | undefined;
-	/** Number of threads for calibration; one per core by default. */
-	readonly threads?: number | undefined;
-	/** Stops calibration and planning, which then reject with the code `ABORTED`. */
-	readonly signal?: AbortSignal | undefined;
-}
-interface HeadOptions extends Pick<CompileOptions, "seed" | "threads" | "head" | "map" | "signal"> {
-	/** What each class starts with, in place of what `head` and `map` say; null for one that starts at random. */
-	readonly rows?: readonly (HeadRow | null)[] | undefined;
-}
-/** The graph after a pass. */
-export interface Stage {
-	readonly name: string;
-	readonly text: string;
-}
-/** A model with a head for some classes, differentiated and calibrated once, from which Programs for any scheme are compiled. */
-export declare class Compiler {
-	#private;
-	readonly model: Model;
-	readonly classes: readonly string[];
-	private constructor();
-	/**
-	 * Attaches a head for the classes of `data` and calibrates the gradients' exponents on a few of its training samples. Without samples they are
-	 * not calibrated, which is sufficient for inspecting the graph and counting bytes, but not for training. Throws `UNSUPPORTED` for a model that
-	 * cannot have a head, `MODEL_TOO_LARGE` for one that takes too much, `OPTION_INVALID`, `HEAD_UNKNOWN` where its own classes are to be kept and are not known.
-	 */
-	static create(model: Model, data: Pick<SampleSet, "classes"> & Partial<Pick<SampleSet, "train">>, options?: HeadOptions): Promise<Compiler>;
-	/** Number of convolutions that a scheme can refer to. */
-	get layers(): number;
-	/**
-	 * Compiles the Program for a scheme. Where it exceeds the budget or the board's SRAM, it runs over rows as far as it must; that changes no
-	 * bit of a result. Throws `BUDGET_EXCEEDED` or `BOARD_TOO_SMALL` if it still does not fit, `SCHEME_INVALID`, `RESIDUAL_BITS`.
-	 */
-	compile(options?: CompileOptions): Promise<Program>;
-	/** The graph after each pass. */
-	stages(scheme?: string): Promise<readonly Stage[]>;
-}
-/** Names of the supported boards. */
-export declare function targets(): readonly string[];
-/** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */
-export declare function compile(model: Model, data: SampleSet, options?: CompileOptions): Promise<Program>;
-/**
- * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws `MODEL_TOO_LARGE` and the
- * errors of `Compiler.compile`.
- */
-export declare function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void>;
 /**
  * A model with what a Program of it starts with (`program.withState(state)`), classifier included, as an int8 `.tflite`: int8 pixels in, int8 probabilities of the classes
  * out. Labels and normalisation are in its metadata. Throws `MODEL_DIFFERS`, and `EXPORT_UNSUPPORTED` for an operator that the format has not.
@@ -1928,15 +2281,6 @@ export interface SchemeRecord {
 }
 /** The text of a scheme: `text` itself, or the content of the JSON file with that name. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
 export declare function schemeText(text: string): Promise<string>;
-/** Workers that are there. */
-export interface Workers {
-	/** Number of worker processes. */
-	readonly processes: number;
-	/** Number of threads of all of them. */
-	readonly threads: number;
-	/** Versions of those that cannot help, because they are of another one. */
-	readonly refused: readonly string[];
-}
 /** The phases of a search, in order. */
 export type SearchPhase = "analysis" | "evolution" | "proof" | "test";
 /** The measure of a gain: mean loss on held-back samples, which is less noisy, or the share of them that is classified correctly, as in the paper. */
@@ -2204,210 +2548,6 @@ export type SearchEvent = {
 	readonly type: "done";
 	readonly result: SearchResult;
 };
-type Keep = "best" | "last";
-interface TriedRates extends PeakRates {
-	/** Steps of the run. */
-	readonly steps: number;
-	/** Mean loss on the held-back samples, natural logarithm. */
-	readonly loss: number;
-	/** Share of the held-back samples that were classified correctly. */
-	readonly accuracy: number;
-}
-interface FoundRates extends PeakRates {
-	/** `given` by the user, from the `rule` for the size of the features, or the best of a `race`. */
-	readonly how: "given" | "rule" | "race";
-	/** The reason, in words. */
-	readonly why: string;
-	/** What was tried, in order. */
-	readonly tried: readonly TriedRates[];
-	/** Number of training samples held back during the race; the run itself trains on all. */
-	readonly heldBack: number;
-	readonly seconds: number;
-}
-interface Setback {
-	/** The step at which it was seen. */
-	readonly step: number;
-	/** The step from which the run went on, with a quarter of the rates. */
-	readonly from: number;
-	readonly why: string;
-}
-declare const warningCodes: readonly [
-	"COLLAPSED",
-	"NOT_LEARNED",
-	"FORGETTING",
-	"IMBALANCE",
-	"SATURATED",
-	"REPEATED"
-];
-interface Warning {
-	readonly code: (typeof warningCodes)[number];
-	readonly message: string;
-}
-interface ClassAccuracy {
-	readonly class: string;
-	readonly samples: number;
-	/** A share of 1; 0 without samples. */
-	readonly accuracy: number;
-}
-/** Everything that determines a training run besides Program and data: the same plan gives the same bits. */
-export interface TrainPlan {
-	/** Number of training steps, one sample each. */
-	readonly steps: number;
-	/** The peak learning rate of the backbone, reached after a tenth of the steps and followed by cosine decay to zero; `auto` finds it. */
-	readonly lr: number | "auto";
-	/** The peak learning rate of the head; `auto` finds it. */
-	readonly lrHead: number | "auto";
-	/** Whether all classes are drawn equally often. */
-	readonly balance: boolean;
-	/** Training steps on samples of the replay buffer behind each one on a new sample. */
-	readonly replaySteps: number;
-	/** Which state a run ends with: the last one, or an earlier one if the run has lost what it had learned. */
-	readonly keep: Keep;
-	/** Seed for the order of samples and for augmentation. */
-	readonly seed: number;
-	readonly augment: {
-		readonly flip: boolean;
-		readonly shift: number;
-		readonly noise: number;
-	};
-}
-/** A point of the learning curve: results of training since the previous point, up to `step`, each before its update. */
-export interface CurvePoint {
-	readonly step: number;
-	/** Mean loss, natural logarithm. */
-	readonly loss: number;
-	/** Share of samples that were classified correctly. */
-	readonly accuracy: number;
-}
-/** A look at held-out samples during a run. */
-export interface HeldOutPoint {
-	/** Steps done. */
-	readonly step: number;
-	/** Mean loss, natural logarithm. */
-	readonly loss: number;
-	/** Share of the samples that were classified correctly. */
-	readonly accuracy: number;
-}
-/** What a run made of held-out samples as it went on. Nothing is decided by it unless they are of the validation split. */
-export interface HeldOut {
-	/** The split: `validation` if the data has one. */
-	readonly on: "validation" | "test";
-	/** Number of samples: at most 300, at even distances. */
-	readonly samples: number;
-	readonly points: readonly HeldOutPoint[];
-}
-/** What a run made of each test sample at its end, so that runs can be compared sample by sample. */
-export interface Tested {
-	/** SHA-256 over the names of classes and, of each test sample, its name within its folder and its class: the same for the same samples in the same order. */
-	readonly samples: string;
-	/** Class of each test sample: uint16, little-endian, in base64. */
-	readonly labels: string;
-	/** The class that each was taken for, likewise. */
-	readonly predicted: string;
-}
-/** Accuracy on samples not used for training, as a share of 1. */
-export interface Accuracy {
-	readonly before: number;
-	readonly after: number;
-	/** Number of these samples. */
-	readonly samples: number;
-	/** After training, by class. */
-	readonly byClass: readonly ClassAccuracy[];
-}
-/** Number of saturations at the bounds of int8 in the backward pass. */
-export interface Saturation {
-	/** Gradient elements, over all steps. */
-	readonly total: number;
-	/** By step of the Program, without those that had none. */
-	readonly steps: readonly {
-		readonly label: string;
-		readonly count: number;
-	}[];
-}
-/** Results of a training run as stored in its folder, which has the state beside it. */
-export interface RunResult {
-	readonly model: {
-		readonly name: string;
-		readonly path: string;
-		readonly hash: string;
-		readonly input: readonly number[];
-	};
-	readonly data: {
-		readonly source: string;
-		readonly classes: readonly string[];
-		readonly train: number;
-		readonly test: number;
-		readonly skipped: readonly string[];
-	};
-	readonly scheme: string;
-	readonly residualBits: number;
-	readonly seed: number;
-	/** The peak learning rates. */
-	readonly rates: FoundRates;
-	readonly accuracy: Accuracy;
-	/** After training: how often test samples of each class (rows) were taken for each class (columns). */
-	readonly confusion: readonly (readonly number[])[];
-	readonly warnings: readonly Warning[];
-	/** Collapses that were undone. */
-	readonly setbacks: readonly Setback[];
-	readonly loss: {
-		readonly before: number;
-		readonly after: number;
-	};
-	readonly curve: readonly CurvePoint[];
-	readonly heldOut: HeldOut;
-	readonly tested: Tested;
-	readonly saturation: Saturation;
-	readonly steps: number;
-	/** The step whose state was kept. */
-	readonly kept: number;
-	/** Time of the training steps only. */
-	readonly seconds: number;
-	/** SHA-256 over all trainable state. */
-	readonly checksum: string;
-	/** SHA-256 over everything that determines the Program's results. */
-	readonly program: string;
-	readonly memory: MemoryTable;
-}
-/** Results of a training run. */
-export interface TrainResult extends RunResult {
-	/** What was learned: `program.withState(state)` starts with it. */
-	readonly state: TrainedState;
-}
-/** The record of a run: everything needed to repeat it. */
-export interface RunRecord {
-	readonly origin: Origin;
-	readonly program: ProgramOrigin;
-	readonly plan: TrainPlan;
-}
-/**
- * The folder of a training run: its record (`run.json`), its Program (`program.ttp`), its progress (`state.json`) and its result (`result.json`). Neither
- * the model nor a compiler is needed to continue it or to predict.
- */
-export declare class RunFolder {
-	#private;
-	readonly path: string;
-	/** The record of the run. Throws `RUN_MISSING`, `RUN_BROKEN`. */
-	record(): Promise<RunRecord>;
-	/** The result of the run, if it has ended. Throws `RUN_BROKEN`. */
-	result(): Promise<RunResult | undefined>;
-	/** The Program of the run. Throws `PROGRAM_BROKEN`, `PROGRAM_VERSION`, `PROGRAM_DIFFERS`. */
-	program(): Promise<Program>;
-	/**
-	 * What the run has learned so far: `(await run.program()).withState(await run.state())` starts with it. Throws `RUN_UNTRAINED` before its first
-	 * checkpoint.
-	 */
-	state(): Promise<TrainedState>;
-	/** The samples of the run, read again from their source, or from the cache if the source is gone. */
-	samples(options?: ReadOptions): Promise<SampleSet>;
-}
-/**
- * Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FOLDER_BUSY` if another process is at work in the folder,
- * `FOLDER_NOT_EMPTY` if it has other files under the names of a run's, `FILE_ERROR` if it cannot be created.
- */
-export declare function createRun(path: string): Promise<RunFolder>;
-/** Opens the folder of an earlier run, to continue it or to use its trained state. Throws `RUN_MISSING`, `RUN_BROKEN`. */
-export declare function openRun(path: string): Promise<RunFolder>;
 /** A training run that has ended. */
 export interface EndedRun {
 	readonly folder: RunFolder;
@@ -2703,57 +2843,6 @@ export declare class Session {
 	/** Replaces the trainable state and the number of steps so far. */
 	restore(state: Uint8Array, steps: number): void;
 }
-/** Progress of a run. */
-export interface TrainProgress {
-	readonly phase: "before" | "rates" | "prefix" | "training" | "after";
-	/** Samples, runs or steps done, of `total`. */
-	readonly done: number;
-	readonly total: number;
-	/** Mean loss of the last part, once there is one. */
-	readonly loss?: number;
-}
-/** Options of a training run. */
-export interface TrainOptions {
-	/** Number of training steps, one sample each; or: */
-	readonly steps?: number | undefined;
-	/** number of passes over the training samples; 2 by default, but at least 1,000 steps. */
-	readonly epochs?: number | undefined;
-	/** The peak learning rate; `auto`, the default, finds it (docs/training.md). */
-	readonly lr?: number | "auto" | undefined;
-	/** The peak learning rate of the head; `lr` by default. */
-	readonly lrHead?: number | "auto" | undefined;
-	/** Draws all classes equally often, however many samples each has. */
-	readonly balance?: boolean | undefined;
-	/**
-	 * Training steps on samples of the Program's replay buffer behind each one on a new sample, so that what is no longer among the samples is not forgotten. 1 by
-	 * default where the buffer has samples at the start, else none.
-	 */
-	readonly replaySteps?: number | undefined;
-	/**
-	 * `best`, the default, ends with the state that has the lowest loss on the validation split or, if there is none, with an earlier one where the run has lost
-	 * what it had learned; `last` always with the last one.
-	 */
-	readonly keep?: Keep | undefined;
-	/** Seed for the order of samples and for augmentation; that of the Program by default. */
-	readonly seed?: number | undefined;
-	readonly augment?: Augmentation | undefined;
-	/** Number of threads for evaluation; one per core by default. Does not affect results. */
-	readonly threads?: number | undefined;
-	/** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
-	readonly cacheBytes?: number | undefined;
-	/** A folder for the run: checkpoints, the result, the trained state. See `createRun` and `openRun`. */
-	readonly run?: RunFolder | undefined;
-	/** Seconds between checkpoints; 10 by default. */
-	readonly checkpointSeconds?: number | undefined;
-	/** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
-	readonly signal?: AbortSignal | undefined;
-	readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
-}
-/**
- * Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. Throws `OPTION_INVALID`, `ABORTED`, and with
- * a run folder `FOLDER_BUSY`, `RUN_DIFFERS`, `RUN_VERSION`, `RUN_BROKEN`, `FILE_ERROR`.
- */
-export declare function train(program: Program, data: SampleSet, options?: TrainOptions): Promise<TrainResult>;
 /** The package's version. */
 export declare const version: string;
 /** Options of a worker. */

@@ -11,22 +11,23 @@ const root = fileURLToPath(new URL('../ts', import.meta.url));
  * does not have: think before adding it.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
-  cli: ['.', 'data', 'device', 'model', 'program', 'queue', 'report', 'search', 'train', 'worker'],
+  cli: ['.', 'data', 'device', 'fleet', 'model', 'program', 'queue', 'report', 'search', 'train', 'worker'],
   data: ['.'],
   device: ['.', 'data', 'emit', 'model', 'program'],
   emit: ['.', 'data', 'program'],
+  fleet: ['.', 'data', 'device', 'model', 'program', 'queue', 'train'],
   model: ['.', 'data'],
   program: ['.', 'data', 'model'],
   queue: ['.', 'data'],
   report: ['.', 'data', 'device', 'model', 'program', 'search', 'train'],
   search: ['.', 'data', 'model', 'program', 'queue'],
   train: ['.', 'data', 'model', 'program'],
-  worker: ['.', 'data', 'program', 'queue', 'search'],
+  worker: ['.', 'data', 'fleet', 'model', 'program', 'queue', 'search', 'train'],
 };
 
 /** Modules of `ts/` itself that stand above folders. All others are below every folder and import none of them. */
 const above: Readonly<Record<string, readonly string[]>> = {
-  'index.ts': ['data', 'device', 'model', 'program', 'queue', 'report', 'search', 'train', 'worker'],
+  'index.ts': ['data', 'device', 'fleet', 'model', 'program', 'queue', 'report', 'search', 'train', 'worker'],
   'origin.ts': ['data', 'model', 'program'],
 };
 

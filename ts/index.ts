@@ -50,6 +50,8 @@ export {
 export { SerialConnection } from './device/serial.js';
 export { build as buildFirmware } from './device/toolchain.js';
 export { type ErrorDetails, TinytrainError } from './errors.js';
+export { type PersonaliseEvent, type PersonaliseOptions, personalise } from './fleet/personalise.js';
+export type { Person, PersonFailed, Spread, Summary } from './fleet/summary.js';
 export { FloatModel, type FloatModelOptions, loadFloatModel, type QuantisedModel } from './model/float.js';
 export type { InputFacts, ModelInput } from './model/input.js';
 export {

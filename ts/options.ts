@@ -333,6 +333,18 @@ export const options = {
     'have the training runs made by `tinytrain worker` on any machines, which meet at this Redis server',
     'threads of this process',
   ),
+  workersOfUsers: option(
+    k.redisUrl,
+    'have the users’ runs made by `tinytrain worker` on any machines, which meet at this Redis server',
+    'threads of this process',
+  ),
+  usersOut: option(
+    k.text,
+    'folder of all results; one that has some of the same command goes on',
+    'runs/personalise-...',
+  ),
+  withFirmware: withDefault(k.flag, false, 'also write the firmware of each user, which starts with what was learned'),
+  threadsOfUsers: option(k.whole(1, 1024), 'number of users at a time (does not affect results)', 'one per core'),
   threadsOfWorker: option(k.whole(1, 1024), 'number of jobs at a time', 'one per core'),
   redis: { ...option(k.redisUrl, 'the Redis server where work is asked for'), required: true },
   time: option(k.time, 'time limit, e.g. 10m; lists anything skipped'),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { Channel } from '#tinytrain/channel.js';
 import { heldBack } from '#tinytrain/data/heldback.js';
 import { Random } from '#tinytrain/random.js';
 import { analyse } from '#tinytrain/search/analysis.js';
@@ -16,7 +17,6 @@ import {
   mutated,
   textOf,
 } from '#tinytrain/search/candidate.js';
-import { Channel } from '#tinytrain/search/channel.js';
 import type { CandidateCosts } from '#tinytrain/search/costs.js';
 import { Contribution } from '#tinytrain/search/evolution.js';
 import { toTest } from '#tinytrain/search/finals.js';

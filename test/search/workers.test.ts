@@ -126,6 +126,20 @@ withRedis('a server that has forgotten everything is told again', async (t, redi
   t.deepEqual(await sumsOf(spread), await sumsOf(alone));
 });
 
+withRedis(
+  'what was done for a search that is gone counts for who asks for the same: no run is made twice',
+  async (t, redis) => {
+    const all = await prepared(t);
+    const [first, second] = [join(all.folder, 'first'), join(all.folder, 'second')];
+    const worker = await startWorker(t, redis.url);
+    await run(all, { ...small, out: first, workers: redis.url });
+    worker.process.kill('SIGKILL');
+    await worker.ended;
+    await run(all, { ...small, out: second, workers: redis.url });
+    t.deepEqual(await sumsOf(second), await sumsOf(first));
+  },
+);
+
 withRedis('a worker of another version is refused, and says what to install', async (t, redis) => {
   const all = await prepared(t);
   const controller = new AbortController();

@@ -12,6 +12,7 @@ import { exportModel } from './export.js';
 import { inspect } from './inspect.js';
 import { checkFlags, setFlags } from './options.js';
 import { fail, Interrupt } from './outcome.js';
+import { personalise } from './personalise.js';
 import { predict } from './predict.js';
 import { quantiseModel } from './quantise.js';
 import { report } from './report.js';
@@ -42,6 +43,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .command(search(interrupt))
     .command(worker(interrupt))
     .command(train(interrupt))
+    .command(personalise(interrupt))
     .command(predict(interrupt))
     .command(compare)
     .command(report(interrupt))

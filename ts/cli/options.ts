@@ -29,6 +29,7 @@ const program = {
   ...samples,
 };
 const { scheme: _scheme, head: _head, map: _map, ...searched } = program;
+const { data: _data, map: _mapOfUsers, ...ofUsers } = program;
 const board = { port, baud, timeout, firmware, json };
 
 /** Every option of every command. */
@@ -99,6 +100,23 @@ export const commandOptions = {
     checkpoint: all.checkpointSeconds,
     csv: all.curveCsv,
     overwrite,
+    json,
+  },
+  personalise: {
+    ...ofUsers,
+    replay,
+    threads: all.threadsOfUsers,
+    epochs: all.epochs,
+    steps: all.steps,
+    lr: all.lr,
+    'lr-head': all.lrHead,
+    balance: all.balance,
+    'replay-steps': all.replaySteps,
+    keep: all.keep,
+    augment: all.augment,
+    'with-firmware': all.withFirmware,
+    workers: all.workersOfUsers,
+    out: all.usersOut,
     json,
   },
   predict: { top: all.top, json },

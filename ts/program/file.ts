@@ -2,7 +2,7 @@ import { TinytrainError } from '../errors.js';
 import { readAny } from '../files.js';
 import { thousands } from '../format.js';
 import { priceFactor, tooLarge } from '../model/price.js';
-import { native, recordOf, wait } from '../native.js';
+import { native, type ProgramHandle, recordOf, wait } from '../native.js';
 import { Program, type ProgramFacts } from './program.js';
 
 /** Name of the Program file in the folder of a run, a search or a firmware. */
@@ -11,15 +11,12 @@ export const programFile = 'program.ttp';
 /** The largest Program that is run, ten times what a model may take: elements and products of a training step, bytes of memory, steps. */
 const most = { work: 2e10, bytes: 2 ** 28, steps: 20_000 } as const;
 
-/** Throws `PROGRAM_TOO_LARGE` for a Program that would take too much to run, by what its file says. */
-export function checkPrice({ record, handle }: Pick<Program, 'record' | 'handle'>, path: string): void {
+/** Throws `PROGRAM_TOO_LARGE` for a Program that would take too much to run, by what its file says. `bytes` are those of its memory. */
+export function checkPrice(handle: ProgramHandle, bytes: number, path: string): void {
   const times = priceFactor();
-  const work = recordOf<{ readonly terms: readonly number[] }[]>(handle.work());
-  const price = {
-    work: work.reduce((sum, { terms }) => sum + terms.reduce((a, b) => a + b, 0), 0),
-    bytes: record.arenaBytes + record.stateBytes,
-    steps: record.steps.length,
-  };
+  const terms = recordOf<{ readonly terms: readonly number[] }[]>(handle.work());
+  const work = terms.reduce((sum, { terms: each }) => sum + each.reduce((a, b) => a + b, 0), 0);
+  const price = { work, bytes, steps: terms.length };
   const what = { work: 'elements and products in a training step', bytes: 'bytes of memory', steps: 'steps' };
   for (const name of ['steps', 'bytes', 'work'] as const) {
     if (price[name] <= times * most[name]) continue;
@@ -56,6 +53,7 @@ export async function readProgram(path: string, hash: string, facts: ProgramFact
   const bytes = await readAny(path, 'the program cannot be read');
   const program = new Program(await wait(() => native().Program.load(bytes), path), facts);
   checkSame(program, hash, path);
-  checkPrice(program, path);
+  const { arenaBytes, stateBytes } = program.record;
+  checkPrice(program.handle, arenaBytes + stateBytes, path);
   return program;
 }

@@ -65,6 +65,14 @@ export class Blobs {
     await this.#redis.expire(key, KEPT_SECONDS);
   }
 
+  /** Stores bytes, and returns their name. */
+  async putBytes(content: string | Uint8Array): Promise<string> {
+    const bytes = Buffer.from(content);
+    const name = await hashOf([bytes]);
+    await this.put(name, () => [bytes]);
+    return name;
+  }
+
   /** Removes a blob: one that was found damaged, or is of no more use. */
   async drop(name: string): Promise<void> {
     await this.#redis.unlink(keys.blob(name));
@@ -91,6 +99,14 @@ function damaged(name: string): TinytrainError {
   });
 }
 
+/** The bytes of a small blob. Throws `BLOB_MISSING`, `BLOB_BROKEN`. */
+export async function blobBytes(blobs: Blobs, name: string): Promise<Buffer> {
+  const found: Buffer[] = [];
+  for await (const piece of blobs.get(name)) found.push(piece);
+  if ((await hashOf(found)) !== name) throw damaged(name);
+  return Buffer.concat(found);
+}
+
 const BLOB = /^[0-9a-f]{64}\.blob$/;
 
 /** Blobs that a worker has fetched, in a folder: each travels once to a machine. Every one is checked against its name when it is opened. */
@@ -105,11 +121,8 @@ export class BlobFiles {
   }
 
   /** The bytes of a small blob, which is not kept on disk. Throws `BLOB_MISSING`, `BLOB_BROKEN`. */
-  async bytes(name: string): Promise<Buffer> {
-    const found: Buffer[] = [];
-    for await (const piece of this.#blobs.get(name)) found.push(piece);
-    if ((await hashOf(found)) !== name) throw damaged(name);
-    return Buffer.concat(found);
+  bytes(name: string): Promise<Buffer> {
+    return blobBytes(this.#blobs, name);
   }
 
   /** The path of a file with the bytes of a blob. Throws `BLOB_MISSING`, `BLOB_BROKEN`, `FILE_ERROR`. */

@@ -91,6 +91,8 @@ export class Crew {
     this.#events.on('error', () => {});
     redis.on('ready', () => void this.#check());
     this.#events.on('completed', ({ jobId, returnvalue }) => this.#settle(jobId, returnvalue));
+    // One that was asked for before, by a process that is gone, may have its result already.
+    this.#events.on('duplicated', ({ jobId }) => void this.#checkOne(jobId));
     this.#events.on('failed', ({ jobId, failedReason }) => this.#fail(jobId, failedReason));
   }
 
@@ -146,14 +148,20 @@ export class Crew {
     });
   }
 
-  /** How each open job stands. One that is gone is asked for again: a server without persistence forgets all of them. */
+  /** How each open job stands. */
   async #check(): Promise<void> {
-    for (const [name, { job }] of [...this.#open]) {
-      const found: QueueJob | undefined = await this.#queue.getJob(name).catch(() => undefined);
-      if (!this.#open.has(name)) continue;
-      if (!found) await this.#add(name, job).catch(() => {});
-      else if (found.finishedOn !== undefined && found.returnvalue !== null) this.#settle(name, found.returnvalue);
-    }
+    for (const name of [...this.#open.keys()]) await this.#checkOne(name);
+  }
+
+  /** How an open job stands. One that is gone is asked for again: a server without persistence forgets all of them. */
+  async #checkOne(name: string): Promise<void> {
+    if (!this.#open.has(name)) return;
+    const found: QueueJob | null | undefined = await this.#queue.getJob(name).catch(() => null);
+    const open = this.#open.get(name);
+    // Nothing is known where the server did not answer.
+    if (!open || found === null) return;
+    if (!found) await this.#add(name, open.job).catch(() => {});
+    else if (found.finishedOn !== undefined && found.returnvalue !== null) open.resolve(found.returnvalue);
   }
 
   #settle(name: string, value: unknown): void {
@@ -173,12 +181,7 @@ export class Crew {
     });
     const result = promise.finally(() => this.#open.delete(name));
     if (open) this.#open.set(name, { job, ...open, result });
-    (async () => {
-      await this.#add(name, job);
-      // One that was done for an earlier process has its result already, and no event will tell.
-      const found: QueueJob | undefined = await this.#queue.getJob(name);
-      if (found?.finishedOn !== undefined && found.returnvalue !== null) this.#settle(name, found.returnvalue);
-    })().catch(error => this.#open.get(name)?.reject(error));
+    this.#add(name, job).catch(error => this.#open.get(name)?.reject(error));
     return result;
   }
 
@@ -198,6 +201,11 @@ export class Crew {
     } finally {
       signal.removeEventListener('abort', stop);
     }
+  }
+
+  /** Forgets the result of a job. */
+  async forget(job: Job): Promise<void> {
+    await this.#queue.remove(nameOf(job));
   }
 
   /** Leaves. */

@@ -28,9 +28,21 @@ const trialJob = v.object({
   level: v.nullable(v.object({ depth: count, program: sha256, of: v.pipe(count, v.minValue(1)) })),
 });
 
-/** A job in the queue. */
+/** One whole training run, as `train` makes it. */
+const trainingJob = v.object({
+  kind: v.literal('training'),
+  /** The Program file. */
+  program: sha256,
+  /** The rest of what decides the run, as JSON: see `ts/fleet/elsewhere.ts`. */
+  facts: sha256,
+});
+
+const anyJob = v.variant('kind', [trialJob, trainingJob]);
+
 export type TrialJob = Readonly<v.InferOutput<typeof trialJob>>;
-export type Job = TrialJob;
+export type TrainingJob = Readonly<v.InferOutput<typeof trainingJob>>;
+/** A job in the queue. */
+export type Job = TrialJob | TrainingJob;
 
 const trialResult = v.object({
   /** Samples that are classified correctly after training. */
@@ -43,18 +55,26 @@ const trialResult = v.object({
   seconds: v.pipe(v.number(), v.finite(), v.minValue(0)),
 });
 
+/** The result of a training run is a blob, which holds progress and result as JSON. */
+const trainingResult = v.object({ found: sha256 });
+
+export type TrainingFound = Readonly<v.InferOutput<typeof trainingResult>>;
 export type TrialFound = Readonly<v.InferOutput<typeof trialResult>>;
 
 /** What each kind of job yields. */
 export interface FoundBy {
   readonly trial: TrialFound;
+  readonly training: TrainingFound;
 }
 
-const results: { readonly [K in Job['kind']]: v.GenericSchema<unknown, FoundBy[K]> } = { trial: trialResult };
+const results: { readonly [K in Job['kind']]: v.GenericSchema<unknown, FoundBy[K]> } = {
+  trial: trialResult,
+  training: trainingResult,
+};
 
 /** A job as it came out of Redis. Throws `JOB_BROKEN`. */
 export function jobOf(data: unknown): Job {
-  return checked(data, trialJob, why => new TinytrainError('JOB_BROKEN', `a job in the queue is none: ${why}`));
+  return checked(data, anyJob, why => new TinytrainError('JOB_BROKEN', `a job in the queue is none: ${why}`));
 }
 
 /** The result of a job as it came out of Redis. Throws `JOB_BROKEN`. */
@@ -68,7 +88,7 @@ export function foundOf<K extends Job['kind']>(kind: K, value: unknown): FoundBy
  * not affect the result is left out.
  */
 export function nameOf(job: Job): string {
-  const { level: _, ...facts } = job;
+  const facts = job.kind === 'trial' ? { ...job, level: undefined } : job;
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }
 

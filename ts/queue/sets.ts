@@ -24,6 +24,8 @@ const schema = v.object({
   count: v.pipe(count, v.maxValue(2 ** 32 - 1)),
   places: v.array(count),
   labels: v.array(v.pipe(count, v.maxValue(2 ** 16 - 1))),
+  /** The names of the samples, where something depends on them. */
+  names: v.optional(v.array(v.string())),
 });
 
 async function* samplesOf(set: Dataset): AsyncGenerator<Uint8Array> {
@@ -59,18 +61,33 @@ export class SetSender {
     return hash;
   }
 
-  /** Puts the set of the samples at `places` of `all` in Redis, or of all of them, unless it is there. Returns its name. */
-  async send(all: Dataset, places: readonly number[] = Array.from(all.labels.keys())): Promise<string> {
+  /**
+   * Puts a set in Redis, unless it is there: the samples at `places` of `all`, or all of them, with `names` if something depends on those. Returns the names of the
+   * blobs: that of the set, and that of the samples.
+   */
+  async send(
+    all: Dataset,
+    {
+      places = Array.from(all.labels.keys()),
+      names,
+    }: { places?: readonly number[] | undefined; names?: readonly string[] } = {},
+  ): Promise<SentSet> {
     const samples = await this.#hash(all);
     const [first] = all.size > 0 ? [all.sample(0)] : [];
     const labels = places.map(place => all.labels[place] ?? 0);
-    const set = { samples, length: first?.length ?? 1, count: all.size, places, labels };
+    const set = { samples, length: first?.length ?? 1, count: all.size, places, labels, names };
     const bytes = Buffer.from(JSON.stringify(set));
     const name = createHash('sha256').update(bytes).digest('hex');
     await this.#blobs.put(samples, () => samplesOf(all));
     await this.#blobs.put(name, () => [bytes]);
-    return name;
+    return { name, samples };
   }
+}
+
+/** The names of the blobs of a set that was sent. */
+export interface SentSet {
+  readonly name: string;
+  readonly samples: string;
 }
 
 /** How many blobs of samples, and how many sets, a worker keeps open. */
@@ -86,43 +103,65 @@ export class SetReceiver {
     this.#files = files;
   }
 
-  /** The set of this name. Throws `BLOB_MISSING`, `BLOB_BROKEN`, `FILE_ERROR`, `MEMORY`. */
+  /** The set of this name, whose samples are kept on disk. Throws `BLOB_MISSING`, `BLOB_BROKEN`, `FILE_ERROR`, `MEMORY`. */
   set(name: string): Promise<Dataset> {
-    return this.#sets.get(name, 1 / MOST_OPEN, () => this.#receive(name));
+    return this.#sets.get(name, 1 / MOST_OPEN, () =>
+      this.#receive(name, (samples, count, length) =>
+        this.#stores.get(`${samples} ${count} ${length}`, 1 / MOST_OPEN, () => this.#fromFile(samples, count, length)),
+      ),
+    );
   }
 
-  async #receive(name: string): Promise<Dataset> {
-    const broken = (why: string) =>
-      new TinytrainError('BLOB_BROKEN', `blob ${name} is no set of samples: ${why}`, { blob: name });
-    const { samples, length, count, places, labels } = parsed(
-      (await this.#files.bytes(name)).toString(),
-      schema,
-      broken,
-    );
-    if (places.length !== labels.length) throw broken('it has not one label for each sample');
-    if (places.some(place => place >= count)) throw broken('a sample is not among those of its blob');
-    const store = await this.#stores.get(`${samples} ${count} ${length}`, 1 / MOST_OPEN, async () => {
-      const path = await this.#files.path(samples);
-      if ((await fs.stat(path)).size !== count * length) throw broken('its samples have another length');
-      return opened(path, count, length);
+  /** The set of this name, which is not needed again: of its samples nothing is kept unless they are many. Throws the same. */
+  once(name: string): Promise<Dataset> {
+    return this.#receive(name, async (samples, count, length) => {
+      if (count * length > MEMORY_LIMIT) return this.#fromFile(samples, count, length);
+      const bytes = await this.#files.bytes(samples);
+      checkLength(samples, bytes.length, count * length);
+      const store = call(() => native().SampleStore.inMemory(count, length));
+      const all = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      for (let i = 0; i < count; i++) store.put(i, all.subarray(i * length, (i + 1) * length));
+      return store;
     });
-    return Dataset.of(store, Uint32Array.from(places), Uint16Array.from(labels), []);
+  }
+
+  async #receive(
+    name: string,
+    open: (samples: string, count: number, length: number) => Promise<SampleStore>,
+  ): Promise<Dataset> {
+    const bytes = await this.#files.bytes(name);
+    const errorOf = (why: string) => broken(name, why);
+    const { samples, length, count, places, labels, names = [] } = parsed(bytes.toString(), schema, errorOf);
+    if (places.length !== labels.length) throw errorOf('it has not one label for each sample');
+    if (places.some(place => place >= count)) throw errorOf('a sample is not among those of its blob');
+    const store = await open(samples, count, length);
+    return Dataset.of(store, Uint32Array.from(places), Uint16Array.from(labels), names);
+  }
+
+  /** The samples of a blob, in memory unless they are many. */
+  async #fromFile(samples: string, count: number, length: number): Promise<SampleStore> {
+    const path = await this.#files.path(samples);
+    checkLength(samples, (await fs.stat(path)).size, count * length);
+    if (count * length > MEMORY_LIMIT) return call(() => native().SampleStore.fromFile(path, count, length));
+    const store = call(() => native().SampleStore.inMemory(count, length));
+    const file = await fs.open(path, 'r');
+    try {
+      const sample = new Int8Array(length);
+      for (let i = 0; i < count; i++) {
+        await file.read(sample, 0, length, i * length);
+        store.put(i, sample);
+      }
+    } finally {
+      await file.close();
+    }
+    return store;
   }
 }
 
-/** The samples of a file, in memory unless they are many. */
-async function opened(path: string, count: number, length: number): Promise<SampleStore> {
-  if (count * length > MEMORY_LIMIT) return call(() => native().SampleStore.fromFile(path, count, length));
-  const store = call(() => native().SampleStore.inMemory(count, length));
-  const file = await fs.open(path, 'r');
-  try {
-    const sample = new Int8Array(length);
-    for (let i = 0; i < count; i++) {
-      await file.read(sample, 0, length, i * length);
-      store.put(i, sample);
-    }
-  } finally {
-    await file.close();
-  }
-  return store;
+function broken(name: string, why: string): TinytrainError {
+  return new TinytrainError('BLOB_BROKEN', `blob ${name} is no set of samples: ${why}`, { blob: name });
+}
+
+function checkLength(name: string, found: number, expected: number): void {
+  if (found !== expected) throw broken(name, `it has ${found} bytes, and not ${expected}`);
 }

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
+import type { Dataset } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import { call } from '../native.js';
-import { hashOf } from '../queue/blobs.js';
 import type { Crew } from '../queue/crew.js';
 import { SetSender } from '../queue/sets.js';
 import type { SearchSamples } from './heldout.js';
@@ -26,17 +26,15 @@ export class QueuedRunner implements TrialRunner {
 
   async #sendSets(on: TrialKey['on']): Promise<SetNames> {
     const { all, validation, test, places } = this.#samples;
-    const learned = await this.#sender.send(all, on === 'test' ? undefined : places?.train);
-    if (on === 'test') return { learned, measured: await this.#sender.send(test) };
-    const measured = places ? this.#sender.send(all, places.validation) : this.#sender.send(validation);
-    return { learned, measured: await measured };
+    const send = async (set: Dataset, which?: readonly number[]) =>
+      (await this.#sender.send(set, { places: which })).name;
+    if (on === 'test') return { learned: await send(all), measured: await send(test) };
+    const learned = await send(all, places?.train);
+    return { learned, measured: await (places ? send(all, places.validation) : send(validation)) };
   }
 
   async #sendProgram({ program }: Ready): Promise<string> {
-    const bytes = call(() => program.toBytes());
-    const name = await hashOf([bytes]);
-    await this.#crew.blobs.put(name, () => [bytes]);
-    return name;
+    return this.#crew.blobs.putBytes(call(() => program.toBytes()));
   }
 
   /** What is damaged in Redis is removed, so that the next search sends it again. */

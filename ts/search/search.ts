@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { Channel } from '../channel.js';
 import type { SampleSet } from '../data/dataset.js';
 import { aborted, TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
@@ -8,7 +9,6 @@ import type { Program } from '../program/program.js';
 import { Crew } from '../queue/crew.js';
 import { placeOf } from '../queue/redis.js';
 import { version } from '../version.js';
-import { Channel } from './channel.js';
 import { contributionsOf, finalistsOf } from './choice.js';
 import { Clock } from './clock.js';
 import { CandidateCosts } from './costs.js';

@@ -27,6 +27,7 @@ import {
   type RunState,
   resultSchema,
   type StoredCheckpoint,
+  type StoredProgress,
   type StoredState,
   stateSchema,
   type TrainPlan,
@@ -68,6 +69,26 @@ function closed({ state, steps, saturated }: Checkpoint): StoredCheckpoint {
 
 function opened({ state, steps, saturated }: StoredCheckpoint): Checkpoint {
   return { state: Buffer.from(state, 'base64'), steps, saturated: Float64Array.from(saturated) };
+}
+
+/** The progress of a run as JSON has it. */
+export function closedProgress({ checkpoint, best, lowest, ...rest }: RunState): StoredProgress {
+  return {
+    checkpoint: closed(checkpoint),
+    best: best && { loss: best.loss, checkpoint: closed(best.checkpoint) },
+    lowest: lowest && { loss: lowest.loss, checkpoint: closed(lowest.checkpoint) },
+    ...rest,
+  };
+}
+
+/** The progress of a run from JSON. */
+export function openedProgress({ checkpoint, best, lowest, ...rest }: StoredProgress): RunState {
+  return {
+    ...rest,
+    checkpoint: opened(checkpoint),
+    best: best && { loss: best.loss, checkpoint: opened(best.checkpoint) },
+    lowest: lowest && { loss: lowest.loss, checkpoint: opened(lowest.checkpoint) },
+  };
 }
 
 /** The properties in which two runs differ. */
@@ -215,30 +236,19 @@ export class RunFolder {
     const path = this.#file(files.state);
     const found = await readRecord(path, stateKind);
     if (!found) return undefined;
-    const { run, checkpoint, best, lowest, ...rest } = found.content;
+    const { run, ...progress } = found.content;
     if (run !== (await this.#stored()).sha256) {
       throw new TinytrainError(BROKEN, `${path}: not the state of the run in ${files.record}`, {
         path,
       });
     }
-    return {
-      ...rest,
-      checkpoint: opened(checkpoint),
-      best: best && { loss: best.loss, checkpoint: opened(best.checkpoint) },
-      lowest: lowest && { loss: lowest.loss, checkpoint: opened(lowest.checkpoint) },
-    };
+    return openedProgress(progress);
   }
 
   /** @internal */
-  async save({ checkpoint, best, lowest, ...rest }: RunState): Promise<void> {
+  async save(state: RunState): Promise<void> {
     const { sha256 } = await this.#stored();
-    const stored: StoredState = {
-      run: sha256,
-      checkpoint: closed(checkpoint),
-      best: best && { loss: best.loss, checkpoint: closed(best.checkpoint) },
-      lowest: lowest && { loss: lowest.loss, checkpoint: closed(lowest.checkpoint) },
-      ...rest,
-    };
+    const stored: StoredState = { run: sha256, ...closedProgress(state) };
     await this.#write([[files.state, recordText(stateKind, stored)]]);
   }
 

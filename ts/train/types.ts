@@ -223,13 +223,17 @@ export interface StoredBest {
   readonly loss: number;
 }
 
-/** A state as stored in a file. */
-export interface StoredState extends Omit<RunState, 'checkpoint' | 'best' | 'lowest'> {
-  /** SHA-256 of the record of the run to which the state belongs. */
-  readonly run: string;
+/** The progress of a run as JSON has it. */
+export interface StoredProgress extends Omit<RunState, 'checkpoint' | 'best' | 'lowest'> {
   readonly checkpoint: StoredCheckpoint;
   readonly best: StoredBest | null;
   readonly lowest: StoredBest | null;
+}
+
+/** A state as stored in a file. */
+export interface StoredState extends StoredProgress {
+  /** SHA-256 of the record of the run to which the state belongs. */
+  readonly run: string;
 }
 
 const real = v.pipe(v.number(), v.finite());
@@ -266,9 +270,7 @@ export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   augment: v.object({ flip: v.boolean(), shift: count, noise: v.optional(v.pipe(v.number(), v.minValue(0)), 0) }),
 });
 
-/** Schema of a state that was read from a file. */
-export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
-  run: sha256,
+const progress = {
   checkpoint,
   rates,
   setbacks,
@@ -280,7 +282,13 @@ export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({
   heldOut: curve,
   open: v.object({ steps: count, loss: real, correct: count }),
   seconds,
-});
+};
+
+/** Schema of the progress of a run, wherever it comes from. */
+export const progressSchema: v.GenericSchema<unknown, StoredProgress> = v.object(progress);
+
+/** Schema of a state that was read from a file. */
+export const stateSchema: v.GenericSchema<unknown, StoredState> = v.object({ run: sha256, ...progress });
 
 /** Schema of a result that was read from a file. */
 export const resultSchema: v.GenericSchema<unknown, RunResult> = v.object({

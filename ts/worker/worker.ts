@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Job as QueueJob } from 'bullmq';
 import { cacheFolder } from '../data/cache.js';
 import { TinytrainError } from '../errors.js';
-import { type Control, native } from '../native.js';
+import { watched } from '../native.js';
 import { options as all, cacheBytesOf, checkOptions, type OptionTable, progress } from '../options.js';
 import { BlobFiles, Blobs } from '../queue/blobs.js';
 import { briefly } from '../queue/crew.js';
@@ -13,6 +13,7 @@ import { prefix, queueName } from '../queue/keys.js';
 import { Presence } from '../queue/presence.js';
 import { connected, patient, placeOf, queuePackages } from '../queue/redis.js';
 import { version } from '../version.js';
+import { TrainingWork } from './training.js';
 import { TrialWork } from './trial.js';
 
 /**
@@ -63,9 +64,6 @@ function refused(place: string, versions: readonly string[]): TinytrainError {
   );
 }
 
-/** What does each kind of job. */
-type Doers = { readonly [K in Job['kind']]: (job: Extract<Job, { kind: K }>, control: Control) => Promise<FoundBy[K]> };
-
 /**
  * Does jobs that others put in the queue at a Redis server, until its signal ends it. It runs no code that it is sent: only Programs that the verifier accepts, on
  * samples, and nothing it is sent is used before its SHA-256 was checked. Throws `QUEUE_MISSING`, `REDIS_UNREACHABLE`, `REDIS_REFUSED`, and
@@ -79,9 +77,13 @@ export async function workFor(url: string, options: WorkOptions = {}): Promise<v
   const { UnrecoverableError, WaitingError, Worker } = packages.bullmq;
   const place = placeOf(url);
   const presence = new Presence(redis, 'working', threads);
-  const files = new BlobFiles(new Blobs(redis), join(cacheFolder(), 'blobs'));
-  const trials = new TrialWork(files, threads, cacheBytesOf(options.cacheBytes));
-  const doers: Doers = { trial: (job, control) => trials.do(job, control) };
+  const blobs = new Blobs(redis);
+  const files = new BlobFiles(blobs, join(cacheFolder(), 'blobs'));
+  const cacheBytes = cacheBytesOf(options.cacheBytes);
+  const trials = new TrialWork(files, threads, cacheBytes);
+  const trainings = new TrainingWork(blobs, files, cacheBytes / threads);
+  const does = (job: Job, signal: AbortSignal): Promise<FoundBy[Job['kind']]> =>
+    job.kind === 'trial' ? watched(control => trials.do(job, control), { signal }) : trainings.do(job, signal);
   const ending = new AbortController();
   setMaxListeners(0, ending.signal);
   const end = () => ending.abort();
@@ -92,13 +94,8 @@ export async function workFor(url: string, options: WorkOptions = {}): Promise<v
   const perform = async (queued: QueueJob, token?: string): Promise<unknown> => {
     counts.running++;
     onEvent({ type: 'begun', ...counts });
-    const control = new (native().Control)();
-    const stop = () => control.abort();
-    ending.signal.addEventListener('abort', stop, { once: true });
-    if (ending.signal.aborted) stop();
     try {
-      const job = jobOf(queued.data);
-      const found = await doers[job.kind](job, control);
+      const found = await does(jobOf(queued.data), ending.signal);
       counts.running--;
       counts.done++;
       onEvent({ type: 'done', ...counts });
@@ -114,8 +111,6 @@ export async function workFor(url: string, options: WorkOptions = {}): Promise<v
       onEvent({ type: 'failed', message: error instanceof Error ? error.message : text, ...counts });
       const again = error instanceof TinytrainError && OF_THE_MACHINE.includes(error.code);
       throw again ? new Error(text) : new UnrecoverableError(text);
-    } finally {
-      ending.signal.removeEventListener('abort', stop);
     }
   };
 
