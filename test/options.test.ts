@@ -25,7 +25,9 @@ import {
   type ModelOptions,
   type OpenBoardOptions,
   openBoard,
+  type PersonaliseOptions,
   Predictor,
+  personalise,
   type QemuOptions,
   type QuantiseOptions,
   quantised,
@@ -144,7 +146,7 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
 
 /** What a command needs besides, so that nothing would begin if a wrong value were taken. */
 function besides(command: string, options: CommandOptions, name: string): string[] {
-  const positional = /predict|compare|report|export|quantise|run|board|train$|save|load/.test(command);
+  const positional = /personalise|predict|compare|report|export|quantise|run|board|train$|save|load/.test(command);
   const needed =
     command === 'train' || !positional
       ? []
@@ -359,6 +361,11 @@ const searching: Wrong<SearchOptions> = {
   resume: yes,
   signal,
 };
+const { run: _run, checkpointSeconds: _seconds, cacheBytes: _bytes, onProgress: _told, ...plan } = training;
+const personalising: Wrong<PersonaliseOptions> = {
+  ...{ ...compiling, ...folder, ...series, ...plan },
+  ...{ normalisation: norm, out: name, withFirmware: yes, workers: searching.workers },
+};
 const working: Wrong<WorkerOptions> = { threads, cacheBytes: natural, onEvent: listener, signal };
 const models: Wrong<ModelOptions & FloatModelOptions> = { input: shape, normalisation: norm };
 const talking: Wrong<DeviceOptions> = { timeoutMs: [...count, 1e9], signal };
@@ -401,6 +408,11 @@ test('every option of the library: a wrong value rejects at once, with a code, a
     ['grow', { threads, signal }, options => grow(program, model, data, options)],
     ['train', training, options => train(program, data, { steps: 1, ...options })],
     ['search', searching, options => search(model, data, { budgets: [100_000], ...options }).next()],
+    [
+      'personalise',
+      personalising,
+      options => personalise(model, join(root, 'none'), { out: join(root, 'out'), ...options }).next(),
+    ],
     ['workFor', working, options => workFor('redis://127.0.0.1:1', options)],
     ['checkBudgets', searching, options => checkBudgets(model, classes, { budgets: [100_000], ...options })],
     ['imageFolder', folder, options => imageFolder(root, options)],
@@ -436,7 +448,7 @@ test('every option of the library: a wrong value rejects at once, with a code, a
   for (const [what, options, work] of calls) {
     for (const wrong of [null, 7, 'x', []]) {
       // These are given further options.
-      if (['train', 'search', 'checkBudgets'].includes(what)) continue;
+      if (['train', 'search', 'personalise', 'checkBudgets'].includes(what)) continue;
       await t.throwsAsync(
         async () => work(wrong),
         { code: 'OPTION_INVALID', message: /^options is / },
