@@ -264,7 +264,7 @@ export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   lr: asked,
   lrHead: asked,
   balance: v.boolean(),
-  replaySteps: count,
+  replaySteps: v.optional(count, 0),
   keep: v.picklist(['best', 'last']),
   seed: count,
   augment: v.object({ flip: v.boolean(), shift: count, noise: v.optional(v.pipe(v.number(), v.minValue(0)), 0) }),
