@@ -183,6 +183,13 @@ static tt_status learn(uint32_t label)
     const tt_rates rates = {tt_rate_from_millionths(APP_HEAD_RATE), tt_rate_from_millionths(APP_BACKBONE_RATE)};
     tt_step_result found;
     tt_status status = tt_train_step(&app.model, sample(), TT_RGB888, label, &rates, &found);
+#if TT_REPLAY_PLACES
+    /* What it has kept of the class that it saw longest ago is learned again, so that it is not forgotten. */
+    tt_step_result again;
+    uint32_t old;
+    if (status == TT_OK)
+        status = tt_replay_step(&app.model, &rates, &old, &again);
+#endif
     if (status == TT_OK)
         show("learned ", label, ", took it for ", found.predicted, "\n");
     return status;
