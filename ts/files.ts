@@ -143,3 +143,34 @@ export async function readWhole(path: string, most: number): Promise<Buffer> {
     throw new Error(reasonOf(error), { cause: error });
   }
 }
+
+/** What of a folder is removed to make room. */
+export interface Room {
+  /** The names that count. */
+  readonly files: RegExp;
+  /** Bytes that may stay. */
+  readonly most: number;
+  /** The path of a file that stays whatever its size. */
+  readonly kept: string;
+  /** Removes a file, and what belongs to it. */
+  readonly remove: (path: string) => Promise<void>;
+}
+
+/** Removes the files that were not used for longest until the rest of a folder is small enough. */
+export async function makeRoom(folder: string, { files: wanted, most, kept, remove: removeOne }: Room): Promise<void> {
+  const names = (await fs.readdir(folder)).filter(name => wanted.test(name));
+  const files = await Promise.all(
+    names.map(async name => {
+      const path = join(folder, name);
+      const { size, mtimeMs } = await fs.stat(path);
+      return { path, size, mtimeMs };
+    }),
+  );
+  let bytes = files.reduce((sum, { size }) => sum + size, 0);
+  for (const { path, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
+    if (bytes <= most) return;
+    if (path === kept) continue;
+    await removeOne(path);
+    bytes -= size;
+  }
+}

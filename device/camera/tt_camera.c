@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+_Static_assert(sizeof(tt_camera) == 28 + 4 * TT_ROW_BYTES, "size of a camera, which the plan of app/product.c counts");
+
 #define MOST_PIXELS (1u << 24) /* 255 times as many, and a half of them, stay within 32 bits */
 
 /* Bytes of a pixel; 0 for what is no format of a frame. */

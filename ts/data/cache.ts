@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { DiskFile, remove, rename, syncFolder } from '../disk.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { makeFolder, removeLeft, unfinished } from '../files.js';
+import { makeFolder, makeRoom, removeLeft, unfinished } from '../files.js';
 import { count, sha256 } from '../json.js';
 import { call, native, type SampleStore } from '../native.js';
 import { type RecordKind, readRecord, writeRecord } from '../records.js';
@@ -203,22 +203,12 @@ export class SampleCache {
   }
 
   /** Removes the least recently used samples until the rest is small enough. */
-  async #makeRoom(kept: string): Promise<void> {
-    const names = (await fs.readdir(this.#folder)).filter(name => SAMPLES.test(name));
-    const files = await Promise.all(
-      names.map(async name => {
-        const path = join(this.#folder, name);
-        const { size, mtimeMs } = await fs.stat(path);
-        return { path, size, mtimeMs };
-      }),
-    );
-    let bytes = files.reduce((sum, { size }) => sum + size, 0);
-    for (const { path, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
-      if (bytes <= MOST_BYTES) return;
-      if (path === this.#samples(kept)) continue;
+  #makeRoom(kept: string): Promise<void> {
+    const removeSet = async (path: string) => {
       await remove(path.replace(/samples$/, 'json'));
       await remove(path);
-      bytes -= size;
-    }
+    };
+    const room = { files: SAMPLES, most: MOST_BYTES, kept: this.#samples(kept), remove: removeSet };
+    return makeRoom(this.#folder, room);
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { DiskFile, remove, rename } from '../disk.js';
 import { fileError, TinytrainError } from '../errors.js';
-import { makeFolder, removeLeft, unfinished } from '../files.js';
+import { makeFolder, makeRoom, removeLeft, unfinished } from '../files.js';
 import { keys } from './keys.js';
 
 /** Bytes of a piece: a blob is one hash in Redis with a field for each. */
@@ -171,22 +171,8 @@ export class BlobFiles {
     }
   }
 
-  async #makeRoom(kept: string): Promise<void> {
-    const names = (await fs.readdir(this.#folder)).filter(name => BLOB.test(name));
-    const files = await Promise.all(
-      names.map(async name => {
-        const path = join(this.#folder, name);
-        const { size, mtimeMs } = await fs.stat(path);
-        return { path, size, mtimeMs };
-      }),
-    );
-    let bytes = files.reduce((sum, { size }) => sum + size, 0);
-    for (const { path, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
-      if (bytes <= MOST_ON_DISK) return;
-      if (path === kept) continue;
-      await remove(path);
-      bytes -= size;
-    }
+  #makeRoom(kept: string): Promise<void> {
+    return makeRoom(this.#folder, { files: BLOB, most: MOST_ON_DISK, kept, remove });
   }
 }
 
