@@ -7,9 +7,10 @@ mod networks;
 
 use std::path::Path;
 
-use files::pickled;
-use networks::{network_to_feed, network_with_functions, samples};
+use files::{FLOAT32, INT8, pickled};
+use networks::{network_to_feed, network_to_write, network_with_functions, samples};
 use tinytrain_compile::{Compiler, Feed, ProgramOptions};
+use tinytrain_export::{Functions, Labels, tflite};
 use tinytrain_fuzz::{TARGETS, changed};
 use tinytrain_ir::{Graph, Scheme};
 
@@ -39,12 +40,34 @@ fn programs() -> Vec<Vec<u8>> {
     (1..=4).flat_map(of).chain([program(&network_to_feed(2), "bias:2", 4, Feed::Rows)]).collect()
 }
 
+/// The small int8 model in floats.
+fn small_float() -> Vec<u8> {
+    let mut net = files::small();
+    let subgraph = &mut net.model.subgraphs.as_mut().unwrap()[0];
+    let buffers = net.model.buffers.as_mut().unwrap();
+    for t in subgraph.tensors.iter_mut().flatten().filter(|t| t.quantisation.is_some()) {
+        if let Some(data) = &mut buffers[t.buffer as usize].data {
+            let value = |word: &[u8]| if t.dtype == INT8 { word[0] as i8 as f32 } else { f32::from(word[0]) } / 64.0;
+            let bytes = if t.dtype == INT8 { 1 } else { 4 };
+            *data = data.chunks(bytes).flat_map(|word| value(word).to_le_bytes()).collect();
+        }
+        (t.dtype, t.quantisation) = (FLOAT32, None);
+    }
+    net.bytes()
+}
+
+/// A network as this package writes it.
+fn written(graph: &Graph) -> Vec<u8> {
+    let classes: Vec<String> = (0..CLASSES).map(|i| i.to_string()).collect();
+    tflite(graph, &Labels { classes: &classes, mean: &[127.5], std: &[127.5] }, Functions::Operators).unwrap()
+}
+
 /// Inputs that are accepted, all made by our own code.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
-        "model" => vec![files::small().bytes()],
+        "model" => vec![files::small().bytes(), written(&network_to_write(1))],
         "pickle" => vec![pickled::zip(&pickled::small().pickle())],
-        "float" => vec![include_bytes!("../../../fuzz/seeds/float/net.onnx").to_vec()],
+        "float" => vec![include_bytes!("../../../fuzz/seeds/float/net.onnx").to_vec(), small_float()],
         "program" => programs(),
         "scheme" => ["full", "bias:22,21:1,24:1,27:1,30:1,36:1/8,39:1/4"].map(|s| s.as_bytes().to_vec()).to_vec(),
         other => panic!("{other} has no seeds"),

@@ -296,6 +296,12 @@ impl GraphBuilder {
         if !touches(0, xs.h) || !touches(1, xs.w) {
             return Err(self.unsupported("pooling with windows that lie entirely in the padding".into()));
         }
+        let [rows, columns] = w.kernel;
+        if rows.saturating_mul(columns) > MOST_POOLED {
+            return Err(
+                self.unsupported(format!("pooling over {rows}x{columns} elements; at most {MOST_POOLED} in a window"))
+            );
+        }
         let params = PoolParams {
             in_h: xs.h as i32,
             in_w: xs.w as i32,

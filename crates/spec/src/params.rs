@@ -502,6 +502,9 @@ impl ConvParams {
     }
 }
 
+/// The most elements of a pooling window: their sum of int8 values, and their number, are int32; the average's factor has 15 bits.
+pub const MOST_POOLED: usize = 1 << 15;
+
 impl PoolParams {
     /// Elements of the input.
     pub fn inputs(&self) -> i64 {

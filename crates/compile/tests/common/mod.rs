@@ -77,6 +77,30 @@ pub fn network_to_feed(seed: u64) -> Graph {
     build(seed, seed.is_multiple_of(2), Some(12))
 }
 
+/// A network of operators and bounds that a `.tflite` has words for.
+pub fn network_to_write(seed: u64) -> Graph {
+    let s = &mut Source(seed * 1000);
+    let q = Quant { scale: 0.04, zero: -7 };
+    let mut b = GraphBuilder::new("written", Shape::new(8, 10, 3), q, None).unwrap();
+    let window = PoolSpec::same(Shape::new(8, 10, 3), [3, 3], [1, 1]);
+    let x = b.input();
+    let x = conv(&mut b, s, x, false, 8, window, q);
+    let d = conv(&mut b, s, x, true, 8, window, q);
+    let sum = b.add(x, d, q, (-128, 127)).unwrap();
+    let halves = PoolSpec::same(b.shape(sum), [2, 2], [2, 2]);
+    let m = b.pool(sum, halves, true, (-128, 127)).unwrap();
+    let v = b.pool(sum, halves, false, (-128, 127)).unwrap();
+    let x = b.concat(&[m, v], 2).unwrap();
+    let x = b.resize_bilinear(x, [6, 7], false, true).unwrap();
+    let gate = b.logistic(x, Quant { scale: 1.0 / 256.0, zero: -128 }).unwrap();
+    let x = b.mul(x, gate, q, (-128, 127)).unwrap();
+    let x = b.function(x, Function::HardSwish, q, (-128, 127)).unwrap();
+    let window = PoolSpec::same(b.shape(x), [1, 1], [1, 1]);
+    let x = conv(&mut b, s, x, false, 4, window, q);
+    let x = b.mean(x, q).unwrap();
+    b.finish(vec![x]).unwrap()
+}
+
 /// Squeeze and excitation, a product of two maps, and movements that end where they began.
 fn excited(b: &mut GraphBuilder, s: &mut Source, x: TensorId) -> TensorId {
     let unit = Quant { scale: 1.0 / 256.0, zero: -128 };

@@ -114,8 +114,7 @@ pub fn pool(p: &PoolParams) -> Found {
         (windows(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top), "the rows"),
         (windows(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left), "the columns"),
         (is_int8(&[p.lo, p.hi]) && p.lo <= p.hi && is_shift(p.shift), "a bound or shift"),
-        // A window's sum of int8 values, and its count, are int32; the average's reciprocal has 15 bits.
-        (i64::from(p.kh) * i64::from(p.kw) <= 1 << 15, "the size of a window"),
+        (i64::from(p.kh) * i64::from(p.kw) <= MOST_POOLED as i64, "the size of a window"),
     ])
 }
 
