@@ -455,6 +455,12 @@ test('every option of the library: a wrong value rejects at once, with a code, a
         `${what}: ${String(wrong)}`,
       );
     }
+    const mistyped = `${Object.keys(options)[0]}_`;
+    await t.throwsAsync(
+      async () => work({ [mistyped]: undefined }),
+      { code: 'OPTION_INVALID', message: new RegExp(`^${mistyped} is no option; expected one of `) },
+      what,
+    );
     for (const [option, values] of Object.entries(options)) {
       for (const value of values) {
         const error = await t.throwsAsync(

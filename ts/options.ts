@@ -9,6 +9,7 @@ import {
   resizePolicies,
   tasks,
 } from './defaults.js';
+import { TinytrainError } from './errors.js';
 import * as k from './kinds.js';
 
 /** An option of the library, of commands, or of both: what it may be, what it is for, and what it is if nobody says. */
@@ -487,13 +488,32 @@ export function object<T>(help: string, expected: string, is: (value: object) =>
   return option(k.instance<T>(expected, is), help);
 }
 
-/** Throws `OPTION_INVALID` unless all options that are given are as their table says; the message names the first that is not, and what is expected. */
+/** Every name that an option of some function of the library has. */
+const names = new Set<string>();
+
+/** The options that a function of the library takes. */
+export function optionTable<T>(table: OptionTable<T>): OptionTable<T> {
+  for (const name of Object.keys(table)) names.add(name);
+  return table;
+}
+
+/**
+ * Throws `OPTION_INVALID` unless all options that are given are as their table says; the message names the first that is not, and what is expected. A name
+ * that no function has is refused as well: it is mistyped. One that only others have passes, so that one object can serve several functions.
+ */
 export function checkOptions<T extends object>(table: OptionTable<T>, given: T): void {
   k.check(
     'options',
     k.instance<T>('an object', value => !Array.isArray(value)),
     given,
   );
+  const unknown = Object.keys(given).find(name => !names.has(name));
+  if (unknown !== undefined) {
+    const those = Object.keys(table).join(', ');
+    throw new TinytrainError('OPTION_INVALID', `${unknown} is no option; expected one of ${those}`, {
+      option: unknown,
+    });
+  }
   for (const [name, { kind }] of Object.entries<Option<unknown>>(table)) {
     const value: unknown = Reflect.get(given, name);
     if (value !== undefined) k.check(name, kind, value);

@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { tasks } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import { drawers } from './drawn/drawers.js';
 import { type FolderOptions, imageFolder } from './images/folder.js';
 import { images, recordings, type SampleKind, seriesLike } from './kind.js';
@@ -40,7 +40,7 @@ export async function kindOf(folder: string): Promise<SampleKind> {
 }
 
 const { resize, camera, crop, window, hop, skipBad, seed, shares } = all;
-const sampleOptions: OptionTable<FolderOptions & SeriesOptions> = {
+const sampleOptions = optionTable<FolderOptions & SeriesOptions>({
   resize,
   camera,
   crop,
@@ -49,7 +49,7 @@ const sampleOptions: OptionTable<FolderOptions & SeriesOptions> = {
   skipBad,
   seed,
   shares,
-};
+});
 
 /** A folder of images or of recordings, whichever it is, as a source of samples. Throws the errors of `imageFolder` and `seriesFolder`. */
 export async function sampleFolder(folder: string, options: FolderOptions & SeriesOptions = {}): Promise<SampleSource> {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { aborted, TinytrainError } from '../errors.js';
 import { call, native, type SampleStore } from '../native.js';
-import { checkOptions, type OptionTable, object, progress, options as rows } from '../options.js';
+import { checkOptions, object, optionTable, progress, options as rows } from '../options.js';
 import { type CachedSamples, SampleCache, type Sink } from './cache.js';
 import { type BadSample, Dataset, type Repeated, type SampleSet } from './dataset.js';
 import { type InputFormat, inputLength } from './input.js';
@@ -17,14 +17,14 @@ const only = object<NonNullable<ReadOptions['only']>>('the places that are read'
   Object.values(value).every(places => places === undefined || Array.isArray(places)),
 );
 /** The options of reading samples. */
-export const readOptions: OptionTable<ReadOptions> = {
+export const readOptions = optionTable<ReadOptions>({
   threads,
   memoryLimit,
   cacheFolder,
   only,
   signal,
   onProgress: progress(),
-};
+});
 
 /** Throws `OPTION_INVALID` for an option of reading that is none. */
 export function checkReading(options: ReadOptions): void {

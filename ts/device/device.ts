@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { savedFrame, savedHeader } from '../emit/saved.js';
 import { aborted, TinytrainError } from '../errors.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import type { PeakRates, Rates } from '../rates.js';
 import type { Connection } from './connection.js';
 import { Decoder, encode, type Frame, isError, isReply, requests } from './frames.js';
@@ -158,7 +158,7 @@ export interface DeviceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const deviceOptions: OptionTable<DeviceOptions> = { timeoutMs: all.timeoutMs, signal: all.signal };
+const deviceOptions = optionTable<DeviceOptions>({ timeoutMs: all.timeoutMs, signal: all.signal });
 
 /** A device that implements the protocol. Only one request at a time. */
 export class Device {

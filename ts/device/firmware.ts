@@ -13,7 +13,7 @@ import { type Files, hashOf, inOwnFolder, inside, placeIn, settle } from '../fol
 import { sha256 } from '../json.js';
 import { isBookkeeping } from '../names.js';
 import { call, native } from '../native.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import {
   type NamedSamples,
   type Origin,
@@ -97,7 +97,7 @@ export async function emitInput(
 }
 
 type EmitOptions = Pick<EmitInput, 'marks' | 'prefix'>;
-const emitOptions: OptionTable<EmitOptions> = { prefix: all.prefix, marks: all.marks };
+const emitOptions = optionTable<EmitOptions>({ prefix: all.prefix, marks: all.marks });
 
 /**
  * A Program as a firmware project for a board (the name of a shipped one, or the path of a folder): its sources, the Program itself (`program.ttp`), and its

@@ -3,7 +3,7 @@ import { constants, promises as fs } from 'node:fs';
 import { delimiter, dirname, join, relative, sep } from 'node:path';
 import { aborted, messageOf, TinytrainError } from '../errors.js';
 import { call, native } from '../native.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import { openFirmware, targetOf } from './firmware.js';
 import { build } from './toolchain.js';
 
@@ -63,7 +63,7 @@ export interface FlashOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const flashOptions: OptionTable<FlashOptions> = { port: all.portToFlash, signal: all.signal };
+const flashOptions = optionTable<FlashOptions>({ port: all.portToFlash, signal: all.signal });
 
 /**
  * Builds a firmware for its board and writes it there with the first of the board's commands whose tool is installed. Throws `FLASH_MISSING` if there is

@@ -2,7 +2,7 @@ import { checkImageInput, type Fitting } from '../data/images/input.js';
 import type { InputFormat } from '../data/input.js';
 import { fittingOf } from '../data/origin.js';
 import { TinytrainError } from '../errors.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import { Device, type DeviceOptions, type Identity } from './device.js';
 import { openFirmware } from './firmware.js';
 import { SerialConnection } from './serial.js';
@@ -16,7 +16,7 @@ export interface OpenBoardOptions extends DeviceOptions {
 }
 
 const { baud, firmware, timeoutMs, signal } = all;
-const openOptions: OptionTable<OpenBoardOptions> = { baud, firmware, timeoutMs, signal };
+const openOptions = optionTable<OpenBoardOptions>({ baud, firmware, timeoutMs, signal });
 
 /** A board behind a serial port. Samples are sent to it as pixels, which its firmware quantises. */
 export interface OpenBoard {

@@ -1,6 +1,6 @@
 import type { Emulator } from '../emit/board.js';
 import { TinytrainError } from '../errors.js';
-import { options as all, checkOptions, type OptionTable, object } from '../options.js';
+import { options as all, checkOptions, object, optionTable } from '../options.js';
 import { ProcessConnection } from './process.js';
 
 /** The word at a board's mailbox that makes it use semihosting (`board/common/tt_mps2.h`). */
@@ -17,10 +17,10 @@ export interface QemuOptions {
   readonly more?: readonly string[] | undefined;
 }
 
-const qemuOptions: OptionTable<QemuOptions> = {
+const qemuOptions = optionTable<QemuOptions>({
   line: all.lineOfQemu,
   more: object('further arguments of QEMU', 'a list', Array.isArray),
-};
+});
 
 /** Starts a firmware in QEMU, with deterministic instruction counts. */
 export async function startQemu(

@@ -8,7 +8,7 @@ import type { Progress } from '../data/pool.js';
 import { TinytrainError } from '../errors.js';
 import { meanLoss } from '../loss.js';
 import { call, native, type Session } from '../native.js';
-import { options as all, checkOptions, type Option, type OptionTable, progress } from '../options.js';
+import { options as all, checkOptions, type Option, optionTable, progress } from '../options.js';
 import { reopenProgram, reopenSource } from '../origin.js';
 import {
   type CostTable,
@@ -87,7 +87,7 @@ const calibration: Option<CostTable | true> = {
   help: 'the cost table to start from',
 };
 
-const runOptions: OptionTable<RunFirmwareOptions> = {
+const runOptions = optionTable<RunFirmwareOptions>({
   steps: all.stepsOnDevice,
   schedule: all.scheduledSteps,
   predictions: all.predictions,
@@ -100,7 +100,7 @@ const runOptions: OptionTable<RunFirmwareOptions> = {
   calibrate: calibration,
   signal: all.signal,
   onProgress: progress(),
-};
+});
 
 /** The first difference between device and host. */
 export interface RunDifference {

@@ -12,7 +12,7 @@ import { aborted, fileError, TinytrainError } from '../errors.js';
 import { checkWritable } from '../files.js';
 import { checkNames, OwnFolder } from '../folder.js';
 import type { Model, ModelOptions } from '../model/model.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import { type CompileOptions, compile } from '../program/compiler.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
@@ -82,7 +82,7 @@ const {
   augment,
   replaySteps,
 } = all;
-const personaliseOptions: OptionTable<PersonaliseOptions> = {
+const personaliseOptions = optionTable<PersonaliseOptions>({
   ...{ scheme, residualBits, seed, head, map, budget, flash, target, feed, store, replay },
   ...{
     resize,
@@ -107,7 +107,7 @@ const personaliseOptions: OptionTable<PersonaliseOptions> = {
   threads: all.threads,
   workers: all.workersOfUsers,
   signal: all.signal,
-};
+});
 
 /** What all results in a folder are made with. */
 interface Made {

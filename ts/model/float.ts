@@ -6,7 +6,7 @@ import type { SampleSource } from '../data/source.js';
 import { TinytrainError } from '../errors.js';
 import { readAny } from '../files.js';
 import { call, type FloatModel as Handle, native, recordOf, wait, watched } from '../native.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import { factsOf, inputOf, type ModelInput } from './input.js';
 
 /** What a file says of a float model. */
@@ -48,8 +48,8 @@ export interface FloatModelOptions {
 }
 
 const { input, normalisation, threads, signal } = all;
-const floatOptions: OptionTable<FloatModelOptions> = { input, normalisation };
-const workOptions: OptionTable<WorkOptions> = { threads, signal };
+const floatOptions = optionTable<FloatModelOptions>({ input, normalisation });
+const workOptions = optionTable<WorkOptions>({ threads, signal });
 
 /** Threads to work on, one per core if omitted, and a signal that stops the work. */
 interface WorkOptions {

@@ -7,7 +7,7 @@ import { type Task, tasks } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
 import { readAny } from '../files.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import { type FloatModel, floatModelOf } from './float.js';
 import { factsOf, type InputFacts, inputOf, type ModelInput } from './input.js';
 import { checkPrice, mostPrice, priceOf } from './price.js';
@@ -115,7 +115,7 @@ export interface ModelOptions {
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
 }
 
-const modelOptions: OptionTable<ModelOptions> = { input: all.input, normalisation: all.normalisation };
+const modelOptions = optionTable<ModelOptions>({ input: all.input, normalisation: all.normalisation });
 
 /** The operators that were left out, for people to read; undefined if there are none. */
 export function leftOutOf({ leftOut }: ModelDescription): string | undefined {

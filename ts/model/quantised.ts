@@ -4,7 +4,7 @@ import { type Dataset, spread } from '../data/dataset.js';
 import { readOptions } from '../data/read.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { native, wait } from '../native.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import type { FloatModel } from './float.js';
 import { Model, type QuantisedOrigin } from './model.js';
 
@@ -16,11 +16,11 @@ export interface QuantiseOptions extends ReadOptions {
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
 }
 
-const quantiseOptions: OptionTable<QuantiseOptions> = {
+const quantiseOptions = optionTable<QuantiseOptions>({
   ...readOptions,
   most: all.calibrationSamples,
   normalisation: all.normalisation,
-};
+});
 
 /** The int8 model that samples make of a float one, whose input they are for, and its `.tflite`. @internal */
 export async function modelOfSamples(

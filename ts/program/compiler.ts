@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import type { Model } from '../model/model.js';
 import { type Compiler as CompilerHandle, call, type HeadRow, native, watched } from '../native.js';
-import { options as all, checkOptions, type OptionTable, object } from '../options.js';
+import { options as all, checkOptions, object, optionTable } from '../options.js';
 import { type HeadChoice, startRows } from './head.js';
 import { checkLimits, defaultTarget, givenLimits, type MemoryLimits } from './memory.js';
 import { Program } from './program.js';
@@ -30,12 +30,12 @@ export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads' | '
 }
 
 const { scheme, residualBits, seed, threads, signal, head, map, budget, flash, target, feed, store, replay } = all;
-const compileOptions: OptionTable<CompileOptions> = {
+const compileOptions = optionTable<CompileOptions>({
   ...{ scheme, residualBits, seed, threads, signal },
   ...{ head, map, budget, flash, target, feed, store, replay },
-};
+});
 const rows = object<readonly (HeadRow | null)[]>('what each class starts with', 'a list', Array.isArray);
-const headOptions: OptionTable<HeadOptions> = { seed, threads, head, map, signal, rows };
+const headOptions = optionTable<HeadOptions>({ seed, threads, head, map, signal, rows });
 
 /** The graph after a pass. */
 export interface Stage {
@@ -143,13 +143,11 @@ export async function compile(model: Model, data: SampleSet, options: CompileOpt
 }
 
 /**
- * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws `MODEL_TOO_LARGE` and the
- * errors of `Compiler.compile`.
+ * Checks that a model can be compiled, and what it becomes fits, before a single sample is read: neither depends on the samples, only on the number of
+ * classes. Throws `MODEL_TOO_LARGE` and the errors of `Compiler.compile`.
  */
 export async function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void> {
   checkOptions(compileOptions, options);
   model.checkPrice();
-  const { budget, flash, target } = options;
-  if (budget === undefined && flash === undefined && target === undefined) return;
   await (await Compiler.create(model, { classes }, options)).compile(options);
 }

@@ -2,7 +2,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
 import type { Model } from '../model/model.js';
 import type { HeadRow } from '../native.js';
-import { options as all, checkOptions, type OptionTable } from '../options.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import { type CompileOptions, Compiler } from './compiler.js';
 import { checkModelOf } from './model.js';
 import type { Program } from './program.js';
@@ -46,7 +46,7 @@ function withBackboneOf(other: Program, program: Program): Uint8Array {
 }
 
 type GrowOptions = Pick<CompileOptions, 'threads' | 'signal'>;
-const growOptions: OptionTable<GrowOptions> = { threads: all.threads, signal: all.signal };
+const growOptions = optionTable<GrowOptions>({ threads: all.threads, signal: all.signal });
 
 /**
  * The Program of the same model and scheme for more classes: those of `data` begin with its own. Everything that it starts with stays as it is, bit for

@@ -1,5 +1,5 @@
 import type { Model } from '../model/model.js';
-import { options as all, checkOptions, type OptionTable, object } from '../options.js';
+import { options as all, checkOptions, object, optionTable } from '../options.js';
 import { boardPlace } from '../program/compiler.js';
 import type { CostTable } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
@@ -14,7 +14,7 @@ const PROOF_MACS = 1.4e11;
 const LEAST_STEPS = 200;
 const LEAST_PROOF = 1000;
 
-const searchOptions: OptionTable<SearchOptions> = {
+const searchOptions = optionTable<SearchOptions>({
   budgets: all.budgets,
   flash: all.flash,
   maxInstructions: all.maxInstructions,
@@ -38,7 +38,7 @@ const searchOptions: OptionTable<SearchOptions> = {
   files: object('files that are written with the journal', 'files by name', value => value instanceof Map),
   resume: all.resume,
   signal: all.signal,
-};
+});
 
 /** Throws `OPTION_INVALID` for an option of a search that is none. */
 export function checkSearch(options: SearchOptions): void {

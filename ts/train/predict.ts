@@ -9,7 +9,7 @@ import { type Cutting, seriesSamples } from '../data/series/files.js';
 import { TinytrainError } from '../errors.js';
 import type { ModelInput } from '../model/input.js';
 import { call, native, type Session, watched } from '../native.js';
-import { options as all, checkOptions, type OptionTable, progress } from '../options.js';
+import { options as all, checkOptions, optionTable, progress } from '../options.js';
 import type { Program } from '../program/program.js';
 import type { RunFolder } from './run.js';
 
@@ -34,8 +34,8 @@ const SCORE_UNIT = 2 ** 31;
 export interface PredictorOptions extends Cutting, Fitting {}
 
 const { resize, camera, crop, window, hop, signal } = all;
-const predictorOptions: OptionTable<PredictorOptions> = { resize, camera, crop, window, hop };
-const workOptions: OptionTable<WorkOptions> = { signal, onProgress: progress() };
+const predictorOptions = optionTable<PredictorOptions>({ resize, camera, crop, window, hop });
+const workOptions = optionTable<WorkOptions>({ signal, onProgress: progress() });
 
 /** A Program with the state trained by a run. */
 export class Predictor {

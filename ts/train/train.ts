@@ -12,8 +12,8 @@ import {
   options as all,
   cacheBytesOf,
   checkOptions,
-  type OptionTable,
   object,
+  optionTable,
   progress,
 } from '../options.js';
 import { workOf } from '../program/costs.js';
@@ -87,7 +87,7 @@ export interface TrainOptions {
   readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
 }
 
-const trainOptions: OptionTable<TrainOptions> = {
+const trainOptions = optionTable<TrainOptions>({
   steps: all.steps,
   epochs: all.epochs,
   lr: all.lr,
@@ -107,7 +107,7 @@ const trainOptions: OptionTable<TrainOptions> = {
   checkpointSeconds: all.checkpointSeconds,
   signal: all.signal,
   onProgress: progress(),
-};
+});
 
 const POINTS = 50;
 /** Passes over the training samples by default, and the fewest steps of a run of which nothing was said. */

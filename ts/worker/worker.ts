@@ -5,7 +5,7 @@ import type { Job as QueueJob } from 'bullmq';
 import { cacheFolder } from '../data/cache.js';
 import { TinytrainError } from '../errors.js';
 import { watched } from '../native.js';
-import { options as all, cacheBytesOf, checkOptions, type OptionTable, progress } from '../options.js';
+import { options as all, cacheBytesOf, checkOptions, optionTable, progress } from '../options.js';
 import { BlobFiles, Blobs } from '../queue/blobs.js';
 import { briefly } from '../queue/crew.js';
 import { type FoundBy, failureText, type Job, jobOf } from '../queue/jobs.js';
@@ -48,12 +48,12 @@ export type WorkEvent =
   | { readonly type: 'begun' | 'done'; readonly running: number; readonly done: number }
   | { readonly type: 'failed'; readonly message: string; readonly running: number; readonly done: number };
 
-const workOptions: OptionTable<WorkOptions> = {
+const workOptions = optionTable<WorkOptions>({
   threads: all.threads,
   cacheBytes: all.cacheBytes,
   onEvent: progress(),
   signal: all.signal,
-};
+});
 
 function refused(place: string, versions: readonly string[]): TinytrainError {
   const [other = ''] = versions;

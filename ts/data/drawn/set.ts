@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import sharp from 'sharp';
 import type { TinytrainError } from '../../errors.js';
-import { options as all, checkOptions, type OptionTable } from '../../options.js';
+import { options as all, checkOptions, optionTable } from '../../options.js';
 import type { SampleSet } from '../dataset.js';
 import { checkImageInput } from '../images/input.js';
 import { center, greyOf } from '../images/raster.js';
@@ -26,11 +26,11 @@ export interface DrawnOptions {
 }
 
 /** Their table. */
-export const drawnOptions: OptionTable<DrawnOptions> = {
+export const drawnOptions = optionTable<DrawnOptions>({
   seed: all.seed,
   trainPerClass: all.perClass,
   testPerClass: all.perClass,
-};
+});
 
 /** A selection of drawn images, and options for reading them. */
 export interface DefaultImageOptions extends DrawnOptions, ReadOptions {}

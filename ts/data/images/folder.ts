@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import sharp from 'sharp';
 import { TinytrainError } from '../../errors.js';
-import { options as all, checkOptions, type OptionTable } from '../../options.js';
+import { options as all, checkOptions, optionTable } from '../../options.js';
 import type { SampleSet } from '../dataset.js';
 import { keyOf, splitFiles } from '../folder.js';
 import type { InputFormat } from '../input.js';
@@ -29,7 +29,7 @@ export interface FolderOptions extends Fitting {
 }
 
 const { resize, camera, crop, skipBad, seed, shares } = all;
-const folderOptions: OptionTable<FolderOptions> = { resize, camera, crop, skipBad, seed, shares };
+const folderOptions = optionTable<FolderOptions>({ resize, camera, crop, skipBad, seed, shares });
 
 /** Options for reading a folder of images. */
 export interface ImageOptions extends FolderOptions, ReadOptions {}

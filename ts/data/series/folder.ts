@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { aborted, TinytrainError } from '../../errors.js';
 import { thousands } from '../../format.js';
-import { options as all, checkOptions, type OptionTable } from '../../options.js';
+import { options as all, checkOptions, optionTable } from '../../options.js';
 import { type Files, keyOf, splitFiles } from '../folder.js';
 import { type InputFormat, inputLength } from '../input.js';
 import { recordings } from '../kind.js';
@@ -131,7 +131,7 @@ async function cutAll(
 }
 
 const { window, hop, skipBad, seed, shares } = all;
-const seriesOptions: OptionTable<SeriesOptions> = { window, hop, skipBad, seed, shares };
+const seriesOptions = optionTable<SeriesOptions>({ window, hop, skipBad, seed, shares });
 
 /**
  * A folder of recordings (`.npy`, `.csv`, `.wav`) as a source of samples: class folders, a recording per class, or `labels.csv`, with or without train/ and test/.
