@@ -9,14 +9,19 @@ import {
   Dataset,
   decodeImage,
   defaultImages,
+  drawnImages,
+  loadFloatModel,
   loadModel,
+  quantised,
   Session,
   TinytrainError,
   train,
 } from '#tinytrain';
 import { commented } from '#tinytrain/emit/text.js';
 import { defaultMostPrice, priceOf } from '#tinytrain/model/price.js';
+import { temporary, write } from './helpers/folder.js';
 import { plainInput } from './helpers/input.js';
+import { Onnx, smallNet } from './helpers/onnx.js';
 import { shared, withShared } from './helpers/shared.js';
 
 async function small() {
@@ -45,6 +50,31 @@ withShared(
     t.true(performance.now() - began < 1000);
   },
 );
+
+test('a float model has a price as well, which is known before a sample is read', async t => {
+  const root = await temporary(t);
+  const chain = (length: number) => {
+    const net = new Onnx([1, 2, 8, 8]);
+    for (let i = 0; i < length; i++) {
+      net.node('Conv', [net.weights([2, 2, 1, 1]), net.zeros(2)], { kernel_shape: [1, 1] }).node('Relu');
+    }
+    return net.node('GlobalAveragePool').node('Flatten').bytes();
+  };
+  await write(root, { 'long.onnx': chain(1001), 'wide.onnx': smallNet(4096) });
+  const source = drawnImages({ trainPerClass: 2, testPerClass: 1 });
+  for (const [name, message] of [
+    ['long', /operations; at most 1,000/],
+    ['wide', /elements of activations; at most/],
+  ] as const) {
+    const float = await loadFloatModel(join(root, `${name}.onnx`));
+    const began = performance.now();
+    await t.throwsAsync(quantised(float, source), { code: 'MODEL_TOO_LARGE', message });
+    const { train } = await drawnImages({ trainPerClass: 1, testPerClass: 1 }).read(plainInput(8));
+    for (const work of [() => float.quantise(train), () => float.classes(train)])
+      await t.throwsAsync(work, { code: 'MODEL_TOO_LARGE' });
+    t.true(performance.now() - began < 2000);
+  }
+});
 
 test('a drawing that refers to itself over and over is refused by its text', async t => {
   const uses = (count: number) => {

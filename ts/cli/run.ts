@@ -78,13 +78,14 @@ function report(result: RunFirmwareResult): string {
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
   const line = new ProgressLine();
   try {
-    const { folder, json, calibrate: path, timeout, ...options } = args;
+    const { folder, json, calibrate: path, timeout } = args;
+    const { steps, predictions, lr, lrHead, port, baud } = args;
     // A table that is there is calibrated further; anything else is refused.
     if (path !== undefined) await checkTarget(path, true);
     const calibrate = path === undefined ? undefined : ((await costsIfThere(path)) ?? true);
     const onProgress = (progress: RunProgress) => show(line, progress);
     const result = await runFirmware(folder, {
-      ...options,
+      ...{ steps, predictions, lr, lrHead, port, baud, line: args.line },
       timeoutMs: timeout && timeout * 1000,
       calibrate,
       signal,

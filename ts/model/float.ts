@@ -8,6 +8,7 @@ import { readAny } from '../files.js';
 import { call, type FloatModel as Handle, native, recordOf, wait, watched } from '../native.js';
 import { options as all, checkOptions, optionTable } from '../options.js';
 import { factsOf, inputOf, type ModelInput } from './input.js';
+import { checkPrice, type ModelPrice, mostPrice } from './price.js';
 
 /** What a file says of a float model. */
 interface FloatFacts {
@@ -21,6 +22,8 @@ interface FloatFacts {
     readonly mean: number[];
     readonly std: number[];
   } | null;
+  /** What a forward pass takes. */
+  readonly price: ModelPrice;
 }
 
 /** An int8 model made from a float one. */
@@ -133,6 +136,11 @@ export class FloatModel {
     return this.fed(inputOf({ shape, scale, zero, ...found }, this.path), !given);
   }
 
+  /** Throws `MODEL_TOO_LARGE` for a model that takes too much to compute with. @internal */
+  checkPrice(): void {
+    checkPrice(this.path, this.#facts.price, mostPrice());
+  }
+
   #native() {
     const { scale, zero, mean, std, units } = factsOf(this.input);
     // A file says how pixels are normalised, and has no words for columns.
@@ -141,10 +149,11 @@ export class FloatModel {
 
   /**
    * Quantises with samples: some hundred training samples of all classes are enough. The same for any number of threads. Throws `MODEL_UNSUPPORTED` for a
-   * model that int8 cannot hold.
+   * model that int8 cannot hold, `MODEL_TOO_LARGE` for one that takes too much.
    */
   async quantise(samples: Dataset, options: WorkOptions = {}): Promise<QuantisedModel> {
     checkOptions(workOptions, options);
+    this.checkPrice();
     const { threads = availableParallelism(), signal } = options;
     const found = await watched(control => this.#handle.quantise(samples.handle, this.#native(), threads, control), {
       signal,
@@ -153,9 +162,10 @@ export class FloatModel {
     return { tflite, method, agreement: { same: agreeing, of: heldBack } };
   }
 
-  /** The class of each sample, in float: the index of its largest output. */
+  /** The class of each sample, in float: the index of its largest output. Throws `MODEL_TOO_LARGE`. */
   async classes(samples: Dataset, options: WorkOptions = {}): Promise<Uint32Array> {
     checkOptions(workOptions, options);
+    this.checkPrice();
     const { threads = availableParallelism(), signal } = options;
     return watched(
       control => this.#handle.classes(samples.handle, this.#native(), threads, control),

@@ -50,6 +50,7 @@ interface Made {
 /** Quantises a float model with training samples of a source. @internal */
 export async function quantise(float: FloatModel, source: SampleSource, options: QuantiseOptions = {}): Promise<Made> {
   checkOptions(quantiseOptions, options);
+  float.checkPrice();
   const { most = all.calibrationSamples.default, normalisation, ...how } = options;
   const fed = await float.fedWith(source, normalisation, how);
   const only = { train: spread(source.parts.train.length, most) };

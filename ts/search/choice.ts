@@ -70,7 +70,8 @@ async function smallest(
   scheme: Pick<Named, 'scheme' | 'residualBits'>,
 ): Promise<Program> {
   const { target, feed } = plan;
-  const within = (budget: number) => compiler.fitted({ ...scheme, budget, target, feed });
+  const within = (budget: number) =>
+    compiler.fitted({ scheme: scheme.scheme, residualBits: scheme.residualBits, budget, target, feed });
   for (const budget of plan.budgets.slice(0, -1)) {
     const program = await within(budget);
     if (program.memory.sram.total <= budget) return program;

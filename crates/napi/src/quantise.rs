@@ -78,7 +78,7 @@ impl FloatModel {
         })
     }
 
-    /// Name, format, shape and, where the file states it, the quantisation of the input, as JSON.
+    /// Name, format, shape and, where the file states it, the quantisation of the input, and what a forward pass takes, as JSON.
     #[napi(catch_unwind)]
     pub fn describe(&self) -> String {
         let shape = self.inner.input();
@@ -87,7 +87,10 @@ impl FloatModel {
             json!({ "scale": q.scale, "zero": q.zero, "mean": mean, "std": std })
         });
         let (name, format) = (&self.inner.name, self.inner.format);
-        json!({ "name": name, "format": format, "shape": [shape.h, shape.w, shape.c], "stated": stated }).to_string()
+        let work = self.inner.work();
+        let price = json!({ "products": work.products, "elements": work.elements, "operations": work.operations });
+        let shape = [shape.h, shape.w, shape.c];
+        json!({ "name": name, "format": format, "shape": shape, "stated": stated, "price": price }).to_string()
     }
 
     /// Quantises with samples of the quantisation of `input`.

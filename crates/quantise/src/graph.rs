@@ -127,3 +127,32 @@ pub struct Network {
     pub nodes: Vec<Node>,
     pub output: ValueId,
 }
+
+/// What a forward pass takes: numbers as `f64`, which no file makes overflow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Work {
+    /// Products and gathered elements.
+    pub products: f64,
+    /// Elements of all values.
+    pub elements: f64,
+    /// Operations.
+    pub operations: usize,
+}
+
+impl Network {
+    pub fn work(&self) -> Work {
+        let volume = |s: Shape| s.h as f64 * s.w as f64 * s.c as f64;
+        let (mut products, mut elements) = (0.0, volume(self.values[0].shape));
+        for node in &self.nodes {
+            let y = self.values[node.output].shape;
+            let taps = match &node.op {
+                Op::Conv(c) | Op::Dense(c) => c.weights.len() as f64 / c.outputs as f64,
+                Op::MaxPool(w) | Op::AveragePool(w) => w.kernel[0] as f64 * w.kernel[1] as f64,
+                _ => 1.0,
+            };
+            products += volume(y) * taps;
+            elements += volume(y);
+        }
+        Work { products, elements, operations: self.nodes.len() }
+    }
+}

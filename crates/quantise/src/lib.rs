@@ -24,6 +24,7 @@ mod tflite;
 use error::Fault;
 pub use error::QuantiseError;
 use graph::Network;
+pub use graph::Work;
 pub use ranges::Method;
 use tinytrain_compile::forward_program;
 use tinytrain_exec::{Executor, Kernels};
@@ -91,6 +92,11 @@ impl FloatModel {
     /// Rows, columns and channels of its input.
     pub fn input(&self) -> Shape {
         self.net.values[0].shape
+    }
+
+    /// What a forward pass takes, from the shapes alone.
+    pub fn work(&self) -> Work {
+        self.net.work()
     }
 
     /// The quantisation that the file states for its input.
