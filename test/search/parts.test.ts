@@ -155,6 +155,7 @@ test('an analysis: all channels of every convolution, the other shares of the be
     ...{ count, criterion: 'loss', seed: 10, trialSteps: 7 },
     limits: { sram: 1000, flash: 10, instructions: 10, milliseconds: 10 },
     expect: () => {},
+    found: () => {},
     progress: () => {},
   });
   t.is(contributions.base, 5);

@@ -1,7 +1,9 @@
-import { thousands } from '../format.js';
-import type { FrontPoint, Proved } from '../search/types.js';
+import { duration, thousands } from '../format.js';
+import type { WorkerShares } from '../search/crew.js';
+import type { Contributions, FrontPoint, Proved } from '../search/types.js';
+import { contributionFigure } from './contributions.js';
 import type { SearchEntry } from './data.js';
-import { type Html, html } from './html.js';
+import { Html, html } from './html.js';
 import { accuracy, chart, keys, scrolled } from './page-parts.js';
 
 function row(one: Proved, chosen: FrontPoint | undefined): Html {
@@ -46,4 +48,28 @@ ${chart('front', number, 'front')}
 <h3>Finalists</h3>
 ${scrolled('finalists', html`<table><thead><tr><th>scheme</th><th>SRAM, B</th><th>instructions</th><th>ms, about</th><th>held back</th><th>test</th><th class="left">trains</th></tr></thead><tbody>${rows.map(one => row(one, chosen(one)))}</tbody></table>`)}
 ${front.map(point => scrolled('differences', comparisonsTable(point)))}`;
+}
+
+/** What biases and single convolutions contribute; `scheme` marks what it trains. */
+export function contributionsPart(contributions: Contributions, scheme?: string): Html {
+  const measured = contributions.biases.length + contributions.layers.length > 0;
+  return html`<h3>Contributions of layers</h3>
+${measured ? scrolled('contributions of layers', new Html(contributionFigure(contributions, scheme))) : html`<p>Nothing was measured.</p>`}`;
+}
+
+/** Who has made the training runs of a search. */
+export function workersPart({ runs, own, again, workers }: WorkerShares): Html {
+  const threads = workers.reduce((sum, one) => sum + one.threads, 0);
+  const retries =
+    again.runs === 0
+      ? 'none was begun twice'
+      : `${thousands(again.runs)} were begun again, ${thousands(again.times)} times in total, as a worker had ended amid them`;
+  const rows = workers.map(
+    one =>
+      html`<tr><td>${one.host}, process ${one.process}</td><td>${one.threads}</td><td>${thousands(one.runs)}</td><td>${duration(one.seconds)}</td></tr>`,
+  );
+  const self = own > 0 && html`<tr><td>this process</td><td></td><td>${thousands(own)}</td><td></td></tr>`;
+  return html`<h3>Workers</h3>
+<p>${workers.length} with ${threads} threads in all; of ${thousands(runs)} training runs ${retries}.</p>
+${scrolled('workers', html`<table><thead><tr><th>worker</th><th>threads</th><th>training runs</th><th>time they took</th></tr></thead><tbody>${rows}${self}</tbody></table>`)}`;
 }

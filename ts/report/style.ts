@@ -30,7 +30,8 @@ td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; text-a
 .s1 { background: color-mix(in srgb, var(--good) 12%, transparent); } .s2 { background: color-mix(in srgb, var(--good) 30%, transparent); } .s3 { background: color-mix(in srgb, var(--good) 50%, transparent); }
 .s4 { background: var(--good); color: var(--paper); } .w1 { background: color-mix(in srgb, var(--c1) 14%, transparent); } .w2 { background: color-mix(in srgb, var(--c1) 32%, transparent); }
 .w3 { background: color-mix(in srgb, var(--c1) 55%, transparent); } .w4 { background: color-mix(in srgb, var(--c1) 75%, transparent); }
-svg.bar { display: block; width: 100%; min-width: 6rem; height: 0.7rem; } svg.bar rect { fill: var(--accent); } svg.bar rect.back { fill: var(--line); } td.bar { width: 100%; }
+table:has(td.bar) :is(th, td):first-child { white-space: normal; overflow-wrap: anywhere; }
+svg.bar { display: block; width: 100%; min-width: 3rem; height: 0.7rem; } svg.bar rect { fill: var(--accent); } svg.bar rect.back { fill: var(--line); } td.bar { width: 100%; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 0.75rem; padding: 0; margin: 0; list-style: none; }
 .mistakes img { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--paper); border: 1px solid var(--line); border-radius: 4px; image-rendering: pixelated; display: block; }
 .mistakes li { font-size: 0.8rem; line-height: 1.35; min-width: 0; overflow-wrap: anywhere; } .mistakes strong { display: block; }
@@ -47,5 +48,6 @@ button { font: inherit; font-size: 0.85rem; color: var(--text); background: var(
 .tip { position: absolute; z-index: 5; pointer-events: none; max-width: min(22rem, 90%); background: var(--paper); color: var(--text); border: 1px solid var(--dim); border-radius: 5px; padding: 0.3rem 0.5rem; font-size: 0.8rem; line-height: 1.35; box-shadow: 0 2px 8px #0004; white-space: pre-line; overflow-wrap: anywhere; }
 .tip[hidden] { display: none; } .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 summary { cursor: pointer; color: var(--accent); font-size: 0.9rem; margin: 0.4rem 0; } .nojs { display: none; }
+@media (max-width: 36rem) { table:has(td.bar) :is(th, td) { padding-inline: 0.3rem; } table:has(td.bar) tr.total td.left { white-space: normal; } }
 @media print { .tools, .hint { display: none; } .folder { border: none; padding: 0; } }
 `;

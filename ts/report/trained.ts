@@ -15,8 +15,16 @@ export interface TrainedScheme extends Pick<TrialRecord, 'scheme' | 'residualBit
   readonly milliseconds?: number | null | undefined;
 }
 
+/** What is known of a search, perhaps before its end. */
+export interface SoFar {
+  readonly plan: Pick<SearchResult['plan'], 'residualBits'>;
+  readonly trials: readonly TrialRecord[];
+  readonly contributions: Pick<SearchResult['contributions'], 'biases' | 'layers'>;
+  readonly finalists: readonly Finalist[];
+}
+
 /** The training runs of a scheme that differ in nothing but their seed. */
-function trainedOf({ trials }: SearchResult): readonly (readonly TrialRecord[])[] {
+function trainedOf({ trials }: SoFar): readonly (readonly TrialRecord[])[] {
   const groups = new Map<string, TrialRecord[]>();
   for (const trial of trials) {
     const { scheme, residualBits, steps, on } = trial;
@@ -27,20 +35,19 @@ function trainedOf({ trials }: SearchResult): readonly (readonly TrialRecord[])[
 }
 
 /** Bytes of SRAM of the schemes of an analysis. */
-function analysed({ contributions: { biases, layers } }: SearchResult): ReadonlyMap<string, number> {
+function analysed({ contributions: { biases, layers } }: SoFar): ReadonlyMap<string, number> {
   return new Map([
     ...biases.map(one => [`bias:${one.bias}`, one.sram] as const),
     ...layers.map(one => [`bias:${one.biases},${one.layer}:${one.share}`, one.sram] as const),
   ]);
 }
 
-/** Every scheme that a search has trained: one for each scheme, residual bits, number of steps and split on which it was measured. */
-export function trainedSchemes(result: SearchResult): TrainedScheme[] {
-  const { front, baselines, plan } = result;
-  const finalists: readonly Finalist[] = [...front, ...baselines];
+/** Every scheme that a search has trained so far: one for each scheme, residual bits, number of steps and split on which it was measured. */
+export function schemesSoFar(search: SoFar): TrainedScheme[] {
+  const { finalists, plan } = search;
   const usualBits = plan.residualBits === 'any' ? defaultResidualBits : plan.residualBits;
-  const sizes = analysed(result);
-  return trainedOf(result).flatMap(trials => {
+  const sizes = analysed(search);
+  return trainedOf(search).flatMap(trials => {
     const [first] = trials;
     if (!first) return [];
     const { scheme, residualBits, steps, on } = first;
@@ -51,4 +58,9 @@ export function trainedSchemes(result: SearchResult): TrainedScheme[] {
     const { name, kind, instructions, milliseconds } = finalist ?? {};
     return [{ ...{ scheme, residualBits, steps, on, accuracy, loss }, name, kind, sram, instructions, milliseconds }];
   });
+}
+
+/** Every scheme that a search has trained. */
+export function trainedSchemes(result: SearchResult): TrainedScheme[] {
+  return schemesSoFar({ ...result, finalists: [...result.front, ...result.baselines] });
 }

@@ -40,6 +40,8 @@ export interface AnalysisContext {
   readonly trialSteps: number;
   /** Called with the expected total number of training runs of the analysis. */
   readonly expect: (runs: number) => void;
+  /** Called with the contributions so far, after each round of training runs. */
+  readonly found: (contributions: Contributions) => void;
   /** Called with the progress of the analysis, in training runs. */
   readonly progress: (what: string, done: number, total: number) => void;
 }
@@ -133,11 +135,14 @@ async function affordable(context: AnalysisContext, candidates: readonly Candida
   });
 }
 
+/** What biases contribute, and the best number of them. */
+interface BiasLadder {
+  readonly biases: BiasContribution[];
+  readonly base: Candidate;
+}
+
 /** Biases of the last k: a coarse grid, then the depths next to the best one, then a further seed for the best few. */
-async function biasLadder(
-  context: AnalysisContext,
-  measured: Measurements,
-): Promise<{ biases: BiasContribution[]; base: Candidate }> {
+async function biasLadder(context: AnalysisContext, measured: Measurements): Promise<BiasLadder> {
   const { count, criterion } = context;
   const head = biasesAlone(0, count);
   const all = await affordable(
@@ -148,8 +153,19 @@ async function biasLadder(
   const gain = (k: number) => measured.gain(biasesAlone(k, count), head)[criterion];
   const asked = new Set<number>(grid(1, deepest, BIAS_GRID));
   const best = () => [...asked].filter(k => gain(k).seeds > 0).sort((a, b) => gain(b).mean - gain(a).mean || a - b);
-  const run = (list: Iterable<number>, which: readonly number[]) =>
-    measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
+  const biases = () =>
+    [...asked]
+      .sort((a, b) => a - b)
+      .flatMap(k => {
+        const sram = all.find(({ candidate }) => candidate.bias === k)?.sram;
+        const found = measured.gain(biasesAlone(k, count), head);
+        return sram === undefined || found.loss.seeds === 0 ? [] : [{ bias: k, sram, ...found }];
+      });
+  const run = async (list: Iterable<number>, which: readonly number[]): Promise<void> => {
+    await measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
+    const [base = 0] = best();
+    context.found(contributionsOf(context, measured, { biases: biases(), base: biasesAlone(base, count) }, []));
+  };
   // Everything is compared with the head, for every seed.
   await run([], first(SEEDS + 1));
   await run(asked, first(SEEDS));
@@ -165,14 +181,7 @@ async function biasLadder(
   const finalist = best()
     .slice(0, BIAS_FINALISTS)
     .find(k => gain(k).mean > 0);
-  const biases = [...asked]
-    .sort((a, b) => a - b)
-    .flatMap(k => {
-      const sram = all.find(({ candidate }) => candidate.bias === k)?.sram;
-      const found = measured.gain(biasesAlone(k, count), head);
-      return sram === undefined || found.loss.seeds === 0 ? [] : [{ bias: k, sram, ...found }];
-    });
-  return { biases, base: biasesAlone(finalist ?? 0, count) };
+  return { biases: biases(), base: biasesAlone(finalist ?? 0, count) };
 }
 
 /** The better half: alternately the one with the largest gain and the one with the largest gain per byte. */
@@ -244,16 +253,24 @@ async function entriesOf(context: AnalysisContext, depths: readonly number[], be
 async function layerGains(
   context: AnalysisContext,
   measured: Measurements,
-  depths: readonly number[],
-  best: number,
+  ladder: BiasLadder,
 ): Promise<LayerContribution[]> {
   const { criterion } = context;
-  const entries = await entriesOf(context, depths, best);
+  const depths = ladder.biases.map(({ bias }) => bias);
+  const entries = await entriesOf(context, depths, ladder.base.bias);
   const gainOf = ({ candidate, under }: Entry) => measured.gain(candidate, under.candidate);
+  const gains = () =>
+    entries.flatMap((entry): LayerContribution[] => {
+      const found = gainOf(entry);
+      const share = shares[entry.share - 1];
+      if (share === undefined || found.loss.seeds === 0) return [];
+      return [{ layer: entry.layer, share, biases: entry.candidate.bias, sram: entry.sram, ...found }];
+    });
   const round = async (which: number, some: readonly Entry[], seeds: readonly number[]): Promise<Entry[]> => {
     const candidates = [...some.map(({ under }) => under.candidate), ...some.map(({ candidate }) => candidate)];
     const distinct = [...new Map(candidates.map(candidate => [keyOf(candidate), candidate])).values()];
     await measured.run(`single convolutions, round ${which} of 3`, distinct, seeds);
+    context.found(contributionsOf(context, measured, ladder, gains()));
     return betterHalf(
       some,
       one => gainOf(one)[criterion].mean,
@@ -270,33 +287,28 @@ async function layerGains(
     early,
   );
   await round(3, better, late);
-  return entries.flatMap(entry => {
-    const found = gainOf(entry);
-    const share = shares[entry.share - 1];
-    if (share === undefined || found.loss.seeds === 0) return [];
-    return [{ layer: entry.layer, share, biases: entry.candidate.bias, sram: entry.sram, ...found }];
-  });
+  return gains();
+}
+
+function contributionsOf(
+  { criterion, count }: AnalysisContext,
+  measured: Measurements,
+  { biases, base }: BiasLadder,
+  layers: readonly LayerContribution[],
+): Contributions {
+  const head = measured.of(biasesAlone(0, count));
+  const accuracy = estimate(head.map(one => one.accuracy));
+  const loss = estimate(head.map(one => one.loss));
+  return { criterion, head: { accuracy, loss }, biases, base: base.bias, layers, bits: [] };
 }
 
 /** Contribution analysis: the head, biases of the last k, single convolutions on top of biases. */
 export async function analyse(context: AnalysisContext): Promise<Contributions> {
   context.expect(LADDER_RUNS + layerRuns(context.count));
   const measured = new Measurements(context);
-  const { biases, base } = await biasLadder(context, measured);
-  const depths = biases.map(({ bias }) => bias);
-  const layers = await layerGains(context, measured, depths, base.bias);
-  const head = measured.of(biasesAlone(0, context.count));
-  return {
-    criterion: context.criterion,
-    head: {
-      accuracy: estimate(head.map(({ accuracy }) => accuracy)),
-      loss: estimate(head.map(({ loss }) => loss)),
-    },
-    biases,
-    base: base.bias,
-    layers,
-    bits: [],
-  };
+  const ladder = await biasLadder(context, measured);
+  const layers = await layerGains(context, measured, ladder);
+  return contributionsOf(context, measured, ladder, layers);
 }
 
 /** The gain of other numbers of residual bits over that of the analysis, for one scheme. */

@@ -7,6 +7,8 @@ import { settle } from '../folder.js';
 import { count, parsed, sha256 } from '../json.js';
 import { originSchema, programOrigin } from '../origin.js';
 import { memoryTable } from '../program/memory.js';
+import { readRecord } from '../records.js';
+import { crewFile, crewKind, type WorkerShares } from './crew.js';
 import { searchFile } from './folder.js';
 import { journalFile, planSchema, trialSchema } from './journal.js';
 import type { SearchResult } from './types.js';
@@ -89,4 +91,9 @@ export async function readSearch(folder: string): Promise<SearchResult> {
     path: folder,
     help: [`continue it: npx tinytrain search --resume ${folder}`],
   });
+}
+
+/** Who has made the runs of a search that has ended; undefined where it was one process alone. Throws `SEARCH_BROKEN`. */
+export async function readShares(folder: string): Promise<WorkerShares | undefined> {
+  return (await readRecord(join(folder, crewFile), crewKind))?.content;
 }

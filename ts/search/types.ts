@@ -3,6 +3,8 @@ import type { Origin, ProgramOrigin } from '../origin.js';
 import type { CostTable, PerPass, Time } from '../program/costs.js';
 import type { Feed, MemoryTable } from '../program/memory.js';
 import type { Workers } from '../queue/crew.js';
+import type { WorkerShares } from './crew.js';
+import type { Maker } from './trial.js';
 
 /** The phases of a search, in order. */
 export type SearchPhase = 'analysis' | 'evolution' | 'proof' | 'test';
@@ -245,6 +247,10 @@ export type SearchEvent =
       /** Estimated seconds to the end of the search; null if nothing is known yet. */
       readonly left: number | null;
     }
+  /** A training run whose result is known, and the worker that has made it; null for this process, and for what was known before. */
+  | { readonly type: 'trial'; readonly trial: TrialRecord; readonly by: Maker | null }
+  /** Contributions as far as they are known, after a round of training runs of the analysis. */
+  | { readonly type: 'round'; readonly contributions: Contributions }
   | { readonly type: 'analysis'; readonly contributions: Contributions }
   | {
       readonly type: 'generation';
@@ -259,5 +265,8 @@ export type SearchEvent =
         readonly sum: number;
       };
     }
+  /** The schemes that take part in the proof. */
+  | { readonly type: 'finalists'; readonly finalists: readonly Finalist[] }
   | { readonly type: 'proof'; readonly finalist: Finalist; readonly validation: Estimate }
-  | { readonly type: 'done'; readonly result: SearchResult };
+  /** The end; with `workers`, who has made the runs. */
+  | { readonly type: 'done'; readonly result: SearchResult; readonly workers: WorkerShares | null };
