@@ -3,6 +3,7 @@ import { get, type IncomingMessage, type OutgoingHttpHeaders, request } from 'no
 import type { ExecutionContext } from 'ava';
 import type { LiveData } from '#tinytrain/report/live.js';
 import { command } from './cli.js';
+import { guarded } from './guard.js';
 
 /** A command that shows in the browser what it does. */
 export interface Watching {
@@ -18,6 +19,7 @@ export interface Watching {
 /** Starts a command with `--watch`, and waits until it says where. */
 export async function watching(t: ExecutionContext, args: readonly string[], cwd: string): Promise<Watching> {
   const child = spawn(process.execPath, [command, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  guarded(t, child);
   t.teardown(() => child.kill('SIGKILL'));
   let said = '';
   const ended = new Promise<number | null>(resolve => child.on('close', resolve));
