@@ -2412,19 +2412,24 @@ export interface Gain {
 	/** Increase of the share of samples that are classified correctly. */
 	readonly accuracy: Estimate$1;
 }
-/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
-export interface BiasContribution extends Gain {
-	readonly bias: number;
+interface Price {
+	/** Total bytes of SRAM. */
 	readonly sram: number;
+	/** Instructions of a training step. */
+	readonly instructions: number;
+	/** Likely milliseconds of a training step, as modelled; null if no cycles are known of the board's core. */
+	readonly milliseconds: number | null;
+}
+/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
+export interface BiasContribution extends Gain, Price {
+	readonly bias: number;
 }
 /** The gain over biases alone of also updating a share of a convolution's weights. */
-export interface LayerContribution extends Gain {
+export interface LayerContribution extends Gain, Price {
 	readonly layer: number;
 	readonly share: string;
 	/** Number of last convolutions whose biases are trained with and without it: those from it on, rounded up, at most `base`. */
 	readonly biases: number;
-	/** Bytes of SRAM, including the biases. */
-	readonly sram: number;
 }
 /** The gain of another number of residual bits over 4, for one scheme. */
 export interface BitsContribution extends Gain {
@@ -2747,7 +2752,7 @@ interface TrainedScheme extends Pick<TrialRecord, "scheme" | "residualBits" | "s
 	/** Name and kind of a finalist. */
 	readonly name?: string | undefined;
 	readonly kind?: Finalist["kind"] | undefined;
-	/** What the search knows of its Program: of finalists everything, of the schemes of the analysis the bytes of SRAM. */
+	/** What its Program takes, as far as the search knows. */
 	readonly sram?: number | undefined;
 	readonly instructions?: number | undefined;
 	readonly milliseconds?: number | null | undefined;

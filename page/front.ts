@@ -154,13 +154,12 @@ function frontWithTools(host: HTMLElement, first: Search | Searching): void {
   tools.className = 'tools';
   host.before(tools);
   let against: Against = 'sram';
-  // While a search goes on, it measures on held-back images first.
-  let on: On | undefined;
-  const onNow = () => on ?? (entry.trained.some(one => one.on === 'test') ? 'test' : 'validation');
+  // Every scheme was trained on held-back images, the best of them on the test images too.
+  let on: On = 'validation';
   const buttons: [HTMLButtonElement, () => boolean][] = [];
   const refresh = () => {
     for (const [button, isOn] of buttons) button.ariaPressed = String(isOn());
-    front(host, frontOf(entry), against, onNow());
+    front(host, frontOf(entry), against, on);
   };
   const add = (name: string, isOn: () => boolean, act: () => void) => {
     const button = make('button', tools, '', name);
@@ -185,12 +184,12 @@ function frontWithTools(host: HTMLElement, first: Search | Searching): void {
     );
   }
   for (const [key, name] of [
-    ['test', 'test images'],
     ['validation', 'held-back images'],
+    ['test', 'test images'],
   ] as const) {
     add(
       name,
-      () => onNow() === key,
+      () => on === key,
       () => {
         on = key;
       },

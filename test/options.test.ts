@@ -362,8 +362,14 @@ const searching: Wrong<SearchOptions> = {
   resume: yes,
   signal,
 };
-const { run: _run, checkpointSeconds: _seconds, cacheBytes: _bytes, onProgress: _told, onCurve: _drawn, ...plan } =
-  training;
+const {
+  run: _run,
+  checkpointSeconds: _seconds,
+  cacheBytes: _bytes,
+  onProgress: _told,
+  onCurve: _drawn,
+  ...plan
+} = training;
 const personalising: Wrong<PersonaliseOptions> = {
   ...{ ...compiling, ...folder, ...series, ...plan },
   ...{ normalisation: norm, out: name, withFirmware: yes, workers: searching.workers },

@@ -80,13 +80,15 @@ async function drag(page: Page, selector: string, [left, right]: [number, number
 
 /**
  * Texts that do not fit where they stand: elements whose text is wider than they are, but for those that cut it short with an ellipsis and have the whole of it as
- * their title; parts of drawings beyond their edge; tables with bars that have to be scrolled. A script for the browser.
+ * their title; parts of drawings beyond their edge; captions and bars that have to be scrolled to; names beside bars broken into many lines. A script for the browser.
  */
 const overflowing = `[...document.querySelectorAll('#shown *, #shown')].flatMap(element => {
   const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim() !== '');
   const { display, textOverflow, position } = getComputedStyle(element);
   if (element.closest('.said, canvas, .uplot, title') || element.closest('details:not([open])')) return [];
   if (element.matches('.scroll:has(td.bar)') && element.scrollWidth > element.clientWidth) return ['bars: ' + element.textContent];
+  if (element.matches('caption') && element.scrollWidth > element.closest('.scroll').clientWidth) return ['caption: ' + element.textContent];
+  if (element.matches('tr:has(td.bar) > *') && element.clientHeight > 75) return ['broken: ' + element.textContent];
   if (!own) return [];
   if (element instanceof SVGElement) {
     const [box, edge] = [element.getBoundingClientRect(), element.ownerSVGElement.getBoundingClientRect()];

@@ -49,15 +49,16 @@ ${chart('loss', number, 'loss')} ${chart('accuracy', number, 'accuracy')}`;
 }
 
 function latestTable({ latest }: SearchingEntry): Html {
+  const spread = latest.some(({ by }) => by !== null);
   const rows = latest.map(
     ({ trial, by }) =>
       html`<tr><td class="wrap">${trial.scheme}</td><td>${trial.residualBits}</td><td>${trial.seed}</td><td>${thousands(trial.steps)}</td><td class="left">${
         trial.on === 'test' ? 'test' : 'held back'
-      }</td><td>${percent(trial.accuracy)}</td><td>${trial.loss.toFixed(3)}</td><td class="left">${by && `${by.host}, ${by.process}`}</td></tr>`,
+      }</td><td>${percent(trial.accuracy)}</td><td>${trial.loss.toFixed(3)}</td>${spread && html`<td class="left">${by && `${by.host}, process ${by.process}`}</td>`}</tr>`,
   );
   return scrolled(
     'latest training runs',
-    html`<table><thead><tr><th>scheme</th><th>bits</th><th>seed</th><th>steps</th><th class="left">images</th><th>accuracy</th><th>loss</th><th class="left">worker</th></tr></thead><tbody>${rows}</tbody></table>`,
+    html`<table><thead><tr><th>scheme</th><th>bits</th><th>seed</th><th>steps</th><th class="left">images</th><th>accuracy</th><th>loss</th>${spread && html`<th class="left">worker</th>`}</tr></thead><tbody>${rows}</tbody></table>`,
   );
 }
 

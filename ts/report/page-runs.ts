@@ -23,10 +23,9 @@ function confusionTable({ confusion, data }: RunResult): Html {
     return html`<tr><th scope="row" class="side" title="${classes[label]}">${classes[label]}</th>${cells}</tr>`;
   });
   const heads = classes.map(name => html`<th scope="col" class="name"><span title="${name}">${name}</span></th>`);
-  return scrolled(
-    'confusion matrix',
-    html`<table class="confusion"><caption>Rows: the class of a test image; columns: what it was taken for.</caption><thead><tr><td></td>${heads}</tr></thead><tbody>${rows}</tbody></table>`,
-  );
+  const table = html`<table class="confusion"><thead><tr><td></td>${heads}</tr></thead><tbody>${rows}</tbody></table>`;
+  return html`<p class="dim">Rows: the class of a test image; columns: what it was taken for.</p>
+${scrolled('confusion matrix', table)}`;
 }
 
 function classTable({ accuracy: { byClass } }: RunResult): Html {

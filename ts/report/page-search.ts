@@ -21,7 +21,9 @@ function comparisonsTable({ name, budget, comparisons }: FrontPoint): Html {
     const error = standardError === null ? '' : ` ± ${(standardError * 100).toFixed(1)}`;
     return html`<tr><td>over ${other}</td><td>${mean < 0 ? '−' : '+'}${Math.abs(mean * 100).toFixed(1)}${error}</td><td>${seeds}</td></tr>`;
   });
-  return html`<table><caption>${name}, within ${thousands(budget)} B: points of test accuracy over others, by seed</caption><thead><tr><th></th><th>points</th><th>seeds</th></tr></thead><tbody>${rows}</tbody></table>`;
+  const table = html`<table><thead><tr><th></th><th>points</th><th>seeds</th></tr></thead><tbody>${rows}</tbody></table>`;
+  return html`<p class="dim">${name}, within ${thousands(budget)} B: points of test accuracy over others, by seed</p>
+${scrolled('differences', table)}`;
 }
 
 /** What a search has found, accuracy against what each scheme takes, and every finalist. */
@@ -33,7 +35,7 @@ export function finalistsPart({ search, trained }: SearchEntry, number: number):
   const all = [...front, ...baselines.filter(({ name }) => !names.has(name))];
   const rows = all.sort((a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean);
   const runs = trained.reduce((sum, one) => sum + one.accuracy.seeds, 0);
-  const short = `analysis: ${thousands(plan.trialSteps)} steps where the others have ${thousands(plan.proofSteps)}; only their SRAM is known`;
+  const short = `analysis: ${thousands(plan.trialSteps)} steps where the others have ${thousands(plan.proofSteps)}`;
   return html`<p><span class="big">${accuracy(search.accuracy.test ?? search.accuracy.validation)}</span> ${search.accuracy.test ? 'on test images' : 'on held-back images'} within ${thousands(search.budget)} B of SRAM; ${thousands(evaluations)} candidates planned, ${thousands(runs)} training runs</p>
 ${search.leftOut.length > 0 && html`<p class="warning">Skipped for lack of time: ${search.leftOut.join('; ')}</p>`}
 <h3>Accuracy against what a step takes</h3>
@@ -47,7 +49,7 @@ ${keys([
 ${chart('front', number, 'front')}
 <h3>Finalists</h3>
 ${scrolled('finalists', html`<table><thead><tr><th>scheme</th><th>SRAM, B</th><th>instructions</th><th>ms, about</th><th>held back</th><th>test</th><th class="left">trains</th></tr></thead><tbody>${rows.map(one => row(one, chosen(one)))}</tbody></table>`)}
-${front.map(point => scrolled('differences', comparisonsTable(point)))}`;
+${front.map(comparisonsTable)}`;
 }
 
 /** What biases and single convolutions contribute; `scheme` marks what it trains. */

@@ -1,6 +1,6 @@
 import { defaultResidualBits } from '../defaults.js';
 import { estimate } from '../search/statistics.js';
-import type { Estimate, Finalist, SearchResult, TrialRecord } from '../search/types.js';
+import type { Estimate, Finalist, Price, SearchResult, TrialRecord } from '../search/types.js';
 
 /** A scheme that a search has trained, over its seeds: all runs that differ in nothing else. */
 export interface TrainedScheme extends Pick<TrialRecord, 'scheme' | 'residualBits' | 'steps' | 'on'> {
@@ -9,7 +9,7 @@ export interface TrainedScheme extends Pick<TrialRecord, 'scheme' | 'residualBit
   /** Name and kind of a finalist. */
   readonly name?: string | undefined;
   readonly kind?: Finalist['kind'] | undefined;
-  /** What the search knows of its Program: of finalists everything, of the schemes of the analysis the bytes of SRAM. */
+  /** What its Program takes, as far as the search knows. */
   readonly sram?: number | undefined;
   readonly instructions?: number | undefined;
   readonly milliseconds?: number | null | undefined;
@@ -34,11 +34,11 @@ function trainedOf({ trials }: SoFar): readonly (readonly TrialRecord[])[] {
   return [...groups.values()];
 }
 
-/** Bytes of SRAM of the schemes of an analysis. */
-function analysed({ contributions: { biases, layers } }: SoFar): ReadonlyMap<string, number> {
-  return new Map([
-    ...biases.map(one => [`bias:${one.bias}`, one.sram] as const),
-    ...layers.map(one => [`bias:${one.biases},${one.layer}:${one.share}`, one.sram] as const),
+/** What the schemes of an analysis take. */
+function analysed({ contributions: { biases, layers } }: SoFar): ReadonlyMap<string, Price> {
+  return new Map<string, Price>([
+    ...biases.map(one => [`bias:${one.bias}`, one] as const),
+    ...layers.map(one => [`bias:${one.biases},${one.layer}:${one.share}`, one] as const),
   ]);
 }
 
@@ -46,16 +46,17 @@ function analysed({ contributions: { biases, layers } }: SoFar): ReadonlyMap<str
 export function schemesSoFar(search: SoFar): TrainedScheme[] {
   const { finalists, plan } = search;
   const usualBits = plan.residualBits === 'any' ? defaultResidualBits : plan.residualBits;
-  const sizes = analysed(search);
+  const prices = analysed(search);
   return trainedOf(search).flatMap(trials => {
     const [first] = trials;
     if (!first) return [];
     const { scheme, residualBits, steps, on } = first;
     const finalist = finalists.find(one => one.scheme === scheme && one.residualBits === residualBits);
-    const sram = finalist?.sram ?? (residualBits === usualBits ? sizes.get(scheme) : undefined);
+    const price = finalist ?? (residualBits === usualBits ? prices.get(scheme) : undefined);
     const accuracy = estimate(trials.map(trial => trial.accuracy));
     const loss = estimate(trials.map(trial => trial.loss));
-    const { name, kind, instructions, milliseconds } = finalist ?? {};
+    const { name, kind } = finalist ?? {};
+    const { sram, instructions, milliseconds } = price ?? {};
     return [{ ...{ scheme, residualBits, steps, on, accuracy, loss }, name, kind, sram, instructions, milliseconds }];
   });
 }

@@ -1,6 +1,6 @@
 import { defaultResidualBits } from '../defaults.js';
 import { type Candidate, keyOf, shares, textOf } from './candidate.js';
-import { type CandidateCosts, fits, type Limits, same, unlimited } from './costs.js';
+import { type CandidateCosts, type Cost, fits, type Limits, same, unlimited } from './costs.js';
 import { estimate } from './statistics.js';
 import type { Trials } from './trials.js';
 import type {
@@ -10,6 +10,7 @@ import type {
   Criterion,
   Gain,
   LayerContribution,
+  Price,
   TrialKey,
   TrialRecord,
 } from './types.js';
@@ -49,8 +50,13 @@ export interface AnalysisContext {
 /** A candidate with the cost of its Program. */
 interface Priced {
   readonly candidate: Candidate;
-  readonly sram: number;
+  readonly price: Price;
 }
+
+const priceOf = ({ sram, instructions, milliseconds }: Cost): Price => ({
+  ...{ sram, instructions },
+  milliseconds: Number.isFinite(milliseconds) ? milliseconds : null,
+});
 
 const biasesAlone = (bias: number, count: number): Candidate => ({
   bias,
@@ -131,7 +137,7 @@ async function affordable(context: AnalysisContext, candidates: readonly Candida
   const costs = await context.costs.of(candidates, context.limits);
   return candidates.flatMap((candidate, i) => {
     const cost = costs[i];
-    return cost && fits(cost, context.limits) ? [{ candidate, sram: cost.sram }] : [];
+    return cost && fits(cost, context.limits) ? [{ candidate, price: priceOf(cost) }] : [];
   });
 }
 
@@ -157,9 +163,9 @@ async function biasLadder(context: AnalysisContext, measured: Measurements): Pro
     [...asked]
       .sort((a, b) => a - b)
       .flatMap(k => {
-        const sram = all.find(({ candidate }) => candidate.bias === k)?.sram;
+        const price = all.find(({ candidate }) => candidate.bias === k)?.price;
         const found = measured.gain(biasesAlone(k, count), head);
-        return sram === undefined || found.loss.seeds === 0 ? [] : [{ bias: k, sram, ...found }];
+        return !price || found.loss.seeds === 0 ? [] : [{ bias: k, ...price, ...found }];
       });
   const run = async (list: Iterable<number>, which: readonly number[]): Promise<void> => {
     await measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
@@ -242,7 +248,10 @@ async function entriesOf(context: AnalysisContext, depths: readonly number[], be
   const under = possible.map(({ layer }) => biasesAlone(depthUnder(layer, count, depths, best), count));
   const candidates = possible.map(({ layer, share }, i) => withLayer(under[i] ?? biasesAlone(0, count), layer, share));
   const prices = await costs.of([...under, ...candidates], unlimited);
-  const priced = [...under, ...candidates].map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
+  const priced = [...under, ...candidates].map((candidate, i) => ({
+    candidate,
+    price: priceOf(prices[i] ?? unlimited),
+  }));
   return possible.flatMap((one, i) => {
     const [below, own] = [priced[i], priced[possible.length + i]];
     return below && own ? [{ ...one, ...own, under: below }] : [];
@@ -264,7 +273,7 @@ async function layerGains(
       const found = gainOf(entry);
       const share = shares[entry.share - 1];
       if (share === undefined || found.loss.seeds === 0) return [];
-      return [{ layer: entry.layer, share, biases: entry.candidate.bias, sram: entry.sram, ...found }];
+      return [{ layer: entry.layer, share, biases: entry.candidate.bias, ...entry.price, ...found }];
     });
   const round = async (which: number, some: readonly Entry[], seeds: readonly number[]): Promise<Entry[]> => {
     const candidates = [...some.map(({ under }) => under.candidate), ...some.map(({ candidate }) => candidate)];
@@ -274,7 +283,7 @@ async function layerGains(
     return betterHalf(
       some,
       one => gainOf(one)[criterion].mean,
-      ({ sram, under }) => sram - under.sram,
+      ({ price, under }) => price.sram - under.price.sram,
     );
   };
   const [early, late] = [first(SEEDS), first(SEEDS).map(seed => SEEDS + seed)];

@@ -20,14 +20,14 @@ const kind = v.picklist(['found', 'baseline', 'random']);
 const bits = v.picklist(allResidualBits);
 const gain = { loss: estimate, accuracy: estimate };
 
+const price = { sram: count, instructions: real, milliseconds: v.nullable(real) };
+
 const proved = {
   name: v.string(),
   kind,
   scheme: v.string(),
   residualBits: bits,
-  sram: count,
-  instructions: real,
-  milliseconds: v.nullable(real),
+  ...price,
   sum: real,
   accuracy: measured,
   loss: measured,
@@ -39,9 +39,9 @@ const time = v.object({ milliseconds, clockHz: real, source: v.picklist(['modell
 const contributions = v.object({
   criterion: v.picklist(['loss', 'accuracy']),
   head: v.object(gain),
-  biases: v.array(v.object({ bias: count, sram: count, ...gain })),
+  biases: v.array(v.object({ bias: count, ...price, ...gain })),
   base: count,
-  layers: v.array(v.object({ layer: count, share: v.string(), biases: count, sram: count, ...gain })),
+  layers: v.array(v.object({ layer: count, share: v.string(), biases: count, ...price, ...gain })),
   bits: v.array(v.object({ residualBits: bits, ...gain })),
 });
 

@@ -102,20 +102,27 @@ export interface Gain {
   readonly accuracy: Estimate;
 }
 
-/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
-export interface BiasContribution extends Gain {
-  readonly bias: number;
+/** What a scheme of the analysis takes, as predicted. */
+export interface Price {
+  /** Total bytes of SRAM. */
   readonly sram: number;
+  /** Instructions of a training step. */
+  readonly instructions: number;
+  /** Likely milliseconds of a training step, as modelled; null if no cycles are known of the board's core. */
+  readonly milliseconds: number | null;
+}
+
+/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
+export interface BiasContribution extends Gain, Price {
+  readonly bias: number;
 }
 
 /** The gain over biases alone of also updating a share of a convolution's weights. */
-export interface LayerContribution extends Gain {
+export interface LayerContribution extends Gain, Price {
   readonly layer: number;
   readonly share: string;
   /** Number of last convolutions whose biases are trained with and without it: those from it on, rounded up, at most `base`. */
   readonly biases: number;
-  /** Bytes of SRAM, including the biases. */
-  readonly sram: number;
 }
 
 /** The gain of another number of residual bits over 4, for one scheme. */
