@@ -68,10 +68,11 @@ function distinctName(name: string, others: ReadonlyMap<string, { readonly name:
 /** The Program of a scheme for the smallest budget that it fits. */
 async function smallest(
   { plan, compiler }: SearchWork,
-  { scheme, residualBits }: Pick<Named, 'scheme' | 'residualBits'>,
+  scheme: Pick<Named, 'scheme' | 'residualBits'>,
 ): Promise<Program> {
   const { target, feed } = plan;
-  const within = (budget: number) => compiler.fitted({ scheme, residualBits, budget, target, feed });
+  const within = (budget: number) =>
+    compiler.fitted({ scheme: scheme.scheme, residualBits: scheme.residualBits, budget, target, feed });
   for (const budget of plan.budgets.slice(0, -1)) {
     const program = await within(budget);
     if (program.memory.sram.total <= budget) return program;
