@@ -1826,8 +1826,8 @@ export declare function targets(): readonly string[];
 /** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */
 export declare function compile(model: Model, data: SampleSet, options?: CompileOptions): Promise<Program>;
 /**
- * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws `MODEL_TOO_LARGE` and the
- * errors of `Compiler.compile`.
+ * Checks that a model can be compiled, and what it becomes fits, before a single sample is read: neither depends on the samples, only on the number of
+ * classes. Throws `MODEL_TOO_LARGE` and the errors of `Compiler.compile`.
  */
 export declare function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void>;
 /** Workers that are there. */
@@ -1930,6 +1930,20 @@ export interface HeldOut {
 	/** Number of samples: at most 300, at even distances. */
 	readonly samples: number;
 	readonly points: readonly HeldOutPoint[];
+}
+/** A learning curve as far as a run has come. */
+export interface RunCurve {
+	readonly seed: number;
+	/** Training steps done, and those that it is to take. */
+	readonly steps: number;
+	readonly total: number;
+	/** Accuracy and loss on the test samples before the first step. */
+	readonly before: {
+		readonly accuracy: number;
+		readonly loss: number;
+	};
+	readonly curve: readonly CurvePoint[];
+	readonly heldOut: HeldOut;
 }
 /** What a run made of each test sample at its end, so that runs can be compared sample by sample. */
 export interface Tested {
@@ -2088,6 +2102,8 @@ export interface TrainOptions {
 	/** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
 	readonly signal?: AbortSignal | undefined;
 	readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
+	/** Is told of the learning curve: before the first step, and at each further point. Nothing that it is told changes what is learned. */
+	readonly onCurve?: ((curve: RunCurve) => void) | undefined;
 }
 /**
  * Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. Throws `OPTION_INVALID`, `ABORTED`, and with
@@ -2281,6 +2297,34 @@ export interface SchemeRecord {
 }
 /** The text of a scheme: `text` itself, or the content of the JSON file with that name. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
 export declare function schemeText(text: string): Promise<string>;
+/** The worker that has made a training run. No result depends on it. */
+export interface Maker {
+	/** Name of its machine, and number of its process there. */
+	readonly host: string;
+	readonly process: number;
+	readonly threads: number;
+	/** How often the run was begun, by any worker. */
+	readonly begun: number;
+}
+/** A worker, and what it has done for a search. */
+export interface WorkerShare extends Omit<Maker, "begun"> {
+	/** Training runs that it has ended, and the seconds that they took. */
+	readonly runs: number;
+	readonly seconds: number;
+}
+/** Who has made the training runs of a search. It differs from one search to the next, and is therefore no part of its result. */
+export interface WorkerShares {
+	readonly runs: number;
+	/** Runs that were begun more than once, and how often in total beyond the first time: a worker had ended amid them. */
+	readonly again: {
+		readonly runs: number;
+		readonly times: number;
+	};
+	/** Runs that the process of the search itself has made. */
+	readonly own: number;
+	/** Those with most runs first. */
+	readonly workers: readonly WorkerShare[];
+}
 /** The phases of a search, in order. */
 export type SearchPhase = "analysis" | "evolution" | "proof" | "test";
 /** The measure of a gain: mean loss on held-back samples, which is less noisy, or the share of them that is classified correctly, as in the paper. */
@@ -2368,19 +2412,24 @@ export interface Gain {
 	/** Increase of the share of samples that are classified correctly. */
 	readonly accuracy: Estimate$1;
 }
-/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
-export interface BiasContribution extends Gain {
-	readonly bias: number;
+interface Price {
+	/** Total bytes of SRAM. */
 	readonly sram: number;
+	/** Instructions of a training step. */
+	readonly instructions: number;
+	/** Likely milliseconds of a training step, as modelled; null if no cycles are known of the board's core. */
+	readonly milliseconds: number | null;
+}
+/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
+export interface BiasContribution extends Gain, Price {
+	readonly bias: number;
 }
 /** The gain over biases alone of also updating a share of a convolution's weights. */
-export interface LayerContribution extends Gain {
+export interface LayerContribution extends Gain, Price {
 	readonly layer: number;
 	readonly share: string;
 	/** Number of last convolutions whose biases are trained with and without it: those from it on, rounded up, at most `base`. */
 	readonly biases: number;
-	/** Bytes of SRAM, including the biases. */
-	readonly sram: number;
 }
 /** The gain of another number of residual bits over 4, for one scheme. */
 export interface BitsContribution extends Gain {
@@ -2525,6 +2574,17 @@ export type SearchEvent = {
 	readonly total: number;
 	/** Estimated seconds to the end of the search; null if nothing is known yet. */
 	readonly left: number | null;
+}
+/** A training run whose result is known, and the worker that has made it; null for this process, and for what was known before. */
+ | {
+	readonly type: "trial";
+	readonly trial: TrialRecord;
+	readonly by: Maker | null;
+}
+/** Contributions as far as they are known, after a round of training runs of the analysis. */
+ | {
+	readonly type: "round";
+	readonly contributions: Contributions;
 } | {
 	readonly type: "analysis";
 	readonly contributions: Contributions;
@@ -2540,13 +2600,21 @@ export type SearchEvent = {
 		readonly sram: number;
 		readonly sum: number;
 	};
+}
+/** The schemes that take part in the proof. */
+ | {
+	readonly type: "finalists";
+	readonly finalists: readonly Finalist[];
 } | {
 	readonly type: "proof";
 	readonly finalist: Finalist;
 	readonly validation: Estimate$1;
-} | {
+}
+/** The end; with `workers`, who has made the runs. */
+ | {
 	readonly type: "done";
 	readonly result: SearchResult;
+	readonly workers: WorkerShares | null;
 };
 /** A training run that has ended. */
 export interface EndedRun {
@@ -2562,6 +2630,8 @@ export type Opened = {
 	readonly kind: "search";
 	readonly path: string;
 	readonly result: SearchResult;
+	/** Who has made its runs, where it was not one process alone. */
+	readonly workers?: WorkerShares | undefined;
 } | {
 	readonly kind: "firmware";
 	readonly path: string;
@@ -2682,7 +2752,7 @@ interface TrainedScheme extends Pick<TrialRecord, "scheme" | "residualBits" | "s
 	/** Name and kind of a finalist. */
 	readonly name?: string | undefined;
 	readonly kind?: Finalist["kind"] | undefined;
-	/** What the search knows of its Program: of finalists everything, of the schemes of the analysis the bytes of SRAM. */
+	/** What its Program takes, as far as the search knows. */
 	readonly sram?: number | undefined;
 	readonly instructions?: number | undefined;
 	readonly milliseconds?: number | null | undefined;
@@ -2723,6 +2793,8 @@ interface SearchEntry {
 	readonly search: Omit<SearchResult, "trials">;
 	/** Every scheme that was trained, over its seeds. */
 	readonly trained: readonly TrainedScheme[];
+	/** Who has made the runs; null where it was one process alone. */
+	readonly workers: WorkerShares | null;
 	readonly program: ProgramFigures;
 }
 interface FirmwareEntry {

@@ -3,10 +3,15 @@
 /// <reference path="../node_modules/uplot/dist/uPlot.d.ts" />
 
 type Plot = uPlot;
-type Data = import('../dist/report/data.js').ReportData;
-type Entry = import('../dist/report/data.js').Entry;
+type Entry = import('../dist/report/data.js').Entry | import('../dist/report/live.js').LiveEntry;
+/** A report, or what is shown of a command that has not ended. */
+interface Data {
+  readonly entries: readonly Entry[];
+}
 type Runs = import('../dist/report/data.js').RunsEntry;
+type Training = import('../dist/report/live.js').TrainingEntry;
 type Search = import('../dist/report/data.js').SearchEntry;
+type Searching = import('../dist/report/live.js').SearchingEntry;
 type Figures = import('../dist/report/data.js').ProgramFigures;
 
 /** Something in a chart that can be pointed at, with the pointer or the keyboard. */
@@ -72,7 +77,9 @@ interface Chart {
   readonly options: Omit<uPlot.Options, 'width' | 'height' | 'scales' | 'cursor'>;
   readonly data: uPlot.AlignedData;
   /** The whole of both scales. */
-  readonly whole: { readonly x: Span; readonly y: Span };
+  readonly whole: View;
+  /** Names what is drawn: where the same is drawn again, what was zoomed into stays. */
+  readonly name?: string;
   readonly things: () => readonly Thing[];
   /** Number of the thing at a place of the scales and of the chart's pixels; -1 if there is none. */
   readonly at: (plot: Plot, x: number, y: number, left: number, top: number) => number;
@@ -80,8 +87,14 @@ interface Chart {
 
 const ZOOM = 1.6;
 
-/** What ends the chart that is drawn in an element, before another one is. */
-const endings = new WeakMap<HTMLElement, () => void>();
+/** The parts of both scales that a chart shows. */
+interface View {
+  readonly x: Span;
+  readonly y: Span;
+}
+
+/** What ends the chart that is drawn in an element, before another one is; it tells the part that was zoomed into, if it was. */
+const endings = new WeakMap<HTMLElement, () => View | undefined>();
 
 function between(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
@@ -104,8 +117,10 @@ function rangeOf(plot: Plot, key: 'x' | 'y', whole: Span): Span {
  * Draws a chart that can be read with the pointer and with the keyboard: arrows go from thing to thing, + and - zoom, 0 shows the whole. What is pointed at is shown
  * beside it and said to screen readers.
  */
-function draw({ host, height, options, data, whole, things, at }: Chart): void {
-  endings.get(host)?.();
+function draw({ host, height, options, data, whole, name = '', things, at }: Chart): void {
+  const before = endings.get(host)?.();
+  const zoomed = host.dataset['drawn'] === name ? before : undefined;
+  host.dataset['drawn'] = name;
   host.replaceChildren();
   const size = () => ({ width: Math.max(240, host.clientWidth), height });
   let chosen = -1;
@@ -154,13 +169,14 @@ function draw({ host, height, options, data, whole, things, at }: Chart): void {
       plot.setScale('y', part(ry, whole.y, factor, y ?? (ry.min + ry.max) / 2));
     });
   };
-  const reset = () => {
+  const look = ({ x, y }: View) => {
     plot.batch(() => {
-      plot.setScale('x', whole.x);
-      plot.setScale('y', whole.y);
+      plot.setScale('x', x);
+      plot.setScale('y', y);
     });
   };
-  reset();
+  const reset = () => look(whole);
+  look(zoomed ?? whole);
   plot.over.addEventListener('mousemove', event => {
     const box = plot.over.getBoundingClientRect();
     const [left, top] = [event.clientX - box.left, event.clientY - box.top];
@@ -205,6 +221,11 @@ function draw({ host, height, options, data, whole, things, at }: Chart): void {
   endings.set(host, () => {
     resized.disconnect();
     scheme.removeEventListener('change', redraw);
+    const view = { x: rangeOf(plot, 'x', whole.x), y: rangeOf(plot, 'y', whole.y) };
     plot.destroy();
+    const isWhole = (['x', 'y'] as const).every(
+      key => view[key].min <= whole[key].min && view[key].max >= whole[key].max,
+    );
+    return isWhole ? undefined : view;
   });
 }

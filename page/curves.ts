@@ -1,7 +1,9 @@
 /** What a learning curve shows of a run. */
 interface Curve {
   readonly name: string;
-  readonly run: Runs['runs'][number];
+  readonly run: Pick<Runs['runs'][number], 'curve' | 'heldOut'>;
+  /** Steps that it takes in all. */
+  readonly total: number;
 }
 
 /** Learning curves: `what` of training since the point before, as a line, and of held-out samples, as points. */
@@ -35,7 +37,10 @@ function learningCurves(host: HTMLElement, curves: readonly Curve[], what: 'loss
   draw({
     host,
     height: 260,
-    whole: { x: { min: 0, max: Math.max(1, steps.at(-1) ?? 1) }, y: { min: 0, max: top } },
+    whole: {
+      x: { min: 0, max: Math.max(1, steps.at(-1) ?? 1, ...curves.map(({ total }) => total)) },
+      y: { min: 0, max: top },
+    },
     data: [steps, ...lines.map(({ values }) => values)],
     things: () => things,
     at: (_, x) =>

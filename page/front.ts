@@ -24,13 +24,29 @@ interface Dot {
   readonly text: string;
 }
 
-function dotsOf({ search, trained }: Search, against: Against, on: On): Dot[] {
-  const chosen = new Set(search.front.map(({ scheme, residualBits }) => `${scheme}/${residualBits}`));
+/** What is drawn of a search, which may not have ended. */
+interface Front {
+  readonly trained: Search['trained'];
+  readonly budgets: readonly number[];
+  readonly proofSteps: number;
+  /** Schemes that were chosen, with their residual bits. */
+  readonly chosen: ReadonlySet<string>;
+}
+
+function frontOf(entry: Search | Searching): Front {
+  const { trained } = entry;
+  const { budgets, proofSteps } = entry.kind === 'search' ? entry.search.plan : entry.plan;
+  const front = entry.kind === 'search' ? entry.search.front : [];
+  const chosen = new Set(front.map(({ scheme, residualBits }) => `${scheme}/${residualBits}`));
+  return { trained, budgets: front.length > 0 ? front.map(({ budget }) => budget) : budgets, proofSteps, chosen };
+}
+
+function dotsOf({ trained, proofSteps, chosen }: Front, against: Against, on: On): Dot[] {
   return trained.flatMap((one): Dot[] => {
     const x = one[against];
     if (one.on !== on || x === undefined || x === null) return [];
     // A finalist may also have been trained in the analysis, with fewer steps.
-    if (one.kind && on === 'validation' && one.steps !== search.plan.proofSteps) return [];
+    if (one.kind && on === 'validation' && one.steps !== proofSteps) return [];
     const kind = chosen.has(`${one.scheme}/${one.residualBits}`) ? 'chosen' : (one.kind ?? 'analysis');
     const { mean, standardError, seeds } = one.accuracy;
     const error = standardError === null ? '' : ` ± ${(standardError * 100).toFixed(1)}`;
@@ -50,9 +66,9 @@ function dotsOf({ search, trained }: Search, against: Against, on: On): Dot[] {
 }
 
 /** Accuracy against what a scheme takes, of every scheme that was trained. */
-function front(host: HTMLElement, entry: Search, against: Against, on: On): void {
-  const dots = dotsOf(entry, against, on).sort((a, b) => a.x - b.x);
-  const limits = against === 'sram' ? entry.search.front.map(({ budget }) => budget) : [];
+function front(host: HTMLElement, of: Front, against: Against, on: On): void {
+  const dots = dotsOf(of, against, on).sort((a, b) => a.x - b.x);
+  const limits = against === 'sram' ? of.budgets : [];
   const xs = [...dots.map(({ x }) => x), ...limits];
   const ys = dots.flatMap(({ y, error }) => [y - error, y + error]);
   const span = (values: readonly number[], least: number) => {
@@ -100,6 +116,7 @@ function front(host: HTMLElement, entry: Search, against: Against, on: On): void
     host,
     height: 340,
     whole,
+    name: `${against} ${on}`,
     data: [dots.map(({ x }) => x), dots.map(dot => dot.y)],
     things: () => dots,
     at: (plot, _x, _y, left, top) => {
@@ -122,17 +139,27 @@ function front(host: HTMLElement, entry: Search, against: Against, on: On): void
   });
 }
 
-/** The chart of a search with the buttons that say what is drawn against what. */
-function frontWithTools(host: HTMLElement, entry: Search): void {
+/** What each chart of a search is drawn of now. */
+const fronts = new WeakMap<HTMLElement, (entry: Search | Searching) => void>();
+
+/** The chart of a search with the buttons that say what is drawn against what. Drawn again, it is drawn as it was. */
+function frontWithTools(host: HTMLElement, first: Search | Searching): void {
+  const known = fronts.get(host);
+  if (known) {
+    known(first);
+    return;
+  }
+  let entry = first;
   const tools = document.createElement('div');
   tools.className = 'tools';
   host.before(tools);
   let against: Against = 'sram';
-  let on: On = entry.trained.some(one => one.on === 'test') ? 'test' : 'validation';
+  // Every scheme was trained on held-back images, the best of them on the test images too.
+  let on: On = 'validation';
   const buttons: [HTMLButtonElement, () => boolean][] = [];
   const refresh = () => {
     for (const [button, isOn] of buttons) button.ariaPressed = String(isOn());
-    front(host, entry, against, on);
+    front(host, frontOf(entry), against, on);
   };
   const add = (name: string, isOn: () => boolean, act: () => void) => {
     const button = make('button', tools, '', name);
@@ -157,8 +184,8 @@ function frontWithTools(host: HTMLElement, entry: Search): void {
     );
   }
   for (const [key, name] of [
-    ['test', 'test images'],
     ['validation', 'held-back images'],
+    ['test', 'test images'],
   ] as const) {
     add(
       name,
@@ -168,5 +195,9 @@ function frontWithTools(host: HTMLElement, entry: Search): void {
       },
     );
   }
+  fronts.set(host, next => {
+    entry = next;
+    refresh();
+  });
   refresh();
 }

@@ -140,6 +140,7 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   baud: ['0', '1199', 'fast', '1e9', '9600.5'],
   timeout: ['0', '3601', '1.5', 'x'],
   line: ['usb', 'UART'],
+  watch: ['x', '-1', '1.5', '65536', 'localhost:80', 'NaN'],
   workers: urls,
   redis: urls,
 };
@@ -176,8 +177,7 @@ test.serial(
         const cases = flag
           ? [[`--${name}=maybe`], [`--no-${name}=1`]]
           : [
-              [`--${name}=`],
-              [`--${name}`],
+              ...(option.kind.alone === undefined ? [[`--${name}=`], [`--${name}`]] : []),
               [`--no-${name}`],
               [`--${name}`, 'a', `--${name}`, 'b'],
               ...wrong.map(text => [`--${name}=${text}`]),
@@ -336,6 +336,7 @@ const training: Wrong<TrainOptions> = {
   checkpointSeconds: [...none, Number.NaN, -1, '1', Number.POSITIVE_INFINITY],
   signal,
   onProgress: listener,
+  onCurve: listener,
 };
 const searching: Wrong<SearchOptions> = {
   budgets: [...none, [], 1, [0], [-1], [1.5], [Number.NaN], ['256k']],
@@ -361,7 +362,14 @@ const searching: Wrong<SearchOptions> = {
   resume: yes,
   signal,
 };
-const { run: _run, checkpointSeconds: _seconds, cacheBytes: _bytes, onProgress: _told, ...plan } = training;
+const {
+  run: _run,
+  checkpointSeconds: _seconds,
+  cacheBytes: _bytes,
+  onProgress: _told,
+  onCurve: _drawn,
+  ...plan
+} = training;
 const personalising: Wrong<PersonaliseOptions> = {
   ...{ ...compiling, ...folder, ...series, ...plan },
   ...{ normalisation: norm, out: name, withFirmware: yes, workers: searching.workers },

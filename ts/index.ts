@@ -128,9 +128,11 @@ export { type EndedRun, type Opened, openFolder } from './report/folders.js';
 export { memoryMap, memoryTable } from './report/memory.js';
 export { reportPage } from './report/page.js';
 export { contributionBars, frontTable, triedTable } from './report/search.js';
+export type { WorkerShare, WorkerShares } from './search/crew.js';
 export { searchOrigin } from './search/journal.js';
 export { checkBudgets } from './search/limits.js';
 export { search } from './search/search.js';
+export type { Maker } from './search/trial.js';
 export type {
   BiasContribution,
   BitsContribution,
@@ -160,6 +162,7 @@ export type {
   CurvePoint,
   HeldOut,
   HeldOutPoint,
+  RunCurve,
   RunResult,
   Saturation,
   Tested,

@@ -17,6 +17,8 @@ export interface Kind<T> {
   readonly choices?: readonly (string | number)[];
   /** Whether it is given by its name alone. */
   readonly flag?: boolean;
+  /** What its name alone stands for, where it may also have a value. */
+  readonly alone?: T;
 }
 
 /** A number as people write one; no hexadecimal, no spaces, nothing that is empty. */
@@ -104,6 +106,14 @@ export const time: Kind<number> = inUnits(
   { '': 1, s: 1, m: 60, h: 3600 },
   value => value,
 );
+
+/** A port of this machine; 0 for any that is free, on the command line by the option's name alone. */
+export const ownPort: Kind<number> = {
+  ...whole(0, 65_535),
+  written: 'nothing, or a port from 1 to 65535',
+  range: 'a port that is free; or 1 to 65,535',
+  alone: 0,
+};
 
 /** One of a few values. */
 export function choice<const T extends string | number>(

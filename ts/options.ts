@@ -407,6 +407,7 @@ export const options = {
   modelOfRun: option(k.text, 'the model’s file, if it is no longer where it was', 'where the run found it'),
   quantisedOut: option(k.text, 'the int8 .tflite', 'NAME.int8.tflite'),
   reportOut: withDefault(k.text, 'report.html', 'the file'),
+  watch: option(k.ownPort, 'show it live in the browser, at a port of this machine alone'),
   overwrite: withDefault(k.flag, false, 'replace the file if there is one already'),
   json: withDefault(k.flag, false, 'print one JSON object on stdout and nothing else'),
   selfTest: withDefault(k.flag, false, 'compute what every machine must compute alike, and compare (a few seconds)'),

@@ -1,12 +1,13 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { promises as fs } from 'node:fs';
+import { promises as fs, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Redis } from 'ioredis';
 import { command } from './cli.js';
 import { temporary } from './folder.js';
+import { guarded } from './guard.js';
 
 const isThere = spawnSync('redis-server', ['--version']).status === 0;
 
@@ -31,30 +32,43 @@ async function freePort(): Promise<number> {
 
 /** A Redis server of a test's own, on loopback, with a password, which writes all that it is told into a folder. */
 export class RedisServer {
+  readonly #test: ExecutionContext;
   readonly #folder: string;
   readonly #port: number;
+  readonly #tls: Certificates | undefined;
   #process: ChildProcess | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(t: ExecutionContext, folder: string, port: number, tls: Certificates | undefined) {
+    this.#test = t;
     this.#folder = folder;
     this.#port = port;
+    this.#tls = tls;
   }
 
-  static async start(t: ExecutionContext): Promise<RedisServer> {
-    const server = new RedisServer(await temporary(t), await freePort());
+  /** With certificates, it takes connections by TLS alone. */
+  static async start(t: ExecutionContext, tls?: Certificates): Promise<RedisServer> {
+    const server = new RedisServer(t, await temporary(t), await freePort(), tls);
     t.teardown(() => server.kill());
     await server.begin();
     return server;
   }
 
   get url(): string {
-    return `redis://:secret@127.0.0.1:${this.#port}`;
+    return `redis${this.#tls ? 's' : ''}://:secret@127.0.0.1:${this.#port}`;
   }
 
   /** Starts the server, with what it has written before. */
   async begin(): Promise<void> {
-    const args = ['--port', `${this.#port}`, '--bind', '127.0.0.1', '--requirepass', 'secret', '--save', ''];
+    const { authority = '', certificate = '', key = '' } = this.#tls ?? {};
+    const port = this.#tls
+      ? [
+          ...['--port', '0', '--tls-port', `${this.#port}`, '--tls-auth-clients', 'no'],
+          ...['--tls-ca-cert-file', authority, '--tls-cert-file', certificate, '--tls-key-file', key],
+        ]
+      : ['--port', `${this.#port}`];
+    const args = [...port, '--bind', '127.0.0.1', '--requirepass', 'secret', '--save', ''];
     this.#process = spawn('redis-server', [...args, '--appendonly', 'yes', '--dir', this.#folder], { stdio: 'ignore' });
+    guarded(this.#test, this.#process);
     const client = this.client();
     await client.ping();
     client.disconnect();
@@ -74,10 +88,36 @@ export class RedisServer {
   }
 
   client(): Redis {
-    const client = new Redis(this.url, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+    const tls = this.#tls && { tls: { ca: readFileSync(this.#tls.authority) } };
+    const client = new Redis(this.url, { maxRetriesPerRequest: null, retryStrategy: () => 50, ...tls });
     client.on('error', () => {});
     return client;
   }
+}
+
+/** An authority of a test's own, and a certificate of it for 127.0.0.1: paths of files. */
+export interface Certificates {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Makes them in a folder; undefined where openssl is not installed, or Redis was built without TLS. */
+export async function certificates(folder: string): Promise<Certificates | undefined> {
+  if (spawnSync('openssl', ['version']).status !== 0) return undefined;
+  // A server that was built without TLS does not know the option, and says so first.
+  const { stdout, stderr } = spawnSync('redis-server', ['--tls-port', '0', '--no-such-option']);
+  if (`${stdout}${stderr}`.includes('tls-port')) return undefined;
+  const path = (name: string) => join(folder, name);
+  const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+  const fresh = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const own = ['-keyout', path('ca.key'), '-out', path('ca.pem'), '-subj', '/CN=authority of a test'];
+  openssl('req', '-x509', ...fresh, ...own, '-days', '2');
+  openssl('req', ...fresh, '-keyout', path('key.pem'), '-out', path('asked.pem'), '-subj', '/CN=127.0.0.1');
+  await fs.writeFile(path('names'), 'subjectAltName=IP:127.0.0.1\n');
+  const by = ['-CA', path('ca.pem'), '-CAkey', path('ca.key'), '-CAcreateserial', '-extfile', path('names')];
+  openssl('x509', '-req', '-in', path('asked.pem'), ...by, '-out', path('certificate.pem'), '-days', '2');
+  return { authority: path('ca.pem'), certificate: path('certificate.pem'), key: path('key.pem') };
 }
 
 /** A worker as a user starts it, with a cache of its own. */
@@ -89,12 +129,18 @@ export interface Worker {
   readonly ended: Promise<number | string | null>;
 }
 
-export async function startWorker(t: ExecutionContext, url: string, main: string = command): Promise<Worker> {
+export async function startWorker(
+  t: ExecutionContext,
+  url: string,
+  main: string = command,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Worker> {
   const folder = await temporary(t);
   const child = spawn(process.execPath, [main, 'worker', '--redis', url, '--threads', '1'], {
-    env: { ...process.env, TINYTRAIN_CACHE: folder },
+    env: { ...process.env, ...env, TINYTRAIN_CACHE: folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  guarded(t, child);
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (said += chunk));
   const ended = new Promise<number | string | null>(resolve => {

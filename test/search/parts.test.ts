@@ -89,6 +89,9 @@ test('genes stay within what is worth having, and lighter ends at the head', t =
   t.true(steps <= 8);
 });
 
+/** What a scheme takes, where it does not matter. */
+const free = { sram: 0, instructions: 0, milliseconds: null };
+
 test('the sum of contributions, by hand', t => {
   const gain = (loss: number) => ({
     loss: { mean: loss, standardError: null, seeds: 1 },
@@ -99,14 +102,14 @@ test('the sum of contributions, by hand', t => {
       criterion: 'loss',
       head: gain(0),
       biases: [
-        { bias: 2, sram: 0, ...gain(0.2) },
-        { bias: 4, sram: 0, ...gain(0.3) },
+        { bias: 2, ...free, ...gain(0.2) },
+        { bias: 4, ...free, ...gain(0.3) },
       ],
       base: 4,
       layers: [
-        { layer: 1, share: '1/8', biases: 4, sram: 0, ...gain(0.5) },
-        { layer: 1, share: '1', biases: 4, sram: 0, ...gain(0.4) },
-        { layer: 2, share: '1', biases: 4, sram: 0, ...gain(-0.1) },
+        { layer: 1, share: '1/8', biases: 4, ...free, ...gain(0.5) },
+        { layer: 1, share: '1', biases: 4, ...free, ...gain(0.4) },
+        { layer: 2, share: '1', biases: 4, ...free, ...gain(-0.1) },
       ],
       bits: [{ residualBits: 0, ...gain(-0.05) }],
     },
@@ -155,6 +158,7 @@ test('an analysis: all channels of every convolution, the other shares of the be
     ...{ count, criterion: 'loss', seed: 10, trialSteps: 7 },
     limits: { sram: 1000, flash: 10, instructions: 10, milliseconds: 10 },
     expect: () => {},
+    found: () => {},
     progress: () => {},
   });
   t.is(contributions.base, 5);

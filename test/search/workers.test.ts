@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,16 +11,20 @@ import {
   loadImages,
   loadModel,
   type Model,
+  openFolder,
+  reportData,
+  reportPage,
   type SampleSet,
   type SearchEvent,
   type SearchOptions,
   search,
   TinytrainError,
+  type WorkerShare,
 } from '#tinytrain';
 import { prefix, queueName } from '#tinytrain/queue/keys.js';
 import { tinytrain } from '../helpers/cli.js';
 import { images, temporary } from '../helpers/folder.js';
-import { startWorker, withRedis } from '../helpers/redis.js';
+import { certificates, RedisServer, startWorker, withRedis } from '../helpers/redis.js';
 
 const small = { budgets: [100_000], trialSteps: 8, proofSteps: 12, seeds: 1, seed: 3 } satisfies SearchOptions;
 
@@ -101,6 +106,31 @@ withRedis('two workers, one killed, Redis killed and restarted: the files of one
     await redis.begin();
   });
   t.deepEqual(await sumsOf(spread), await sumsOf(alone));
+  // Who has made what stands beside it, and in the report.
+  const shares = JSON.parse(await fs.readFile(join(spread, 'workers.json'), 'utf8'));
+  const made = JSON.parse(await fs.readFile(join(spread, 'search.json'), 'utf8')).trials.length;
+  t.is(shares.runs, made);
+  t.is(shares.own, 0);
+  t.is(
+    shares.workers.reduce((sum: number, one: WorkerShare) => sum + one.runs, 0),
+    made,
+  );
+  const known = [first, second].map(({ process: { pid } }) => `${hostname()} ${pid} 1`);
+  const named = shares.workers.map((one: WorkerShare) => `${one.host} ${one.process} ${one.threads}`);
+  t.true(named.includes(known[1]), 'the one that was left has made some');
+  t.deepEqual(
+    named.filter((name: string) => !known.includes(name)),
+    [],
+  );
+  t.true(shares.again.runs >= 1 && shares.again.times >= shares.again.runs, 'the run that was held was begun again');
+  const opened = await openFolder(spread);
+  const [entry] = (await reportData([opened])).entries;
+  if (entry?.kind !== 'search') throw new Error('it is a search');
+  t.deepEqual(entry.workers?.workers, shares.workers);
+  t.true(
+    (await reportPage({ tinytrain: '', entries: [entry] })).includes(`${hostname()}, process ${second.process.pid}`),
+  );
+  t.false((await fs.readdir(alone)).includes('workers.json'));
   t.true(runs > 20 && crowd.includes(2), 'both were there, and what was to happen has happened');
   t.is(await first.ended, 'SIGKILL');
   t.is((await queue.getJob(held))?.stalledCounter, 1, 'what it had begun was done by the other one');
@@ -245,11 +275,15 @@ withRedis('a search that is stopped takes back what nobody has begun, also where
   const queue = new Queue(queueName, { connection: { url: redis.url }, prefix });
   queue.on('error', () => {});
   t.teardown(() => queue.close());
-  const begin = async (isGone: boolean): Promise<number> => {
+  const client = redis.client();
+  t.teardown(() => client.disconnect());
+  const someSent = async () => (await client.keys('tinytrain:blob:*')).length > 0;
+  const someAsked = async () => (await queue.getWaitingCount()) > 0;
+  const begin = async (isGone: boolean, until = someAsked): Promise<number> => {
     const controller = new AbortController();
     const stopped = run(all, { ...small, workers: redis.url, signal: controller.signal });
     stopped.catch(() => {});
-    while ((await queue.getWaitingCount()) === 0) await pause(50);
+    while (!(await until())) await pause(10);
     if (isGone) await redis.kill();
     const began = performance.now();
     controller.abort();
@@ -260,6 +294,10 @@ withRedis('a search that is stopped takes back what nobody has begun, also where
   await begin(false);
   t.is(await queue.getWaitingCount(), 0);
   t.true((await begin(true)) < 10_000);
+  // Also amid what it sends.
+  await redis.forget();
+  await redis.begin();
+  t.true((await begin(true, someSent)) < 10_000);
   await redis.begin();
 });
 
@@ -273,6 +311,45 @@ withRedis('a wrong password, and no server at all, are told at once', async (t, 
     const error = await t.throwsAsync(run(all, { ...small, workers }), { instanceOf: TinytrainError });
     t.is(error.code, code, error.message);
     t.false(error.message.includes('wrong'), error.message);
+  }
+});
+
+withRedis('by TLS, with an authority of one’s own; where it is not trusted, that is told', async (t, plain) => {
+  const folder = await temporary(t);
+  const tls = await certificates(folder);
+  if (!tls) {
+    t.log('left out: openssl is not installed, or redis-server is built without TLS');
+    t.pass();
+    return;
+  }
+  await images(join(folder, 'images'), { 'train/cat': 5, 'train/dog': 5, 'test/cat': 2, 'test/dog': 2 });
+  const redis = await RedisServer.start(t, tls);
+  t.true(redis.url.startsWith('rediss://'));
+  const plan = ['--budget', '100k', '--trial-steps', '2', '--proof-steps', '2', '--seeds', '1', '--data', 'images'];
+  const trusting = { NODE_EXTRA_CA_CERTS: tls.authority };
+  await startWorker(t, redis.url, undefined, trusting);
+  for (const args of [
+    ['--out', 'alone'],
+    ['--out', 'spread', '--workers', redis.url],
+  ]) {
+    const { code, stderr } = await tinytrain(['search', ...plan, ...args], folder, trusting);
+    t.is(code, 0, stderr);
+  }
+  t.deepEqual(await sumsOf(join(folder, 'spread')), await sumsOf(join(folder, 'alone')));
+  t.is(JSON.parse(await fs.readFile(join(folder, 'spread', 'workers.json'), 'utf8')).workers.length, 1);
+
+  const elsewhere = redis.url.replace('127.0.0.1', 'localhost');
+  for (const [url, env, why] of [
+    [redis.url, {}, /certificate/],
+    [elsewhere, trusting, /altnames|certificate/i],
+    [redis.url.replace('rediss', 'redis'), trusting, /./],
+    [plain.url.replace('redis', 'rediss'), trusting, /./],
+  ] as const) {
+    const { code, stderr } = await tinytrain(['search', ...plan, '--out', 'x', '--workers', url], folder, env);
+    t.is(code, 1, `${url}: ${stderr}`);
+    t.regex(stderr, /^error: rediss?:\/\/[a-z0-9.:]+: Redis cannot be reached: /);
+    t.regex(stderr, why);
+    t.false(stderr.includes('secret'), 'the password is not shown');
   }
 });
 

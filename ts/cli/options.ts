@@ -77,6 +77,7 @@ export const commandOptions = {
     out: all.searchOut,
     from: all.fromForSearch,
     resume: all.resumeSearch,
+    watch: all.watch,
     csv: all.schemesCsv,
     overwrite,
     json,
@@ -98,6 +99,7 @@ export const commandOptions = {
     from: all.from,
     resume: all.resumeRun,
     checkpoint: all.checkpointSeconds,
+    watch: all.watch,
     csv: all.curveCsv,
     overwrite,
     json,
@@ -185,6 +187,8 @@ function readValue(name: string, option: Option<unknown>, given: unknown): unkno
   if (Array.isArray(given)) {
     throw new TinytrainError('USAGE', `--${name} is given ${given.length} times`, { option: name, value: given });
   }
+  const { alone } = option.kind;
+  if (given === '' && alone !== undefined) return alone;
   const value = typeof given === 'string' ? option.kind.parse?.(given) : undefined;
   if (!option.kind.is(value)) throw wrong(name, String(given), option);
   return value;
@@ -196,7 +200,7 @@ function parsed(name: string, option: Option<unknown>): Options {
   if (kind.flag) return { describe: help, type: 'boolean' };
   return {
     describe: kind.range === undefined ? help : `${help} (${kind.range})`,
-    requiresArg: true,
+    ...(kind.alone === undefined ? { requiresArg: true } : { type: 'string' as const }),
     coerce: given => readValue(name, option, given),
     ...(required && { demandOption: true }),
     ...(kind.choices && { choices: kind.choices }),

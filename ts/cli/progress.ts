@@ -1,4 +1,5 @@
 import { bar, duration } from '../format.js';
+import type { Progress } from '../report/live.js';
 
 const BAR = 24;
 /** Shortest interval between two drawings of the line, in milliseconds. */
@@ -8,12 +9,19 @@ const INTERVAL_MS = 80;
 export class ProgressLine {
   readonly #terminal = process.stderr.isTTY === true;
   readonly #color = this.#terminal && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb';
+  readonly #told: ((progress: Progress) => void) | undefined;
   #what = '';
   #began = 0;
   #drawn = 0;
 
+  /** `told` is told of all progress, also where stderr is no terminal. */
+  constructor(told?: (progress: Progress) => void) {
+    this.#told = told;
+  }
+
   /** Shows the progress of `what`. `inAll`: seconds until everything is done, if known; otherwise the line estimates when `what` is done. */
   show(what: string, done: number, total: number, note = '', inAll?: number | null): void {
+    this.#told?.({ what, done, total, note, left: inAll ?? null });
     if (!this.#terminal) return;
     const now = performance.now();
     if (what !== this.#what) {

@@ -20,6 +20,7 @@ export interface Arguments extends Omit<ProgramArguments, 'scheme' | 'budget' | 
   out?: string;
   from?: string;
   resume?: string;
+  watch?: number;
   csv?: string;
   overwrite: boolean;
   json: boolean;
@@ -36,6 +37,7 @@ export const withResume: readonly string[] = [
   'time',
   'cache-memory',
   'verify-device',
+  'watch',
   'csv',
   'overwrite',
   'json',

@@ -11,6 +11,7 @@ import { estimateLines } from '../report/time.js';
 import type { SearchEvent, SearchResult } from '../search/types.js';
 import { modelText } from './inputs.js';
 import { shown } from './outcome.js';
+import { sharesLines } from './workers.js';
 
 /** The introduction that a search prints. */
 export function searchHead(model: Model, data: SampleSet, begin: Extract<SearchEvent, { type: 'begin' }>): string {
@@ -72,7 +73,12 @@ function again({ description }: Model, { origin, plan, residualBits }: SearchRes
 }
 
 /** The report of a completed search. */
-export function searchReport(model: Model, result: SearchResult, out: string, seconds: number): string {
+export function searchReport(
+  model: Model,
+  { result, workers }: Pick<Extract<SearchEvent, { type: 'done' }>, 'result' | 'workers'>,
+  out: string,
+  seconds: number,
+): string {
   const { front, budget, memory, leftOut, plan } = result;
   const several = front.length > 1 ? [frontTable(front, result.baselines), ''] : [];
   const judged = front.flatMap(point => [comparisonTable(point), '']);
@@ -90,6 +96,7 @@ export function searchReport(model: Model, result: SearchResult, out: string, se
     '',
     `found    ${result.scheme}, ${result.residualBits} residual bits`,
     `time     ${duration(seconds)}, ${thousands(result.evaluations)} candidates planned, ${thousands(result.trials.length)} training runs`,
+    ...(workers ? sharesLines(workers) : []),
     '',
     `wrote ${shown(out)}: scheme.json, search.json, program.ttp, contributions.svg`,
     `next: npx tinytrain compile ${again(model, result)}--scheme ${shown(join(out, 'scheme.json'))} --target ${shown(plan.target)} --out firmware`,

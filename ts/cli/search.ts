@@ -11,12 +11,13 @@ import { readCosts } from '../program/costs.js';
 import type { MemoryLimits } from '../program/memory.js';
 import { contributionFigure } from '../report/contributions.js';
 import { searchCsv } from '../report/csv.js';
+import { SearchSoFar } from '../report/live.js';
 import { contributionBars } from '../report/search.js';
 import { figureFile, learnedFile } from '../search/folder.js';
 import { searchOrigin } from '../search/journal.js';
 import { checkBudgets } from '../search/limits.js';
 import { search as searchSchemes } from '../search/search.js';
-import type { SearchOptions, SearchResult } from '../search/types.js';
+import type { SearchEvent, SearchOptions } from '../search/types.js';
 import { checkTarget, writeTarget } from './files.js';
 import { openLearnedModel } from './from.js';
 import { normalised, openModel, openSource, quantisedOf, readOptions } from './inputs.js';
@@ -26,6 +27,7 @@ import { ProgressLine } from './progress.js';
 import { type Arguments, notWithFrom, withResume } from './search-options.js';
 import { layerText, searchHead, searchReport } from './search-report.js';
 import { verifiedText, verify } from './search-verify.js';
+import { Watch } from './watch.js';
 import { missingWorkers, workersText } from './workers.js';
 
 /** A search with its opened model and samples. */
@@ -112,12 +114,16 @@ async function resumed(out: string, args: Arguments, signal: AbortSignal, line: 
   return { model, data, out, options: { ...plan, ...limits } };
 }
 
+/** The end of a search. */
+type Ended = Extract<SearchEvent, { readonly type: 'done' }>;
+
 async function follow(
   prepared: Prepared,
   args: Arguments,
   signal: AbortSignal,
   line: ProgressLine,
-): Promise<SearchResult> {
+  watch: Watch | undefined,
+): Promise<Ended> {
   const { model, data, options, out } = prepared;
   const all = {
     ...options,
@@ -129,6 +135,8 @@ async function follow(
     seconds: args.time,
     signal,
   };
+  const soFar = watch && new SearchSoFar(shown(out), model, data);
+  if (soFar) watch.show(() => soFar.entry());
   const say = (text: string) => {
     line.clear();
     if (!args.json) print(text);
@@ -141,9 +149,12 @@ async function follow(
   const rest = time === undefined ? undefined : () => time - (performance.now() - began) / 1000;
   try {
     for await (const event of searchSchemes(model, data, all)) {
+      soFar?.take(event);
+      watch?.changed();
       if (event.type === 'begin') say(searchHead(model, data, event));
       else if (event.type === 'workers') {
         crew = workersText(event.workers);
+        if (soFar) soFar.workers = crew;
         // Whoever waits is told why, on stderr, with --json too.
         const help = missingWorkers(event);
         if (help !== undefined) process.stderr.write(`${help}\n`);
@@ -158,7 +169,7 @@ async function follow(
         if (biases.length + layers.length > 0) say(`${contributionBars(event.contributions, layerText(model))}\n`);
       } else if (event.type === 'generation') {
         note = `${thousands(event.evaluations)} candidates, best sum ${event.best.sum.toFixed(3)} with ${thousands(event.best.sram)} B`;
-      } else if (event.type === 'done') return event.result;
+      } else if (event.type === 'done') return event;
     }
     throw new TinytrainError('INTERNAL', 'internal: the search ended without a result');
   } catch (error) {
@@ -170,19 +181,20 @@ async function follow(
 }
 
 async function work(args: Arguments, signal: AbortSignal): Promise<void> {
-  const line = new ProgressLine();
+  const watch = await Watch.open(args.watch);
+  const line = new ProgressLine(progress => watch?.progress(progress));
   const began = performance.now();
   try {
     if (args.csv !== undefined) await checkTarget(args.csv, args.overwrite);
     const prepared =
       args.resume === undefined ? await start(args, signal, line) : await resumed(args.resume, args, signal, line);
-    const result = await follow(prepared, args, signal, line);
+    const { result, workers } = await follow(prepared, args, signal, line, watch);
     const figure = contributionFigure(result.contributions, result.scheme);
     await inOwnFolder(prepared.out, own => own.write(new Map([[figureFile, figure]])));
     if (args.csv !== undefined) await writeTarget(args.csv, searchCsv(result), args.overwrite);
     const seconds = (performance.now() - began) / 1000;
     line.clear();
-    if (!args.json) print(searchReport(prepared.model, result, prepared.out, seconds));
+    if (!args.json) print(searchReport(prepared.model, { result, workers }, prepared.out, seconds));
     const verified = args['verify-device']
       ? await verify(prepared.out, prepared.data, result, signal, line)
       : undefined;
@@ -193,13 +205,16 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         trainings: trials.length,
         seconds,
         run: prepared.out,
+        ...(workers && { workers }),
         ...quantisedOf(prepared.model),
         ...(verified && { device: verified }),
       });
     } else if (verified) print(verifiedText(verified));
     if (verified && !verified.equal) process.exitCode = exitCodes.failure;
+    await watch?.finish(shown(prepared.out), signal);
   } finally {
     line.clear();
+    watch?.close();
   }
 }
 

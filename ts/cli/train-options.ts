@@ -18,6 +18,7 @@ export interface Arguments extends Omit<ProgramArguments, 'seed'> {
   from?: string;
   resume?: string;
   checkpoint?: number;
+  watch?: number;
   csv?: string;
   overwrite: boolean;
   json: boolean;
@@ -41,4 +42,4 @@ export const ofProgram = [
 ] as const;
 
 /** Options that are not yet fixed when a run is resumed. */
-export const withResume: readonly string[] = ['resume', 'threads', 'checkpoint', 'csv', 'overwrite', 'json'];
+export const withResume: readonly string[] = ['resume', 'threads', 'checkpoint', 'watch', 'csv', 'overwrite', 'json'];

@@ -5,6 +5,7 @@ import { percent, table } from '../format.js';
 import { factsOf } from '../model/input.js';
 import { estimateIfKnown } from '../program/costs.js';
 import { runsCsv } from '../report/csv.js';
+import { TrainingSoFar } from '../report/live.js';
 import { accuracyText } from '../report/search.js';
 import { estimate } from '../search/statistics.js';
 import { createRun, openRun } from '../train/run.js';
@@ -18,6 +19,7 @@ import { type Interrupt, newFolder, print, printJson, shown } from './outcome.js
 import { ProgressLine } from './progress.js';
 import { type Arguments, ofProgram, withResume } from './train-options.js';
 import { type Prepared, trainHead, trainReport } from './train-report.js';
+import { Watch } from './watch.js';
 
 /** The arguments of one run. */
 interface One extends Omit<Arguments, 'seed'> {
@@ -71,14 +73,27 @@ interface Ended {
   readonly result: RunResult;
 }
 
-/** Trains once. `which` of several runs it is goes with the progress. `say` gets the text on what the run begins with. */
-async function once(
-  args: One,
-  signal: AbortSignal,
-  line: ProgressLine,
-  say: (text: string) => void,
-  which = '',
-): Promise<Ended> {
+/** What is shown of a run while it goes on. */
+interface Show {
+  readonly signal: AbortSignal;
+  readonly line: ProgressLine;
+  /** In the browser. */
+  readonly watch: Watch | undefined;
+  /** Gets the text on what the run begins with. */
+  readonly say: (text: string) => void;
+}
+
+/** Several runs of which this one is the next. */
+interface Among {
+  readonly folder: string;
+  /** Which of them it is, in words. */
+  readonly which: string;
+  /** Those that have ended. */
+  readonly earlier: readonly RunResult[];
+}
+
+/** Trains once, perhaps as one of several runs. */
+async function once(args: One, { signal, line, watch, say }: Show, among?: Among): Promise<Ended> {
   let path = args.resume;
   try {
     const prepared =
@@ -87,6 +102,9 @@ async function once(
     line.clear();
     say(trainHead(prepared));
     const { program, data, run, plan } = prepared;
+    const { folder = shown(run.path), which = '', earlier = [] } = among ?? {};
+    const soFar = watch && new TrainingSoFar(folder, program, data, earlier);
+    if (soFar) watch.show(() => soFar.entry());
     const { state: _state, ...result } = await trainProgram(program, data, {
       ...plan,
       run,
@@ -96,6 +114,10 @@ async function once(
       onProgress: ({ phase, done, total, loss }) => {
         const note = [which, loss === undefined ? '' : `loss ${loss.toFixed(3)}`].filter(part => part !== '');
         line.show(phases[phase], done, total, note.join('  '));
+      },
+      onCurve: curve => {
+        soFar?.take(curve);
+        watch?.changed();
       },
     });
     line.clear();
@@ -110,33 +132,34 @@ async function once(
   }
 }
 
+/** The runs of a command, and the folder with all of them. */
+interface Made {
+  readonly results: readonly RunResult[];
+  readonly folder: string;
+}
+
 /** A run as an object for programs. */
 function jsonOf({ prepared: { program, run }, result }: Ended) {
   const { instructions = null, time = null } = estimateIfKnown(program) ?? {};
   return { ...result, instructions, time, run: run.path, ...quantisedOf(program.model) };
 }
 
-async function single(args: One, signal: AbortSignal, line: ProgressLine): Promise<readonly RunResult[]> {
+async function single(args: One, show: Omit<Show, 'say'>): Promise<Made> {
   // With --json, what a run begins with is for a person who watches.
   const say = (text: string) => {
     if (!args.json) print(text);
     else if (process.stderr.isTTY) process.stderr.write(`${text}\n`);
   };
-  const ended = await once(args, signal, line, say);
+  const ended = await once(args, { ...show, say });
   const { prepared, result } = ended;
   const path = shown(prepared.run.path);
   if (args.json) printJson(jsonOf(ended));
   else print(trainReport(prepared, result, args), '', `wrote ${path}`, `next: npx tinytrain predict ${path} IMAGE...`);
-  return [result];
+  return { results: [result], folder: prepared.run.path };
 }
 
 /** One run after the other, each in a folder of its own, as if each had been made alone; then their mean and standard error. */
-async function several(
-  args: One,
-  seeds: readonly number[],
-  signal: AbortSignal,
-  line: ProgressLine,
-): Promise<readonly RunResult[]> {
+async function several(args: One, seeds: readonly number[], show: Omit<Show, 'say'>): Promise<Made> {
   const out = args.out ?? newFolder('train');
   const folders = seeds.map(seed => join(out, `seed-${seed}`));
   for (const folder of folders) await createRun(folder);
@@ -147,7 +170,9 @@ async function several(
     };
     const which = `seed ${seed}, run ${i + 1} of ${seeds.length}`;
     try {
-      const found = await once({ ...args, seed, out: folders[i] ?? out }, signal, line, say, which);
+      const earlier = ended.map(({ result }) => result);
+      const among = { folder: shown(out), which, earlier };
+      const found = await once({ ...args, seed, out: folders[i] ?? out }, { ...show, say }, among);
       ended.push(found);
       const { accuracy, steps, seconds } = found.result;
       const change = `${percent(accuracy.before)} -> ${percent(accuracy.after)}`;
@@ -180,18 +205,24 @@ async function several(
       `wrote ${shown(out)}: ${folders.map(folder => basename(folder)).join(', ')}`,
       `next: npx tinytrain report ${shown(out)} --out report.html`,
     );
-  return results;
+  return { results, folder: out };
 }
 
 async function work({ seed, ...rest }: Arguments, signal: AbortSignal): Promise<void> {
-  const line = new ProgressLine();
   const { csv, overwrite } = rest;
   if (csv !== undefined) await checkTarget(csv, overwrite);
-  const results =
-    typeof seed === 'object'
-      ? await several(rest, seed, signal, line)
-      : await single(seed === undefined ? rest : { ...rest, seed }, signal, line);
-  if (csv !== undefined) await writeTarget(csv, runsCsv(results), overwrite);
+  const watch = await Watch.open(rest.watch);
+  const show = { signal, watch, line: new ProgressLine(progress => watch?.progress(progress)) };
+  try {
+    const { results, folder } =
+      typeof seed === 'object'
+        ? await several(rest, seed, show)
+        : await single(seed === undefined ? rest : { ...rest, seed }, show);
+    if (csv !== undefined) await writeTarget(csv, runsCsv(results), overwrite);
+    await watch?.finish(shown(folder), signal);
+  } finally {
+    watch?.close();
+  }
 }
 
 /** `train` */

@@ -1,4 +1,6 @@
+import { duration, table, thousands } from '../format.js';
 import type { Workers } from '../queue/crew.js';
+import type { WorkerShares } from '../search/crew.js';
 import { version } from '../version.js';
 
 /** Workers in words, for a line of progress. */
@@ -20,4 +22,20 @@ export function missingWorkers({
   const others =
     refused.length === 0 ? '' : `; those of tinytrain ${refused.join(', ')} cannot help, as this is ${version}`;
   return [`waiting for workers at ${place}${others}`, '  on each machine: npx tinytrain worker --redis URL'].join('\n');
+}
+
+/** Who has made the training runs of a search. */
+export function sharesLines({ own, again, workers }: WorkerShares): string[] {
+  const rows = workers.map(one => [
+    `${one.host}, process ${one.process}`,
+    `${one.threads} ${one.threads === 1 ? 'thread' : 'threads'}`,
+    `${thousands(one.runs)} runs`,
+    duration(one.seconds),
+  ]);
+  const here = own > 0 ? [['this process', '', `${thousands(own)} runs`, '']] : [];
+  const times = `${thousands(again.runs)} begun again, ${thousands(again.times)} times in total, as a worker had ended amid them`;
+  return [
+    `workers  ${workers.length}; ${again.runs === 0 ? 'no run was begun twice' : times}`,
+    table([...rows, ...here], '         '),
+  ];
 }

@@ -44,6 +44,14 @@ export type TrainingJob = Readonly<v.InferOutput<typeof trainingJob>>;
 /** A job in the queue. */
 export type Job = TrialJob | TrainingJob;
 
+/** Schema of the worker that has made a run. */
+export const makerSchema = v.object({
+  host: v.pipe(v.string(), v.regex(/^[\w.-]{1,64}$/)),
+  process: count,
+  threads: v.pipe(count, v.minValue(1)),
+  begun: v.pipe(count, v.minValue(1)),
+});
+
 const trialResult = v.object({
   /** Samples that are classified correctly after training. */
   correct: count,
@@ -53,6 +61,7 @@ const trialResult = v.object({
   checksum: sha256,
   /** How long it took; no result depends on it. */
   seconds: v.pipe(v.number(), v.finite(), v.minValue(0)),
+  by: v.optional(makerSchema),
 });
 
 /** The result of a training run is a blob, which holds progress and result as JSON. */

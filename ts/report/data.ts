@@ -4,6 +4,7 @@ import { reopenProgram } from '../origin.js';
 import { estimateIfKnown, type PerPass, type Time } from '../program/costs.js';
 import type { MemoryTable } from '../program/memory.js';
 import type { Program } from '../program/program.js';
+import type { WorkerShares } from '../search/crew.js';
 import type { SearchResult } from '../search/types.js';
 import type { RunResult } from '../train/types.js';
 import { version } from '../version.js';
@@ -51,6 +52,8 @@ export interface SearchEntry {
   readonly search: Omit<SearchResult, 'trials'>;
   /** Every scheme that was trained, over its seeds. */
   readonly trained: readonly TrainedScheme[];
+  /** Who has made the runs; null where it was one process alone. */
+  readonly workers: WorkerShares | null;
   readonly program: ProgramFigures;
 }
 
@@ -73,7 +76,8 @@ export interface ReportData {
   readonly entries: readonly Entry[];
 }
 
-function figuresOf(program: Program, target?: string): ProgramFigures {
+/** What a report shows of a Program, on the board `target` if it is named. */
+export function figuresOf(program: Program, target?: string): ProgramFigures {
   const { record, hash, scheme, residualBits } = program;
   const { instructions = null, time = null } = estimateIfKnown(program, undefined, target) ?? {};
   const { arenaBytes, forward, plan } = record;
@@ -87,7 +91,11 @@ function figuresOf(program: Program, target?: string): ProgramFigures {
   };
 }
 
-function wordsOf({ model, input, data }: Origin): { readonly model: string; readonly data: string } {
+/** Model and samples in words. */
+export function wordsOf({ model, input, data }: Pick<Origin, 'model' | 'input' | 'data'>): {
+  readonly model: string;
+  readonly data: string;
+} {
   return { model: `${model.name} (${input.shape.join('x')})`, data: data.source };
 }
 
@@ -110,6 +118,7 @@ async function entryOf(opened: Opened, signal: AbortSignal | undefined): Promise
     return {
       ...{ kind: 'search', path, ...wordsOf(search.origin), search },
       trained: trainedSchemes(opened.result),
+      workers: opened.workers ?? null,
       // As the search has predicted them, perhaps by a cost table of its own.
       program: { ...figuresOf(program), instructions: search.instructions, time: search.time },
     };

@@ -2,7 +2,8 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { type FirmwareManifest, openFirmware } from '../device/firmware.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { readSearch } from '../search/stored.js';
+import type { WorkerShares } from '../search/crew.js';
+import { readSearch, readShares } from '../search/stored.js';
 import type { SearchResult } from '../search/types.js';
 import { openRun, type RunFolder } from '../train/run.js';
 import type { RunResult } from '../train/types.js';
@@ -16,7 +17,13 @@ export interface EndedRun {
 /** What a folder holds: a run, several that differ in their seed (`train --seed 1..5`), a search or a firmware. */
 export type Opened =
   | { readonly kind: 'runs'; readonly path: string; readonly runs: readonly EndedRun[] }
-  | { readonly kind: 'search'; readonly path: string; readonly result: SearchResult }
+  | {
+      readonly kind: 'search';
+      readonly path: string;
+      readonly result: SearchResult;
+      /** Who has made its runs, where it was not one process alone. */
+      readonly workers?: WorkerShares | undefined;
+    }
   | { readonly kind: 'firmware'; readonly path: string; readonly manifest: FirmwareManifest };
 
 const SEED = /^seed-(\d+)$/;
@@ -40,7 +47,9 @@ export async function openFolder(path: string): Promise<Opened> {
     throw fileError(systemCode(error) === 'ENOTDIR' ? new Error('it is a file') : error, path, 'cannot be read');
   });
   if (names.includes('run.json')) return { kind: 'runs', path, runs: [await ended(path)] };
-  if (names.includes('journal.jsonl')) return { kind: 'search', path, result: await readSearch(path) };
+  if (names.includes('journal.jsonl')) {
+    return { kind: 'search', path, result: await readSearch(path), workers: await readShares(path) };
+  }
   if (names.includes('manifest.json')) return { kind: 'firmware', path, manifest: await openFirmware(path) };
   const seeds = names.flatMap(name => SEED.exec(name)?.[1] ?? []).map(Number);
   const runs: EndedRun[] = [];

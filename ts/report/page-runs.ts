@@ -20,13 +20,12 @@ function confusionTable({ confusion, data }: RunResult): Html {
       const name = kind === '' ? '' : (taken === label ? 's' : 'w') + kind;
       return html`<td class="${name}" title="${classes[label]} taken for ${classes[taken]}: ${count} of ${total}">${count === 0 ? '' : count}</td>`;
     });
-    return html`<tr><th scope="row" class="side">${classes[label]}</th>${cells}</tr>`;
+    return html`<tr><th scope="row" class="side" title="${classes[label]}">${classes[label]}</th>${cells}</tr>`;
   });
-  const heads = classes.map(name => html`<th scope="col" class="name"><span>${name}</span></th>`);
-  return scrolled(
-    'confusion matrix',
-    html`<table class="confusion"><caption>Rows: the class of a test image; columns: what it was taken for.</caption><thead><tr><td></td>${heads}</tr></thead><tbody>${rows}</tbody></table>`,
-  );
+  const heads = classes.map(name => html`<th scope="col" class="name"><span title="${name}">${name}</span></th>`);
+  const table = html`<table class="confusion"><thead><tr><td></td>${heads}</tr></thead><tbody>${rows}</tbody></table>`;
+  return html`<p class="dim">Rows: the class of a test image; columns: what it was taken for.</p>
+${scrolled('confusion matrix', table)}`;
 }
 
 function classTable({ accuracy: { byClass } }: RunResult): Html {

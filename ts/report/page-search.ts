@@ -1,7 +1,9 @@
-import { thousands } from '../format.js';
-import type { FrontPoint, Proved } from '../search/types.js';
+import { duration, thousands } from '../format.js';
+import type { WorkerShares } from '../search/crew.js';
+import type { Contributions, FrontPoint, Proved } from '../search/types.js';
+import { contributionFigure } from './contributions.js';
 import type { SearchEntry } from './data.js';
-import { type Html, html } from './html.js';
+import { Html, html } from './html.js';
 import { accuracy, chart, keys, scrolled } from './page-parts.js';
 
 function row(one: Proved, chosen: FrontPoint | undefined): Html {
@@ -19,7 +21,9 @@ function comparisonsTable({ name, budget, comparisons }: FrontPoint): Html {
     const error = standardError === null ? '' : ` ± ${(standardError * 100).toFixed(1)}`;
     return html`<tr><td>over ${other}</td><td>${mean < 0 ? '−' : '+'}${Math.abs(mean * 100).toFixed(1)}${error}</td><td>${seeds}</td></tr>`;
   });
-  return html`<table><caption>${name}, within ${thousands(budget)} B: points of test accuracy over others, by seed</caption><thead><tr><th></th><th>points</th><th>seeds</th></tr></thead><tbody>${rows}</tbody></table>`;
+  const table = html`<table><thead><tr><th></th><th>points</th><th>seeds</th></tr></thead><tbody>${rows}</tbody></table>`;
+  return html`<p class="dim">${name}, within ${thousands(budget)} B: points of test accuracy over others, by seed</p>
+${scrolled('differences', table)}`;
 }
 
 /** What a search has found, accuracy against what each scheme takes, and every finalist. */
@@ -31,7 +35,7 @@ export function finalistsPart({ search, trained }: SearchEntry, number: number):
   const all = [...front, ...baselines.filter(({ name }) => !names.has(name))];
   const rows = all.sort((a, b) => a.accuracy.validation.mean - b.accuracy.validation.mean);
   const runs = trained.reduce((sum, one) => sum + one.accuracy.seeds, 0);
-  const short = `analysis: ${thousands(plan.trialSteps)} steps where the others have ${thousands(plan.proofSteps)}; only their SRAM is known`;
+  const short = `analysis: ${thousands(plan.trialSteps)} steps where the others have ${thousands(plan.proofSteps)}`;
   return html`<p><span class="big">${accuracy(search.accuracy.test ?? search.accuracy.validation)}</span> ${search.accuracy.test ? 'on test images' : 'on held-back images'} within ${thousands(search.budget)} B of SRAM; ${thousands(evaluations)} candidates planned, ${thousands(runs)} training runs</p>
 ${search.leftOut.length > 0 && html`<p class="warning">Skipped for lack of time: ${search.leftOut.join('; ')}</p>`}
 <h3>Accuracy against what a step takes</h3>
@@ -45,5 +49,29 @@ ${keys([
 ${chart('front', number, 'front')}
 <h3>Finalists</h3>
 ${scrolled('finalists', html`<table><thead><tr><th>scheme</th><th>SRAM, B</th><th>instructions</th><th>ms, about</th><th>held back</th><th>test</th><th class="left">trains</th></tr></thead><tbody>${rows.map(one => row(one, chosen(one)))}</tbody></table>`)}
-${front.map(point => scrolled('differences', comparisonsTable(point)))}`;
+${front.map(comparisonsTable)}`;
+}
+
+/** What biases and single convolutions contribute; `scheme` marks what it trains. */
+export function contributionsPart(contributions: Contributions, scheme?: string): Html {
+  const measured = contributions.biases.length + contributions.layers.length > 0;
+  return html`<h3>Contributions of layers</h3>
+${measured ? scrolled('contributions of layers', new Html(contributionFigure(contributions, scheme))) : html`<p>Nothing was measured.</p>`}`;
+}
+
+/** Who has made the training runs of a search. */
+export function workersPart({ runs, own, again, workers }: WorkerShares): Html {
+  const threads = workers.reduce((sum, one) => sum + one.threads, 0);
+  const retries =
+    again.runs === 0
+      ? 'none was begun twice'
+      : `${thousands(again.runs)} were begun again, ${thousands(again.times)} times in total, as a worker had ended amid them`;
+  const rows = workers.map(
+    one =>
+      html`<tr><td>${one.host}, process ${one.process}</td><td>${one.threads}</td><td>${thousands(one.runs)}</td><td>${duration(one.seconds)}</td></tr>`,
+  );
+  const self = own > 0 && html`<tr><td>this process</td><td></td><td>${thousands(own)}</td><td></td></tr>`;
+  return html`<h3>Workers</h3>
+<p>${workers.length} with ${threads} threads in all; of ${thousands(runs)} training runs ${retries}.</p>
+${scrolled('workers', html`<table><thead><tr><th>worker</th><th>threads</th><th>training runs</th><th>time they took</th></tr></thead><tbody>${rows}${self}</tbody></table>`)}`;
 }

@@ -13,7 +13,7 @@ export const style = `
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 100rem; padding: 1rem clamp(0.75rem, 2.5vw, 2.5rem) 3rem; background: var(--paper); color: var(--text);
   font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0.5rem 0; } h2 { font-size: 1.2rem; margin: 0 0 0.5rem; overflow-wrap: anywhere; } h3 { font-size: 1rem; margin: 1.75rem 0 0.5rem; }
+#live { margin: 0.5rem 0 1rem; } h1 { font-size: 1.5rem; margin: 0.5rem 0; } h2 { font-size: 1.2rem; margin: 0 0 0.5rem; overflow-wrap: anywhere; } h3 { font-size: 1rem; margin: 1.75rem 0 0.5rem; }
 p { margin: 0.4rem 0; max-width: 60rem; } .dim, figcaption { color: var(--dim); font-size: 0.875rem; } figure { margin: 0; }
 .folders { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 40rem), 1fr)); gap: 1.5rem; align-items: start; }
 .folder { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: clamp(0.75rem, 2vw, 1.5rem); min-width: 0; }
@@ -26,16 +26,16 @@ th, td { padding: 0.2rem 0.6rem; text-align: right; border-bottom: 1px solid var
 td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; text-align: left; } tr.chosen td { font-weight: 600; } tr.chosen td:first-child::before { content: '> '; color: var(--chosen); }
 .confusion { width: max-content; } .confusion th, .confusion td { padding: 0.2rem 0.45rem; border: 1px solid var(--line); text-align: center; min-width: 2.4rem; }
 .confusion th.side { text-align: right; max-width: 9rem; overflow: hidden; text-overflow: ellipsis; }
-.confusion thead th.name { height: 6rem; vertical-align: bottom; padding: 0.3rem 0; } .confusion thead th.name span { writing-mode: vertical-rl; transform: rotate(180deg); max-height: 5.6rem; overflow: hidden; text-overflow: ellipsis; }
+.confusion thead th.name { vertical-align: bottom; padding: 0.3rem 0; } .confusion thead th.name span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .s1 { background: color-mix(in srgb, var(--good) 12%, transparent); } .s2 { background: color-mix(in srgb, var(--good) 30%, transparent); } .s3 { background: color-mix(in srgb, var(--good) 50%, transparent); }
 .s4 { background: var(--good); color: var(--paper); } .w1 { background: color-mix(in srgb, var(--c1) 14%, transparent); } .w2 { background: color-mix(in srgb, var(--c1) 32%, transparent); }
 .w3 { background: color-mix(in srgb, var(--c1) 55%, transparent); } .w4 { background: color-mix(in srgb, var(--c1) 75%, transparent); }
-svg.bar { display: block; width: 100%; min-width: 6rem; height: 0.7rem; } svg.bar rect { fill: var(--accent); } svg.bar rect.back { fill: var(--line); } td.bar { width: 100%; }
+svg.bar { display: block; width: 100%; min-width: 3rem; height: 0.7rem; } svg.bar rect { fill: var(--accent); } svg.bar rect.back { fill: var(--line); } td.bar { width: 100%; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 0.75rem; padding: 0; margin: 0; list-style: none; }
 .mistakes img { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--paper); border: 1px solid var(--line); border-radius: 4px; image-rendering: pixelated; display: block; }
 .mistakes li { font-size: 0.8rem; line-height: 1.35; min-width: 0; overflow-wrap: anywhere; } .mistakes strong { display: block; }
 .network { display: flex; flex-wrap: wrap; gap: 4px; list-style: none; padding: 0; margin: 0.5rem 0; } .network li { border: 1px solid var(--line); border-top-width: 6px; border-radius: 4px; padding: 0.2rem 0.4rem; font-size: 0.75rem; line-height: 1.35; background: var(--paper); }
-.network li.biases { border-top-color: var(--biases); } .network li.weights { border-top-color: var(--weights); } .network li.head { border-top-color: var(--head); } .network li.nothing { border-top-color: var(--nothing); } .network li.frozen { border-style: dashed; border-top-style: solid; }
+.network li.biases { border-top-color: var(--biases); } .network li.weights { border-top-color: var(--weights); } .network li.head { border-top-color: var(--head); } .network li.nothing { border-top-color: var(--nothing); } .network li.frozen { border-style: dashed; border-top-style: solid; border-left-color: var(--dim); border-right-color: var(--dim); border-bottom-color: var(--dim); }
 .network b { display: block; white-space: nowrap; }
 .keys { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; font-size: 0.8rem; margin: 0.3rem 0; padding: 0; list-style: none; } .keys li::before { content: ''; display: inline-block; width: 0.8rem; height: 0.8rem; border-radius: 2px; margin-right: 0.35rem; vertical-align: -0.1rem; background: var(--key, var(--dim)); }
 ${['input', 'activation', 'saved', 'mask', 'gradient', 'scratch', 'other', 'nothing', 'biases', 'weights', 'head', 'chosen', 'dim', 'c0', 'c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7'].map(name => `.k-${name} { --key: var(--${name}); }`).join(' ')}
@@ -47,5 +47,9 @@ button { font: inherit; font-size: 0.85rem; color: var(--text); background: var(
 .tip { position: absolute; z-index: 5; pointer-events: none; max-width: min(22rem, 90%); background: var(--paper); color: var(--text); border: 1px solid var(--dim); border-radius: 5px; padding: 0.3rem 0.5rem; font-size: 0.8rem; line-height: 1.35; box-shadow: 0 2px 8px #0004; white-space: pre-line; overflow-wrap: anywhere; }
 .tip[hidden] { display: none; } .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 summary { cursor: pointer; color: var(--accent); font-size: 0.9rem; margin: 0.4rem 0; } .nojs { display: none; }
+@media (max-width: 36rem) {
+  table:has(td.bar) :is(th, td) { padding-inline: 0.3rem; } table:has(td.bar) :is(th, td):first-child { white-space: normal; overflow-wrap: anywhere; min-width: 7rem; }
+  table:has(td.bar) tr.total td.left { white-space: normal; } .confusion :is(th, td) { min-width: 1.5rem; padding: 0.15rem 0.1rem; font-size: 0.75rem; } .confusion th.side { max-width: 6rem; padding-right: 0.3rem; } td:first-child:not(.wrap) { white-space: normal; min-width: 5rem; } .confusion td { min-width: 0; }
+}
 @media print { .tools, .hint { display: none; } .folder { border: none; padding: 0; } }
 `;

@@ -1,6 +1,6 @@
 import { defaultResidualBits } from '../defaults.js';
 import { type Candidate, keyOf, shares, textOf } from './candidate.js';
-import { type CandidateCosts, fits, type Limits, same, unlimited } from './costs.js';
+import { type CandidateCosts, type Cost, fits, type Limits, same, unlimited } from './costs.js';
 import { estimate } from './statistics.js';
 import type { Trials } from './trials.js';
 import type {
@@ -10,6 +10,7 @@ import type {
   Criterion,
   Gain,
   LayerContribution,
+  Price,
   TrialKey,
   TrialRecord,
 } from './types.js';
@@ -40,6 +41,8 @@ export interface AnalysisContext {
   readonly trialSteps: number;
   /** Called with the expected total number of training runs of the analysis. */
   readonly expect: (runs: number) => void;
+  /** Called with the contributions so far, after each round of training runs. */
+  readonly found: (contributions: Contributions) => void;
   /** Called with the progress of the analysis, in training runs. */
   readonly progress: (what: string, done: number, total: number) => void;
 }
@@ -47,8 +50,13 @@ export interface AnalysisContext {
 /** A candidate with the cost of its Program. */
 interface Priced {
   readonly candidate: Candidate;
-  readonly sram: number;
+  readonly price: Price;
 }
+
+const priceOf = ({ sram, instructions, milliseconds }: Cost): Price => ({
+  ...{ sram, instructions },
+  milliseconds: Number.isFinite(milliseconds) ? milliseconds : null,
+});
 
 const biasesAlone = (bias: number, count: number): Candidate => ({
   bias,
@@ -129,15 +137,18 @@ async function affordable(context: AnalysisContext, candidates: readonly Candida
   const costs = await context.costs.of(candidates, context.limits);
   return candidates.flatMap((candidate, i) => {
     const cost = costs[i];
-    return cost && fits(cost, context.limits) ? [{ candidate, sram: cost.sram }] : [];
+    return cost && fits(cost, context.limits) ? [{ candidate, price: priceOf(cost) }] : [];
   });
 }
 
+/** What biases contribute, and the best number of them. */
+interface BiasLadder {
+  readonly biases: BiasContribution[];
+  readonly base: Candidate;
+}
+
 /** Biases of the last k: a coarse grid, then the depths next to the best one, then a further seed for the best few. */
-async function biasLadder(
-  context: AnalysisContext,
-  measured: Measurements,
-): Promise<{ biases: BiasContribution[]; base: Candidate }> {
+async function biasLadder(context: AnalysisContext, measured: Measurements): Promise<BiasLadder> {
   const { count, criterion } = context;
   const head = biasesAlone(0, count);
   const all = await affordable(
@@ -148,8 +159,19 @@ async function biasLadder(
   const gain = (k: number) => measured.gain(biasesAlone(k, count), head)[criterion];
   const asked = new Set<number>(grid(1, deepest, BIAS_GRID));
   const best = () => [...asked].filter(k => gain(k).seeds > 0).sort((a, b) => gain(b).mean - gain(a).mean || a - b);
-  const run = (list: Iterable<number>, which: readonly number[]) =>
-    measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
+  const biases = () =>
+    [...asked]
+      .sort((a, b) => a - b)
+      .flatMap(k => {
+        const price = all.find(({ candidate }) => candidate.bias === k)?.price;
+        const found = measured.gain(biasesAlone(k, count), head);
+        return !price || found.loss.seeds === 0 ? [] : [{ bias: k, ...price, ...found }];
+      });
+  const run = async (list: Iterable<number>, which: readonly number[]): Promise<void> => {
+    await measured.run('biases of the last k', [head, ...Array.from(list, k => biasesAlone(k, count))], which);
+    const [base = 0] = best();
+    context.found(contributionsOf(context, measured, { biases: biases(), base: biasesAlone(base, count) }, []));
+  };
   // Everything is compared with the head, for every seed.
   await run([], first(SEEDS + 1));
   await run(asked, first(SEEDS));
@@ -165,14 +187,7 @@ async function biasLadder(
   const finalist = best()
     .slice(0, BIAS_FINALISTS)
     .find(k => gain(k).mean > 0);
-  const biases = [...asked]
-    .sort((a, b) => a - b)
-    .flatMap(k => {
-      const sram = all.find(({ candidate }) => candidate.bias === k)?.sram;
-      const found = measured.gain(biasesAlone(k, count), head);
-      return sram === undefined || found.loss.seeds === 0 ? [] : [{ bias: k, sram, ...found }];
-    });
-  return { biases, base: biasesAlone(finalist ?? 0, count) };
+  return { biases: biases(), base: biasesAlone(finalist ?? 0, count) };
 }
 
 /** The better half: alternately the one with the largest gain and the one with the largest gain per byte. */
@@ -233,7 +248,10 @@ async function entriesOf(context: AnalysisContext, depths: readonly number[], be
   const under = possible.map(({ layer }) => biasesAlone(depthUnder(layer, count, depths, best), count));
   const candidates = possible.map(({ layer, share }, i) => withLayer(under[i] ?? biasesAlone(0, count), layer, share));
   const prices = await costs.of([...under, ...candidates], unlimited);
-  const priced = [...under, ...candidates].map((candidate, i) => ({ candidate, sram: prices[i]?.sram ?? 0 }));
+  const priced = [...under, ...candidates].map((candidate, i) => ({
+    candidate,
+    price: priceOf(prices[i] ?? unlimited),
+  }));
   return possible.flatMap((one, i) => {
     const [below, own] = [priced[i], priced[possible.length + i]];
     return below && own ? [{ ...one, ...own, under: below }] : [];
@@ -244,20 +262,28 @@ async function entriesOf(context: AnalysisContext, depths: readonly number[], be
 async function layerGains(
   context: AnalysisContext,
   measured: Measurements,
-  depths: readonly number[],
-  best: number,
+  ladder: BiasLadder,
 ): Promise<LayerContribution[]> {
   const { criterion } = context;
-  const entries = await entriesOf(context, depths, best);
+  const depths = ladder.biases.map(({ bias }) => bias);
+  const entries = await entriesOf(context, depths, ladder.base.bias);
   const gainOf = ({ candidate, under }: Entry) => measured.gain(candidate, under.candidate);
+  const gains = () =>
+    entries.flatMap((entry): LayerContribution[] => {
+      const found = gainOf(entry);
+      const share = shares[entry.share - 1];
+      if (share === undefined || found.loss.seeds === 0) return [];
+      return [{ layer: entry.layer, share, biases: entry.candidate.bias, ...entry.price, ...found }];
+    });
   const round = async (which: number, some: readonly Entry[], seeds: readonly number[]): Promise<Entry[]> => {
     const candidates = [...some.map(({ under }) => under.candidate), ...some.map(({ candidate }) => candidate)];
     const distinct = [...new Map(candidates.map(candidate => [keyOf(candidate), candidate])).values()];
     await measured.run(`single convolutions, round ${which} of 3`, distinct, seeds);
+    context.found(contributionsOf(context, measured, ladder, gains()));
     return betterHalf(
       some,
       one => gainOf(one)[criterion].mean,
-      ({ sram, under }) => sram - under.sram,
+      ({ price, under }) => price.sram - under.price.sram,
     );
   };
   const [early, late] = [first(SEEDS), first(SEEDS).map(seed => SEEDS + seed)];
@@ -270,33 +296,28 @@ async function layerGains(
     early,
   );
   await round(3, better, late);
-  return entries.flatMap(entry => {
-    const found = gainOf(entry);
-    const share = shares[entry.share - 1];
-    if (share === undefined || found.loss.seeds === 0) return [];
-    return [{ layer: entry.layer, share, biases: entry.candidate.bias, sram: entry.sram, ...found }];
-  });
+  return gains();
+}
+
+function contributionsOf(
+  { criterion, count }: AnalysisContext,
+  measured: Measurements,
+  { biases, base }: BiasLadder,
+  layers: readonly LayerContribution[],
+): Contributions {
+  const head = measured.of(biasesAlone(0, count));
+  const accuracy = estimate(head.map(one => one.accuracy));
+  const loss = estimate(head.map(one => one.loss));
+  return { criterion, head: { accuracy, loss }, biases, base: base.bias, layers, bits: [] };
 }
 
 /** Contribution analysis: the head, biases of the last k, single convolutions on top of biases. */
 export async function analyse(context: AnalysisContext): Promise<Contributions> {
   context.expect(LADDER_RUNS + layerRuns(context.count));
   const measured = new Measurements(context);
-  const { biases, base } = await biasLadder(context, measured);
-  const depths = biases.map(({ bias }) => bias);
-  const layers = await layerGains(context, measured, depths, base.bias);
-  const head = measured.of(biasesAlone(0, context.count));
-  return {
-    criterion: context.criterion,
-    head: {
-      accuracy: estimate(head.map(({ accuracy }) => accuracy)),
-      loss: estimate(head.map(({ loss }) => loss)),
-    },
-    biases,
-    base: base.bias,
-    layers,
-    bits: [],
-  };
+  const ladder = await biasLadder(context, measured);
+  const layers = await layerGains(context, measured, ladder);
+  return contributionsOf(context, measured, ladder, layers);
 }
 
 /** The gain of other numbers of residual bits over that of the analysis, for one scheme. */

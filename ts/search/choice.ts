@@ -12,7 +12,7 @@ import type { Contributions, Finalist } from './types.js';
 import { largest, type SearchWork } from './work.js';
 
 function analysisContext(work: SearchWork): AnalysisContext {
-  const { trials, costs, compiler, plan, clock } = work;
+  const { trials, costs, compiler, plan, clock, emit } = work;
   const { criterion, seed, trialSteps } = plan;
   return {
     ...{ trials, costs, criterion, seed, trialSteps },
@@ -21,6 +21,7 @@ function analysisContext(work: SearchWork): AnalysisContext {
     expect: runs => {
       clock.expected.analysis = runs * trialSteps;
     },
+    found: contributions => emit({ type: 'round', contributions }),
     progress: (what, done, total) => clock.progress('analysis', what, done, total),
   };
 }

@@ -8,8 +8,11 @@ import { checkFree, checkNames, type Files, OwnFolder, settle } from '../folder.
 import { count, sha256 } from '../json.js';
 import { type Origin, originSchema } from '../origin.js';
 import { costTableSchema } from '../program/costs.js';
+import { makerSchema } from '../queue/jobs.js';
 import { opened, type RecordKind, sealed } from '../records.js';
+import { CrewRecord } from './crew.js';
 import { searchFiles } from './folder.js';
+import type { Maker } from './trial.js';
 import type { SearchPlan, TrialKey, TrialRecord } from './types.js';
 
 /** Name of the file. */
@@ -31,6 +34,8 @@ interface Entry {
   readonly trial: TrialRecord;
   /** Its duration; only in the journal, so that no result depends on it. */
   readonly seconds: number;
+  /** The worker that has made it, likewise. */
+  readonly by?: Maker | undefined;
 }
 
 const real = v.pipe(v.number(), v.finite());
@@ -82,6 +87,7 @@ const entryKind: RecordKind<Entry> = {
   schema: v.object({
     trial: trialSchema,
     seconds: v.pipe(real, v.minValue(0)),
+    by: v.optional(makerSchema),
   }),
 };
 
@@ -158,6 +164,8 @@ export class Journal {
   #last: Promise<void> = Promise.resolve();
   /** Seconds of training that the known results took. */
   seconds = 0;
+  /** The workers that have made them. */
+  readonly crew = new CrewRecord();
 
   /** A journal in memory. */
   static inMemory(): Journal {
@@ -226,10 +234,7 @@ export class Journal {
         { path: folder, differing: differences, help: ['start a new search with another --out'] },
       );
     }
-    for (const { trial, seconds } of entries) {
-      this.#known.set(trialKey(trial), trial);
-      this.seconds += seconds;
-    }
+    for (const entry of entries) this.#know(entry);
   }
 
   async #append(line: unknown): Promise<void> {
@@ -257,11 +262,17 @@ export class Journal {
     return this.#known.size;
   }
 
-  /** Stores the result of a run. */
-  async add(trial: TrialRecord, seconds: number): Promise<void> {
+  #know({ trial, seconds, by }: Entry): void {
     this.#known.set(trialKey(trial), trial);
     this.seconds += seconds;
-    await this.#append(sealed(entryKind, { trial, seconds }));
+    this.crew.add(seconds, by);
+  }
+
+  /** Stores the result of a run. */
+  async add(trial: TrialRecord, seconds: number, by?: Maker): Promise<void> {
+    const entry = { trial, seconds, ...(by && { by }) };
+    this.#know(entry);
+    await this.#append(sealed(entryKind, entry));
   }
 
   /** Closes the file. */

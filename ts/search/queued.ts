@@ -51,8 +51,10 @@ export class QueuedRunner implements TrialRunner {
     const stop = AbortSignal.any([signal, failed.signal]);
     setMaxListeners(0, stop);
     const programs = new Set<string>();
+    // A server that is gone keeps whoever sends it something waiting until it is back.
+    const sendSets = () => unlessStopped(this.#sendSets(on), stop);
     const send = async (run: Ready): Promise<string> => {
-      const name = await this.#sendProgram(run);
+      const name = await unlessStopped(this.#sendProgram(run), stop);
       programs.add(name);
       return name;
     };
@@ -72,14 +74,14 @@ export class QueuedRunner implements TrialRunner {
           if (!(error instanceof TinytrainError)) throw error;
           if (error.code === 'BLOB_BROKEN') throw await this.#discarded(error);
           if (error.code !== 'BLOB_MISSING' || again === SENDINGS) throw error;
-          await this.#sendSets(on);
+          await sendSets();
           for (const one of new Set([run, ...(found ? [found.of] : [])])) await send(one);
         }
       }
     };
     const open: Promise<void>[] = [];
     try {
-      const sets = await this.#sendSets(on);
+      const sets = await sendSets();
       for (const run of runs) {
         if (stop.aborted) break;
         const ended = one(run, await send(run), sets);
@@ -94,8 +96,18 @@ export class QueuedRunner implements TrialRunner {
     throwFirst(await Promise.allSettled(open));
     if (stop.aborted) throw aborted('the search', signal);
     // Nothing will ask for these Programs again.
-    await Promise.all([...programs].map(name => this.#crew.blobs.drop(name)));
+    await unlessStopped(Promise.all([...programs].map(name => this.#crew.blobs.drop(name))), stop);
   }
+}
+
+/** Waits for work, but no longer than until a signal stops it; it then throws `ABORTED`. */
+function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(aborted('the search', signal));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** The names of the sets on which a run trains and is measured. */

@@ -22,8 +22,9 @@ import { winner } from './proof.js';
 import { QueuedRunner } from './queued.js';
 import { resultOf } from './result.js';
 import { LocalRunner } from './runner.js';
+import type { Maker } from './trial.js';
 import { Trials } from './trials.js';
-import type { Proved, SearchEvent, SearchOptions, SearchPlan, SearchResult } from './types.js';
+import type { Proved, SearchEvent, SearchOptions, SearchPlan, SearchResult, TrialRecord } from './types.js';
 import type { SearchWork } from './work.js';
 
 /** A new journal, or the existing one, which must belong to the same search. */
@@ -75,6 +76,7 @@ async function phases(work: SearchWork, data: SampleSet): Promise<{ result: Sear
   emit({ type: 'analysis', contributions });
   clock.enter('evolution');
   const entered = await finalistsOf(work, contributions);
+  emit({ type: 'finalists', finalists: entered });
   clock.enter('proof');
   const proved = await prove(work, entered);
   const winners = plan.budgets.map(budget => winner(proved.filter(({ sram }) => sram <= budget)));
@@ -111,7 +113,8 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
     const runner = crew
       ? new QueuedRunner(crew, samples)
       : new LocalRunner(samples, threads, cacheBytesOf(options.cacheBytes));
-    const trials = new Trials(model, data, samples, { lr: plan.lr, threads, signal }, journal, runner);
+    const onTrial = (trial: TrialRecord, by: Maker | undefined) => emit({ type: 'trial', trial, by: by ?? null });
+    const trials = new Trials(model, data, samples, { lr: plan.lr, threads, signal, onTrial }, journal, runner);
     const compiler = await trials.compiler(plan.seed, 'validation');
     const { target, feed, costs: table } = plan;
     const { pixelTables } = trials;
@@ -126,8 +129,9 @@ async function run(model: Model, data: SampleSet, options: SearchOptions, emit: 
       { model, samples, plan, trials, compiler, costs, limits, clock, emit },
       data,
     );
-    if (journal.folder) await writeSearch(journal.folder, result, program);
-    emit({ type: 'done', result });
+    const shares = journal.crew.shares;
+    if (journal.folder) await writeSearch(journal.folder, result, program, shares);
+    emit({ type: 'done', result, workers: shares });
   } finally {
     await journal.close();
     await crew?.close();

@@ -7,6 +7,8 @@ import { settle } from '../folder.js';
 import { count, parsed, sha256 } from '../json.js';
 import { originSchema, programOrigin } from '../origin.js';
 import { memoryTable } from '../program/memory.js';
+import { readRecord } from '../records.js';
+import { crewFile, crewKind, type WorkerShares } from './crew.js';
 import { searchFile } from './folder.js';
 import { journalFile, planSchema, trialSchema } from './journal.js';
 import type { SearchResult } from './types.js';
@@ -18,14 +20,14 @@ const kind = v.picklist(['found', 'baseline', 'random']);
 const bits = v.picklist(allResidualBits);
 const gain = { loss: estimate, accuracy: estimate };
 
+const price = { sram: count, instructions: real, milliseconds: v.nullable(real) };
+
 const proved = {
   name: v.string(),
   kind,
   scheme: v.string(),
   residualBits: bits,
-  sram: count,
-  instructions: real,
-  milliseconds: v.nullable(real),
+  ...price,
   sum: real,
   accuracy: measured,
   loss: measured,
@@ -37,9 +39,9 @@ const time = v.object({ milliseconds, clockHz: real, source: v.picklist(['modell
 const contributions = v.object({
   criterion: v.picklist(['loss', 'accuracy']),
   head: v.object(gain),
-  biases: v.array(v.object({ bias: count, sram: count, ...gain })),
+  biases: v.array(v.object({ bias: count, ...price, ...gain })),
   base: count,
-  layers: v.array(v.object({ layer: count, share: v.string(), biases: count, sram: count, ...gain })),
+  layers: v.array(v.object({ layer: count, share: v.string(), biases: count, ...price, ...gain })),
   bits: v.array(v.object({ residualBits: bits, ...gain })),
 });
 
@@ -89,4 +91,9 @@ export async function readSearch(folder: string): Promise<SearchResult> {
     path: folder,
     help: [`continue it: npx tinytrain search --resume ${folder}`],
   });
+}
+
+/** Who has made the runs of a search that has ended; undefined where it was one process alone. Throws `SEARCH_BROKEN`. */
+export async function readShares(folder: string): Promise<WorkerShares | undefined> {
+  return (await readRecord(join(folder, crewFile), crewKind))?.content;
 }

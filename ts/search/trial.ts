@@ -1,6 +1,16 @@
 import type { Dataset } from '../data/dataset.js';
 import { type ActivationCache, type Control, native, type ProgramHandle, wait } from '../native.js';
 
+/** The worker that has made a training run. No result depends on it. */
+export interface Maker {
+  /** Name of its machine, and number of its process there. */
+  readonly host: string;
+  readonly process: number;
+  readonly threads: number;
+  /** How often the run was begun, by any worker. */
+  readonly begun: number;
+}
+
 /** What a training run yields. */
 export interface TrialFound {
   /** Samples that are classified correctly after training. */
@@ -11,6 +21,8 @@ export interface TrialFound {
   readonly checksum: string;
   /** How long it took; no result depends on it. */
   readonly seconds: number;
+  /** Who has made it; undefined for this process. */
+  readonly by?: Maker | undefined;
 }
 
 /** Samples, and the activations that are kept of them. */

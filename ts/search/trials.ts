@@ -9,7 +9,7 @@ import { ruledRate } from '../program/rule.js';
 import type { SearchSamples } from './heldout.js';
 import { type Journal, trialKey } from './journal.js';
 import { type Ready, setsOf, type TrialRunner } from './runner.js';
-import type { TrialFound } from './trial.js';
+import type { Maker, TrialFound } from './trial.js';
 import type { SearchPhase, TrialKey, TrialRecord } from './types.js';
 
 /** Rounds of the planner for Programs that are only trained: results do not depend on the offsets of buffers. */
@@ -22,6 +22,8 @@ export interface TrialSettings {
   /** Threads for calibration. */
   readonly threads: number;
   readonly signal: AbortSignal | undefined;
+  /** Is told of each run when its result is known, once. */
+  readonly onTrial?: ((trial: TrialRecord, by: Maker | undefined) => void) | undefined;
 }
 
 /** Called after each training run. */
@@ -125,10 +127,17 @@ export class Trials {
     if (open.size > 0) await this.#runOpen([...open.values()], left => progress(total - left, total));
     return keys.map(key => {
       const record = this.#journal.get(key);
-      if (record) this.#asked.set(trialKey(key), record);
+      if (record) this.#ask(key, record);
       else this.leftOut.set(phase, (this.leftOut.get(phase) ?? 0) + 1);
       return record;
     });
+  }
+
+  #ask(key: TrialKey, record: TrialRecord, by?: Maker): void {
+    const name = trialKey(key);
+    if (this.#asked.has(name)) return;
+    this.#asked.set(name, record);
+    this.#settings.onTrial?.(record, by);
   }
 
   async #runOpen(keys: readonly TrialKey[], left: (left: number) => void): Promise<void> {
@@ -188,8 +197,8 @@ export class Trials {
       loss: meanLoss(found.loss, measured.size),
       checksum: found.checksum,
     };
-    await this.#journal.add(record, found.seconds);
-    this.#asked.set(trialKey(key), record);
+    await this.#journal.add(record, found.seconds, found.by);
+    this.#ask(key, record, found.by);
     this.#timed.steps += key.steps;
   }
 }

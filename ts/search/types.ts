@@ -3,6 +3,8 @@ import type { Origin, ProgramOrigin } from '../origin.js';
 import type { CostTable, PerPass, Time } from '../program/costs.js';
 import type { Feed, MemoryTable } from '../program/memory.js';
 import type { Workers } from '../queue/crew.js';
+import type { WorkerShares } from './crew.js';
+import type { Maker } from './trial.js';
 
 /** The phases of a search, in order. */
 export type SearchPhase = 'analysis' | 'evolution' | 'proof' | 'test';
@@ -100,20 +102,27 @@ export interface Gain {
   readonly accuracy: Estimate;
 }
 
-/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
-export interface BiasContribution extends Gain {
-  readonly bias: number;
+/** What a scheme of the analysis takes, as predicted. */
+export interface Price {
+  /** Total bytes of SRAM. */
   readonly sram: number;
+  /** Instructions of a training step. */
+  readonly instructions: number;
+  /** Likely milliseconds of a training step, as modelled; null if no cycles are known of the board's core. */
+  readonly milliseconds: number | null;
+}
+
+/** The gain over the head alone of updating the biases of the last `bias` convolutions. */
+export interface BiasContribution extends Gain, Price {
+  readonly bias: number;
 }
 
 /** The gain over biases alone of also updating a share of a convolution's weights. */
-export interface LayerContribution extends Gain {
+export interface LayerContribution extends Gain, Price {
   readonly layer: number;
   readonly share: string;
   /** Number of last convolutions whose biases are trained with and without it: those from it on, rounded up, at most `base`. */
   readonly biases: number;
-  /** Bytes of SRAM, including the biases. */
-  readonly sram: number;
 }
 
 /** The gain of another number of residual bits over 4, for one scheme. */
@@ -245,6 +254,10 @@ export type SearchEvent =
       /** Estimated seconds to the end of the search; null if nothing is known yet. */
       readonly left: number | null;
     }
+  /** A training run whose result is known, and the worker that has made it; null for this process, and for what was known before. */
+  | { readonly type: 'trial'; readonly trial: TrialRecord; readonly by: Maker | null }
+  /** Contributions as far as they are known, after a round of training runs of the analysis. */
+  | { readonly type: 'round'; readonly contributions: Contributions }
   | { readonly type: 'analysis'; readonly contributions: Contributions }
   | {
       readonly type: 'generation';
@@ -259,5 +272,8 @@ export type SearchEvent =
         readonly sum: number;
       };
     }
+  /** The schemes that take part in the proof. */
+  | { readonly type: 'finalists'; readonly finalists: readonly Finalist[] }
   | { readonly type: 'proof'; readonly finalist: Finalist; readonly validation: Estimate }
-  | { readonly type: 'done'; readonly result: SearchResult };
+  /** The end; with `workers`, who has made the runs. */
+  | { readonly type: 'done'; readonly result: SearchResult; readonly workers: WorkerShares | null };

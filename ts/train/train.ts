@@ -29,6 +29,7 @@ import type {
   CurvePoint,
   FoundRates,
   Keep,
+  RunCurve,
   RunResult,
   RunState,
   Saturation,
@@ -85,6 +86,8 @@ export interface TrainOptions {
   /** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
+  /** Is told of the learning curve: before the first step, and at each further point. Nothing that it is told changes what is learned. */
+  readonly onCurve?: ((curve: RunCurve) => void) | undefined;
 }
 
 const trainOptions = optionTable<TrainOptions>({
@@ -107,6 +110,7 @@ const trainOptions = optionTable<TrainOptions>({
   checkpointSeconds: all.checkpointSeconds,
   signal: all.signal,
   onProgress: progress(),
+  onCurve: progress(),
 });
 
 const POINTS = 50;
@@ -182,6 +186,13 @@ function pointOf(step: number, { steps, loss, correct }: Required<TrainingResult
   return { step, loss: meanLoss(loss, steps), accuracy: correct / steps };
 }
 
+function tellCurve({ plan, held, options }: Run, { checkpoint, before, curve, heldOut }: RunState): void {
+  options.onCurve?.({
+    ...{ seed: plan.seed, steps: checkpoint.steps, total: plan.steps, before, curve },
+    heldOut: { on: held.on, samples: held.set.size, points: heldOut },
+  });
+}
+
 /** Trains a piece, at most to the next point of the curve. */
 async function piece(run: Run, state: RunState, steps: number): Promise<RunState> {
   const { plan, options, trainer } = run;
@@ -241,6 +252,7 @@ async function trainOn(run: Run, first: RunState): Promise<RunState> {
       state = judged(run, { ...state, curve: [...state.curve, pointOf(end, state.open)], open: nothing });
       // A run that has just gone back is looked at when it gets here again.
       if (state.checkpoint.steps === end) state = await looked(run.trainer, run.held, state, plan, run.threads);
+      tellCurve(run, state);
     }
     if (options.signal?.aborted) {
       await options.run?.save(state);
@@ -393,6 +405,7 @@ async function trained(
   const first = saved ?? (await fresh());
   applyRates(run, first.rates, first.setbacks);
   if (!saved) await options.run?.save(first);
+  tellCurve(run, first);
   const state = keptState(trainer, plan, await trainOn(run, first), lossOfGuessing(plan, counts));
   await options.run?.save(state);
   const after = await evaluate(run, 'after');

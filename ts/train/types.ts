@@ -105,6 +105,18 @@ export interface HeldOut {
   readonly points: readonly HeldOutPoint[];
 }
 
+/** A learning curve as far as a run has come. */
+export interface RunCurve {
+  readonly seed: number;
+  /** Training steps done, and those that it is to take. */
+  readonly steps: number;
+  readonly total: number;
+  /** Accuracy and loss on the test samples before the first step. */
+  readonly before: { readonly accuracy: number; readonly loss: number };
+  readonly curve: readonly CurvePoint[];
+  readonly heldOut: HeldOut;
+}
+
 /** What a run made of each test sample at its end, so that runs can be compared sample by sample. */
 export interface Tested {
   /** SHA-256 over the names of classes and, of each test sample, its name within its folder and its class: the same for the same samples in the same order. */

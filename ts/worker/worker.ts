@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Job as QueueJob } from 'bullmq';
 import { cacheFolder } from '../data/cache.js';
@@ -55,6 +55,15 @@ const workOptions = optionTable<WorkOptions>({
   signal: all.signal,
 });
 
+/** The name of this machine, in characters that stand for nothing else wherever it is shown. */
+function hostName(): string {
+  return (
+    hostname()
+      .replace(/[^\w.-]/g, '_')
+      .slice(0, 64) || '_'
+  );
+}
+
 function refused(place: string, versions: readonly string[]): TinytrainError {
   const [other = ''] = versions;
   return new TinytrainError(
@@ -90,16 +99,18 @@ export async function workFor(url: string, options: WorkOptions = {}): Promise<v
   signal?.addEventListener('abort', end, { once: true });
   if (signal?.aborted) end();
   const counts = { running: 0, done: 0 };
+  const own = { host: hostName(), process: process.pid, threads };
 
   const perform = async (queued: QueueJob, token?: string): Promise<unknown> => {
     counts.running++;
     onEvent({ type: 'begun', ...counts });
     try {
-      const found = await does(jobOf(queued.data), ending.signal);
+      const job = jobOf(queued.data);
+      const found = await does(job, ending.signal);
       counts.running--;
       counts.done++;
       onEvent({ type: 'done', ...counts });
-      return found;
+      return job.kind === 'trial' ? { ...found, by: { ...own, begun: Math.max(1, queued.attemptsStarted) } } : found;
     } catch (error) {
       counts.running--;
       if (ending.signal.aborted) {
