@@ -1,7 +1,7 @@
 import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { TinytrainError } from '#tinytrain';
+import { type ErrorCode, TinytrainError } from '#tinytrain';
 import { unfinished } from '#tinytrain/files.js';
 import { checkFree, inOwnFolder, isInside, OwnFolder, settle } from '#tinytrain/folder.js';
 import { changesOf, failing, faults } from './helpers/faults.js';
@@ -10,7 +10,7 @@ import { contentOf, quick, temporary, write } from './helpers/folder.js';
 const before = { 'a.txt': 'old a', 'sub/b.txt': 'old b', 'gone.txt': 'old', 'yours.txt': 'of the user' };
 const after = { 'a.txt': 'new a, longer', 'sub/b.txt': 'new b', 'sub/deep/c.txt': 'new c' };
 
-async function refused(t: ExecutionContext, work: Promise<unknown>, code: string, message?: RegExp): Promise<void> {
+async function refused(t: ExecutionContext, work: Promise<unknown>, code: ErrorCode, message?: RegExp): Promise<void> {
   const error = await t.throwsAsync(work, { instanceOf: TinytrainError });
   t.is(error.code, code, error.message);
   if (message) t.regex(error.message, message);

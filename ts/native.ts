@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type * as Addon from './addon.js';
+import type { ErrorCode } from './codes.js';
 import { type ErrorDetails, messageOf, TinytrainError } from './errors.js';
 
 export type {
@@ -69,7 +70,7 @@ const PLACELESS = ['KERNELS_UNAVAILABLE', 'ABORTED', 'MEMORY'];
 export function translated(error: unknown, place?: string): unknown {
   if (!(error instanceof Error) || error instanceof TinytrainError) return error;
   try {
-    const { code, message, details } = recordOf<{ code: string; message: string; details: ErrorDetails }>(
+    const { code, message, details } = recordOf<{ code: ErrorCode; message: string; details: ErrorDetails }>(
       error.message,
     );
     const placed = place === undefined || PLACELESS.includes(code) ? message : `${place}: ${message}`;
