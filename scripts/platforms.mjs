@@ -7,7 +7,7 @@
 // zig links for glibc 2.17, musl and aarch64, as cargo-zigbuild drives it; both come as Python packages. Each platform takes minutes.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { env } from 'node:process';
+import { env, platform } from 'node:process';
 import { buildAddon } from './lib/addon.mjs';
 import { packRelease, platforms } from './lib/packages.mjs';
 import { fail, has, root, run, tried } from './lib/shell.mjs';
@@ -18,7 +18,7 @@ const tools = join(root, 'target', 'zig');
 const args = process.argv.slice(2);
 const packOnly = args.includes('--pack');
 const asked = args.filter(arg => !arg.startsWith('--'));
-const names = asked.length > 0 ? asked : Object.keys(platforms);
+const names = asked.length > 0 ? asked : Object.keys(platforms).filter(name => platforms[name].on === undefined);
 for (const name of names) {
   if (!(name in platforms)) fail(`${name} is no platform`, [`choose from ${Object.keys(platforms).join(', ')}`]);
 }
@@ -34,12 +34,13 @@ function withZig() {
 }
 
 function build(name) {
-  const { target, glibc } = platforms[name];
+  const { target, glibc, on } = platforms[name];
+  if (on !== undefined && on !== platform) fail(`${name} is built on ${on} only, and this is ${platform}`);
   if (!has('rustup')) fail('building for other platforms needs rustup');
   if (!tried('rustup', ['target', 'add', target])) fail(`Rust's standard library for ${target} cannot be installed`);
   const folder = join(root, 'build', 'platforms', name);
   console.log(`building ${name}`);
-  if (name === 'wasm32-wasi') buildAddon(folder, ['--target', target]);
+  if (on !== undefined || name === 'wasm32-wasi') buildAddon(folder, ['--target', target]);
   else buildAddon(folder, ['--cross-compile', '--target', glibc ? `${target}.${glibc}` : target], { env: withZig() });
 }
 

@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type ErrorCode, TinytrainError } from '#tinytrain';
 import { unfinished } from '#tinytrain/files.js';
-import { checkFree, inOwnFolder, isInside, OwnFolder, settle } from '#tinytrain/folder.js';
+import { checkFree, inOwnFolder, isInside, lockByNumber, OwnFolder, settle } from '#tinytrain/folder.js';
 import { changesOf, failing, faults } from './helpers/faults.js';
 import { contentOf, quick, temporary, write } from './helpers/folder.js';
 
@@ -160,4 +161,16 @@ test('left-overs of dead processes go, those of living ones and other machines s
     [living, dead, foreign, old].map(path => existsSync(path)),
     [true, false, true, false],
   );
+});
+
+test('a lock without the system’s holds while its process lives', async t => {
+  const file = join(await temporary(t), 'lock');
+  t.truthy(await lockByNumber(file));
+  t.is(await fs.readFile(file, 'utf8'), String(process.pid));
+  t.is(await lockByNumber(file), undefined);
+  // Of a process that has ended.
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  await fs.writeFile(file, String(pid));
+  t.truthy(await lockByNumber(file));
+  t.is(await fs.readFile(file, 'utf8'), String(process.pid));
 });

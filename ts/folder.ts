@@ -207,7 +207,7 @@ function lives(pid: number): boolean {
  * A lock without the system's, for the WebAssembly build: a file that is there as long as the process whose number it contains. It holds against others that
  * lock in this way, and, unlike the system's, only on one machine.
  */
-async function lockByNumber(file: string): Promise<(() => void) | undefined> {
+export async function lockByNumber(file: string): Promise<(() => void) | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
       await fs.writeFile(file, String(process.pid), { flag: 'wx' });

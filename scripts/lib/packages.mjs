@@ -7,13 +7,16 @@ import { fail, read, root } from './shell.mjs';
 /** Where the folders and tarballs of a release are made. */
 const packagesFolder = join(root, 'build', 'npm');
 
-/** Each platform's target for Rust. `glibc` is the oldest that it is linked for. */
+/** Each platform's target for Rust. `glibc` is the oldest that it is linked for, `on` the system that alone can build it. */
 export const platforms = {
   'linux-x64-gnu': { target: 'x86_64-unknown-linux-gnu', glibc: '2.17' },
   'linux-x64-musl': { target: 'x86_64-unknown-linux-musl' },
   'linux-arm64-gnu': { target: 'aarch64-unknown-linux-gnu', glibc: '2.17' },
   'linux-arm64-musl': { target: 'aarch64-unknown-linux-musl' },
   'wasm32-wasi': { target: 'wasm32-wasip1-threads' },
+  'darwin-arm64': { target: 'aarch64-apple-darwin', on: 'darwin' },
+  'darwin-x64': { target: 'x86_64-apple-darwin', on: 'darwin' },
+  'win32-x64-msvc': { target: 'x86_64-pc-windows-msvc', on: 'win32' },
 };
 
 /** The platform of this machine. */
@@ -37,8 +40,11 @@ function copy(from, to) {
 /** What of dist/ is compiled code, or loads it: files of the platforms' packages. */
 const isBuilt = path => /^dist\/(tinytrain\.|wasi-|browser\.js)/.test(path);
 
-/** Makes the folder of `tinytrain`: the files that npm would pack, without compiled code, and a package.json with nothing for developers in it. */
-function stageMain(packages) {
+/**
+ * Makes the folder of `tinytrain`: the files that npm would pack, without compiled code, and a package.json with nothing for developers in it. It names the
+ * platforms that are built on Linux, which belong to every release, and of the others those that are packed with it.
+ */
+function stageMain(packages, packed) {
   const folder = join(packages, 'tinytrain');
   const [{ files }] = JSON.parse(read('npm', ['pack', '--dry-run', '--json', '--ignore-scripts']));
   for (const { path } of files) if (!isBuilt(path)) copy(join(root, path), join(folder, path));
@@ -51,7 +57,8 @@ function stageMain(packages) {
     '//overrides': why,
     ...rest
   } = json(join(root, 'package.json'));
-  const names = Object.keys(platforms).map(platform => [`tinytrain-${platform}`, rest.version]);
+  const named = Object.keys(platforms).filter(name => platforms[name].on === undefined || packed.includes(name));
+  const names = named.map(platform => [`tinytrain-${platform}`, rest.version]);
   const manifest = {
     ...rest,
     files: rest.files.filter(name => name !== 'dist/*.node'),
@@ -87,7 +94,7 @@ export function packRelease(builds, packages = packagesFolder) {
   rmSync(packages, { recursive: true, force: true });
   read('npx', ['--no-install', 'napi', 'create-npm-dirs', '--npm-dir', packages]);
   const folders = [
-    stageMain(packages),
+    stageMain(packages, Object.keys(builds)),
     ...Object.entries(builds).map(([platform, built]) => stagePlatform(packages, platform, built)),
   ];
   return folders.map(folder => {
