@@ -349,6 +349,135 @@ export interface Connection {
 	/** Closes the connection and ends the process behind it, if any. Never fails. */
 	close(): Promise<void>;
 }
+/**
+ * What each error code means. A code is stable: it keeps its meaning in later versions. `docs/errors.md` is made of this table; codes of the addon are
+ * compared with it by a test.
+ */
+export declare const errorCodes: {
+	readonly ABORTED: "stopped by its signal, whose reason is the cause";
+	readonly ADDON_MISSING: "neither the addon of this platform nor the WebAssembly build can be loaded";
+	readonly BLOB_BROKEN: "data that a search has put into Redis is damaged there";
+	readonly BLOB_MISSING: "data that a search has put into Redis is no longer there";
+	readonly BOARD_INVALID: "the files of a board contradict each other or are incomplete";
+	readonly BOARD_TOO_SMALL: "the firmware takes more memory than the board has";
+	readonly BOARD_UNKNOWN: "no board has this name";
+	readonly BUDGET_EXCEEDED: "the scheme takes more than the budget";
+	readonly BUDGET_TOO_SMALL: "no scheme fits into the budget";
+	readonly BUILD_FAILED: "the C compiler or the linker has refused the firmware";
+	readonly BUSY: "another operation on the same object has not ended yet";
+	readonly CACHE_BROKEN: "the cache of decoded samples is damaged; it is made anew";
+	readonly CACHE_FAILED: "the cache of decoded samples cannot be written";
+	readonly CLASSES_DIFFER: "two things that belong together have other classes";
+	readonly CLASSES_TOO_FEW: "fewer than two classes";
+	readonly CLASSES_TOO_MANY: "more classes than a head can have";
+	readonly CLASS_EMPTY: "a class without samples";
+	readonly CLASS_TOO_SMALL: "too few samples of a class to hold some back";
+	readonly COMPILER_MISSING: "the Arm compiler is not installed";
+	readonly COSTS_INVALID: "a file of costs that cannot be used";
+	readonly COSTS_MISSING: "no times are known of this core";
+	readonly COSTS_OTHER_CORE: "costs of another core than the board\u2019s";
+	readonly COSTS_STALE: "costs of other kernels than these";
+	readonly DATA_LAYOUT: "a folder or a label file that is not laid out as samples are";
+	readonly DATA_UNKNOWN: "samples are needed, and where they are is not known";
+	readonly DEVICE_CORRUPT: "something on the device has changed that must not";
+	readonly DEVICE_GONE: "the device has ended or was unplugged";
+	readonly DEVICE_REFUSED: "the device has rejected a request";
+	readonly DEVICE_SILENT: "the device does not answer";
+	readonly ELF_MALFORMED: "a file that is no ELF file of a firmware";
+	readonly EMULATOR_MISSING: "QEMU is not installed";
+	readonly EMULATOR_NONE: "QEMU emulates neither the board nor another one with its core";
+	readonly EXPORT_UNSUPPORTED: "the program cannot be expressed in the file format";
+	readonly FILE_ERROR: "a file or a folder cannot be read or written";
+	readonly FILE_EXISTS: "the file is already there";
+	readonly FIRMWARE_BROKEN: "a damaged firmware folder";
+	readonly FIRMWARE_EDITED: "files of a firmware were edited and would be overwritten";
+	readonly FIRMWARE_MISSING: "no firmware is in the folder";
+	readonly FIRMWARE_OTHER: "the device runs another program";
+	readonly FIRMWARE_VERSION: "a firmware of another version of tinytrain";
+	readonly FLASH_FAILED: "the board was not written";
+	readonly FLASH_MISSING: "no tool is installed that writes to the board";
+	readonly FOLDER_BROKEN: "an unfinished change of a folder that cannot be ended";
+	readonly FOLDER_BUSY: "another process of tinytrain is at work in the folder";
+	readonly FOLDER_LINK: "a link, or a thing of another kind, where tinytrain would write";
+	readonly FOLDER_NOT_EMPTY: "files that are not ours are in the folder";
+	readonly FOLDER_UNKNOWN: "the folder contains nothing that tinytrain has made";
+	readonly HEAD_UNKNOWN: "the model\u2019s own classes, which the head is to start from, are not known";
+	readonly IMAGE_CORRUPT: "an image that cannot be decoded";
+	readonly INPUT_CLIPPED: "a normalisation that lies mostly outside of what the model\u2019s input can hold";
+	readonly INPUT_INVALID: "facts about a model\u2019s input that contradict each other";
+	readonly INPUT_NO_IMAGE: "the model\u2019s input has a shape that no image fills";
+	readonly INPUT_SHAPE: "samples of another shape than the model\u2019s input";
+	readonly INTERNAL: "a defect of tinytrain; please report it";
+	readonly IO: "a file that the addon reads or locks cannot be read or locked";
+	readonly JOB_BROKEN: "a job or a result in Redis that is none";
+	readonly JOB_FAILED: "a worker has failed";
+	readonly KERNELS_UNAVAILABLE: "kernels that this processor cannot run, or that do not exist";
+	readonly LINE_UNKNOWN: "the emulated board has no such line";
+	readonly LINK_OVERFLOW: "the linked firmware is larger than the memory";
+	readonly MAKE_MISSING: "`make` is not installed";
+	readonly MEMORY: "too little memory on this machine";
+	readonly MEMORY_DIFFERS: "the linked firmware takes other memory than planned";
+	readonly MODEL_DIFFERS: "another model than the one that was used before";
+	readonly MODEL_FLOAT: "a float model, which has to be quantised first";
+	readonly MODEL_FORMAT: "a file in no known format of models";
+	readonly MODEL_GLOBAL: "a pickled model that names something other than data";
+	readonly MODEL_MALFORMED: "a damaged model file";
+	readonly MODEL_NOT_FLOAT: "a model that is to be quantised and is not a float model";
+	readonly MODEL_OPERATOR: "a model with an operator that is not supported";
+	readonly MODEL_OPTIONS: "a model with an operator whose options are not supported";
+	readonly MODEL_TOO_LARGE: "a model larger than what is computed with";
+	readonly MODEL_UNSUPPORTED: "a model that cannot be trained, quantised or run as it is";
+	readonly NOT_CALIBRATED: "the costs of a device cannot be measured with this firmware";
+	readonly NOT_COMPARABLE: "runs that have too little in common to be compared";
+	readonly OPTION_INVALID: "an option or an argument with a value that it cannot have";
+	readonly PACKAGE_BROKEN: "files of the package are missing or damaged";
+	readonly PERSONALISE_BROKEN: "a damaged record of a personalisation";
+	readonly PERSONALISE_DIFFERS: "a personalisation that was started with other facts";
+	readonly PLAN_FAILED: "the memory of a program cannot be planned";
+	readonly PORT_FAILED: "a serial port cannot be opened or used";
+	readonly PROCESS_FAILED: "a command cannot be started";
+	readonly PROGRAM_BROKEN: "a damaged program, or none";
+	readonly PROGRAM_DIFFERS: "another program than its record names";
+	readonly PROGRAM_TOO_LARGE: "a program larger than what is run";
+	readonly PROGRAM_VERSION: "a program of another version of tinytrain";
+	readonly QUEUE_MISSING: "the packages `bullmq` and `ioredis` are not installed";
+	readonly RECORDING_CORRUPT: "a recording that cannot be read";
+	readonly REDIS_REFUSED: "Redis refuses the user or the password";
+	readonly REDIS_UNREACHABLE: "Redis cannot be reached";
+	readonly REPLAY_OF_ROWS: "samples that come row by row cannot be kept";
+	readonly REPLAY_TOO_LARGE: "more kept samples than a program can have";
+	readonly RESIDUAL_BITS: "a number of residual bits that does not exist";
+	readonly RUN_BROKEN: "a damaged training run";
+	readonly RUN_DIFFERS: "a training run that was started with other options";
+	readonly RUN_EXISTS: "a training run is already in the folder";
+	readonly RUN_MISSING: "no training run is in the folder";
+	readonly RUN_UNFINISHED: "a training run that has not ended yet";
+	readonly RUN_UNTRAINED: "a training run without a trained state";
+	readonly RUN_VERSION: "a training run of another version of tinytrain";
+	readonly SAMPLES_TOO_FEW: "too few samples of a class";
+	readonly SAMPLES_UNSUITED: "samples that a model cannot be quantised with";
+	readonly SCHEME_INVALID: "an update scheme that cannot be read, or that the model does not have";
+	readonly SEARCH_BROKEN: "a damaged search";
+	readonly SEARCH_DIFFERS: "a search that was started with other options";
+	readonly SEARCH_EXISTS: "a search is already in the folder";
+	readonly SEARCH_MISSING: "no search is in the folder";
+	readonly SEARCH_UNFINISHED: "a search that has not ended yet";
+	readonly SIZE_MISMATCH: "data of another length than needed";
+	readonly STACK_OVERFLOW: "the device\u2019s stack was exhausted";
+	readonly STATE_CORRUPT: "a damaged saved state, or none";
+	readonly STATE_DIFFERS: "the state of another program";
+	readonly STORE_NONE: "the board has no flash to keep a state in";
+	readonly STORE_TOO_SMALL: "the flash of the board is too small to keep the state";
+	readonly TABLES_FAILED: "the tables of a board\u2019s compiled code cannot be made";
+	readonly TABLES_STALE: "the tables of a board\u2019s compiled code lack a function";
+	readonly TIME_TOO_SHORT: "the time ran out before a search had a result";
+	readonly TOOL_FAILED: "a command has failed";
+	readonly USAGE: "a call or a command line that is wrong in itself";
+	readonly USERS_NONE: "a folder of users without any";
+	readonly WORKER_VERSION: "work of another version of tinytrain";
+};
+/** The code of an error. */
+export type ErrorCode = keyof typeof errorCodes;
 /** Machine-readable details of an error. `help` contains lines for people that tell how to proceed. */
 export interface ErrorDetails {
 	readonly help?: readonly string[];
@@ -356,11 +485,11 @@ export interface ErrorDetails {
 }
 /** Every error that the package raises deliberately: `code` is stable, and `message` is one sentence that says what is wrong and where. */
 export declare class TinytrainError extends Error {
-	/** Stable code in capitals, such as `IMAGE_CORRUPT`. */
-	readonly code: string;
+	/** Stable code in capitals, such as `IMAGE_CORRUPT`; `docs/errors.md` lists them. */
+	readonly code: ErrorCode;
 	/** Details such as paths, indices and sizes. */
 	readonly details: ErrorDetails;
-	constructor(code: string, message: string, details?: ErrorDetails, cause?: unknown);
+	constructor(code: ErrorCode, message: string, details?: ErrorDetails, cause?: unknown);
 }
 /** A learning rate in fixed point, as used by host and device: `mantissa * 2^(exponent - 31)`. */
 export interface Rate {

@@ -1,7 +1,14 @@
-// Packs the package, installs the tarball in an empty folder without Rust on the PATH, and uses it as a user would: command, import, types.
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+// Packs a release for this machine, `tinytrain` and the package of its platform, installs both in an empty folder without Rust on the PATH, and uses them as a
+// user would: command, import, require, types.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { host, packRelease } from './lib/packages.mjs';
 import { fail, has, read, root } from './lib/shell.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'tinytrain-package-'));
@@ -15,24 +22,45 @@ function expect(ok, what) {
 }
 
 try {
-  const [{ filename, files, size }] = JSON.parse(
-    read('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]),
-  );
-  const paths = files.map(({ path }) => path);
+  const [main, platform] = packRelease({ [host()]: join(root, 'dist') }, join(root, 'build', 'npm-host'));
   expect(
-    paths.some(path => path.endsWith('.node')),
-    `holds the addon (${files.length} files, ${size} B)`,
+    platform.files.filter(path => path.endsWith('.node')).length === 1,
+    `${platform.name} holds the addon (${platform.size} B)`,
   );
   expect(
-    !paths.some(path => /^(crates\/.*\.rs|ts\/|test\/|scripts\/)/.test(path)),
-    'holds no sources of ours but C kernels',
+    !main.files.some(path => /\.(node|wasm)$|^(crates\/.*\.rs|ts\/|test\/)/.test(path)),
+    `${main.name} holds no compiled code, and no sources of ours but C kernels (${main.files.length} files, ${main.size} B)`,
+  );
+  for (const path of [
+    'docs/boards.md',
+    'docs/errors.md',
+    'scripts/device-tables.mjs',
+    'device/boards/stm32f746/board.toml',
+  ]) {
+    expect(main.files.includes(path), `holds ${path}`);
+  }
+  const tarball = readFileSync(main.tarball);
+  const { messages, pkg } = await publint({
+    pack: { tarball: tarball.buffer.slice(tarball.byteOffset, tarball.byteOffset + tarball.byteLength) },
+  });
+  expect(
+    messages.length === 0,
+    ['publint finds nothing', ...messages.map(message => formatMessage(message, pkg))].join('\n  '),
+  );
+  const { problems } = await checkPackage(createPackageFromTarballData(tarball));
+  expect(
+    problems.length === 0,
+    ['attw finds nothing', ...problems.map(problem => JSON.stringify(problem))].join('\n  '),
   );
 
   writeFileSync(
     join(folder, 'package.json'),
     '{ "name": "empty", "version": "1.0.0", "private": true, "type": "module" }',
   );
-  read('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename)], inFolder);
+  const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', main.tarball, platform.tarball];
+  const said = spawnSync('npm', install, { ...inFolder, encoding: 'utf8' });
+  expect(said.status === 0, `npm installs both\n${said.status === 0 ? '' : said.stderr}`.trim());
+  expect(!/warn.*tinytrain/i.test(said.stderr), `npm warns of nothing of ours ${said.stderr}`.trim());
 
   const inspected = JSON.parse(read('npx', ['--no-install', 'tinytrain', 'inspect', '--json'], inFolder));
   expect(inspected.layers.length > 0, '`npx tinytrain inspect --json` shows the default model');
@@ -61,18 +89,28 @@ try {
     '`import ... from "tinytrain"` runs a model and has typed errors',
   );
 
+  const required = `const { loadModel, TinytrainError } = require('tinytrain');
+    loadModel('none').catch(e => console.log(e instanceof TinytrainError && e.code));`;
+  writeFileSync(join(folder, 'use.cjs'), required);
+  expect(read('node', ['use.cjs'], inFolder).trim() === 'FILE_ERROR', '`require("tinytrain")` is the same');
+
   const typed = `
     import { loadModel, type ForwardResult } from 'tinytrain';
     const model = await loadModel('x.tflite');
     const found: ForwardResult = await model.forward(new Int8Array(1), { tensors: true });
     export const first: Int8Array | undefined = found.tensors.get(0) ?? found.outputs[0];`;
   writeFileSync(join(folder, 'use.ts'), typed);
+  const typedRequire = `
+    import tinytrain = require('tinytrain');
+    export const failed = (error: unknown): tinytrain.ErrorCode | undefined =>
+      error instanceof tinytrain.TinytrainError ? error.code : undefined;`;
+  writeFileSync(join(folder, 'used.cts'), typedRequire);
   const compilerOptions = { strict: true, noEmit: true, target: 'es2023', module: 'nodenext', types: ['node'] };
   // A Node service in TypeScript has Node's types itself; this package need not provide them.
   Object.assign(compilerOptions, { typeRoots: [join(root, 'node_modules', '@types')] });
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }));
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts', 'used.cts'] }));
   read('node', [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder], inFolder);
-  expect(true, 'its types are found');
+  expect(true, 'its types are found, from ES modules and from CommonJS');
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

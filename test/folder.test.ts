@@ -1,16 +1,17 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { TinytrainError } from '#tinytrain';
+import { type ErrorCode, TinytrainError } from '#tinytrain';
 import { unfinished } from '#tinytrain/files.js';
-import { checkFree, inOwnFolder, isInside, OwnFolder, settle } from '#tinytrain/folder.js';
+import { checkFree, inOwnFolder, isInside, lockByNumber, OwnFolder, settle } from '#tinytrain/folder.js';
 import { changesOf, failing, faults } from './helpers/faults.js';
 import { contentOf, quick, temporary, write } from './helpers/folder.js';
 
 const before = { 'a.txt': 'old a', 'sub/b.txt': 'old b', 'gone.txt': 'old', 'yours.txt': 'of the user' };
 const after = { 'a.txt': 'new a, longer', 'sub/b.txt': 'new b', 'sub/deep/c.txt': 'new c' };
 
-async function refused(t: ExecutionContext, work: Promise<unknown>, code: string, message?: RegExp): Promise<void> {
+async function refused(t: ExecutionContext, work: Promise<unknown>, code: ErrorCode, message?: RegExp): Promise<void> {
   const error = await t.throwsAsync(work, { instanceOf: TinytrainError });
   t.is(error.code, code, error.message);
   if (message) t.regex(error.message, message);
@@ -160,4 +161,16 @@ test('left-overs of dead processes go, those of living ones and other machines s
     [living, dead, foreign, old].map(path => existsSync(path)),
     [true, false, true, false],
   );
+});
+
+test('a lock without the system’s holds while its process lives', async t => {
+  const file = join(await temporary(t), 'lock');
+  t.truthy(await lockByNumber(file));
+  t.is(await fs.readFile(file, 'utf8'), String(process.pid));
+  t.is(await lockByNumber(file), undefined);
+  // Of a process that has ended.
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  await fs.writeFile(file, String(pid));
+  t.truthy(await lockByNumber(file));
+  t.is(await fs.readFile(file, 'utf8'), String(process.pid));
 });

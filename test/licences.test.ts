@@ -30,12 +30,14 @@ function isAllowed(expression: string, more: readonly string[] = []): boolean {
 
 test('licences: every package that ours brings along may be brought along', t => {
   const lock = JSON.parse(readFileSync(`${root}/package-lock.json`, 'utf8')) as {
-    packages: Record<string, { license?: string; dev?: boolean }>;
+    packages: Record<string, { license?: string; dev?: boolean; integrity?: string }>;
   };
   const brought = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && !dev);
-  for (const [path, { license }] of brought) {
+  for (const [path, { license, integrity }] of brought) {
     const more = libvips.test(path) ? ['LGPL-3.0-or-later'] : [];
     t.true(isAllowed(license ?? 'none', more), `${path}: ${license}`);
+    // From a registry, which alone gives a hash.
+    t.truthy(integrity, `${path}: no hash of its content`);
   }
   t.true(brought.length > 20);
 });
@@ -47,8 +49,14 @@ test('licences: every crate may be linked', t => {
     maxBuffer: 2 ** 28,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const { packages } = JSON.parse(text) as { packages: { name: string; license: string | null }[] };
-  for (const { name, license } of packages) t.true(isAllowed(license ?? 'none'), `${name}: ${license}`);
+  const { packages } = JSON.parse(text) as {
+    packages: { name: string; license: string | null; source: string | null }[];
+  };
+  for (const { name, license, source } of packages) {
+    t.true(isAllowed(license ?? 'none'), `${name}: ${license}`);
+    // Ours, or from the registry; nothing from a repository or another place.
+    t.regex(source ?? 'registry+', /^registry\+/, `${name}: ${source}`);
+  }
   t.true(packages.length > 50);
 });
 

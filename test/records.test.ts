@@ -15,7 +15,7 @@ interface Note {
 const kind: RecordKind<Note> = {
   name: 'note',
   format: 3,
-  code: 'NOTE_BROKEN',
+  code: 'RUN_BROKEN',
   schema: v.object({ text: v.string(), lines: v.array(v.number()), more: v.optional(v.string()) }),
 };
 
@@ -37,7 +37,7 @@ test('in a line or laid out it is the same; every other change of the text is no
   const whole = recordText(kind, note);
   for (const text of [whole.replace('\n', ' '), whole.replace('0.1', '1e-1'), `${whole} `, whole.trimEnd()]) {
     await fs.writeFile(path, text);
-    t.is((await t.throwsAsync(readRecord(path, kind), { instanceOf: TinytrainError })).code, 'NOTE_BROKEN', text);
+    t.is((await t.throwsAsync(readRecord(path, kind), { instanceOf: TinytrainError })).code, 'RUN_BROKEN', text);
   }
 });
 
@@ -64,7 +64,7 @@ test('what was cut short, changed, left out or written in another format is refu
   for (const [text, message] of cases) {
     await fs.writeFile(path, text);
     const error = await t.throwsAsync(readRecord(path, kind), { instanceOf: TinytrainError }, text);
-    t.is(error.code, 'NOTE_BROKEN', text);
+    t.is(error.code, 'RUN_BROKEN', text);
     t.regex(error.message, message);
     t.true(error.message.startsWith(`${path}: `));
     t.false(error.message.includes('\n'));

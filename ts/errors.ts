@@ -1,3 +1,5 @@
+import type { ErrorCode } from './codes.js';
+
 /** Machine-readable details of an error. `help` contains lines for people that tell how to proceed. */
 export interface ErrorDetails {
   readonly help?: readonly string[];
@@ -6,14 +8,15 @@ export interface ErrorDetails {
 
 /** Every error that the package raises deliberately: `code` is stable, and `message` is one sentence that says what is wrong and where. */
 export class TinytrainError extends Error {
-  /** Stable code in capitals, such as `IMAGE_CORRUPT`. */
-  readonly code: string;
+  /** Stable code in capitals, such as `IMAGE_CORRUPT`; `docs/errors.md` lists them. */
+  readonly code: ErrorCode;
   /** Details such as paths, indices and sizes. */
   readonly details: ErrorDetails;
 
-  constructor(code: string, message: string, details: ErrorDetails = {}, cause?: unknown) {
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
-    this.name = 'TinytrainError';
+    // As Node names what a signal has stopped.
+    this.name = code === 'ABORTED' ? 'AbortError' : 'TinytrainError';
     this.code = code;
     this.details = details;
   }

@@ -7,7 +7,7 @@ import { fileError, systemCode, TinytrainError } from './errors.js';
 import { bytesIfThere, makeFolder, readIfThere, removeLeft, replaceFile, writeNew } from './files.js';
 import { count, sha256 } from './json.js';
 import { commitFile, lockFile, newFolder, pendingFile } from './names.js';
-import { call, native } from './native.js';
+import { call, isWasm, native } from './native.js';
 import { type RecordKind, readRecord, sealed } from './records.js';
 
 /** Whether a path names something inside the folder that it is relative to, whatever the folder contains but links. */
@@ -190,10 +190,47 @@ export class OwnFolder {
   }
 }
 
+/** Times that a lock is tried again that was left by a process that is gone. */
+const ATTEMPTS = 16;
+
+/** Whether a process of this machine lives. */
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EPERM';
+  }
+}
+
+/**
+ * A lock without the system's, for the WebAssembly build: a file that is there as long as the process whose number it contains. It holds against others that
+ * lock in this way, and, unlike the system's, only on one machine.
+ */
+export async function lockByNumber(file: string): Promise<(() => void) | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    try {
+      await fs.writeFile(file, String(process.pid), { flag: 'wx' });
+      return () => {};
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw fileError(error, file, 'cannot be locked');
+    }
+    const text = await readIfThere(file);
+    if (text !== undefined && (text === '' || lives(Number(text)))) return undefined;
+    await remove(file).catch(() => {});
+  }
+  return undefined;
+}
+
+async function lockNatively(file: string): Promise<(() => void) | undefined> {
+  const held = call(() => native().lockFile(file));
+  return held ? () => held.release() : undefined;
+}
+
 async function lock(path: string, shown: string): Promise<() => void> {
   const file = await placeIn(path, lockFile);
-  const held = call(() => native().lockFile(file));
-  if (held) return () => held.release();
+  const release = await (isWasm() ? lockByNumber(file) : lockNatively(file));
+  if (release) return release;
   const pid = Number((await readIfThere(file)) ?? '');
   const who = pid > 0 ? `process ${pid}` : 'another process';
   throw new TinytrainError('FOLDER_BUSY', `${shown}: ${who} of tinytrain is at work in this folder`, {

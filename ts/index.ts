@@ -1,3 +1,4 @@
+export { type ErrorCode, errorCodes } from './codes.js';
 export { joinedClasses, withClasses } from './data/classes.js';
 export { type BadSample, Dataset, type Repeated, type SampleSet } from './data/dataset.js';
 export { drawnGestures } from './data/drawn/gestures/set.js';

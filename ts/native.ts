@@ -1,8 +1,7 @@
-import { readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type * as Addon from './addon.js';
+import type { ErrorCode } from './codes.js';
 import { type ErrorDetails, messageOf, TinytrainError } from './errors.js';
+import loader from './load.cjs';
 
 export type {
   ActivationCache,
@@ -23,43 +22,46 @@ export type {
   TrainingResult,
 } from './addon.js';
 
-const folder = fileURLToPath(new URL('.', import.meta.url));
+let addon: ReturnType<typeof loader.load> | undefined;
 
-/** The beginning of the addon's file name on this platform, without the name of the C library. */
-const prefix = `tinytrain.${process.platform}-${process.arch}`;
-
-let addon: typeof Addon | undefined;
-
-function candidates(): string[] {
-  return readdirSync(folder).filter(name => name.startsWith(prefix) && name.endsWith('.node'));
+/** What a loader's error says was tried, the last attempt first. */
+function attempts(error: unknown): readonly string[] {
+  const found: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) found.push(messageOf(at).split('\n')[0] ?? '');
+  return found;
 }
 
 /** The addon. Loaded by the first call, so that `doctor` and `--help` work without it. */
 export function native(): typeof Addon {
   if (addon) return addon;
-  const require = createRequire(import.meta.url);
-  const failures: string[] = [];
-  for (const name of candidates()) {
-    try {
-      addon = require(`./${name}`) as typeof Addon;
-      return addon;
-    } catch (error) {
-      failures.push(`${name}: ${messageOf(error).split('\n')[0]}`);
-    }
+  try {
+    addon = loader.load();
+    return addon;
+  } catch (error) {
+    // The first is the loader's advice to those who install from the registry.
+    const [first, ...tried] = attempts(error);
+    const why = tried.length > 0 ? tried.join('; ') : first;
+    const details = {
+      platform: process.platform,
+      arch: process.arch,
+      help: [
+        'in a clone: `npm run build`, which needs Rust',
+        'otherwise: install tinytrain again on this platform, with its optional dependencies',
+      ],
+    };
+    throw new TinytrainError('ADDON_MISSING', `the native part of tinytrain cannot be loaded: ${why}`, details, error);
   }
-  const why = failures.length > 0 ? failures.join('; ') : `there is no ${prefix}*.node in ${folder}`;
-  throw new TinytrainError('ADDON_MISSING', `the native part of tinytrain cannot be loaded: ${why}`, {
-    platform: process.platform,
-    arch: process.arch,
-    help: ['in a clone: `npm run build`, which needs Rust', 'otherwise: install tinytrain again on this platform'],
-  });
 }
 
-/** The path of the addon file that is, or would be, loaded. */
+/** Whether the addon is the WebAssembly build. The system's file locks are out of its reach. */
+export function isWasm(): boolean {
+  native();
+  return addon?.__napiBindingTarget !== 'native';
+}
+
+/** The file that the addon was loaded from. */
 export function addonPath(): string | undefined {
-  return candidates()
-    .map(name => folder + name)
-    .at(0);
+  return loader.path();
 }
 
 /** Errors that have nothing to do with the file that is worked on. */
@@ -69,7 +71,7 @@ const PLACELESS = ['KERNELS_UNAVAILABLE', 'ABORTED', 'MEMORY'];
 export function translated(error: unknown, place?: string): unknown {
   if (!(error instanceof Error) || error instanceof TinytrainError) return error;
   try {
-    const { code, message, details } = recordOf<{ code: string; message: string; details: ErrorDetails }>(
+    const { code, message, details } = recordOf<{ code: ErrorCode; message: string; details: ErrorDetails }>(
       error.message,
     );
     const placed = place === undefined || PLACELESS.includes(code) ? message : `${place}: ${message}`;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import type { ErrorCode } from './codes.js';
 import { TinytrainError } from './errors.js';
 import { readIfThere, replaceFile } from './files.js';
 import { checked, jsonOf, sha256 } from './json.js';
@@ -12,7 +13,7 @@ export interface RecordKind<T> {
   /** Version of its layout: incremented whenever an older version could not read it. */
   readonly format: number;
   /** Error code for a record that is damaged or has another format. */
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly schema: v.GenericSchema<unknown, T>;
   /** The error for a record that another version of tinytrain wrote, if only the same version can continue from it. */
   readonly otherVersion?: ((place: string, made: string) => TinytrainError) | undefined;

@@ -27,7 +27,7 @@ function makings(key: string, broken: readonly string[] = []): Making {
     skipBad: true,
     isBad,
     make: async (split, place) => {
-      if (broken.includes(`${split} ${place}`)) throw new TinytrainError('SENSOR', 'lost');
+      if (broken.includes(`${split} ${place}`)) throw new TinytrainError('DEVICE_GONE', 'lost');
       return new Int8Array(15).fill((split === 'test' ? 100 : 0) + place);
     },
   };

@@ -6,6 +6,7 @@ import {
   compile,
   createRun,
   defaultModelPath,
+  type ErrorCode,
   loadImages,
   loadModel,
   openRun,
@@ -28,7 +29,7 @@ async function trained(t: ExecutionContext, steps = 40) {
   return { folder, data, program, path, result };
 }
 
-async function refused(t: ExecutionContext, work: Promise<unknown>, code: string, message: RegExp): Promise<void> {
+async function refused(t: ExecutionContext, work: Promise<unknown>, code: ErrorCode, message: RegExp): Promise<void> {
   const error = await t.throwsAsync(work, { instanceOf: TinytrainError });
   t.is(error.code, code);
   t.regex(error.message, message);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import type { ErrorCode } from '../codes.js';
 import { aborted, messageOf, systemCode, TinytrainError } from '../errors.js';
 
 const SHOWN = 12;
@@ -9,7 +10,7 @@ const SHOWN = 12;
 interface Tool {
   readonly command: string;
   readonly what: string;
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly help: readonly string[];
 }
 

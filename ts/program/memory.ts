@@ -131,12 +131,12 @@ export function checkLimits(memory: MemoryTable, limits: MemoryLimits): void {
     if (total <= limit) continue;
     const items = memory.items.filter(item => item.region === region).sort((a, b) => b.bytes - a.bytes);
     const missing = total - limit;
-    const [code, whose] =
-      limit === board
-        ? ['BOARD_TOO_SMALL', `the ${thousands(limit)} B that ${memory.target} has`]
-        : ['BUDGET_EXCEEDED', `the budget of ${thousands(limit)} B`];
+    const byBoard = limit === board;
+    const whose = byBoard
+      ? `the ${thousands(limit)} B that ${memory.target} has`
+      : `the budget of ${thousands(limit)} B`;
     throw new TinytrainError(
-      code,
+      byBoard ? 'BOARD_TOO_SMALL' : 'BUDGET_EXCEEDED',
       `the program needs ${thousands(total)} B of ${name}, ${thousands(missing)} B more than ${whose}`,
       {
         region,

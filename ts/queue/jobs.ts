@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { isErrorCode } from '../codes.js';
 import { type ErrorDetails, messageOf, TinytrainError } from '../errors.js';
 import { checked, count, parsed, sha256 } from '../json.js';
 import { rate } from '../options.js';
@@ -102,7 +103,7 @@ export function nameOf(job: Job): string {
 }
 
 const failure = v.object({
-  code: v.pipe(v.string(), v.regex(/^[A-Z_]+$/)),
+  code: v.pipe(v.string(), v.guard(isErrorCode)),
   message: v.string(),
   details: v.record(v.string(), v.unknown()),
 });

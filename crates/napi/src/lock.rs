@@ -1,4 +1,4 @@
-//! Locks between processes.
+//! Locks between processes. WebAssembly knows neither the locks of files nor the number of its process: `ts/folder.ts` does there without.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::Write;

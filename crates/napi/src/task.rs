@@ -73,10 +73,13 @@ where
     T: ToNapiValue + Send + 'static,
 {
     let work = move || {
-        tinytrain_stop::under(stop, || {
+        let done = tinytrain_stop::under(stop.clone(), || {
             tinytrain_stop::check();
             work()
-        })
+        });
+        // What could not be stopped on its way counts as stopped all the same.
+        let late = !tinytrain_stop::UNWINDS && stop.is_some_and(|flag| flag.load(Ordering::Relaxed));
+        if late { Err(stopped()) } else { done }
     };
     let (deferred, promise) = env.create_deferred()?;
     std::thread::Builder::new()
@@ -85,12 +88,16 @@ where
             Ok(Ok(value)) => deferred.resolve(move |_| Ok(value)),
             Ok(Err(failure)) => deferred.reject(failure.into()),
             Err(panic) if panic.is::<tinytrain_stop::Stopped>() => {
-                deferred.reject(Failure::new("ABORTED", "stopped").into());
+                deferred.reject(stopped().into());
             }
             Err(panic) => deferred.reject(Failure::new("INTERNAL", panic_text(&*panic)).into()),
         })
         .map_err(|e| Failure::new("INTERNAL", format!("no thread could be started: {e}")))?;
     Ok(promise)
+}
+
+fn stopped() -> Failure {
+    Failure::new("ABORTED", "stopped")
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

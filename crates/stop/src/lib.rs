@@ -3,6 +3,8 @@
 //! Planning and calibration are deep in calls, yield values that mean nothing unless they are whole, and are run for others that may lose interest. They call
 //! [`check`] where time passes; if the work was started with [`under`] and has been told to stop, `check` unwinds to where it was started, as the queries of
 //! rust-analyzer are cancelled (salsa, `Cancelled`). No panic hook sees it. Work that changes something that outlives it must not be run this way.
+//!
+//! Where nothing can unwind ([`UNWINDS`]), work goes on to its end.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -16,6 +18,9 @@ thread_local! {
 
 /// Set it, and the work under it stops.
 pub type Flag = Arc<AtomicBool>;
+
+/// Whether this build can unwind. One for WebAssembly cannot: there, a panic ends the module.
+pub const UNWINDS: bool = cfg!(panic = "unwind");
 
 /// What unwinds when work stops.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ pub fn under<T>(flag: Option<Flag>, work: impl FnOnce() -> T) -> T {
 #[inline]
 pub fn check() {
     let stopped = STOP.with_borrow(|flag| flag.as_ref().is_some_and(|f| f.load(Ordering::Relaxed)));
-    if stopped {
+    if UNWINDS && stopped {
         resume_unwind(Box::new(Stopped));
     }
 }

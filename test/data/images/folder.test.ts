@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { loadImages, loadModel, type SampleSet, TinytrainError } from '#tinytrain';
+import { type ErrorCode, loadImages, loadModel, type SampleSet, TinytrainError } from '#tinytrain';
 import { images, plain, smallSet, temporary, write } from '../../helpers/folder.js';
 import { plainInput } from '../../helpers/input.js';
 
 const input = plainInput(8);
 
-async function refused(t: ExecutionContext, folder: string, code: string, message: RegExp): Promise<void> {
+async function refused(t: ExecutionContext, folder: string, code: ErrorCode, message: RegExp): Promise<void> {
   const error = await t.throwsAsync(loadImages(folder, input), { instanceOf: TinytrainError });
   t.is(error.code, code);
   t.regex(error.message, message);
@@ -87,7 +87,7 @@ test('hidden files and sidecars are passed over, links are followed', async t =>
 });
 
 test('layouts that cannot be meant are refused, each by name', async t => {
-  const cases: [Record<string, number>, string, RegExp][] = [
+  const cases: [Record<string, number>, ErrorCode, RegExp][] = [
     [{}, 'CLASSES_TOO_FEW', /no class folder/],
     [{ a: 3 }, 'CLASSES_TOO_FEW', /only one class, a/],
     [{ a: 3, b: 0 }, 'CLASS_EMPTY', /b: the class has no images/],

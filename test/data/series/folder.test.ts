@@ -2,6 +2,7 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  type ErrorCode,
   type InputFormat,
   loadModel,
   type SeriesOptions,
@@ -129,7 +130,7 @@ test('.npy, .csv and .wav give the same samples, from class folders and from a l
 async function refused(
   t: ExecutionContext,
   work: Promise<unknown>,
-  code: string,
+  code: ErrorCode,
   message: RegExp,
   help?: RegExp,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 //! The fast kernels: the same integers as the reference kernels, computed with the processor's vector instructions.
 //!
 //! Everything is written once, against `isa::Isa`: sixteen lanes and a dot product of narrow factors. Each instruction
-//! set is one implementation of it (`avx2`, `avx512`, `neon`); the one to use is chosen once ([`Kernels`]). A
+//! set is one implementation of it (`avx2`, `avx512`, `neon`, `wasm`); the one to use is chosen once ([`Kernels`]). A
 //! convolution's weights are packed when a Program is loaded ([`PackedConv`]) and kept up to date by each update. Most
 //! elementwise ops are the loops of the reference kernels, compiled for the instruction set (`plain`).
 
@@ -23,6 +23,8 @@ mod plain;
 mod product;
 mod unit;
 mod update;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
 
 pub(crate) use isa::Line;
 pub use plain::*;

@@ -7,6 +7,8 @@ use super::avx512::Avx512;
 use super::isa::Isa;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
+#[cfg(target_arch = "wasm32")]
+use super::wasm::Simd128;
 
 /// The implementations of the kernels, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +21,22 @@ pub enum Kernels {
     Avx512,
     /// aarch64 with NEON and dot products.
     Neon,
+    /// WebAssembly with SIMD.
+    Simd128,
 }
 
 impl Kernels {
     /// All of them, the fastest last.
-    pub const ALL: [Self; 4] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Neon];
+    pub const ALL: [Self; 5] = [Self::Reference, Self::Avx2, Self::Avx512, Self::Neon, Self::Simd128];
 
-    /// `reference`, `avx2`, `avx512` or `neon`.
+    /// `reference`, `avx2`, `avx512`, `neon` or `simd128`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Neon => "neon",
+            Self::Simd128 => "simd128",
         }
     }
 
@@ -60,6 +65,8 @@ impl Kernels {
             Self::Avx512 => Avx512::found().map(Unit::Avx512),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => Neon::found().map(Unit::Neon),
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 => Simd128::found().map(Unit::Simd128),
             _ => None,
         }
     }
@@ -77,6 +84,9 @@ pub enum Unit {
     #[cfg(target_arch = "aarch64")]
     #[allow(missing_docs)]
     Neon(Neon),
+    #[cfg(target_arch = "wasm32")]
+    #[allow(missing_docs)]
+    Simd128(Simd128),
 }
 
 impl Unit {
@@ -92,6 +102,8 @@ impl Unit {
             Self::Avx512(isa) => group(isa),
             #[cfg(target_arch = "aarch64")]
             Self::Neon(isa) => group(isa),
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128(isa) => group(isa),
         }
     }
 }
@@ -131,6 +143,14 @@ macro_rules! entry {
                     }
                     // SAFETY: a `Neon` exists only where the instructions have been detected.
                     unsafe { run(isa, $first $(, $arg)*) }
+                }
+                #[cfg(target_arch = "wasm32")]
+                $crate::simd::Unit::Simd128(isa) => {
+                    #[target_feature(enable = "simd128")]
+                    fn run(isa: $crate::simd::wasm::Simd128, $first: $first_ty $(, $arg: $ty)*) $(-> $ret)? {
+                        $method($first, isa $(, $arg)*)
+                    }
+                    run(isa, $first $(, $arg)*)
                 }
             }
         }
