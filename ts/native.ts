@@ -13,6 +13,7 @@ export type {
   EvaluationResult,
   FloatModel,
   HeadRow,
+  MelTables,
   Model,
   Predictions,
   Program,

@@ -71,6 +71,7 @@ const {
   crop,
   window,
   hop,
+  front,
   skipBad,
   shares,
   steps,
@@ -90,6 +91,7 @@ const personaliseOptions = optionTable<PersonaliseOptions>({
     crop,
     window,
     hop,
+    front,
     skipBad,
     shares,
     steps,
@@ -210,7 +212,7 @@ async function prepared({ model, users, options, signal }: Work, name: string): 
   const how = { threads: 1, signal };
   const source = await sampleFolder(
     join(users, name),
-    only(options, ['resize', 'camera', 'crop', 'window', 'hop', 'skipBad', 'shares', 'seed']),
+    only(options, ['resize', 'camera', 'crop', 'window', 'hop', 'front', 'skipBad', 'shares', 'seed']),
   );
   const fed = source.normalise
     ? model.withSeries(await source.normalise(model.input, model.input, options.normalisation, how))
