@@ -77,10 +77,16 @@ export async function sampleFolder(folder: string, options: FolderOptions & Seri
  * the errors of opening the source.
  */
 export async function openSource(origin: DataOrigin, hash: string, cacheFolder?: string): Promise<SampleSource> {
-  if (origin.kind === 'drawn') return drawers[origin.task ?? tasks[0]](origin);
+  if (origin.kind === 'drawn') {
+    const { kind: _kind, task, ...how } = origin;
+    return drawers[task ?? tasks[0]](how);
+  }
   try {
-    if (origin.kind === 'images') return await imageFolder(origin.folder, origin);
-    const { folder, window, hop, ...rest } = origin;
+    if (origin.kind === 'images') {
+      const { kind: _kind, folder, ...how } = origin;
+      return await imageFolder(folder, how);
+    }
+    const { kind: _kind, folder, window, hop, ...rest } = origin;
     return await seriesFolder(folder, { ...rest, ...cuttingOf(origin) });
   } catch (error) {
     const gone = error instanceof TinytrainError && error.code === 'FILE_ERROR';
