@@ -1886,8 +1886,8 @@ export declare function targets(): readonly string[];
 /** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */
 export declare function compile(model: Model, data: SampleSet, options?: CompileOptions): Promise<Program>;
 /**
- * Checks that a Program fits before a single sample is read: its size depends on the number of classes, but not on samples. Throws `MODEL_TOO_LARGE` and the
- * errors of `Compiler.compile`.
+ * Checks that a model can be compiled, and what it becomes fits, before a single sample is read: neither depends on the samples, only on the number of
+ * classes. Throws `MODEL_TOO_LARGE` and the errors of `Compiler.compile`.
  */
 export declare function checkFits(model: Model, classes: readonly string[], options: CompileOptions): Promise<void>;
 /** Workers that are there. */
