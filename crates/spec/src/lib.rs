@@ -11,6 +11,7 @@
 //! * [`softmax`]: exp, log-sum-exp loss and the head's error.
 //! * [`packed`]: weights in the order in which the C kernels multiply them.
 //! * [`series`]: how raw values of a sensor become int8.
+//! * [`mel`]: how a sound becomes a log-mel spectrogram.
 //! * [`camera`]: how the frames of a camera become samples.
 //! * [`scratch`]: scratch sizes of the C kernels, in bytes.
 //! * [`params`]: the parameters of each op, with a documentation that defines exactly what the op computes.
@@ -21,6 +22,7 @@ extern crate alloc;
 pub mod arith;
 pub mod camera;
 pub mod kernels;
+pub mod mel;
 pub mod packed;
 pub mod params;
 pub mod random;
