@@ -43,6 +43,52 @@ export declare const resizePolicies: readonly [
 	"cover",
 	"contain"
 ];
+interface HeadRow {
+	/** One weight per feature, 13 fraction bits. */
+	weights: Int16Array;
+	/** In units of the features' scale times `2^-13`. */
+	bias: number;
+}
+interface MelTables {
+	/** Points of the transform. */
+	points: number;
+	/** See `spec::mel::Tables`. */
+	first: number;
+	/** See `spec::mel::Tables`. */
+	window: Int32Array;
+	/** See `spec::mel::Tables`. */
+	cosines: Int32Array;
+	/** See `spec::mel::Tables`. */
+	ends: Uint16Array;
+	/** See `spec::mel::Tables`. */
+	weights: Uint16Array;
+}
+/** A log-mel spectrogram: how a sound becomes rows of features; see `mel` of `crates/spec`. */
+export interface Front {
+	readonly kind: "mel";
+	/** Values of the sound a second. */
+	readonly rate: number;
+	/** Milliseconds of a frame. */
+	readonly window: number;
+	/** Milliseconds from one frame to the next. */
+	readonly stride: number;
+	/** Features of a frame. */
+	readonly channels: number;
+	/** Where the first channel begins and the last one ends, in Hz. */
+	readonly low: number;
+	readonly high: number;
+}
+/** The same as far as it is given. */
+export type FrontOptions = Pick<Front, "kind"> & {
+	readonly [K in keyof Omit<Front, "kind">]?: Front[K] | undefined;
+};
+interface FrontTables extends MelTables {
+	/** Values of a frame. */
+	readonly length: number;
+	/** Values from one frame to the next. */
+	readonly stride: number;
+	readonly channels: number;
+}
 /** The size of a camera's frames in pixels. */
 export interface FrameSize {
 	readonly columns: number;
@@ -85,6 +131,24 @@ export interface View {
 	readonly columns: number;
 	readonly rows: number;
 }
+/** Progress of a long operation. */
+export interface Progress {
+	readonly done: number;
+	readonly total: number;
+}
+/** Options of any long operation. */
+export interface WorkOptions {
+	/** Stops the operation, which then rejects with the code `ABORTED`. */
+	readonly signal?: AbortSignal | undefined;
+	/** Called from time to time with the progress. */
+	readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+interface Cutting {
+	readonly window?: number | undefined;
+	readonly hop?: number | undefined;
+	/** How sounds become spectrograms. */
+	readonly front?: Front | undefined;
+}
 /** The purpose of a sample: training, choosing between schemes, or the final measurement. */
 export type Split = "train" | "validation" | "test";
 /** Shares of a class that are held back from training. */
@@ -115,6 +179,8 @@ export interface SeriesOrigin {
 	/** Rows of a sample, and from one to the next; null where each file is a sample. */
 	readonly window: number | null;
 	readonly hop: number | null;
+	/** How sounds became spectrograms, whose rows these are. */
+	readonly front?: Front | undefined;
 	readonly skipBad: boolean;
 	readonly seed: number;
 	readonly shares: SplitShares;
@@ -183,18 +249,6 @@ export interface Repeated {
 		readonly train: string;
 		readonly test: string;
 	} | null;
-}
-/** Progress of a long operation. */
-export interface Progress {
-	readonly done: number;
-	readonly total: number;
-}
-/** Options of any long operation. */
-export interface WorkOptions {
-	/** Stops the operation, which then rejects with the code `ABORTED`. */
-	readonly signal?: AbortSignal | undefined;
-	/** Called from time to time with the progress. */
-	readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 /** How the values of series become int8, in the terms of a user: one entry a column, or one for all. */
 export interface SeriesScale {
@@ -320,6 +374,8 @@ export interface SeriesOptions {
 	readonly window?: number | undefined;
 	/** Rows from one window to the next; as many as a window has by default. */
 	readonly hop?: number | undefined;
+	/** Makes spectrograms of sounds, whose rows are then windows' rows; the rate is that of the first recording unless it is given. */
+	readonly front?: FrontOptions | undefined;
 	/** Skips recordings that cannot be read, and lists them; otherwise the first one is an error. */
 	readonly skipBad?: boolean | undefined;
 	/** Seed of the split, if the folder has no train/ and test/; 0 by default. */
@@ -329,7 +385,7 @@ export interface SeriesOptions {
 }
 /**
  * A folder of recordings (`.npy`, `.csv`, `.wav`) as a source of samples: class folders, a recording per class, or `labels.csv`, with or without train/ and test/.
- * Throws the errors of a folder of images, and `RECORDING_CORRUPT`.
+ * Throws the errors of a folder of images, `RECORDING_CORRUPT`, and with a front end `RECORDING_RATE`.
  */
 export declare function seriesFolder(folder: string, options?: SeriesOptions): Promise<SampleSource>;
 /** A folder of images or of recordings, whichever it is, as a source of samples. Throws the errors of `imageFolder` and `seriesFolder`. */
@@ -1282,6 +1338,14 @@ interface EmitBoard {
 	readonly board: Board;
 	readonly stack: number;
 }
+interface EmitSeries {
+	readonly columns: readonly ColumnScale[];
+	/** Rows of a window, and from one to the next. */
+	readonly window: number;
+	readonly hop: number;
+	/** How a sound becomes rows. */
+	readonly front?: FrontTables | undefined;
+}
 interface ProgramData {
 	readonly consts: readonly ArrayLike<number>[];
 	readonly initialState: Uint8Array;
@@ -1296,6 +1360,8 @@ interface EmitInput {
 	readonly classNames: readonly string[];
 	/** The window of a camera's frame that became a sample, if the samples were frames. */
 	readonly view?: View | undefined;
+	/** How raw values become a sample, where samples are series. */
+	readonly series?: EmitSeries | undefined;
 	/** The board that `make` builds for unless told otherwise. */
 	readonly target: string;
 	/** The boards for which it can be built, including the target. */
@@ -1337,12 +1403,6 @@ export interface InputFacts {
 }
 /** The model's input. */
 export interface ModelInput extends InputFormat, Omit<InputFacts, "shape"> {
-}
-interface HeadRow {
-	/** One weight per feature, 13 fraction bits. */
-	weights: Int16Array;
-	/** In units of the features' scale times `2^-13`. */
-	bias: number;
 }
 /** The identity of a model. */
 export interface ModelOrigin {
@@ -2971,10 +3031,6 @@ export declare function checkBudgets(model: Model, classes: readonly string[], o
  * `OPTION_INVALID`, `TIME_TOO_SHORT`, `ABORTED`; with workers also `QUEUE_MISSING`, `REDIS_UNREACHABLE`, `REDIS_REFUSED`, and what makes a worker fail.
  */
 export declare function search(model: Model, data: SampleSet, options: SearchOptions): AsyncGenerator<SearchEvent, void, void>;
-interface Cutting {
-	readonly window?: number | undefined;
-	readonly hop?: number | undefined;
-}
 /** The prediction of a trained model for one sample. */
 export interface Prediction {
 	/** The sample. */

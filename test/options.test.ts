@@ -102,6 +102,24 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
   'device-steps': ['-1', '1.5', 'every', 'ALL', '4294967296'],
   window: counts,
   hop: counts,
+  front: [
+    'Mel',
+    'mfcc',
+    'mel:',
+    'mel:channels',
+    'mel:channels=0',
+    'mel:channels=257',
+    'mel:channels=4.5',
+    'mel:window=0',
+    'mel:rate=0',
+    'mel:kind=mel',
+    'mel:low=-1',
+    'mel:high=1e3',
+    'mel:low=1,low=2',
+    'mel:tone=3',
+    'mel:channels=40;low=1',
+    'mel:__proto__=1',
+  ],
   samples: counts,
   epochs: [...above, '1e7'],
   steps: counts.filter(text => text !== '0'),
@@ -292,7 +310,8 @@ const folder = {
   ],
 };
 const { resize: _resize, camera: _camera, crop: _crop, ...split } = folder;
-const series: Wrong<SeriesOptions> = { ...split, window: count, hop: count };
+const front = [...none, 1, 'mel', {}, { kind: 'mfcc' }, { kind: 'mel', rate: 0 }, { kind: 'mel', tone: 1 }];
+const series: Wrong<SeriesOptions> = { ...split, window: count, hop: count, front };
 const limits = { budget: size, flash: size, target: name, feed: one('rows'), store: yes, replay: natural };
 const start = {
   seed: natural,
@@ -447,7 +466,10 @@ test('every option of the library: a wrong value rejects at once, with a code, a
     ['new Device', talking, options => new Device(silent, options)],
     [
       'Predictor.of',
-      { resize: one('cover'), camera: frame, crop: part, window: count, hop: count },
+      {
+        ...{ resize: one('cover'), camera: frame, crop: part, window: count, hop: count },
+        front: [...front, { kind: 'mel' }],
+      },
       options => Predictor.of(program, options),
     ],
     ['Predictor.predict', { signal, onProgress: listener }, options => Predictor.of(program).predict([], options)],

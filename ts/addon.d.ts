@@ -384,6 +384,44 @@ export declare function learningRate(peak: number, steps: number, step: number):
 /** Locks a file, which is created and then contains the number of this process; none if another process, or another lock of this one, has it. */
 export declare function lockFile(path: string): FileLock | null
 
+/** The features of all whole frames of a sound, frame after frame. */
+export declare function melFeatures(front: MelFront, sound: Int16Array): Int16Array
+
+/** The front end of a sound: see `spec::mel`. */
+export interface MelFront {
+  /** See `spec::mel::Front`. */
+  rate: number
+  /** See `spec::mel::Front`. */
+  length: number
+  /** See `spec::mel::Front`. */
+  stride: number
+  /** See `spec::mel::Front`. */
+  channels: number
+  /** See `spec::mel::Front`. */
+  low: number
+  /** See `spec::mel::Front`. */
+  high: number
+}
+
+/** The tables of a front end; throws for one that is none. */
+export declare function melTables(front: MelFront): MelTables
+
+/** What a device needs to compute the features of a frame: see `spec::mel`. */
+export interface MelTables {
+  /** Points of the transform. */
+  points: number
+  /** See `spec::mel::Tables`. */
+  first: number
+  /** See `spec::mel::Tables`. */
+  window: Int32Array
+  /** See `spec::mel::Tables`. */
+  cosines: Int32Array
+  /** See `spec::mel::Tables`. */
+  ends: Uint16Array
+  /** See `spec::mel::Tables`. */
+  weights: Uint16Array
+}
+
 /** Options for opening a model. */
 export interface ModelOptions {
   /** Rows of the input, if the file does not fix them. */

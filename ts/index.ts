@@ -12,6 +12,7 @@ export { sampleFolder } from './data/open.js';
 export type { DataOrigin, DrawnOrigin, FolderOrigin, SeriesOrigin } from './data/origin.js';
 export type { Progress, WorkOptions } from './data/pool.js';
 export { type SeriesOptions, seriesFolder } from './data/series/folder.js';
+export type { Front, FrontOptions } from './data/series/mel.js';
 export type { Quantisation, SeriesScale } from './data/series/scale.js';
 export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';

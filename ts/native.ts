@@ -12,6 +12,7 @@ export type {
   EvaluationResult,
   FloatModel,
   HeadRow,
+  MelTables,
   Model,
   Predictions,
   Program,

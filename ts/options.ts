@@ -1,4 +1,5 @@
 import { freemem } from 'node:os';
+import type { Front, FrontOptions } from './data/series/mel.js';
 import {
   allResidualBits,
   defaultRate,
@@ -128,6 +129,40 @@ const augmentation: k.Kind<Augmentation> = {
   },
 };
 
+const milliseconds = k.real({ above: 0, to: 10_000 });
+const frontFields: k.Fields<Front> = {
+  kind: k.choice(['mel']),
+  rate: k.whole(1, 192_000),
+  window: milliseconds,
+  stride: milliseconds,
+  channels: k.whole(1, 256),
+  low: k.whole(0, 96_000),
+  high: k.whole(1, 96_000),
+};
+
+const wholeFront: k.Kind<Front> = k.object<Front>(
+  "an object such as { kind: 'mel', rate: 16000, window: 30, stride: 20, channels: 40, low: 125, high: 7500 }",
+  frontFields,
+  ['kind', 'rate', 'window', 'stride', 'channels', 'low', 'high'],
+);
+
+const front: k.Kind<FrontOptions> = {
+  ...k.object<FrontOptions>(
+    "an object such as { kind: 'mel', channels: 40 }: kind, and any of rate, window, stride, channels, low and high",
+    frontFields,
+    ['kind'],
+  ),
+  written:
+    'mel, or mel:NAME=NUMBER,... with rate, window, stride, channels, low or high, such as mel:channels=40,window=30',
+  parse(given) {
+    const [, kind, rest] = /^(mel)(?::(.+))?$/.exec(given) ?? [];
+    const parts = (rest?.split(',') ?? []).map(part => /^([a-z]+)=(\d+(?:\.\d+)?)$/.exec(part) ?? ['', '', '']);
+    const names = new Set(parts.map(([, name]) => name));
+    if (kind === undefined || names.size < parts.length || names.has('') || names.has('kind')) return undefined;
+    return { kind, ...Object.fromEntries(parts.map(([, name, value]) => [name, Number(value)])) };
+  },
+};
+
 const classMap: k.Kind<Readonly<Record<string, number>>> = {
   expected: 'an object with numbers of classes, such as { background: 0, person: 1 }',
   written: 'CLASS=NUMBER,..., such as background=0,person=1',
@@ -249,6 +284,12 @@ export const options = {
     'each file is a sample',
   ),
   hop: option(k.whole(1, 2 ** 32 - 1), 'rows from one window to the next', 'as many as a window has'),
+  front: option(
+    front,
+    'mel: sounds become log-mel spectrograms, in integers as firmware does it; mel:channels=40,window=30,stride=20,low=125,high=7500 says how, rate=16000 what a .npy or .csv does not',
+    'recordings are taken as they are',
+  ),
+  wholeFront: option(wholeFront, 'how sounds become spectrograms', 'recordings are taken as they are'),
   skipBad: withDefault(k.flag, false, 'skip samples that cannot be read, and list them'),
   shares: option(shares, 'shares of the split, if the folder has none', 'a fifth for the test'),
   memoryLimit: option(k.whole(0), 'most bytes of samples kept in memory', '1 GiB'),

@@ -4,21 +4,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { gesturesOf, held } from '../../dist/data/drawn/gestures/set.js';
 import { inputOf } from '../../dist/model/input.js';
+import { npy } from './npy.mjs';
 
 const [out = 'gestures'] = process.argv.slice(2);
 const [ROWS, COLUMNS] = [96, 6];
 const PER_CLASS = { train: 1200, test: 100 };
-
-function npy(values, shape, type) {
-  const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${shape.join(', ')},), }`;
-  const header = `${text.padEnd(64 * Math.ceil((11 + text.length) / 64) - 11)}\n`;
-  return Buffer.concat([
-    Buffer.from(`\x93NUMPY\x01\x00`, 'latin1'),
-    Buffer.from([header.length, 0]),
-    Buffer.from(header),
-    Buffer.from(values.buffer, values.byteOffset, values.byteLength),
-  ]);
-}
 
 const source = gesturesOf(held, { seed: 0, trainPerClass: PER_CLASS.train, testPerClass: PER_CLASS.test });
 // A scale of 1 / 128 around 0: real numbers from -1 to 1.

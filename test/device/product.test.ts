@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { compile, loadImages, loadModel, type Program, type SampleSet, Session } from '#tinytrain';
 import { viewOf } from '#tinytrain/data/images/camera.js';
-import type { Connection } from '#tinytrain/device/connection.js';
 import { readElf } from '#tinytrain/device/elf.js';
 import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { measure } from '#tinytrain/device/linked.js';
@@ -17,6 +16,7 @@ import { standInOf } from '#tinytrain/device/stand-in.js';
 import { productSram } from '#tinytrain/report/product.js';
 import { has } from '../helpers/firmware.js';
 import { temporary, write } from '../helpers/folder.js';
+import { Line, seen } from '../helpers/line.js';
 import { patient } from '../helpers/progress.js';
 
 const inQemu = has('make', 'arm-none-eabi-gcc', 'qemu-system-arm') ? test.serial : test.serial.skip;
@@ -39,45 +39,6 @@ async function product(t: ExecutionContext, feed: 'whole' | 'rows', replay: numb
   const folder = join(root, 'firmware');
   await writeFirmware(folder, await firmwareFiles(program, data, 'stm32f746'));
   return { folder, program, data };
-}
-
-/** Sends bytes to the application, and hears lines of text. */
-class Line {
-  #text = '';
-  #wake: () => void = () => {};
-
-  constructor(private readonly connection: Connection) {
-    connection.onData(bytes => {
-      this.#text += Buffer.from(bytes).toString('latin1');
-      this.#wake();
-    });
-  }
-
-  async heard(): Promise<string> {
-    for (;;) {
-      const [line, ...rest] = this.#text.split('\n');
-      if (line !== undefined && rest.length > 0) {
-        this.#text = rest.join('\n');
-        return line;
-      }
-      await new Promise<void>(resolve => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  async ask(...parts: readonly (string | Uint8Array)[]): Promise<string> {
-    for (const part of parts) await this.connection.write(Buffer.from(part));
-    return this.heard();
-  }
-}
-
-const percentOf = (score: number | undefined) => Math.round(((score ?? 0) * 100) / 2 ** 31);
-
-/** What the application says of a sample. */
-function seen(session: Session, sample: Int8Array): string {
-  const label = session.predict(sample);
-  return `class ${label}, ${percentOf(session.scores()[label])} %`;
 }
 
 /** Shows it all training frames, teaches it some, resets it, and shows it all again: every word is that of the host. */

@@ -20,7 +20,13 @@ export function npy(values: readonly number[], shape: readonly number[], type: s
 /** A sound. `odd` puts a part of odd length before it. */
 export function wav(
   values: readonly number[],
-  { bits, format, channels, odd = false }: { bits: number; format: number; channels: number; odd?: boolean },
+  {
+    bits,
+    format,
+    channels,
+    rate = 8000,
+    odd = false,
+  }: { bits: number; format: number; channels: number; rate?: number; odd?: boolean },
 ): Buffer {
   const size = Math.ceil(bits / 8);
   const data = Buffer.alloc(values.length * size);
@@ -38,8 +44,8 @@ export function wav(
   const fmt = Buffer.alloc(16);
   fmt.writeUInt16LE(format, 0);
   fmt.writeUInt16LE(channels, 2);
-  fmt.writeUInt32LE(8000, 4);
-  fmt.writeUInt32LE(8000 * channels * size, 8);
+  fmt.writeUInt32LE(rate, 4);
+  fmt.writeUInt32LE((rate * channels * size) % 2 ** 32, 8);
   fmt.writeUInt16LE(channels * size, 12);
   fmt.writeUInt16LE(bits, 14);
   const parts = [part('fmt ', fmt), ...(odd ? [part('LIST', Buffer.from('abc'))] : []), part('data', data)];

@@ -1,7 +1,7 @@
 import type { Argv, CommandModule } from 'yargs';
 import { viewOf } from '../data/images/camera.js';
 import { fittingOf } from '../data/origin.js';
-import { firmwareFiles, writeFirmware } from '../device/firmware.js';
+import { firmwareFiles, seriesOf, writeFirmware } from '../device/firmware.js';
 import { thousands } from '../format.js';
 import { options } from '../options.js';
 import type { NamedSamples } from '../origin.js';
@@ -9,7 +9,7 @@ import { estimateIfKnown } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { memoryTable } from '../report/memory.js';
-import { productLine } from '../report/product.js';
+import { productLine, sensorLines, sensorMemory } from '../report/product.js';
 import { storeLines, wearOf } from '../report/store.js';
 import { estimateLines } from '../report/time.js';
 import { openLearned } from './from.js';
@@ -55,6 +55,8 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     const { store } = memory;
     const savesPerDay = args['saves-per-day'] ?? options.savesPerDay.default;
     const estimate = estimateIfKnown(program);
+    const series = seriesOf(program.input, data.origin);
+    const sensor = series && sensorMemory(program, series);
     if (args.json) {
       printJson({
         out,
@@ -62,6 +64,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         program: program.hash,
         scheme: program.scheme,
         memory,
+        ...(sensor && { sensor }),
         ...(store && { wear: wearOf(store, savesPerDay) }),
         instructions: estimate?.instructions ?? null,
         time: estimate?.time ?? null,
@@ -84,6 +87,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       ...(files.has('app/product.c')
         ? [productLine(program, viewOf(fittingOf(data.origin), program.input), out), '']
         : []),
+      ...(sensor ? [...sensorLines(sensor, out), ''] : []),
       `wrote ${out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
       `next: npx tinytrain run ${out}    or: make -C ${out}`,
     );

@@ -1,6 +1,6 @@
 import { joinedClasses, sourceWithClasses } from '../data/classes.js';
 import type { SampleSet } from '../data/dataset.js';
-import { fittingOf } from '../data/origin.js';
+import { cuttingOf, fittingOf } from '../data/origin.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { factsOf } from '../model/input.js';
 import type { Model } from '../model/model.js';
@@ -41,14 +41,13 @@ async function sourceOf({ path, origin, program }: Learned, args: SampleArgument
     return reopenSource(origin, path);
   }
   const before = origin.data.origin;
-  const cut = before?.kind === 'series' ? before : undefined;
   const { data, seed = program.seed } = args;
   const known = fittingOf(before);
   const { resize = known.resize, camera = known.camera, crop = known.crop } = args;
-  const window = args.window ?? cut?.window ?? undefined;
-  const hop = args.hop ?? cut?.hop ?? undefined;
+  const cut = cuttingOf(before);
+  const { window = cut.window, hop = cut.hop, front = cut.front } = args;
   const fitting = { ...(resize && { resize }), ...(camera && { camera }), ...(crop && { crop }) };
-  const own = { ...fitting, ...(window && { window }), ...(hop && { hop }) };
+  const own = { ...fitting, ...(window && { window }), ...(hop && { hop }), ...(front && { front }) };
   return openSource({ data, seed, 'skip-bad': args['skip-bad'], ...own });
 }
 

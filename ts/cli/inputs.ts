@@ -2,6 +2,7 @@ import type { SampleSet } from '../data/dataset.js';
 import { drawers } from '../data/drawn/drawers.js';
 import type { ResizePolicy } from '../data/images/input.js';
 import { sampleFolder } from '../data/open.js';
+import type { FrontOptions } from '../data/series/mel.js';
 import type { ReadOptions, SampleSource } from '../data/source.js';
 import { type Task, tasks } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
@@ -42,13 +43,14 @@ export interface ProgramArguments {
   crop?: Crop;
   window?: number;
   hop?: number;
+  front?: FrontOptions;
   'skip-bad': boolean;
 }
 
 /** The arguments of a command that reads samples. */
 export type SampleArguments = Pick<
   ProgramArguments,
-  'task' | 'data' | 'seed' | 'threads' | 'resize' | 'camera' | 'crop' | 'window' | 'hop' | 'skip-bad'
+  'task' | 'data' | 'seed' | 'threads' | 'resize' | 'camera' | 'crop' | 'window' | 'hop' | 'front' | 'skip-bad'
 >;
 
 /** A model in words: its name, its input, its size. */
@@ -64,11 +66,12 @@ export function checkNoCamera({ camera, crop }: Pick<SampleArguments, 'camera' |
 
 /** The source of the samples that a command uses; nothing is read yet. */
 export async function openSource(args: Omit<SampleArguments, 'threads'>): Promise<SampleSource> {
-  const { data, resize, camera, crop, seed, window, hop } = args;
+  const { data, resize, camera, crop, seed, window, hop, front } = args;
   if (data !== undefined) {
-    return sampleFolder(data, { resize, camera, crop, seed, window, hop, skipBad: args['skip-bad'] });
+    return sampleFolder(data, { resize, camera, crop, seed, window, hop, front, skipBad: args['skip-bad'] });
   }
   checkNoCamera(args);
+  if (front) throw new TinytrainError('USAGE', '--front does nothing without --data, a folder of sounds');
   return drawers[args.task ?? tasks[0]]();
 }
 

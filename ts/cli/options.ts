@@ -7,10 +7,10 @@ export type CommandOptions = Readonly<Record<string, Option<unknown>>>;
 
 const { task, model, data, scheme, input, mean, std, target, budget, flash, feed, replay, head, map, seed, threads } =
   all;
-const { resize, camera, crop, window, hop, skipBad, overwrite, json, timeout, baud, port, firmware } = all;
+const { resize, camera, crop, window, hop, front, skipBad, overwrite, json, timeout, baud, port, firmware } = all;
 
 const modelOptions = { input, mean, std };
-const samples = { seed, threads, resize, camera, crop, window, hop, 'skip-bad': skipBad };
+const samples = { seed, threads, resize, camera, crop, window, hop, front, 'skip-bad': skipBad };
 
 /** What a command that compiles a Program takes. */
 const program = {

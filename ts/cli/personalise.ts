@@ -76,8 +76,23 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     replay,
     head,
   } = args;
-  const { resize, camera, crop, window, hop, epochs, steps, lr, lrHead, balance, keep, augment, threads, workers } =
-    args;
+  const {
+    resize,
+    camera,
+    crop,
+    window,
+    hop,
+    front,
+    epochs,
+    steps,
+    lr,
+    lrHead,
+    balance,
+    keep,
+    augment,
+    threads,
+    workers,
+  } = args;
   const normalisation = normalisationOf(args);
   const model = await loadModel(modelFile(args), { input, normalisation });
   const options = {
@@ -100,6 +115,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       crop,
       window,
       hop,
+      front,
       skipBad: args['skip-bad'],
       replaySteps: args['replay-steps'],
       epochs,

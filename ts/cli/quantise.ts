@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { type Dataset, spread } from '../data/dataset.js';
+import { frontText } from '../data/series/mel.js';
 import { percent, thousands } from '../format.js';
 import { type FloatModel, loadFloatModel } from '../model/float.js';
 import type { ModelInput } from '../model/input.js';
@@ -56,11 +57,12 @@ async function compared(
 }
 
 /** The options with which `train` feeds the int8 model as it was quantised; its file says how pixels are normalised, but not series. */
-function again({ data, window, hop }: Arguments, series: ModelInput | undefined): string {
+function again({ data, window, hop, front }: Arguments, series: ModelInput | undefined): string {
   const options = [
     data !== undefined && `--data ${data}`,
     window !== undefined && `--window ${window}`,
     hop !== undefined && `--hop ${hop}`,
+    front && `--front ${frontText(front)}`,
     series && `--mean ${series.mean.join(',')} --std ${series.std.join(',')}`,
   ];
   return options.flatMap(option => (option ? [` ${option}`] : [])).join('');

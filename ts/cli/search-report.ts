@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import { fittingOf } from '../data/origin.js';
 import { repeatedText } from '../data/repeated.js';
+import { frontText } from '../data/series/mel.js';
 import { defaultResidualBits, tasks } from '../defaults.js';
 import { duration, thousands } from '../format.js';
 import { embeddedModels, type Model } from '../model/model.js';
@@ -64,6 +65,7 @@ function again({ description }: Model, { origin, plan, residualBits }: SearchRes
     crop && `--crop ${crop.columns}x${crop.rows}${crop.left === undefined ? '' : `+${crop.left}+${crop.top ?? 0}`}`,
     cut && cut.window !== null && `--window ${cut.window}`,
     cut && cut.hop !== null && `--hop ${cut.hop}`,
+    cut?.front && `--front ${frontText(cut.front)}`,
     folder?.skipBad && '--skip-bad',
     plan.feed !== 'whole' && `--feed ${plan.feed}`,
     plan.seed !== 0 && `--seed ${plan.seed}`,

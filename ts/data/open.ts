@@ -6,7 +6,7 @@ import { options as all, checkOptions, optionTable } from '../options.js';
 import { drawers } from './drawn/drawers.js';
 import { type FolderOptions, imageFolder } from './images/folder.js';
 import { images, recordings, type SampleKind, seriesLike } from './kind.js';
-import type { DataOrigin } from './origin.js';
+import { cuttingOf, type DataOrigin } from './origin.js';
 import { cachedSource } from './read.js';
 import { type SeriesOptions, seriesFolder } from './series/folder.js';
 import type { SampleSource } from './source.js';
@@ -39,13 +39,14 @@ export async function kindOf(folder: string): Promise<SampleKind> {
   return found === 'series' || found === 'maybe' ? recordings : images;
 }
 
-const { resize, camera, crop, window, hop, skipBad, seed, shares } = all;
+const { resize, camera, crop, window, hop, front, skipBad, seed, shares } = all;
 const sampleOptions = optionTable<FolderOptions & SeriesOptions>({
   resize,
   camera,
   crop,
   window,
   hop,
+  front,
   skipBad,
   seed,
   shares,
@@ -60,11 +61,11 @@ export async function sampleFolder(folder: string, options: FolderOptions & Seri
       path: folder,
     });
   }
-  const given = options.window ?? options.hop;
+  const given = options.window ?? options.hop ?? options.front;
   if (given === undefined) return imageFolder(folder, options);
   throw new TinytrainError(
     'DATA_LAYOUT',
-    `${folder}: there are no .npy, .csv or .wav files from which windows could be cut`,
+    `${folder}: there are no .npy, .csv or .wav files from which windows could be cut, or spectrograms made`,
     {
       path: folder,
     },
@@ -86,7 +87,7 @@ export async function openSource(origin: DataOrigin, hash: string, cacheFolder?:
       return await imageFolder(folder, how);
     }
     const { kind: _kind, folder, window, hop, ...rest } = origin;
-    return await seriesFolder(folder, { ...rest, window: window ?? undefined, hop: hop ?? undefined });
+    return await seriesFolder(folder, { ...rest, ...cuttingOf(origin) });
   } catch (error) {
     const gone = error instanceof TinytrainError && error.code === 'FILE_ERROR';
     const cached = gone ? await cachedSource(hash, cacheFolder) : undefined;

@@ -3,6 +3,8 @@ import { resizePolicies, type Task, tasks } from '../defaults.js';
 import { count } from '../json.js';
 import type { Crop, FrameSize } from '../options.js';
 import type { Fitting, ResizePolicy } from './images/input.js';
+import type { Cutting } from './series/files.js';
+import type { Front } from './series/mel.js';
 import type { SplitShares } from './split.js';
 
 /** A folder of class folders, and the options with which its images are read. */
@@ -27,6 +29,8 @@ export interface SeriesOrigin {
   /** Rows of a sample, and from one to the next; null where each file is a sample. */
   readonly window: number | null;
   readonly hop: number | null;
+  /** How sounds became spectrograms, whose rows these are. */
+  readonly front?: Front | undefined;
   readonly skipBad: boolean;
   readonly seed: number;
   readonly shares: SplitShares;
@@ -45,6 +49,13 @@ export interface DrawnOrigin {
 /** Everything needed to read a data set again: one kind per kind of source. */
 export type DataOrigin = FolderOrigin | SeriesOrigin | DrawnOrigin;
 
+/** How the recordings of a folder were cut, and sounds made spectrograms; nothing for other samples. */
+export function cuttingOf(origin: DataOrigin | null | undefined): Cutting {
+  if (origin?.kind !== 'series') return {};
+  const { window, hop, front } = origin;
+  return { ...(window !== null && { window }), ...(hop !== null && { hop }), ...(front && { front }) };
+}
+
 /** How the images of a folder were fitted to the input; nothing for other samples. */
 export function fittingOf(origin: DataOrigin | null | undefined): Fitting {
   if (origin?.kind !== 'images') return {};
@@ -54,6 +65,16 @@ export function fittingOf(origin: DataOrigin | null | undefined): Fitting {
 
 const rows = v.pipe(count, v.minValue(1));
 const frameSize = { columns: rows, rows };
+const above = v.pipe(v.number(), v.finite(), v.gtValue(0));
+const front = v.object({
+  kind: v.literal('mel'),
+  rate: rows,
+  window: above,
+  stride: above,
+  channels: rows,
+  low: count,
+  high: rows,
+});
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 
 /** Schema of an origin that was read from a file. */
@@ -73,6 +94,7 @@ export const dataOrigin: v.GenericSchema<unknown, DataOrigin> = v.variant('kind'
     folder: v.string(),
     window: v.nullable(rows),
     hop: v.nullable(rows),
+    front: v.optional(front),
     skipBad: v.boolean(),
     seed: count,
     shares: v.object({ validation: share, test: share }),

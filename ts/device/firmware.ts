@@ -2,10 +2,13 @@ import { promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { viewOf } from '../data/images/camera.js';
-import { fittingOf } from '../data/origin.js';
+import { type InputFormat, inputLength } from '../data/input.js';
+import { cuttingOf, type DataOrigin, fittingOf } from '../data/origin.js';
+import { tablesOf } from '../data/series/mel.js';
 import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
+import type { EmitSeries } from '../emit/series.js';
 import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { bytesIfThere, readIfThere } from '../files.js';
@@ -120,6 +123,7 @@ export async function firmwareFiles(
     sources: new Map([...input.sources, ...(await boardSources(board, store))]),
     memory,
     view: viewOf(fittingOf(data.origin), program.input),
+    series: seriesOf(program.input, data.origin),
     kernelFiles: program.kernelFiles(target),
     target: board.name,
     boards: boardsOf(program, target, board),
@@ -142,6 +146,15 @@ export async function firmwareFiles(
   });
   // Last, because it is written last: without it there is no firmware.
   return files.set(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** How raw values become a sample of an input, as the recordings did; undefined for images. */
+export function seriesOf(input: InputFormat, origin: DataOrigin | null | undefined): EmitSeries | undefined {
+  const { series } = input;
+  if (!series) return undefined;
+  const { window = inputLength(input) / series.length, hop = window, front } = cuttingOf(origin);
+  // Without a window each recording was one.
+  return { columns: series, window, hop: cuttingOf(origin).window ? hop : window, front: front && tablesOf(front) };
 }
 
 /** The target, and the board that QEMU emulates as its stand-in, each with its own stack. */

@@ -26,7 +26,7 @@ const TABLES = /\.json$/;
 export async function deviceSources(root: string = packageRoot): Promise<Map<string, string>> {
   const sources = new Map<string, string>();
   try {
-    for (const folder of ['app', 'calibrate', 'camera', 'model', 'protocol', 'store']) {
+    for (const folder of ['app', 'calibrate', 'camera', 'model', 'protocol', 'series', 'store']) {
       await read(join(root, 'device', folder), `${folder}/`, sources);
     }
     await read(join(root, 'device/boards'), 'board/', sources);

@@ -6,7 +6,7 @@ export const modelFrame = 192;
 
 /** Lists of sources, the same for make and CMake. */
 export interface SourceLists {
-  /** Model, camera, protocol and store: what is a library together with the kernels. */
+  /** Model, camera, series, protocol and store: what is a library together with the kernels. */
   readonly library: readonly string[];
   readonly kernels: readonly string[];
   /** Those of the application beside the one that has `main`. */
@@ -24,7 +24,7 @@ function list(paths: readonly string[]): string {
 
 /** `Makefile` */
 export function makefile(input: EmitInput, sources: SourceLists): string {
-  const { target, version, kernelFlags, store, saveEvery = 0 } = input;
+  const { target, version, kernelFlags, series, store, saveEvery = 0 } = input;
   const product = hasProduct(input);
   return `${generated(version)}
 #
@@ -35,7 +35,7 @@ export function makefile(input: EmitInput, sources: SourceLists): string {
 #
 #   STRICT=1            warnings are errors      STACK_EXTRA=BYTES   more stack, for an application's own functions
 #   BAUD=115200         of the serial line       CROSS=PREFIX        of the compiler's commands
-${store ? '#   SAVE_EVERY=STEPS    saves what was learned after every STEPS training steps too, in build/$(BOARD)-every-STEPS\n' : ''}${product ? '#   APP=product         the application app/product.c in place of app/main.c, in build/$(BOARD)-product\n' : ''}
+${store ? '#   SAVE_EVERY=STEPS    saves what was learned after every STEPS training steps too, in build/$(BOARD)-every-STEPS\n' : ''}${product ? '#   APP=product         the application app/product.c in place of app/main.c, in build/$(BOARD)-product\n' : ''}${series ? '#   APP=sensor          the application app/sensor.c in place of app/main.c, in build/$(BOARD)-sensor\n' : ''}
 ifneq ($(wildcard ${pendingFile}),)
 $(error the writing of this firmware was interrupted: ${ENDS_IT})
 endif
@@ -57,7 +57,7 @@ OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 
 KERNEL_FLAGS ?= ${kernelFlags}
 WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion $(if $(STRICT),-Werror)
-CFLAGS += -std=c11 $(BOARD_FLAGS) -Imodel -Ikernels -Iprotocol${takesImages(input) ? ' -Icamera' : ''} -Iapp -Iboard/common -DTT_BAUD=$(BAUD)${store ? ' -Istore -DTT_STORE=$(SAVE_EVERY)u' : ''} \\
+CFLAGS += -std=c11 $(BOARD_FLAGS) -Imodel -Ikernels -Iprotocol${takesImages(input) ? ' -Icamera' : ''}${series ? ' -Iseries' : ''} -Iapp -Iboard/common -DTT_BAUD=$(BAUD)${store ? ' -Istore -DTT_STORE=$(SAVE_EVERY)u' : ''} \\
     -ffunction-sections -fdata-sections -fno-common -fstack-usage -g $(WARNINGS)
 
 $(OUT)/kernels/%.o: OPTIMISE := $(KERNEL_FLAGS)
@@ -102,7 +102,7 @@ export function libraryName({ prefix }: Pick<EmitInput, 'prefix'>): string {
 
 /** `CMakeLists.txt` */
 export function cmakeLists(input: EmitInput, sources: SourceLists): string {
-  const { target, version, kernelFlags, record, store, saveEvery = 0 } = input;
+  const { target, version, kernelFlags, record, series, store, saveEvery = 0 } = input;
   const library = libraryName(input);
   const everyOption = `set(SAVE_EVERY ${saveEvery} CACHE STRING "training steps after which what was learned is saved; 0: only when asked to")\n`;
   return `${generated(version)}
@@ -131,7 +131,7 @@ ${cmakeList('KERNELS', sources.kernels)}
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_EXTENSIONS OFF)
 add_library(${library} STATIC \${LIBRARY} \${KERNELS})
-target_include_directories(${library} PUBLIC model kernels protocol${takesImages(input) ? ' camera' : ''}${store ? ' store' : ''} PRIVATE app)
+target_include_directories(${library} PUBLIC model kernels protocol${takesImages(input) ? ' camera' : ''}${series ? ' series' : ''}${store ? ' store' : ''} PRIVATE app)
 ${store ? `target_compile_definitions(${library} PUBLIC TT_STORE=\${SAVE_EVERY}u)\n` : ''}target_compile_options(${library} PRIVATE \${BOARD_FLAGS} -ffunction-sections -fdata-sections -fno-common)
 set_source_files_properties(\${LIBRARY} PROPERTIES COMPILE_OPTIONS -Os)
 set_source_files_properties(\${KERNELS} PROPERTIES COMPILE_OPTIONS "${kernelFlags.split(/\s+/).join(';')}")

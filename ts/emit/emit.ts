@@ -5,6 +5,7 @@ import { modelFile } from './model-c.js';
 import { modelHeader } from './model-h.js';
 import { ownPrefix, prefixed } from './prefix.js';
 import { readme } from './readme.js';
+import { seriesFile } from './series.js';
 import { stateFile } from './state.js';
 import { weightsFile, weightsHeader } from './weights.js';
 
@@ -13,8 +14,15 @@ const KERNELS = 'kernels/';
 const STORE = 'store/';
 /** Sources that only the firmware of a network for images contains. */
 const CAMERA = 'camera/';
+/** Sources that only the firmware of a network for series contains: of all, and of spectrograms. */
+const SERIES = 'series/';
+const FRONT = 'series/tt_mel.';
+/** The application that takes their raw values. */
+const SENSOR = 'app/sensor.c';
 /** The application that sees and learns by itself, which needs both. */
 const PRODUCT = 'app/product.c';
+/** Those of which one is built at a time. */
+const APPLICATIONS = ['app/main.c', PRODUCT, SENSOR];
 const HOST_FLASH = 'board/host/flash.c';
 /** The source that only a firmware with a replay buffer contains. */
 const REPLAY = 'model/replay.c';
@@ -24,9 +32,9 @@ const CALIBRATE = 'calibrate/';
 function lists(files: ReadonlyMap<string, string>): SourceLists {
   const c = [...files.keys()].filter(path => path.endsWith('.c')).sort();
   return {
-    library: c.filter(path => /^(model|camera|protocol|store)\//.test(path)),
+    library: c.filter(path => /^(model|camera|series|protocol|store)\//.test(path)),
     kernels: c.filter(path => path.startsWith('kernels/')),
-    app: c.filter(path => path.startsWith('app/') && path !== 'app/main.c' && path !== PRODUCT),
+    app: c.filter(path => path.startsWith('app/') && !APPLICATIONS.includes(path)),
   };
 }
 
@@ -52,6 +60,12 @@ function isOfNoCamera(path: string, input: EmitInput): boolean {
   return path.startsWith(CAMERA) && !takesImages(input);
 }
 
+/** Whether a source is there for series, or for spectrograms, which are no samples of this firmware. */
+function isOfNoSeries(path: string, { series, marks }: EmitInput): boolean {
+  if (path === SENSOR) return !series || marks === true;
+  return path.startsWith(SERIES) && (!series || (path.startsWith(FRONT) && !series.front));
+}
+
 /** The replacement for the application when costs are calibrated. */
 function markFiles({ record, sources }: EmitInput): [string, string][] {
   const count = record.steps.length;
@@ -71,6 +85,7 @@ export function emit(input: EmitInput): Map<string, string> {
       isOfNoStore(path, input) ||
       isOfNoReplay(path, input) ||
       isOfNoCamera(path, input) ||
+      isOfNoSeries(path, input) ||
       (path === PRODUCT && !hasProduct(input));
     if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !missing) files.set(path, text);
   }
@@ -85,6 +100,7 @@ export function emit(input: EmitInput): Map<string, string> {
   files.set('model/weights.h', weightsHeader(input));
   files.set('model/weights.c', weightsFile(input));
   files.set('model/state.c', stateFile(input));
+  if (input.series) files.set('model/series.c', seriesFile(input));
   if (input.marks) for (const [path, text] of markFiles(input)) files.set(path, text);
   const sources = lists(files);
   files.set('Makefile', makefile(input, sources));

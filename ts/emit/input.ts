@@ -2,6 +2,7 @@ import type { View } from '../data/images/input.js';
 import type { MemoryTable } from '../program/memory.js';
 import type { ProgramRecord } from '../program/record.js';
 import type { EmitBoard } from './board.js';
+import type { EmitSeries } from './series.js';
 
 /** Content of the constants, parallel to the record's, and of the initial state. */
 export interface ProgramData {
@@ -20,6 +21,8 @@ export interface EmitInput {
   readonly classNames: readonly string[];
   /** The window of a camera's frame that became a sample, if the samples were frames. */
   readonly view?: View | undefined;
+  /** How raw values become a sample, where samples are series. */
+  readonly series?: EmitSeries | undefined;
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
   /** The boards for which it can be built, including the target. */

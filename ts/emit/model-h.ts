@@ -4,6 +4,7 @@ import type { MemoryTable } from '../program/memory.js';
 import type { ProgramRecord } from '../program/record.js';
 import type { EmitInput } from './input.js';
 import { savedFrame } from './saved.js';
+import { seriesLines } from './series.js';
 import { stateMembers } from './state.js';
 import { banner, commented } from './text.js';
 
@@ -228,7 +229,7 @@ extern "C" {
 
 ${sizes(input)}
 #define TT_RATE_EXPONENT 1024 /* the largest magnitude of the exponent of a learning rate */
-${viewLine(input)}
+${viewLine(input)}${seriesLines(input)}
 ${statuses}
 
 /* The trainable state. */

@@ -13,9 +13,13 @@ const STORE_ROW = `| \`store/\` | what was learned in flash, proof against power
 const CAMERA_ROW = `| \`camera/\` | frames of a camera as samples, cropped and scaled in integers: \`tt_camera.h\` |
 `;
 
+const seriesRow = (front: boolean) =>
+  `| \`series/\` | raw values of a sensor as samples, windows of them from a ring: \`tt_series.h\`${front ? '; spectrograms of a sound: `tt_mel.h`' : ''} |
+`;
+
 /** `README.md` */
 export function readme(input: EmitInput): string {
-  const { record, memory, target, version, classNames, store } = input;
+  const { record, memory, target, version, classNames, series, store } = input;
   const [height, width, channels] = record.input.shape;
   return `# ${record.name}: firmware that keeps learning on the device
 
@@ -28,11 +32,11 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 
 | file or folder | contents |
 | --- | --- |
-| \`app/\` | yours: \`main.c\` and the port${hasProduct(input) ? '; `product.c`, a product in small (`make APP=product`)' : ''}; written once, never overwritten |
+| \`app/\` | yours: \`main.c\` and the port${hasProduct(input) ? '; `product.c`, a product in small (`make APP=product`)' : ''}${series ? '; `sensor.c`, which takes raw values (`make APP=sensor`)' : ''}; written once, never overwritten |
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
 | \`kernels/\` | the operations that this program uses |
 | \`protocol/\` | requests over a serial port; CRC-32 |
-${takesImages(input) ? CAMERA_ROW : ''}${store ? STORE_ROW : ''}| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
+${takesImages(input) ? CAMERA_ROW : ''}${series ? seriesRow(series.front !== undefined) : ''}${store ? STORE_ROW : ''}| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
 | \`Makefile\` | builds the firmware |
 | \`CMakeLists.txt\` | the same, and the library target \`${libraryName(input)}\` for a project of your own |
 | \`program.ttp\` | the Program, which \`npx tinytrain run\` runs on the host |
@@ -47,7 +51,7 @@ add_subdirectory(this-folder)
 target_link_libraries(app PRIVATE ${libraryName(input)})
 \`\`\`
 
-It has the model, its kernels${takesImages(input) ? ', the camera' : ''} and the protocol${store ? ', and the store' : ''}, compiled by the toolchain of your project with its flags; the linker takes what you call. The protocol
+It has the model, its kernels${takesImages(input) ? ', the camera' : ''}${series ? ', the series' : ''} and the protocol${store ? ', and the store' : ''}, compiled by the toolchain of your project with its flags; the linker takes what you call. The protocol
 calls the functions of \`app/port.h\`${store ? ', the store those of `store/tt_flash.h`' : ''}. \`npx tinytrain compile --prefix NAME\` gives every global name of
 them another beginning, so that several models fit into one image.
 

@@ -81,6 +81,7 @@ const personaliseOptions = optionTable<PersonaliseOptions>({
   crop: all.crop,
   window: all.window,
   hop: all.hop,
+  front: all.front,
   skipBad: all.skipBad,
   shares: all.shares,
   steps: all.steps,
@@ -200,7 +201,7 @@ async function prepared({ model, users, options, signal }: Work, name: string): 
   const how = { threads: 1, signal };
   const source = await sampleFolder(
     join(users, name),
-    only(options, ['resize', 'camera', 'crop', 'window', 'hop', 'skipBad', 'shares', 'seed']),
+    only(options, ['resize', 'camera', 'crop', 'window', 'hop', 'front', 'skipBad', 'shares', 'seed']),
   );
   const fed = source.normalise
     ? model.withSeries(await source.normalise(model.input, model.input, options.normalisation, how))

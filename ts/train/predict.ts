@@ -3,7 +3,7 @@ import { checkFitting } from '../data/images/camera.js';
 import { imageSamples } from '../data/images/files.js';
 import type { Fitting } from '../data/images/input.js';
 import type { ImageSource } from '../data/images/open.js';
-import { fittingOf } from '../data/origin.js';
+import { cuttingOf, fittingOf } from '../data/origin.js';
 import type { WorkOptions } from '../data/pool.js';
 import { type Cutting, seriesSamples } from '../data/series/files.js';
 import { TinytrainError } from '../errors.js';
@@ -33,8 +33,8 @@ const SCORE_UNIT = 2 ** 31;
 /** How samples are brought into the form of the input. */
 export interface PredictorOptions extends Cutting, Fitting {}
 
-const { resize, camera, crop, window, hop, signal } = all;
-const predictorOptions = optionTable<PredictorOptions>({ resize, camera, crop, window, hop });
+const { resize, camera, crop, window, hop, wholeFront, signal } = all;
+const predictorOptions = optionTable<PredictorOptions>({ resize, camera, crop, window, hop, front: wholeFront });
 const workOptions = optionTable<WorkOptions>({ signal, onProgress: progress() });
 
 /** A Program with the state trained by a run. */
@@ -46,10 +46,10 @@ export class Predictor {
   readonly cutting: Cutting;
   readonly #session: Session;
 
-  private constructor(program: Program, { window, hop, ...fitting }: PredictorOptions, session: Session) {
+  private constructor(program: Program, { window, hop, front, ...fitting }: PredictorOptions, session: Session) {
     this.program = program;
     this.fitting = fitting;
-    this.cutting = { window, hop };
+    this.cutting = { window, hop, front };
     this.#session = session;
   }
 
@@ -69,8 +69,7 @@ export class Predictor {
     const { origin } = (await run.record()).origin.data;
     const state = await run.state();
     const program = (await run.program()).withState(state);
-    if (origin?.kind !== 'series') return Predictor.of(program, fittingOf(origin));
-    return Predictor.of(program, { window: origin.window ?? undefined, hop: origin.hop ?? undefined });
+    return Predictor.of(program, { ...fittingOf(origin), ...cuttingOf(origin) });
   }
 
   /** Names of the classes. */

@@ -1,7 +1,7 @@
 use napi::Result;
-use napi::bindgen_prelude::{Int8Array, Int16Array};
+use napi::bindgen_prelude::{Int8Array, Int16Array, Int32Array, Uint16Array};
 use napi_derive::napi;
-use tinytrain_spec::series;
+use tinytrain_spec::{mel, series};
 
 use crate::error::Failure;
 
@@ -49,4 +49,70 @@ pub fn series_quantised(raw: Int16Array, columns: Vec<SeriesColumn>) -> Int8Arra
     let mut out = vec![0; raw.len()];
     series::quantise(&raw, &columns, &mut out);
     Int8Array::new(out)
+}
+
+/// The front end of a sound: see `spec::mel`.
+#[napi(object)]
+pub struct MelFront {
+    /// See `spec::mel::Front`.
+    pub rate: u32,
+    /// See `spec::mel::Front`.
+    pub length: u32,
+    /// See `spec::mel::Front`.
+    pub stride: u32,
+    /// See `spec::mel::Front`.
+    pub channels: u32,
+    /// See `spec::mel::Front`.
+    pub low: u32,
+    /// See `spec::mel::Front`.
+    pub high: u32,
+}
+
+impl MelFront {
+    fn spec(&self) -> Result<(mel::Front, mel::Tables)> {
+        let Self { rate, length, stride, channels, low, high } = *self;
+        let front = mel::Front { rate, length, stride, channels, low, high };
+        let tables = front
+            .tables()
+            .map_err(|why| Failure::new("INPUT_INVALID", format!("no spectrogram can be made: {why}")))?;
+        Ok((front, tables))
+    }
+}
+
+/// What a device needs to compute the features of a frame: see `spec::mel`.
+#[napi(object)]
+pub struct MelTables {
+    /// Points of the transform.
+    pub points: u32,
+    /// See `spec::mel::Tables`.
+    pub first: u32,
+    /// See `spec::mel::Tables`.
+    pub window: Int32Array,
+    /// See `spec::mel::Tables`.
+    pub cosines: Int32Array,
+    /// See `spec::mel::Tables`.
+    pub ends: Uint16Array,
+    /// See `spec::mel::Tables`.
+    pub weights: Uint16Array,
+}
+
+/// The tables of a front end; throws for one that is none.
+#[napi(catch_unwind)]
+pub fn mel_tables(front: MelFront) -> Result<MelTables> {
+    let (front, mel::Tables { window, cosines, first, ends, weights }) = front.spec()?;
+    Ok(MelTables {
+        points: front.points(),
+        first,
+        window: window.into(),
+        cosines: cosines.into(),
+        ends: ends.into(),
+        weights: weights.into(),
+    })
+}
+
+/// The features of all whole frames of a sound, frame after frame.
+#[napi(catch_unwind)]
+pub fn mel_features(front: MelFront, sound: Int16Array) -> Result<Int16Array> {
+    let (front, tables) = front.spec()?;
+    Ok(mel::features(&front, &tables, &sound).into())
 }

@@ -405,7 +405,7 @@ mod tests {
             let front = Front { rate: 48_000, length, stride: 1, channels, low: 0, high: 24_000 };
             let tables = front.tables().unwrap();
             for period in [1, 2, 3, 8, length as usize] {
-                let of = |i: usize| if i / period % 2 == 0 { i16::MIN } else { i16::MAX };
+                let of = |i: usize| if (i / period).is_multiple_of(2) { i16::MIN } else { i16::MAX };
                 let sound: Vec<i16> = (0..length as usize + 2).map(of).collect();
                 let found = features(&front, &tables, &sound);
                 assert_eq!(found.len(), 3 * channels as usize);

@@ -3,26 +3,29 @@ import { Dataset } from '../dataset.js';
 import { type InputFormat, inputLength } from '../input.js';
 import type { WorkOptions } from '../pool.js';
 import { cutsOf, sampleOf } from './folder.js';
+import type { Front } from './mel.js';
 import { readTable } from './table.js';
 
 /** How recordings are cut. */
 export interface Cutting {
   readonly window?: number | undefined;
   readonly hop?: number | undefined;
+  /** How sounds become spectrograms. */
+  readonly front?: Front | undefined;
 }
 
-/** Reads recordings as samples without a class (their labels are 0), cut as in training. Throws `RECORDING_CORRUPT`, `INPUT_SHAPE`, `ABORTED`. */
+/** Reads recordings as samples without a class (their labels are 0), cut as in training. Throws `RECORDING_CORRUPT`, `RECORDING_RATE`, `INPUT_SHAPE`, `ABORTED`. */
 export async function seriesSamples(
   paths: readonly string[],
   input: InputFormat,
-  { window, hop }: Cutting,
+  { window, hop, front }: Cutting,
   { signal }: WorkOptions = {},
 ): Promise<Dataset> {
   const samples: Int8Array[] = [];
   const names: string[] = [];
   for (const path of paths) {
     if (signal?.aborted) throw aborted('reading samples');
-    const table = await readTable(path);
+    const table = await readTable(path, front);
     for (const cut of cutsOf(path, 0, table.rows, window, hop)) {
       samples.push(sampleOf(table, cut, input));
       names.push(cut.name);

@@ -12,9 +12,10 @@ import { checkReading, readSamples } from '../read.js';
 import type { Listed, Parts, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares, splits } from '../split.js';
 import { feeding } from './feeding.js';
+import { type Front, type FrontOptions, frontOf } from './mel.js';
 import type { Table } from './rows.js';
 import { quantised, rawOf } from './scale.js';
-import { Tables } from './table.js';
+import { readTable, Tables } from './table.js';
 
 /** Incremented when reading changes, so that samples cached by an older version are not reused. */
 const READER = 1;
@@ -25,6 +26,8 @@ export interface SeriesOptions {
   readonly window?: number | undefined;
   /** Rows from one window to the next; as many as a window has by default. */
   readonly hop?: number | undefined;
+  /** Makes spectrograms of sounds, whose rows are then windows' rows; the rate is that of the first recording unless it is given. */
+  readonly front?: FrontOptions | undefined;
   /** Skips recordings that cannot be read, and lists them; otherwise the first one is an error. */
   readonly skipBad?: boolean | undefined;
   /** Seed of the split, if the folder has no train/ and test/; 0 by default. */
@@ -130,21 +133,47 @@ async function cutAll(
   return { train, ...(files.validation && { validation }), test };
 }
 
-const { window, hop, skipBad, seed, shares } = all;
-const seriesOptions = optionTable<SeriesOptions>({ window, hop, skipBad, seed, shares });
+const { window, hop, front, skipBad, seed, shares } = all;
+const seriesOptions = optionTable<SeriesOptions>({ window, hop, front, skipBad, seed, shares });
+
+const isBad = (error: unknown): error is TinytrainError =>
+  error instanceof TinytrainError && error.code === 'RECORDING_CORRUPT';
+
+/** The front end that was asked for, at the rate of the first recording that can be read. */
+async function frontFor(files: Files, given: FrontOptions | undefined, skipBad: boolean): Promise<Front | undefined> {
+  if (!given) return undefined;
+  const known = frontOf(given);
+  if (known) return known;
+  for (const { path } of files.train) {
+    const table = await readTable(path).catch(error => {
+      if (skipBad && isBad(error)) return undefined;
+      throw error;
+    });
+    if (!table) continue;
+    const found = frontOf(given, table.rate, path);
+    if (found) return found;
+    throw new TinytrainError('RECORDING_RATE', `${path}: it does not say how many values a second it has`, {
+      path,
+      help: ['--front mel:rate=16000 says it'],
+    });
+  }
+  return undefined;
+}
 
 /**
  * A folder of recordings (`.npy`, `.csv`, `.wav`) as a source of samples: class folders, a recording per class, or `labels.csv`, with or without train/ and test/.
- * Throws the errors of a folder of images, and `RECORDING_CORRUPT`.
+ * Throws the errors of a folder of images, `RECORDING_CORRUPT`, and with a front end `RECORDING_RATE`.
  */
 export async function seriesFolder(folder: string, options: SeriesOptions = {}): Promise<SampleSource> {
   checkOptions(seriesOptions, options);
-  const { window, hop, skipBad = false, seed = all.seed.default, shares = defaultShares } = options;
+  const { window, hop, front: wanted, skipBad = false, seed = all.seed.default, shares = defaultShares } = options;
   const cutting = { window: window ?? null, hop: hop ?? null };
-  const origin: SeriesOrigin = { kind: 'series', folder: resolve(folder), ...cutting, skipBad, seed, shares };
   const layout = await readLayout(folder, recordings);
-  const files = splitFiles(folder, layout, origin, recordings);
-  const tables = new Tables();
+  const files = splitFiles(folder, layout, { seed, shares }, recordings);
+  const front = await frontFor(files, wanted, skipBad);
+  const how = { ...cutting, ...(front && { front }), skipBad, seed, shares };
+  const origin: SeriesOrigin = { kind: 'series', folder: resolve(folder), ...how };
+  const tables = new Tables(front);
   const cuts = await cutAll(files, tables, origin);
   const source = {
     name: layout.files.all ? `${folder}, split by seed ${seed}` : folder,
@@ -152,8 +181,6 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
     classes: layout.classes,
     parts: cuts,
   };
-  const isBad = (error: unknown): error is TinytrainError =>
-    error instanceof TinytrainError && error.code === 'RECORDING_CORRUPT';
   const cutOf = (split: Split, place: number) => cuts[split]?.[place];
   const each = async (
     _: InputFormat,
@@ -188,7 +215,17 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
         });
       }
       const { height, width, channels, series } = input;
-      const facts = ['series', READER, height, width, channels, series, window ?? null, hop ?? null];
+      const facts = [
+        'series',
+        READER,
+        height,
+        width,
+        channels,
+        series,
+        window ?? null,
+        hop ?? null,
+        ...(front ? [front] : []),
+      ];
       const key = await keyOf(folder, files, facts, [], how);
       const make = async (split: Split, place: number): Promise<Int8Array> => {
         const cut = cutOf(split, place);

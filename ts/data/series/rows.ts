@@ -6,4 +6,8 @@ export interface Table {
   /** The values of a row belong to these columns in turn; all values of a column are of the same kind. */
   readonly columns: number;
   readonly values: Float64Array;
+  /** Rows a second, if the recording says it. */
+  readonly rate?: number | undefined;
+  /** The value that is the loudest of a sound; 32768 if omitted. */
+  readonly full?: number | undefined;
 }

@@ -8,6 +8,7 @@ const EXTENSIBLE = 0xfffe;
 interface Sound {
   readonly format: number;
   readonly channels: number;
+  readonly rate: number;
   readonly bits: number;
 }
 
@@ -15,7 +16,8 @@ function soundOf(bytes: Buffer, at: number, size: number): Sound {
   if (size < 16) throw new Error('the .wav does not say its format');
   const format = bytes.readUInt16LE(at);
   const inner = format === EXTENSIBLE && size >= 26 ? bytes.readUInt16LE(at + 24) : format;
-  return { format: inner, channels: bytes.readUInt16LE(at + 2), bits: bytes.readUInt16LE(at + 14) };
+  const [channels, rate, bits] = [bytes.readUInt16LE(at + 2), bytes.readUInt32LE(at + 4), bytes.readUInt16LE(at + 14)];
+  return { format: inner, channels, rate, bits };
 }
 
 function readerOf(bytes: Buffer, { format, bits }: Sound): (at: number) => number {
@@ -46,13 +48,14 @@ export function readWav(bytes: Buffer): Table {
     if (name === 'fmt ') sound = soundOf(bytes, from, size);
     if (name === 'data') {
       if (!sound) throw new Error('the .wav does not say its format');
-      const { channels, bits } = sound;
+      const { format, channels, rate, bits } = sound;
       if (channels < 1) throw new Error('the .wav has no channels');
       const [read, width] = [readerOf(bytes, sound), bits / 8];
       const rows = Math.floor(size / (width * channels));
       if (rows === 0) throw new Error('there is no sound in it');
       const values = Float64Array.from({ length: rows * channels }, (_, i) => read(from + width * i));
-      return { rows, rowLength: channels, columns: channels, values };
+      const full = format === FLOAT ? 1 : 2 ** (bits - 1);
+      return { rows, rowLength: channels, columns: channels, values, rate, full };
     }
     // Parts begin at even places.
     at = from + size + (size % 2);
