@@ -52,7 +52,7 @@ test('a .wav of 8, 16, 24 and 32 bits and of floats; other parts are passed over
     const table = await readTable(join(folder, 'a.wav'));
     t.deepEqual(
       { ...table, values: [...table.values] },
-      { rows: 3, rowLength: 2, columns: 2, values },
+      { rows: 3, rowLength: 2, columns: 2, values, rate: 8000, full: format === 3 ? 1 : 2 ** (bits - 1) },
       `${bits} ${format}`,
     );
   }
