@@ -43,52 +43,6 @@ export declare const resizePolicies: readonly [
 	"cover",
 	"contain"
 ];
-interface HeadRow {
-	/** One weight per feature, 13 fraction bits. */
-	weights: Int16Array;
-	/** In units of the features' scale times `2^-13`. */
-	bias: number;
-}
-interface MelTables {
-	/** Points of the transform. */
-	points: number;
-	/** See `spec::mel::Tables`. */
-	first: number;
-	/** See `spec::mel::Tables`. */
-	window: Int32Array;
-	/** See `spec::mel::Tables`. */
-	cosines: Int32Array;
-	/** See `spec::mel::Tables`. */
-	ends: Uint16Array;
-	/** See `spec::mel::Tables`. */
-	weights: Uint16Array;
-}
-/** A log-mel spectrogram: how a sound becomes rows of features; see `mel` of `crates/spec`. */
-export interface Front {
-	readonly kind: "mel";
-	/** Values of the sound a second. */
-	readonly rate: number;
-	/** Milliseconds of a frame. */
-	readonly window: number;
-	/** Milliseconds from one frame to the next. */
-	readonly stride: number;
-	/** Features of a frame. */
-	readonly channels: number;
-	/** Where the first channel begins and the last one ends, in Hz. */
-	readonly low: number;
-	readonly high: number;
-}
-/** The same as far as it is given. */
-export type FrontOptions = Pick<Front, "kind"> & {
-	readonly [K in keyof Omit<Front, "kind">]?: Front[K] | undefined;
-};
-interface FrontTables extends MelTables {
-	/** Values of a frame. */
-	readonly length: number;
-	/** Values from one frame to the next. */
-	readonly stride: number;
-	readonly channels: number;
-}
 /** The size of a camera's frames in pixels. */
 export interface FrameSize {
 	readonly columns: number;
@@ -111,6 +65,25 @@ export interface Augmentation {
 	/** Adds noise of this standard deviation, in steps of int8. */
 	readonly noise?: number | undefined;
 }
+/** A log-mel spectrogram: how a sound becomes rows of features; see `mel` of `crates/spec`. */
+export interface Front {
+	readonly kind: "mel";
+	/** Values of the sound a second. */
+	readonly rate: number;
+	/** Milliseconds of a frame. */
+	readonly window: number;
+	/** Milliseconds from one frame to the next. */
+	readonly stride: number;
+	/** Features of a frame. */
+	readonly channels: number;
+	/** Where the first channel begins and the last one ends, in Hz. */
+	readonly low: number;
+	readonly high: number;
+}
+/** The same as far as it is given. */
+export type FrontOptions = Pick<Front, "kind"> & {
+	readonly [K in keyof Omit<Front, "kind">]?: Front[K] | undefined;
+};
 /** How an image of another size is fitted to the input. */
 export type ResizePolicy = (typeof resizePolicies)[number];
 /** How images become samples. */
@@ -130,18 +103,6 @@ export interface View {
 	readonly top: number;
 	readonly columns: number;
 	readonly rows: number;
-}
-/** Progress of a long operation. */
-export interface Progress {
-	readonly done: number;
-	readonly total: number;
-}
-/** Options of any long operation. */
-export interface WorkOptions {
-	/** Stops the operation, which then rejects with the code `ABORTED`. */
-	readonly signal?: AbortSignal | undefined;
-	/** Called from time to time with the progress. */
-	readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 interface Cutting {
 	readonly window?: number | undefined;
@@ -249,6 +210,18 @@ export interface Repeated {
 		readonly train: string;
 		readonly test: string;
 	} | null;
+}
+/** Progress of a long operation. */
+export interface Progress {
+	readonly done: number;
+	readonly total: number;
+}
+/** Options of any long operation. */
+export interface WorkOptions {
+	/** Stops the operation, which then rejects with the code `ABORTED`. */
+	readonly signal?: AbortSignal | undefined;
+	/** Called from time to time with the progress. */
+	readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 /** How the values of series become int8, in the terms of a user: one entry a column, or one for all. */
 export interface SeriesScale {
@@ -405,135 +378,6 @@ export interface Connection {
 	/** Closes the connection and ends the process behind it, if any. Never fails. */
 	close(): Promise<void>;
 }
-/**
- * What each error code means. A code is stable: it keeps its meaning in later versions. `docs/errors.md` is made of this table; codes of the addon are
- * compared with it by a test.
- */
-export declare const errorCodes: {
-	readonly ABORTED: "stopped by its signal, whose reason is the cause";
-	readonly ADDON_MISSING: "neither the addon of this platform nor the WebAssembly build can be loaded";
-	readonly BLOB_BROKEN: "data that a search has put into Redis is damaged there";
-	readonly BLOB_MISSING: "data that a search has put into Redis is no longer there";
-	readonly BOARD_INVALID: "the files of a board contradict each other or are incomplete";
-	readonly BOARD_TOO_SMALL: "the firmware takes more memory than the board has";
-	readonly BOARD_UNKNOWN: "no board has this name";
-	readonly BUDGET_EXCEEDED: "the scheme takes more than the budget";
-	readonly BUDGET_TOO_SMALL: "no scheme fits into the budget";
-	readonly BUILD_FAILED: "the C compiler or the linker has refused the firmware";
-	readonly BUSY: "another operation on the same object has not ended yet";
-	readonly CACHE_BROKEN: "the cache of decoded samples is damaged; it is made anew";
-	readonly CACHE_FAILED: "the cache of decoded samples cannot be written";
-	readonly CLASSES_DIFFER: "two things that belong together have other classes";
-	readonly CLASSES_TOO_FEW: "fewer than two classes";
-	readonly CLASSES_TOO_MANY: "more classes than a head can have";
-	readonly CLASS_EMPTY: "a class without samples";
-	readonly CLASS_TOO_SMALL: "too few samples of a class to hold some back";
-	readonly COMPILER_MISSING: "the Arm compiler is not installed";
-	readonly COSTS_INVALID: "a file of costs that cannot be used";
-	readonly COSTS_MISSING: "no times are known of this core";
-	readonly COSTS_OTHER_CORE: "costs of another core than the board\u2019s";
-	readonly COSTS_STALE: "costs of other kernels than these";
-	readonly DATA_LAYOUT: "a folder or a label file that is not laid out as samples are";
-	readonly DATA_UNKNOWN: "samples are needed, and where they are is not known";
-	readonly DEVICE_CORRUPT: "something on the device has changed that must not";
-	readonly DEVICE_GONE: "the device has ended or was unplugged";
-	readonly DEVICE_REFUSED: "the device has rejected a request";
-	readonly DEVICE_SILENT: "the device does not answer";
-	readonly ELF_MALFORMED: "a file that is no ELF file of a firmware";
-	readonly EMULATOR_MISSING: "QEMU is not installed";
-	readonly EMULATOR_NONE: "QEMU emulates neither the board nor another one with its core";
-	readonly EXPORT_UNSUPPORTED: "the program cannot be expressed in the file format";
-	readonly FILE_ERROR: "a file or a folder cannot be read or written";
-	readonly FILE_EXISTS: "the file is already there";
-	readonly FIRMWARE_BROKEN: "a damaged firmware folder";
-	readonly FIRMWARE_EDITED: "files of a firmware were edited and would be overwritten";
-	readonly FIRMWARE_MISSING: "no firmware is in the folder";
-	readonly FIRMWARE_OTHER: "the device runs another program";
-	readonly FIRMWARE_VERSION: "a firmware of another version of tinytrain";
-	readonly FLASH_FAILED: "the board was not written";
-	readonly FLASH_MISSING: "no tool is installed that writes to the board";
-	readonly FOLDER_BROKEN: "an unfinished change of a folder that cannot be ended";
-	readonly FOLDER_BUSY: "another process of tinytrain is at work in the folder";
-	readonly FOLDER_LINK: "a link, or a thing of another kind, where tinytrain would write";
-	readonly FOLDER_NOT_EMPTY: "files that are not ours are in the folder";
-	readonly FOLDER_UNKNOWN: "the folder contains nothing that tinytrain has made";
-	readonly HEAD_UNKNOWN: "the model\u2019s own classes, which the head is to start from, are not known";
-	readonly IMAGE_CORRUPT: "an image that cannot be decoded";
-	readonly INPUT_CLIPPED: "a normalisation that lies mostly outside of what the model\u2019s input can hold";
-	readonly INPUT_INVALID: "facts about a model\u2019s input that contradict each other";
-	readonly INPUT_NO_IMAGE: "the model\u2019s input has a shape that no image fills";
-	readonly INPUT_SHAPE: "samples of another shape than the model\u2019s input";
-	readonly INTERNAL: "a defect of tinytrain; please report it";
-	readonly IO: "a file that the addon reads or locks cannot be read or locked";
-	readonly JOB_BROKEN: "a job or a result in Redis that is none";
-	readonly JOB_FAILED: "a worker has failed";
-	readonly KERNELS_UNAVAILABLE: "kernels that this processor cannot run, or that do not exist";
-	readonly LINE_UNKNOWN: "the emulated board has no such line";
-	readonly LINK_OVERFLOW: "the linked firmware is larger than the memory";
-	readonly MAKE_MISSING: "`make` is not installed";
-	readonly MEMORY: "too little memory on this machine";
-	readonly MEMORY_DIFFERS: "the linked firmware takes other memory than planned";
-	readonly MODEL_DIFFERS: "another model than the one that was used before";
-	readonly MODEL_FLOAT: "a float model, which has to be quantised first";
-	readonly MODEL_FORMAT: "a file in no known format of models";
-	readonly MODEL_GLOBAL: "a pickled model that names something other than data";
-	readonly MODEL_MALFORMED: "a damaged model file";
-	readonly MODEL_NOT_FLOAT: "a model that is to be quantised and is not a float model";
-	readonly MODEL_OPERATOR: "a model with an operator that is not supported";
-	readonly MODEL_OPTIONS: "a model with an operator whose options are not supported";
-	readonly MODEL_TOO_LARGE: "a model larger than what is computed with";
-	readonly MODEL_UNSUPPORTED: "a model that cannot be trained, quantised or run as it is";
-	readonly NOT_CALIBRATED: "the costs of a device cannot be measured with this firmware";
-	readonly NOT_COMPARABLE: "runs that have too little in common to be compared";
-	readonly OPTION_INVALID: "an option or an argument with a value that it cannot have";
-	readonly PACKAGE_BROKEN: "files of the package are missing or damaged";
-	readonly PERSONALISE_BROKEN: "a damaged record of a personalisation";
-	readonly PERSONALISE_DIFFERS: "a personalisation that was started with other facts";
-	readonly PLAN_FAILED: "the memory of a program cannot be planned";
-	readonly PORT_FAILED: "a serial port cannot be opened or used";
-	readonly PROCESS_FAILED: "a command cannot be started";
-	readonly PROGRAM_BROKEN: "a damaged program, or none";
-	readonly PROGRAM_DIFFERS: "another program than its record names";
-	readonly PROGRAM_TOO_LARGE: "a program larger than what is run";
-	readonly PROGRAM_VERSION: "a program of another version of tinytrain";
-	readonly QUEUE_MISSING: "the packages `bullmq` and `ioredis` are not installed";
-	readonly RECORDING_CORRUPT: "a recording that cannot be read";
-	readonly REDIS_REFUSED: "Redis refuses the user or the password";
-	readonly REDIS_UNREACHABLE: "Redis cannot be reached";
-	readonly REPLAY_OF_ROWS: "samples that come row by row cannot be kept";
-	readonly REPLAY_TOO_LARGE: "more kept samples than a program can have";
-	readonly RESIDUAL_BITS: "a number of residual bits that does not exist";
-	readonly RUN_BROKEN: "a damaged training run";
-	readonly RUN_DIFFERS: "a training run that was started with other options";
-	readonly RUN_EXISTS: "a training run is already in the folder";
-	readonly RUN_MISSING: "no training run is in the folder";
-	readonly RUN_UNFINISHED: "a training run that has not ended yet";
-	readonly RUN_UNTRAINED: "a training run without a trained state";
-	readonly RUN_VERSION: "a training run of another version of tinytrain";
-	readonly SAMPLES_TOO_FEW: "too few samples of a class";
-	readonly SAMPLES_UNSUITED: "samples that a model cannot be quantised with";
-	readonly SCHEME_INVALID: "an update scheme that cannot be read, or that the model does not have";
-	readonly SEARCH_BROKEN: "a damaged search";
-	readonly SEARCH_DIFFERS: "a search that was started with other options";
-	readonly SEARCH_EXISTS: "a search is already in the folder";
-	readonly SEARCH_MISSING: "no search is in the folder";
-	readonly SEARCH_UNFINISHED: "a search that has not ended yet";
-	readonly SIZE_MISMATCH: "data of another length than needed";
-	readonly STACK_OVERFLOW: "the device\u2019s stack was exhausted";
-	readonly STATE_CORRUPT: "a damaged saved state, or none";
-	readonly STATE_DIFFERS: "the state of another program";
-	readonly STORE_NONE: "the board has no flash to keep a state in";
-	readonly STORE_TOO_SMALL: "the flash of the board is too small to keep the state";
-	readonly TABLES_FAILED: "the tables of a board\u2019s compiled code cannot be made";
-	readonly TABLES_STALE: "the tables of a board\u2019s compiled code lack a function";
-	readonly TIME_TOO_SHORT: "the time ran out before a search had a result";
-	readonly TOOL_FAILED: "a command has failed";
-	readonly USAGE: "a call or a command line that is wrong in itself";
-	readonly USERS_NONE: "a folder of users without any";
-	readonly WORKER_VERSION: "work of another version of tinytrain";
-};
-/** The code of an error. */
-export type ErrorCode = keyof typeof errorCodes;
 /** Machine-readable details of an error. `help` contains lines for people that tell how to proceed. */
 export interface ErrorDetails {
 	readonly help?: readonly string[];
@@ -541,11 +385,11 @@ export interface ErrorDetails {
 }
 /** Every error that the package raises deliberately: `code` is stable, and `message` is one sentence that says what is wrong and where. */
 export declare class TinytrainError extends Error {
-	/** Stable code in capitals, such as `IMAGE_CORRUPT`; `docs/errors.md` lists them. */
-	readonly code: ErrorCode;
+	/** Stable code in capitals, such as `IMAGE_CORRUPT`. */
+	readonly code: string;
 	/** Details such as paths, indices and sizes. */
 	readonly details: ErrorDetails;
-	constructor(code: ErrorCode, message: string, details?: ErrorDetails, cause?: unknown);
+	constructor(code: string, message: string, details?: ErrorDetails, cause?: unknown);
 }
 /** A learning rate in fixed point, as used by host and device: `mantissa * 2^(exponent - 31)`. */
 export interface Rate {
@@ -707,6 +551,29 @@ export declare class Device {
 export declare function parseSaved(bytes: Buffer, name?: string): SavedState;
 /** The bytes for `tt_load`. */
 export declare function encodeSaved({ steps, saturated, program, schedule, state }: SavedState): Buffer;
+interface FrontTables {
+	/** Values of a frame. */
+	readonly length: number;
+	/** Values from one frame to the next. */
+	readonly stride: number;
+	readonly channels: number;
+	/** Of the transform. */
+	readonly points: number;
+	/** The first line of the spectrum that counts. */
+	readonly first: number;
+	readonly window: Int32Array;
+	readonly cosines: Int32Array;
+	readonly ends: Uint16Array;
+	readonly weights: Uint16Array;
+}
+interface RawSeries {
+	readonly columns: readonly ColumnScale[];
+	/** Rows of a window, and from one to the next. */
+	readonly window: number;
+	readonly hop: number;
+	/** How a sound becomes rows. */
+	readonly front?: FrontTables | undefined;
+}
 /** The board for which a Program's memory is reported if none is given. */
 export declare const defaultTarget = "stm32f746";
 /** One item of the memory table. */
@@ -1338,14 +1205,6 @@ interface EmitBoard {
 	readonly board: Board;
 	readonly stack: number;
 }
-interface EmitSeries {
-	readonly columns: readonly ColumnScale[];
-	/** Rows of a window, and from one to the next. */
-	readonly window: number;
-	readonly hop: number;
-	/** How a sound becomes rows. */
-	readonly front?: FrontTables | undefined;
-}
 interface ProgramData {
 	readonly consts: readonly ArrayLike<number>[];
 	readonly initialState: Uint8Array;
@@ -1361,7 +1220,7 @@ interface EmitInput {
 	/** The window of a camera's frame that became a sample, if the samples were frames. */
 	readonly view?: View | undefined;
 	/** How raw values become a sample, where samples are series. */
-	readonly series?: EmitSeries | undefined;
+	readonly series?: RawSeries | undefined;
 	/** The board that `make` builds for unless told otherwise. */
 	readonly target: string;
 	/** The boards for which it can be built, including the target. */
@@ -1403,6 +1262,12 @@ export interface InputFacts {
 }
 /** The model's input. */
 export interface ModelInput extends InputFormat, Omit<InputFacts, "shape"> {
+}
+interface HeadRow {
+	/** One weight per feature, 13 fraction bits. */
+	weights: Int16Array;
+	/** In units of the features' scale times `2^-13`. */
+	bias: number;
 }
 /** The identity of a model. */
 export interface ModelOrigin {
@@ -2120,20 +1985,6 @@ export interface HeldOut {
 	readonly samples: number;
 	readonly points: readonly HeldOutPoint[];
 }
-/** A learning curve as far as a run has come. */
-export interface RunCurve {
-	readonly seed: number;
-	/** Training steps done, and those that it is to take. */
-	readonly steps: number;
-	readonly total: number;
-	/** Accuracy and loss on the test samples before the first step. */
-	readonly before: {
-		readonly accuracy: number;
-		readonly loss: number;
-	};
-	readonly curve: readonly CurvePoint[];
-	readonly heldOut: HeldOut;
-}
 /** What a run made of each test sample at its end, so that runs can be compared sample by sample. */
 export interface Tested {
 	/** SHA-256 over the names of classes and, of each test sample, its name within its folder and its class: the same for the same samples in the same order. */
@@ -2291,8 +2142,6 @@ export interface TrainOptions {
 	/** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
 	readonly signal?: AbortSignal | undefined;
 	readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
-	/** Is told of the learning curve: before the first step, and at each further point. Nothing that it is told changes what is learned. */
-	readonly onCurve?: ((curve: RunCurve) => void) | undefined;
 }
 /**
  * Trains a Program on a data set with the device's own integers, and measures it on samples not used for training. Throws `OPTION_INVALID`, `ABORTED`, and with
@@ -2486,34 +2335,6 @@ export interface SchemeRecord {
 }
 /** The text of a scheme: `text` itself, or the content of the JSON file with that name. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
 export declare function schemeText(text: string): Promise<string>;
-/** The worker that has made a training run. No result depends on it. */
-export interface Maker {
-	/** Name of its machine, and number of its process there. */
-	readonly host: string;
-	readonly process: number;
-	readonly threads: number;
-	/** How often the run was begun, by any worker. */
-	readonly begun: number;
-}
-/** A worker, and what it has done for a search. */
-export interface WorkerShare extends Omit<Maker, "begun"> {
-	/** Training runs that it has ended, and the seconds that they took. */
-	readonly runs: number;
-	readonly seconds: number;
-}
-/** Who has made the training runs of a search. It differs from one search to the next, and is therefore no part of its result. */
-export interface WorkerShares {
-	readonly runs: number;
-	/** Runs that were begun more than once, and how often in total beyond the first time: a worker had ended amid them. */
-	readonly again: {
-		readonly runs: number;
-		readonly times: number;
-	};
-	/** Runs that the process of the search itself has made. */
-	readonly own: number;
-	/** Those with most runs first. */
-	readonly workers: readonly WorkerShare[];
-}
 /** The phases of a search, in order. */
 export type SearchPhase = "analysis" | "evolution" | "proof" | "test";
 /** The measure of a gain: mean loss on held-back samples, which is less noisy, or the share of them that is classified correctly, as in the paper. */
@@ -2601,24 +2422,19 @@ export interface Gain {
 	/** Increase of the share of samples that are classified correctly. */
 	readonly accuracy: Estimate$1;
 }
-interface Price {
-	/** Total bytes of SRAM. */
-	readonly sram: number;
-	/** Instructions of a training step. */
-	readonly instructions: number;
-	/** Likely milliseconds of a training step, as modelled; null if no cycles are known of the board's core. */
-	readonly milliseconds: number | null;
-}
 /** The gain over the head alone of updating the biases of the last `bias` convolutions. */
-export interface BiasContribution extends Gain, Price {
+export interface BiasContribution extends Gain {
 	readonly bias: number;
+	readonly sram: number;
 }
 /** The gain over biases alone of also updating a share of a convolution's weights. */
-export interface LayerContribution extends Gain, Price {
+export interface LayerContribution extends Gain {
 	readonly layer: number;
 	readonly share: string;
 	/** Number of last convolutions whose biases are trained with and without it: those from it on, rounded up, at most `base`. */
 	readonly biases: number;
+	/** Bytes of SRAM, including the biases. */
+	readonly sram: number;
 }
 /** The gain of another number of residual bits over 4, for one scheme. */
 export interface BitsContribution extends Gain {
@@ -2763,17 +2579,6 @@ export type SearchEvent = {
 	readonly total: number;
 	/** Estimated seconds to the end of the search; null if nothing is known yet. */
 	readonly left: number | null;
-}
-/** A training run whose result is known, and the worker that has made it; null for this process, and for what was known before. */
- | {
-	readonly type: "trial";
-	readonly trial: TrialRecord;
-	readonly by: Maker | null;
-}
-/** Contributions as far as they are known, after a round of training runs of the analysis. */
- | {
-	readonly type: "round";
-	readonly contributions: Contributions;
 } | {
 	readonly type: "analysis";
 	readonly contributions: Contributions;
@@ -2789,21 +2594,13 @@ export type SearchEvent = {
 		readonly sram: number;
 		readonly sum: number;
 	};
-}
-/** The schemes that take part in the proof. */
- | {
-	readonly type: "finalists";
-	readonly finalists: readonly Finalist[];
 } | {
 	readonly type: "proof";
 	readonly finalist: Finalist;
 	readonly validation: Estimate$1;
-}
-/** The end; with `workers`, who has made the runs. */
- | {
+} | {
 	readonly type: "done";
 	readonly result: SearchResult;
-	readonly workers: WorkerShares | null;
 };
 /** A training run that has ended. */
 export interface EndedRun {
@@ -2819,8 +2616,6 @@ export type Opened = {
 	readonly kind: "search";
 	readonly path: string;
 	readonly result: SearchResult;
-	/** Who has made its runs, where it was not one process alone. */
-	readonly workers?: WorkerShares | undefined;
 } | {
 	readonly kind: "firmware";
 	readonly path: string;
@@ -2941,7 +2736,7 @@ interface TrainedScheme extends Pick<TrialRecord, "scheme" | "residualBits" | "s
 	/** Name and kind of a finalist. */
 	readonly name?: string | undefined;
 	readonly kind?: Finalist["kind"] | undefined;
-	/** What its Program takes, as far as the search knows. */
+	/** What the search knows of its Program: of finalists everything, of the schemes of the analysis the bytes of SRAM. */
 	readonly sram?: number | undefined;
 	readonly instructions?: number | undefined;
 	readonly milliseconds?: number | null | undefined;
@@ -2982,8 +2777,6 @@ interface SearchEntry {
 	readonly search: Omit<SearchResult, "trials">;
 	/** Every scheme that was trained, over its seeds. */
 	readonly trained: readonly TrainedScheme[];
-	/** Who has made the runs; null where it was one process alone. */
-	readonly workers: WorkerShares | null;
 	readonly program: ProgramFigures;
 }
 interface FirmwareEntry {
