@@ -64,7 +64,7 @@ test('a float model has a price as well, which is known before a sample is read'
   const source = drawnImages({ trainPerClass: 2, testPerClass: 1 });
   for (const [name, message] of [
     ['long', /operations; at most 1,000/],
-    ['wide', /elements of activations; at most/],
+    ['wide', /products in a forward pass; at most/],
   ] as const) {
     const float = await loadFloatModel(join(root, `${name}.onnx`));
     const began = performance.now();

@@ -91,7 +91,8 @@ export const errorCodes = {
   PROGRAM_VERSION: 'a program of another version of tinytrain',
   QUEUE_MISSING: 'the packages `bullmq` and `ioredis` are not installed',
   RECORDING_CORRUPT: 'a recording that cannot be read',
-  RECORDING_RATE: 'a sound whose rate is not known, or is not the one of the others',
+  RECORDING_RATE:
+    'a recording with another number of values a second than the spectrograms are made for, or one that does not say it',
   REDIS_REFUSED: 'Redis refuses the user or the password',
   REDIS_UNREACHABLE: 'Redis cannot be reached',
   REPLAY_OF_ROWS: 'samples that come row by row cannot be kept',

@@ -12,7 +12,6 @@ export { sampleFolder } from './data/open.js';
 export type { DataOrigin, DrawnOrigin, FolderOrigin, SeriesOrigin } from './data/origin.js';
 export type { Progress, WorkOptions } from './data/pool.js';
 export { type SeriesOptions, seriesFolder } from './data/series/folder.js';
-export type { Front, FrontOptions } from './data/series/mel.js';
 export type { Quantisation, SeriesScale } from './data/series/scale.js';
 export type { Listed, Parts, ReadOptions, SampleSource } from './data/source.js';
 export { defaultShares, type Split, type SplitShares } from './data/split.js';
@@ -72,7 +71,7 @@ export {
   supportedOperators,
 } from './model/model.js';
 export { type QuantiseOptions, quantised } from './model/quantised.js';
-export type { Augmentation, Crop, FrameSize } from './options.js';
+export type { Augmentation, Crop, FrameSize, Front, FrontOptions } from './options.js';
 export type { Origin, ProgramOrigin, SamplesOrigin } from './origin.js';
 export { type CompileOptions, Compiler, checkFits, compile, type Stage, targets } from './program/compiler.js';
 export {

@@ -12,7 +12,6 @@ export type {
   EvaluationResult,
   FloatModel,
   HeadRow,
-  MelTables,
   Model,
   Predictions,
   Program,

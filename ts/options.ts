@@ -1,5 +1,4 @@
 import { freemem } from 'node:os';
-import type { Front, FrontOptions } from './data/series/mel.js';
 import {
   allResidualBits,
   defaultRate,
@@ -128,6 +127,25 @@ const augmentation: k.Kind<Augmentation> = {
       : undefined;
   },
 };
+
+/** A log-mel spectrogram: how a sound becomes rows of features; see `mel` of `crates/spec`. */
+export interface Front {
+  readonly kind: 'mel';
+  /** Values of the sound a second. */
+  readonly rate: number;
+  /** Milliseconds of a frame. */
+  readonly window: number;
+  /** Milliseconds from one frame to the next. */
+  readonly stride: number;
+  /** Features of a frame. */
+  readonly channels: number;
+  /** Where the first channel begins and the last one ends, in Hz. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The same as far as it is given. */
+export type FrontOptions = Pick<Front, 'kind'> & { readonly [K in keyof Omit<Front, 'kind'>]?: Front[K] | undefined };
 
 const milliseconds = k.real({ above: 0, to: 10_000 });
 const frontFields: k.Fields<Front> = {

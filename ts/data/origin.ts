@@ -1,10 +1,9 @@
 import * as v from 'valibot';
 import { resizePolicies, type Task, tasks } from '../defaults.js';
 import { count } from '../json.js';
-import type { Crop, FrameSize } from '../options.js';
+import type { Crop, FrameSize, Front } from '../options.js';
 import type { Fitting, ResizePolicy } from './images/input.js';
-import type { Cutting } from './series/files.js';
-import type { Front } from './series/mel.js';
+import type { Cutting } from './series/rows.js';
 import type { SplitShares } from './split.js';
 
 /** A folder of class folders, and the options with which its images are read. */

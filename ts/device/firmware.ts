@@ -4,11 +4,11 @@ import * as v from 'valibot';
 import { viewOf } from '../data/images/camera.js';
 import { type InputFormat, inputLength } from '../data/input.js';
 import { cuttingOf, type DataOrigin, fittingOf } from '../data/origin.js';
+import type { RawSeries } from '../data/series/front.js';
 import { tablesOf } from '../data/series/mel.js';
 import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';
-import type { EmitSeries } from '../emit/series.js';
 import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { bytesIfThere, readIfThere } from '../files.js';
@@ -149,7 +149,7 @@ export async function firmwareFiles(
 }
 
 /** How raw values become a sample of an input, as the recordings did; undefined for images. */
-export function seriesOf(input: InputFormat, origin: DataOrigin | null | undefined): EmitSeries | undefined {
+export function seriesOf(input: InputFormat, origin: DataOrigin | null | undefined): RawSeries | undefined {
   const { series } = input;
   if (!series) return undefined;
   const { window = inputLength(input) / series.length, hop = window, front } = cuttingOf(origin);

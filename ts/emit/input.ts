@@ -1,8 +1,8 @@
 import type { View } from '../data/images/input.js';
+import type { RawSeries } from '../data/series/front.js';
 import type { MemoryTable } from '../program/memory.js';
 import type { ProgramRecord } from '../program/record.js';
 import type { EmitBoard } from './board.js';
-import type { EmitSeries } from './series.js';
 
 /** Content of the constants, parallel to the record's, and of the initial state. */
 export interface ProgramData {
@@ -22,7 +22,7 @@ export interface EmitInput {
   /** The window of a camera's frame that became a sample, if the samples were frames. */
   readonly view?: View | undefined;
   /** How raw values become a sample, where samples are series. */
-  readonly series?: EmitSeries | undefined;
+  readonly series?: RawSeries | undefined;
   /** The board that `make` builds for unless told otherwise. */
   readonly target: string;
   /** The boards for which it can be built, including the target. */

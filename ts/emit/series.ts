@@ -1,38 +1,13 @@
-import type { ColumnScale } from '../data/input.js';
-import { type FrontTables, frontBytes } from '../data/series/mel.js';
+import { rawBytes } from '../data/series/front.js';
 import { thousands } from '../format.js';
 import type { EmitInput } from './input.js';
 import { banner, elements } from './text.js';
-
-/** How raw values become a sample: what becomes of each column, and which rows of a recording a window has. */
-export interface EmitSeries {
-  readonly columns: readonly ColumnScale[];
-  /** Rows of a window, and from one to the next. */
-  readonly window: number;
-  readonly hop: number;
-  /** How a sound becomes rows. */
-  readonly front?: FrontTables | undefined;
-}
-
-/** Bytes of a `tt_series`, as `tt_series.c` asserts it. */
-export function seriesBytes(inputBytes: number): number {
-  return 12 + Math.ceil(inputBytes / 4) * 4;
-}
-
-/** Bytes of a `tt_column`. */
-const COLUMN = 16;
-
-/** Bytes that raw values take in memory beside the network, where the application takes them. */
-export function sensorBytes({ columns, front }: EmitSeries, inputBytes: number) {
-  const mel = front && frontBytes(front);
-  return { ring: seriesBytes(inputBytes), front: mel?.sram ?? 0, tables: COLUMN * columns.length + (mel?.flash ?? 0) };
-}
 
 /** The sizes of a series for `model.h`. */
 export function seriesLines({ series, record }: Pick<EmitInput, 'series' | 'record'>): string {
   if (!series) return '';
   const { columns, window, hop, front } = series;
-  const bytes = sensorBytes(series, record.input.bytes);
+  const bytes = rawBytes(series, record.input.bytes);
   const sizes: readonly (readonly [string, number, string])[] = [
     ['SERIES_COLUMNS', columns.length, 'columns of the recordings, to which the values of a row belong in turn'],
     ['ROW_VALUES', record.input.bytes / window, 'of a row'],

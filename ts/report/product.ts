@@ -1,5 +1,5 @@
 import type { View } from '../data/images/input.js';
-import { type EmitSeries, sensorBytes } from '../emit/series.js';
+import { type RawSeries, rawBytes } from '../data/series/front.js';
 import { thousands } from '../format.js';
 import type { MemoryTable } from '../program/memory.js';
 import type { Program } from '../program/program.js';
@@ -50,8 +50,8 @@ export interface SensorMemory {
  * What `app/sensor.c` takes in place of the application that is planned: the context, the store, a `tt_series`, with a front end a `tt_mel`, and a row, without the
  * protocol; the stack is the same, since the protocol's calls are deeper.
  */
-export function sensorMemory({ memory, record }: Pick<Program, 'memory' | 'record'>, series: EmitSeries): SensorMemory {
-  const bytes = sensorBytes(series, record.input.bytes);
+export function sensorMemory({ memory, record }: Pick<Program, 'memory' | 'record'>, series: RawSeries): SensorMemory {
+  const bytes = rawBytes(series, record.input.bytes);
   const row = up((2 * record.input.bytes) / series.window, 4);
   const known = record.contextBytes + storeBytes(memory) + bytes.ring + bytes.front + row + LISTENED;
   return { sram: up(known, 8) + memory.stack, ...bytes };

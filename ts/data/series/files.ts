@@ -3,16 +3,8 @@ import { Dataset } from '../dataset.js';
 import { type InputFormat, inputLength } from '../input.js';
 import type { WorkOptions } from '../pool.js';
 import { cutsOf, sampleOf } from './folder.js';
-import type { Front } from './mel.js';
+import type { Cutting } from './rows.js';
 import { readTable } from './table.js';
-
-/** How recordings are cut. */
-export interface Cutting {
-  readonly window?: number | undefined;
-  readonly hop?: number | undefined;
-  /** How sounds become spectrograms. */
-  readonly front?: Front | undefined;
-}
 
 /** Reads recordings as samples without a class (their labels are 0), cut as in training. Throws `RECORDING_CORRUPT`, `RECORDING_RATE`, `INPUT_SHAPE`, `ABORTED`. */
 export async function seriesSamples(

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { aborted, TinytrainError } from '../../errors.js';
 import { thousands } from '../../format.js';
-import { options as all, checkOptions, optionTable } from '../../options.js';
+import { options as all, checkOptions, type Front, type FrontOptions, optionTable } from '../../options.js';
 import { type Files, keyOf, splitFiles } from '../folder.js';
 import { type InputFormat, inputLength } from '../input.js';
 import { recordings } from '../kind.js';
@@ -12,7 +12,7 @@ import { checkReading, readSamples } from '../read.js';
 import type { Listed, Parts, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares, splits } from '../split.js';
 import { feeding } from './feeding.js';
-import { type Front, type FrontOptions, frontOf } from './mel.js';
+import { frontOf } from './mel.js';
 import type { Table } from './rows.js';
 import { quantised, rawOf } from './scale.js';
 import { readTable, Tables } from './table.js';

@@ -1,26 +1,9 @@
 import { TinytrainError } from '../../errors.js';
 import { thousands } from '../../format.js';
-import { call, type MelTables, native } from '../../native.js';
+import { call, native } from '../../native.js';
+import type { Front, FrontOptions } from '../../options.js';
+import type { FrontTables } from './front.js';
 import type { Table } from './rows.js';
-
-/** A log-mel spectrogram: how a sound becomes rows of features; see `mel` of `crates/spec`. */
-export interface Front {
-  readonly kind: 'mel';
-  /** Values of the sound a second. */
-  readonly rate: number;
-  /** Milliseconds of a frame. */
-  readonly window: number;
-  /** Milliseconds from one frame to the next. */
-  readonly stride: number;
-  /** Features of a frame. */
-  readonly channels: number;
-  /** Where the first channel begins and the last one ends, in Hz. */
-  readonly low: number;
-  readonly high: number;
-}
-
-/** The same as far as it is given. */
-export type FrontOptions = Pick<Front, 'kind'> & { readonly [K in keyof Omit<Front, 'kind'>]?: Front[K] | undefined };
 
 /** Those of the micro front end of TensorFlow Lite for Microcontrollers. */
 const usual = { window: 30, stride: 20, channels: 40, low: 125, high: 7500 };
@@ -46,29 +29,11 @@ export function frontOf(
   return front;
 }
 
-/** What firmware needs of a front end: its sizes, and its tables. */
-export interface FrontTables extends MelTables {
-  /** Values of a frame. */
-  readonly length: number;
-  /** Values from one frame to the next. */
-  readonly stride: number;
-  readonly channels: number;
-}
-
 /** The tables of a front end. Throws `INPUT_INVALID` for one that is none. */
 export function tablesOf(front: Front, place?: string): FrontTables {
   const mel = melOf(front);
   const { length, stride, channels } = mel;
   return { ...call(() => native().melTables(mel), place), length, stride, channels };
-}
-
-/** Bytes of SRAM of a `tt_mel` (`tt_mel.c` asserts it), and of its constants in flash beside its code. */
-export function frontBytes({ length, points, window, cosines, ends, weights }: FrontTables) {
-  const logarithms = 4 * 33;
-  return {
-    sram: 4 * points + 4 + 4 * Math.ceil(length / 2),
-    flash: window.byteLength + cosines.byteLength + ends.byteLength + weights.byteLength + logarithms,
-  };
 }
 
 /** A sound as int16, of which `full` is the value of the loudest. */

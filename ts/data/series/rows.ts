@@ -1,3 +1,5 @@
+import type { Front } from '../../options.js';
+
 /** A recording: rows one after another in time. */
 export interface Table {
   readonly rows: number;
@@ -10,4 +12,12 @@ export interface Table {
   readonly rate?: number | undefined;
   /** The value that is the loudest of a sound; 32768 if omitted. */
   readonly full?: number | undefined;
+}
+
+/** How recordings are cut. */
+export interface Cutting {
+  readonly window?: number | undefined;
+  readonly hop?: number | undefined;
+  /** How sounds become spectrograms. */
+  readonly front?: Front | undefined;
 }

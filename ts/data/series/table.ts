@@ -1,8 +1,9 @@
 import { messageOf, TinytrainError } from '../../errors.js';
 import { readWhole } from '../../files.js';
+import type { Front } from '../../options.js';
 import { extensionOf } from '../kind.js';
 import { readCsv } from './csv.js';
-import { type Front, spectrogram } from './mel.js';
+import { spectrogram } from './mel.js';
 import { readNpy } from './npy.js';
 import type { Table } from './rows.js';
 import { readWav } from './wav.js';
