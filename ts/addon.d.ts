@@ -3,6 +3,14 @@
 /* eslint-disable */
 
 /**
+ * Which binding artifact the generated loader actually loaded: `'native'` for
+ * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
+ * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
+ * can point the loader at a WASI artifact this package does not build itself.
+ */
+export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/**
  * The activations of samples after the first, frozen steps of a Program. Can be used by every Program of the same model that trains nothing in these
  * steps.
  */
@@ -62,7 +70,7 @@ export declare class FileLock {
 export declare class FloatModel {
   /** Parses a float model; null if the bytes are none. `path` is used only in messages and for the model's name. */
   static load(path: string, bytes: Uint8Array, height?: number | undefined | null, width?: number | undefined | null): Promise<FloatModel | null>
-  /** Name, format, shape and, where the file states it, the quantisation of the input, as JSON. */
+  /** Name, format, shape and, where the file states it, the quantisation of the input, and what a forward pass takes, as JSON. */
   describe(): string
   /** Quantises with samples of the quantisation of `input`. */
   quantise(samples: Dataset, input: FloatInput, threads: number, control: Control): Promise<QuantisedFile>
