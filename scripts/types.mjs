@@ -62,5 +62,8 @@ function generate(path, text) {
 
 // The public types may follow from the addon's.
 generate('ts/addon.d.ts', addonTypes());
-generate('index.d.ts', packageTypes());
+const types = packageTypes();
+generate('index.d.ts', types);
+// For those who `require`: the same types, as those of a CommonJS module.
+if (!check) writeFileSync(join(root, 'dist', 'index.d.cts'), types);
 generate('docs/errors.md', await errorPage());

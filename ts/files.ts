@@ -66,7 +66,8 @@ export function unfinished(path: string): string {
   return join(dirname(path), name);
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this machine lives. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

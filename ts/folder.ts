@@ -4,7 +4,16 @@ import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { remove, removeFolder, removeIfEmpty, rename, syncFolder } from './disk.js';
 import { fileError, systemCode, TinytrainError } from './errors.js';
-import { bytesIfThere, makeFolder, readIfThere, removeLeft, replaceFile, writeNew } from './files.js';
+import {
+  bytesIfThere,
+  isAlive,
+  makeFolder,
+  readIfThere,
+  removeLeft,
+  replaceFile,
+  unfinished,
+  writeNew,
+} from './files.js';
 import { count, sha256 } from './json.js';
 import { commitFile, lockFile, newFolder, pendingFile } from './names.js';
 import { call, isWasm, native } from './native.js';
@@ -193,33 +202,37 @@ export class OwnFolder {
 /** Times that a lock is tried again that was left by a process that is gone. */
 const ATTEMPTS = 16;
 
-/** Whether a process of this machine lives. */
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemCode(error) === 'EPERM';
-  }
-}
-
 /**
  * A lock without the system's, for the WebAssembly build: a file that is there as long as the process whose number it contains. It holds against others that
  * lock in this way, and, unlike the system's, only on one machine.
  */
 export async function lockByNumber(file: string): Promise<(() => void) | undefined> {
+  // With its content from the first moment on: a process may be killed at any.
+  const own = unfinished(file);
+  try {
+    await fs.writeFile(own, String(process.pid));
+    return (await linked(own, file)) ? () => {} : undefined;
+  } catch (error) {
+    throw fileError(error, file, 'cannot be locked');
+  } finally {
+    await remove(own).catch(() => {});
+  }
+}
+
+/** Gives a file the name of a lock as well, unless a living process has it. */
+async function linked(own: string, file: string): Promise<boolean> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     try {
-      await fs.writeFile(file, String(process.pid), { flag: 'wx' });
-      return () => {};
+      await fs.link(own, file);
+      return true;
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST') throw fileError(error, file, 'cannot be locked');
+      if (systemCode(error) !== 'EEXIST') throw error;
     }
     const text = await readIfThere(file);
-    if (text !== undefined && (text === '' || lives(Number(text)))) return undefined;
+    if (text !== undefined && isAlive(Number(text))) return false;
     await remove(file).catch(() => {});
   }
-  return undefined;
+  return false;
 }
 
 async function lockNatively(file: string): Promise<(() => void) | undefined> {

@@ -40,7 +40,8 @@ export async function kindOf(folder: string): Promise<SampleKind> {
 }
 
 const { resize, camera, crop, window, hop, front, skipBad, seed, shares } = all;
-const sampleOptions = optionTable<FolderOptions & SeriesOptions>({
+/** @internal */
+export const sampleOptions = optionTable<FolderOptions & SeriesOptions>({
   resize,
   camera,
   crop,

@@ -152,9 +152,10 @@ export async function firmwareFiles(
 export function seriesOf(input: InputFormat, origin: DataOrigin | null | undefined): RawSeries | undefined {
   const { series } = input;
   if (!series) return undefined;
-  const { window = inputLength(input) / series.length, hop = window, front } = cuttingOf(origin);
+  const { window, hop, front } = cuttingOf(origin);
+  const rows = window ?? inputLength(input) / series.length;
   // Without a window each recording was one.
-  return { columns: series, window, hop: cuttingOf(origin).window ? hop : window, front: front && tablesOf(front) };
+  return { columns: series, window: rows, hop: (window && hop) ?? rows, front: front && tablesOf(front) };
 }
 
 /** The target, and the board that QEMU emulates as its stand-in, each with its own stack. */

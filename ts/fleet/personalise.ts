@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { Channel } from '../channel.js';
 import type { SampleSet } from '../data/dataset.js';
 import type { FolderOptions } from '../data/images/folder.js';
-import { sampleFolder } from '../data/open.js';
+import { sampleFolder, sampleOptions } from '../data/open.js';
 import type { SeriesOptions } from '../data/series/folder.js';
 import { firmwareFiles, writeFirmware } from '../device/firmware.js';
 import { aborted, fileError, TinytrainError } from '../errors.js';
@@ -13,14 +13,14 @@ import { checkWritable } from '../files.js';
 import { checkNames, OwnFolder } from '../folder.js';
 import type { Model, ModelOptions } from '../model/model.js';
 import { options as all, checkOptions, optionTable } from '../options.js';
-import { type CompileOptions, compile } from '../program/compiler.js';
+import { type CompileOptions, compile, compileOptions } from '../program/compiler.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { Crew, type Workers } from '../queue/crew.js';
 import { placeOf } from '../queue/redis.js';
 import { type RecordKind, readRecord, recordText } from '../records.js';
 import { createRun, openRun, type RunFolder } from '../train/run.js';
-import { type TrainOptions, train } from '../train/train.js';
+import { planOptions, type TrainOptions, train } from '../train/train.js';
 import type { RunResult } from '../train/types.js';
 import { trainElsewhere } from './elsewhere.js';
 import { type Person, type PersonFailed, type Summary, summaryOf, summaryText } from './summary.js';
@@ -65,39 +65,13 @@ export type PersonaliseEvent =
   | { readonly type: 'done'; readonly summary: Summary };
 
 const personaliseOptions = optionTable<PersonaliseOptions>({
-  scheme: all.scheme,
-  residualBits: all.residualBits,
-  seed: all.seed,
-  head: all.head,
-  map: all.map,
-  budget: all.budget,
-  flash: all.flash,
-  target: all.target,
-  feed: all.feed,
-  store: all.store,
-  replay: all.replay,
-  resize: all.resize,
-  camera: all.camera,
-  crop: all.crop,
-  window: all.window,
-  hop: all.hop,
-  front: all.front,
-  skipBad: all.skipBad,
-  shares: all.shares,
-  steps: all.steps,
-  epochs: all.epochs,
-  lr: all.lr,
-  lrHead: all.lrHead,
-  balance: all.balance,
-  replaySteps: all.replaySteps,
-  keep: all.keep,
-  augment: all.augment,
+  ...compileOptions,
+  ...sampleOptions,
+  ...planOptions,
   normalisation: all.normalisation,
   out: all.usersOut,
   withFirmware: all.withFirmware,
-  threads: all.threads,
   workers: all.workersOfUsers,
-  signal: all.signal,
 });
 
 /** What all results in a folder are made with. */

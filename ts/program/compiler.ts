@@ -30,7 +30,8 @@ export interface HeadOptions extends Pick<CompileOptions, 'seed' | 'threads' | '
 }
 
 const { scheme, residualBits, seed, threads, signal, head, map, budget, flash, target, feed, store, replay } = all;
-const compileOptions = optionTable<CompileOptions>({
+/** @internal */
+export const compileOptions = optionTable<CompileOptions>({
   ...{ scheme, residualBits, seed, threads, signal },
   ...{ head, map, budget, flash, target, feed, store, replay },
 });

@@ -90,7 +90,8 @@ export interface TrainOptions {
   readonly onCurve?: ((curve: RunCurve) => void) | undefined;
 }
 
-const trainOptions = optionTable<TrainOptions>({
+/** How it is trained, wherever that is. @internal */
+export const planOptions = {
   steps: all.steps,
   epochs: all.epochs,
   lr: all.lr,
@@ -98,8 +99,12 @@ const trainOptions = optionTable<TrainOptions>({
   balance: all.balance,
   replaySteps: all.replaySteps,
   keep: all.keep,
-  seed: all.seed,
   augment: all.augment,
+};
+
+const trainOptions = optionTable<TrainOptions>({
+  ...planOptions,
+  seed: all.seed,
   threads: all.threads,
   cacheBytes: all.cacheBytes,
   run: object<RunFolder>(

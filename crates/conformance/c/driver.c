@@ -2,6 +2,7 @@
  * guards around both. The same program on the host (cases from a file, every buffer a malloc of its exact size for
  * AddressSanitizer to watch) and on the emulated board (cases loaded into memory, buffers between guard bytes). The
  * file's layout: `suite.rs`. */
+#include "cases.h"
 #include "port.h"
 #include "tt_kernels.h"
 
@@ -17,24 +18,8 @@ typedef struct {
     uint8_t *at;
 } buffer;
 
-static const uint8_t *cursor;
 static buffer buffers[BUFFERS];
 static int32_t scalars[32];
-
-static uint32_t word(void)
-{
-    uint32_t v;
-    memcpy(&v, cursor, 4);
-    cursor += 4;
-    return v;
-}
-
-static const uint8_t *bytes(uint32_t n)
-{
-    const uint8_t *p = cursor;
-    cursor += (n + 3) & ~3u;
-    return p;
-}
 
 static tt_real31 real(const int32_t *s)
 {

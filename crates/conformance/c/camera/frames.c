@@ -1,25 +1,9 @@
 /* Runs frames of a camera through device/camera, as a whole and row by row, and compares every byte. The layout of the cases: `tests/camera.rs`. */
+#include "cases.h"
 #include "port.h"
 #include "tt_camera.h"
 
 #include <string.h>
-
-static const uint8_t *cursor;
-
-static uint32_t word(void)
-{
-    uint32_t v;
-    memcpy(&v, cursor, 4);
-    cursor += 4;
-    return v;
-}
-
-static const uint8_t *bytes(uint32_t n)
-{
-    const uint8_t *p = cursor;
-    cursor += (n + 3) & ~3u;
-    return p;
-}
 
 static uint8_t *copied(const uint8_t *from, uint32_t n)
 {

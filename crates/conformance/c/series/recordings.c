@@ -1,4 +1,5 @@
 /* Runs recordings through device/series, value by value, and compares every feature and every window. The layout of the cases: `tests/series.rs`. */
+#include "cases.h"
 #include "port.h"
 #include "tt_series.h"
 #ifdef TT_MEL_CHANNELS
@@ -6,23 +7,6 @@
 #endif
 
 #include <string.h>
-
-static const uint8_t *cursor;
-
-static uint32_t word(void)
-{
-    uint32_t v;
-    memcpy(&v, cursor, 4);
-    cursor += 4;
-    return v;
-}
-
-static const uint8_t *bytes(uint32_t n)
-{
-    const uint8_t *p = cursor;
-    cursor += (n + 3) & ~3u;
-    return p;
-}
 
 /* Whether the window that has ended is the expected one, copied as a whole and in rows, into memory of its own. */
 static int is_window(const tt_series *series, const uint8_t *expected)
