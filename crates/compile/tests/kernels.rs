@@ -5,12 +5,12 @@ mod common;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::{network, samples};
+use common::{Source, conv, network, samples};
 use tinytrain_compile::Compiler;
 use tinytrain_compile::ProgramOptions;
 use tinytrain_exec::{Executor, Rates, checksum};
 use tinytrain_import::{ImportOptions, import};
-use tinytrain_ir::{Graph, Scheme};
+use tinytrain_ir::{Graph, GraphBuilder, PoolSpec, Quant, Scheme, Shape};
 use tinytrain_kernels::simd::Kernels;
 
 const CLASSES: usize = 10;
@@ -57,6 +57,17 @@ fn every_family_trains_to_the_same_bits() {
             25,
         );
     }
+}
+
+#[test]
+fn a_square_is_compiled_and_trained() {
+    let q = Quant { scale: 0.05, zero: -3 };
+    let mut b = GraphBuilder::new("square", Shape::new(4, 4, 2), q, None).unwrap();
+    let (x, s) = (b.input(), &mut Source(1));
+    let window = PoolSpec::same(b.shape(x), [3, 3], [1, 1]);
+    let y = conv(&mut b, s, x, false, 4, window, q);
+    let y = b.mul(y, y, q, (-128, 127)).unwrap();
+    compare("square", &b.finish(vec![y]).unwrap(), &["full", "head"], 4);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What untrusted bytes may do: be refused with an error, or be computed with the same bits on all kernels. One function for each reader; a test calls them on
 //! changed seeds (`tests/short.rs`), libFuzzer on whatever it finds (`fuzz/` at the root, `npm run fuzz`). A panic is a failure.
 
+mod chain;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use tinytrain_ir::{Graph, Quant, Scheme};
 use tinytrain_program::Program;
 use tinytrain_quantise::FloatModel;
 use tinytrain_spec::random::{draw, key};
+
+pub use chain::chain;
 
 /// A reader of untrusted bytes.
 pub struct Target {
@@ -33,12 +37,13 @@ impl Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "model", run: model },
     Target { name: "pickle", run: pickle },
     Target { name: "float", run: float },
     Target { name: "program", run: program },
     Target { name: "scheme", run: scheme },
+    Target { name: "chain", run: chain },
 ];
 
 /// Multiplications, and bytes of a Program, above which an accepted input is not computed: it would only take long.

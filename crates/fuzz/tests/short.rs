@@ -11,8 +11,9 @@ use files::{FLOAT32, INT8, pickled};
 use networks::{network_to_feed, network_to_write, network_with_functions, samples};
 use tinytrain_compile::{Compiler, Feed, ProgramOptions};
 use tinytrain_export::{Functions, Labels, tflite};
-use tinytrain_fuzz::{TARGETS, changed};
+use tinytrain_fuzz::{TARGETS, chain, changed};
 use tinytrain_ir::{Graph, Scheme};
+use tinytrain_spec::random::{draw, key};
 
 /// Changed inputs of each target, and of each Program; more by `TINYTRAIN_FUZZ`.
 const ROUNDS: u64 = 3000;
@@ -70,6 +71,11 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "float" => vec![include_bytes!("../../../fuzz/seeds/float/net.onnx").to_vec(), small_float()],
         "program" => programs(),
         "scheme" => ["full", "bias:22,21:1,24:1,27:1,30:1,36:1/8,39:1/4"].map(|s| s.as_bytes().to_vec()).to_vec(),
+        // Choices as they are drawn; what they could be is the fuzzer's to find.
+        "chain" => {
+            let drawn = |i: u64| (0..40 * (i % 8 + 1)).map(|n| draw(key(i, 0, 0xc4a0), n as u32) as u8).collect();
+            (0..).map(drawn).filter(|bytes: &Vec<u8>| chain(bytes)).take(8).collect()
+        }
         other => panic!("{other} has no seeds"),
     }
 }

@@ -176,6 +176,9 @@ impl GraphBuilder {
             live: Vec::with_capacity(out_c),
             training: Training::default(),
         };
+        if !layer.geo.windows_touch() {
+            return Err(self.unsupported("a convolution with windows that lie entirely in the padding".into()));
+        }
         let mut bias = spec.bias.to_vec();
         for c in 0..out_c {
             let scale = xq.scale * layer.w_scales[c] / spec.y.scale;
@@ -289,10 +292,11 @@ impl GraphBuilder {
         let xs = self.shape(x);
         let shape = Shape::new(w.out[0], w.out[1], xs.c);
         self.check_shape(shape)?;
-        // A window entirely in the padding has no elements to reduce.
         let touches = |axis: usize, n: usize| {
-            w.pad[axis] < w.kernel[axis] && (w.out[axis] - 1) * w.stride[axis] < n + w.pad[axis]
+            let [outputs, kernel, stride, pad] = [w.out, w.kernel, w.stride, w.pad].map(|of| of[axis] as i32);
+            windows_touch(n as i32, outputs, kernel, stride, pad)
         };
+        // A window entirely in the padding has no elements to reduce.
         if !touches(0, xs.h) || !touches(1, xs.w) {
             return Err(self.unsupported("pooling with windows that lie entirely in the padding".into()));
         }

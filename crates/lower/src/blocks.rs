@@ -126,6 +126,11 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    /// Whether two tensors are the same bytes.
+    pub fn share(&self, a: TensorId, b: TensorId) -> bool {
+        self.block_of[&a] == self.block_of[&b]
+    }
+
     /// Lets `y` be the bytes of `x`. No step runs: it is finished together with what it names.
     pub fn alias(&mut self, x: TensorId, y: TensorId) {
         self.adopt(y, self.block_of[&x]);

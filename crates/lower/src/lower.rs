@@ -166,7 +166,9 @@ impl Lowering<'_> {
                 self.blocks.step(n, Call::ResizeBilinearGrad(ResizeBilinearGrad { p, g: read(0), gx }));
             }
             Op::Mul(p, _) => {
-                let out = self.blocks.in_place(n, &[x(0)], y());
+                // A square: the kernel has read one factor at a place when it writes there, and then reads the other.
+                let own: &[TensorId] = if self.blocks.share(x(0), x(1)) { &[] } else { &[x(0)] };
+                let out = self.blocks.in_place(n, own, y());
                 let mask = self.mask_of(n);
                 self.blocks.step(n, Call::Mul(Mul { p, a: read(0), b: read(1), y: out, mask }));
             }

@@ -1,6 +1,8 @@
 //! Folds padding into the convolutions that read it: a tap in the padding adds nothing, and neither does the zero point.
+//! Padding that whole windows lie in stays a step of its own: kernels take windows that touch their input.
 
 use tinytrain_ir::{Graph, Op};
+use tinytrain_spec::params::ConvParams;
 
 use crate::live::sweep;
 
@@ -14,9 +16,17 @@ pub fn run(graph: &Graph) -> Graph {
             let source = g.nodes[p].inputs[0];
             let shape = g.tensor(source).shape;
             let geo = &mut g.layers[layer.index()].geo;
-            geo.pad_top += top as i32;
-            geo.pad_left += left as i32;
-            (geo.in_h, geo.in_w) = (shape.h as i32, shape.w as i32);
+            let folded = ConvParams {
+                pad_top: geo.pad_top + top as i32,
+                pad_left: geo.pad_left + left as i32,
+                in_h: shape.h as i32,
+                in_w: shape.w as i32,
+                ..*geo
+            };
+            if !folded.windows_touch() {
+                break;
+            }
+            *geo = folded;
             g.nodes[n].inputs[0] = source;
         }
     }

@@ -14,7 +14,7 @@ fn folded(b: GraphBuilder, y: TensorId) -> Graph {
 fn padding_becomes_the_convolutions() {
     let mut b = builder(Shape::new(6, 5, 2));
     let x = b.input();
-    let padded = b.pad(x, [2, 1, 1, 3]).unwrap();
+    let padded = b.pad(x, [1, 1, 1, 1]).unwrap();
     let window = PoolSpec::padded(b.shape(padded), [3, 3], [2, 2], [1, 0, 0, 0]);
     let a = conv(&mut b, padded, false, 4, window, quant(1));
     let before = b.shape(a);
@@ -22,7 +22,7 @@ fn padding_becomes_the_convolutions() {
     assert_eq!(names(&g), ["conv", "mean", "head"]);
     assert_eq!(g.nodes[0].inputs, [x]);
     let geo = &g.layers[0].geo;
-    assert_eq!((geo.in_h, geo.in_w, geo.pad_top, geo.pad_left), (6, 5, 2 + 1, 1));
+    assert_eq!((geo.in_h, geo.in_w, geo.pad_top, geo.pad_left), (6, 5, 1 + 1, 1));
     // What is computed is what was: nothing else about the convolution changes.
     assert_eq!((geo.out_h as usize, geo.out_w as usize), (before.h, before.w));
     assert_eq!((geo.kh, geo.kw, geo.stride_h, geo.stride_w, geo.in_c), (3, 3, 2, 2, 2));
@@ -32,7 +32,7 @@ fn padding_becomes_the_convolutions() {
 fn padding_on_padding_becomes_the_convolutions_too() {
     let mut b = builder(Shape::new(4, 4, 2));
     let x = b.input();
-    let once = b.pad(x, [1, 0, 0, 2]).unwrap();
+    let once = b.pad(x, [1, 0, 0, 1]).unwrap();
     let twice = b.pad(once, [1, 1, 1, 1]).unwrap();
     let window = PoolSpec::valid(b.shape(twice), [3, 3], [1, 1]);
     let a = conv(&mut b, twice, true, 4, window, quant(1));
@@ -40,6 +40,19 @@ fn padding_on_padding_becomes_the_convolutions_too() {
     assert_eq!(names(&g), ["conv", "mean", "head"]);
     assert_eq!((g.layers[0].geo.pad_top, g.layers[0].geo.pad_left), (2, 1));
     assert_eq!((g.layers[0].geo.in_h, g.layers[0].geo.in_w), (4, 4));
+}
+
+#[test]
+fn padding_that_holds_a_whole_window_stays() {
+    for (pad, stays) in [([2, 0, 0, 0], false), ([3, 0, 0, 0], true), ([0, 2, 0, 0], false), ([0, 3, 0, 0], true)] {
+        let mut b = builder(Shape::new(4, 4, 2));
+        let x = b.input();
+        let padded = b.pad(x, pad).unwrap();
+        let window = PoolSpec::valid(b.shape(padded), [3, 3], [1, 1]);
+        let a = conv(&mut b, padded, false, 4, window, quant(1));
+        let expected: &[&str] = if stays { &["pad", "conv", "mean", "head"] } else { &["conv", "mean", "head"] };
+        assert_eq!(names(&folded(b, a)), expected, "{pad:?}");
+    }
 }
 
 #[test]

@@ -480,7 +480,18 @@ params! {
     }
 }
 
+/// Windows along one axis: padding is less than the kernel, and the last one holds at least one input.
+pub fn windows_touch(inputs: i32, outputs: i32, kernel: i32, stride: i32, pad: i32) -> bool {
+    pad >= 0 && pad < kernel && (i64::from(outputs) - 1) * i64::from(stride) - i64::from(pad) < i64::from(inputs)
+}
+
 impl ConvParams {
+    /// Whether each window holds an element of the input, and not only padding: what kernels take.
+    pub fn windows_touch(&self) -> bool {
+        windows_touch(self.in_h, self.out_h, self.kh, self.stride_h, self.pad_top)
+            && windows_touch(self.in_w, self.out_w, self.kw, self.stride_w, self.pad_left)
+    }
+
     /// Elements of the input.
     pub fn inputs(&self) -> i64 {
         volume(self.in_h, self.in_w, self.in_c)

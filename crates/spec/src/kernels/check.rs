@@ -34,11 +34,6 @@ pub fn is_shift(s: i32) -> bool {
     (-LARGEST_SHIFT..=LARGEST_SHIFT).contains(&s)
 }
 
-/// Windows along one axis: padding is less than the kernel, and the last one holds at least one input.
-pub fn windows(inputs: i32, outputs: i32, kernel: i32, stride: i32, pad: i32) -> bool {
-    pad >= 0 && pad < kernel && (i64::from(outputs) - 1) * i64::from(stride) - i64::from(pad) < i64::from(inputs)
-}
-
 pub fn is_real(r: &Real31) -> bool {
     (r.m == 0 || (1 << 30..1 << 31).contains(&r.m)) && is_shift(r.e)
 }
@@ -54,8 +49,8 @@ pub fn conv(p: &ConvParams, depthwise: bool) -> Found {
         (is_volume(&[p.in_h, p.in_w, p.in_c]) && is_volume(&[p.out_h, p.out_w, p.out_c]), "the size of a tensor"),
         (is_volume(&[p.kh, p.kw, p.in_c, if depthwise { 1 } else { p.out_c }]), "the number of weights"),
         (is_volume(&[p.kh, p.kw, p.out_c]) && p.in_c <= 1 << 16 && p.out_c <= 1 << 16, "the number of channels"),
-        (windows(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top), "the rows"),
-        (windows(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left), "the columns"),
+        (windows_touch(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top), "the rows"),
+        (windows_touch(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left), "the columns"),
         (!depthwise || p.out_c.checked_rem(p.in_c) == Some(0), "the number of channels"),
         (is_int8(&[p.x_zero, p.y_zero, p.lo, p.hi]) && p.lo <= p.hi, "a zero point or bound"),
         (p.trained >= 0 && p.trained <= selectable, "the number of trained channels"),
@@ -111,8 +106,8 @@ pub fn pool(p: &PoolParams) -> Found {
             is_volume(&[p.in_h, p.in_w, p.c]) && is_volume(&[p.out_h, p.out_w, p.c]) && is_volume(&[p.kh, p.kw]),
             "the size of a tensor",
         ),
-        (windows(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top), "the rows"),
-        (windows(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left), "the columns"),
+        (windows_touch(p.in_h, p.out_h, p.kh, p.stride_h, p.pad_top), "the rows"),
+        (windows_touch(p.in_w, p.out_w, p.kw, p.stride_w, p.pad_left), "the columns"),
         (is_int8(&[p.lo, p.hi]) && p.lo <= p.hi && is_shift(p.shift), "a bound or shift"),
         (i64::from(p.kh) * i64::from(p.kw) <= MOST_POOLED as i64, "the size of a window"),
     ])
