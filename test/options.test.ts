@@ -142,6 +142,12 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
     'noise:-1',
     'noise:256',
     'noise:x',
+    'crop',
+    'crop:0,08',
+    'crop:1.01',
+    'crop:-0.1',
+    'jitter:2',
+    'crop:0.1,crop:0.2',
     'flip,flip',
     'shift:1,shift:2',
     '__proto__:1',
@@ -347,6 +353,11 @@ const training: Wrong<TrainOptions> = {
     { noise: -1 },
     { noise: 256 },
     { noise: '1' },
+    { crop: 1.5 },
+    { crop: -0.1 },
+    { crop: Number.NaN },
+    { jitter: '0.4' },
+    { jitter: 2 },
     { noise: Number.NaN },
   ],
   threads,
@@ -518,6 +529,7 @@ test('what is taken for a value of an option is what its text says', async t => 
   t.deepEqual(read('input', '64'), { height: 64, width: 64 });
   t.deepEqual(read('augment', 'flip,shift:4'), { flip: true, shift: 4 });
   t.deepEqual(read('augment', 'shift:4,noise:1.5'), { shift: 4, noise: 1.5 });
+  t.deepEqual(read('augment', 'crop:0.08,jitter:0.4,flip'), { crop: 0.08, jitter: 0.4, flip: true });
   t.deepEqual(read('map', 'a b=1, c=2'), { 'a b': 1, c: 2 });
   t.deepEqual(read('seeds', '1..3'), [1, 2, 3]);
   t.is(read('seeds', '7'), 7);

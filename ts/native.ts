@@ -5,6 +5,7 @@ import loader from './load.cjs';
 
 export type {
   ActivationCache,
+  Augmentation as NativeAugmentation,
   Checkpoint,
   Compiler,
   Control,

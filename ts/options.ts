@@ -108,17 +108,24 @@ export interface Augmentation {
   readonly shift?: number | undefined;
   /** Adds noise of this standard deviation, in steps of int8. */
   readonly noise?: number | undefined;
+  /** Takes a random part of an image, at least this share of its area (0.08 as the paper does), and enlarges it to the whole; not for series. */
+  readonly crop?: number | undefined;
+  /** Multiplies brightness, contrast and saturation of an image by random factors that differ from 1 by up to this; not for series. */
+  readonly jitter?: number | undefined;
 }
+
+const share = k.real({ from: 0, to: 1 });
 
 const augmentation: k.Kind<Augmentation> = {
   ...k.object<Augmentation>(
-    'an object such as { flip: true, shift: 4, noise: 2 }, shift at most 65535 and noise at most 255',
-    { flip: k.flag, shift: short, noise: k.real({ from: 0, to: 255 }) },
+    'an object such as { flip: true, crop: 0.08, jitter: 0.4, shift: 4, noise: 2 }, crop and jitter from 0 to 1, shift at most 65535, noise at most 255',
+    { flip: k.flag, shift: short, noise: k.real({ from: 0, to: 255 }), crop: share, jitter: share },
   ),
-  written: 'flip, shift:N, noise:X or several, such as flip,shift:4; N at most 65535, X at most 255',
+  written:
+    'flip, crop:S, jitter:S, shift:N, noise:X or several, such as flip,shift:4; S from 0 to 1, N at most 65535, X at most 255',
   parse(given) {
     const parts = given.split(',').map(part => {
-      const [, name, value] = /^(shift|noise):(\d+(?:\.\d+)?)$/.exec(part) ?? [];
+      const [, name, value] = /^(crop|jitter|shift|noise):(\d+(?:\.\d+)?)$/.exec(part) ?? [];
       return name === undefined ? [part, part === 'flip' || undefined] : [name, Number(value)];
     });
     // What is no part of it is kept, undefined or twice, so that nothing is passed over.
@@ -338,7 +345,7 @@ export const options = {
   ),
   augment: option(
     augmentation,
-    'flip (images), shift:N (pixels, or rows of a series), noise:X (standard deviation, in steps of int8) or several',
+    'flip, crop:S (least share of the area), jitter:S (of brightness, contrast, saturation; these for images), shift:N (pixels, or rows of a series), noise:X (standard deviation, in steps of int8) or several',
     'off',
   ),
   cacheBytes: option(k.sizeOrNone, 'memory limit of the activation cache', 'a quarter of the free memory'),

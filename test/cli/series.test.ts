@@ -78,13 +78,14 @@ test('series are shifted and made noisy, the same for any number of threads and 
   ];
   t.is(new Set([both, ...others]).size, 4, 'each of them does something');
   const { plan } = JSON.parse(await fs.readFile(join(folder, 'one', 'run.json'), 'utf8'));
-  t.deepEqual(plan.augment, { flip: false, shift: 4, noise: 2.5 });
+  t.deepEqual(plan.augment, { flip: false, shift: 4, noise: 2.5, crop: 0, jitter: 0 });
   const again = await tinytrain(['train', '--resume', 'one', '--json'], folder);
   t.is(JSON.parse(again.stdout).checksum, both, again.stderr);
   for (const [augment, message] of [
     ['flip', /augment\.flip is true; expected: false: series are not mirrored/],
-    ['noise:999', /--augment noise:999: expected flip, shift:N, noise:X/],
-    ['noise:-1', /--augment noise:-1: expected flip, shift:N, noise:X/],
+    ['crop:0.5', /augment\.crop is 0\.5; expected: 0: series have no pixels/],
+    ['noise:999', /--augment noise:999: expected flip, crop:S, jitter:S, shift:N, noise:X/],
+    ['noise:-1', /--augment noise:-1: expected flip, crop:S, jitter:S, shift:N, noise:X/],
   ] as const) {
     const args = ['train', '--model', 'net.onnx', '--data', 'waves', '--window', '32', '--augment', augment];
     const refused = await tinytrain([...args, '--out', 'refused'], folder);

@@ -1,5 +1,6 @@
 import type { Dataset } from '../data/dataset.js';
 import { type ActivationCache, type Control, native, type ProgramHandle, wait } from '../native.js';
+import { unchanged } from '../train/augment.js';
 
 /** The worker that has made a training run. No result depends on it. */
 export interface Maker {
@@ -73,10 +74,7 @@ export async function runTrial(
         backboneRate: rate,
         steps,
         seed,
-        flip: false,
-        shift: 0,
-        noise: 0,
-        row: 0,
+        augment: unchanged,
         balance: false,
       },
       control,

@@ -6,6 +6,7 @@ import { meanLoss } from '../loss.js';
 import { call, native, wait, watched } from '../native.js';
 import type { Program } from '../program/program.js';
 import { ratesOfStep } from '../rates.js';
+import { unchanged } from './augment.js';
 import { findRates } from './race.js';
 import { Session } from './session.js';
 import { planOf } from './train.js';
@@ -70,9 +71,9 @@ class Examiner {
       replaySteps: 0,
       cacheBytes: 0,
       threads: 1,
+      augment: unchanged,
     };
-    const settings = { ...none, flip: false, shift: 0, noise: 0, row: 0 };
-    this.#trainer = call(() => new (native().Trainer)(program.handle, train.handle, settings));
+    this.#trainer = call(() => new (native().Trainer)(program.handle, train.handle, none));
     this.#start = call(() => this.#trainer.checkpoint());
     this.#set = test;
     this.#options = options;

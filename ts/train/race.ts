@@ -207,7 +207,7 @@ class Race {
           backboneRate: backbone,
           steps,
           seed: plan.seed,
-          ...augmentInSteps(plan.augment, this.#program),
+          augment: augmentInSteps(plan.augment, this.#program),
           balance: plan.balance,
         },
         this.#control,

@@ -111,6 +111,8 @@ function differences(a: RunRecord, b: RunRecord): string[] {
         plan.augment.flip,
         plan.augment.shift,
         plan.augment.noise,
+        plan.augment.crop,
+        plan.augment.jitter,
       ],
     ],
   ];

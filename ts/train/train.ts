@@ -365,7 +365,7 @@ async function trained(
   const cacheBytes = cacheBytesOf(options.cacheBytes);
   const { steps, seed, augment, balance, replaySteps } = plan;
   const settings = {
-    ...augmentInSteps(augment, program),
+    augment: augmentInSteps(augment, program),
     headRate: 0,
     backboneRate: 0,
     steps,

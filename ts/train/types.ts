@@ -74,7 +74,7 @@ export interface TrainPlan {
   readonly keep: Keep;
   /** Seed for the order of samples and for augmentation. */
   readonly seed: number;
-  readonly augment: { readonly flip: boolean; readonly shift: number; readonly noise: number };
+  readonly augment: Readonly<Record<'shift' | 'noise' | 'crop' | 'jitter', number>> & { readonly flip: boolean };
 }
 
 /** A point of the learning curve: results of training since the previous point, up to `step`, each before its update. */
@@ -279,7 +279,13 @@ export const planSchema: v.GenericSchema<unknown, TrainPlan> = v.object({
   replaySteps: v.optional(count, 0),
   keep: v.picklist(['best', 'last']),
   seed: count,
-  augment: v.object({ flip: v.boolean(), shift: count, noise: v.optional(v.pipe(v.number(), v.minValue(0)), 0) }),
+  augment: v.object({
+    flip: v.boolean(),
+    shift: count,
+    noise: v.optional(v.pipe(v.number(), v.minValue(0)), 0),
+    crop: v.optional(share, 0),
+    jitter: v.optional(share, 0),
+  }),
 });
 
 const progress = {

@@ -7,23 +7,27 @@
 //! A Program is verified once, when it is loaded ([`Executor::new`]): every operand lies in its region and has the length that its kernel's parameters imply,
 //! and no output of a step overlaps anything else that the step accesses unless its kernel works in place. Nothing is checked after that.
 
+mod augment;
 mod cache;
 mod error;
 mod executor;
 mod fast;
 mod features;
+mod pixels;
 mod regions;
 mod samples;
 mod schedule;
 mod trainer;
 mod trial;
 
+pub use augment::Augment;
 pub use cache::ActivationCache;
 pub use error::ExecError;
 pub use executor::{Executor, StepResult, Traced};
 pub use fast::{KERNELS_VARIABLE, chosen_kernels};
 pub use features::feature_power;
-pub use samples::{Augment, SampleSource, Samples};
+pub use pixels::PixelChange;
+pub use samples::{SampleSource, Samples};
 pub use schedule::{Order, Rates, Schedule, epoch_order, permutation};
 pub use tinytrain_kernels::simd::Kernels;
 pub use trainer::{Control, Evaluation, Progress, RunReport, TrainOptions, Trainer, checksum, evaluate};

@@ -39,7 +39,7 @@ impl Control {
 }
 
 /// Parameters of a training run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TrainOptions {
     /// Learning rates and number of steps of the whole run.
     pub schedule: Schedule,

@@ -19,7 +19,7 @@ pub struct CachedSamples {
 }
 
 /// What determines a trial besides Program and samples.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TrialOptions {
     /// Learning rates and number of steps.
     pub schedule: Schedule,

@@ -7,13 +7,13 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
 use tinytrain_compile::ProgramOptions;
-use tinytrain_exec::{Augment, CachedSamples, ExecError, Executor, Schedule};
+use tinytrain_exec::{CachedSamples, ExecError, Executor, Schedule};
 
 use crate::error::Failure;
 use crate::samples::Dataset;
 use crate::target::{named, within};
 use crate::task::{on_thread, stoppable};
-use crate::trainer::order;
+use crate::trainer::{Augmentation, augmentation, order};
 use crate::{Compiler, Control, Program};
 
 /// The activations of samples after the first, frozen steps of a Program. Can be used by every Program of the same model that trains nothing in these
@@ -87,14 +87,8 @@ pub struct TrialOptions {
     pub steps: f64,
     /// Seed for the order of samples and for augmentation.
     pub seed: f64,
-    /// Mirrors a sample horizontally with probability 1/2.
-    pub flip: bool,
-    /// Shifts by up to this number of pixels in each direction, or rows of a series.
-    pub shift: u32,
-    /// Adds noise of this standard deviation, in 1/256 of a step of int8.
-    pub noise: u32,
-    /// Values in a row of a series; 0 for images.
-    pub row: u32,
+    /// How samples are changed at random.
+    pub augment: Augmentation,
     /// Whether all classes are drawn equally often.
     pub balance: bool,
 }
@@ -130,12 +124,7 @@ pub fn trial<'e>(
     let options = tinytrain_exec::TrialOptions {
         schedule,
         order: order(options.balance),
-        augment: Augment {
-            flip: options.flip,
-            shift: options.shift as usize,
-            noise: options.noise,
-            row: options.row as usize,
-        },
+        augment: augmentation(options.augment)?,
         seed: options.seed as u64,
     };
     on_thread(env, move || {

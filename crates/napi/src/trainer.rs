@@ -1,9 +1,9 @@
 use std::sync::{Arc, Mutex};
 
-use napi::bindgen_prelude::{Float64Array, Object, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Float64Array, Int8Array, Object, Uint8Array, Uint32Array};
 use napi::{Env, Result};
 use napi_derive::napi;
-use tinytrain_exec::{Augment, Order, Schedule};
+use tinytrain_exec::{Augment, Order, PixelChange, Schedule};
 
 use crate::error::Failure;
 use crate::program::lock;
@@ -22,14 +22,8 @@ pub struct TrainerOptions {
     pub steps: f64,
     /// Seed for the order of samples and for augmentation.
     pub seed: f64,
-    /// Mirrors a sample horizontally with probability 1/2.
-    pub flip: bool,
-    /// Shifts by up to this number of pixels in each direction, or rows of a series.
-    pub shift: u32,
-    /// Adds noise of this standard deviation, in 1/256 of a step of int8.
-    pub noise: u32,
-    /// Values in a row of a series; 0 for images.
-    pub row: u32,
+    /// How samples are changed at random.
+    pub augment: Augmentation,
     /// Whether all classes are drawn equally often.
     pub balance: bool,
     /// Training steps on samples of the replay buffer behind each one on a new sample.
@@ -38,6 +32,37 @@ pub struct TrainerOptions {
     pub cache_bytes: f64,
     /// Number of threads that fill the cache.
     pub threads: u32,
+}
+
+/// How samples are changed at random: see `Augment` of `crates/exec`.
+#[napi(object)]
+pub struct Augmentation {
+    /// Mirrors a sample horizontally with probability 1/2.
+    pub flip: bool,
+    /// Shifts by up to this number of pixels in each direction, or rows of a series.
+    pub shift: u32,
+    /// Adds noise of this standard deviation, in 1/256 of a step of int8.
+    pub noise: u32,
+    /// Values in a row of a series; 0 for images.
+    pub row: u32,
+    /// Least share of an image's area that is enlarged to the whole, in 1/65536; 0 for none.
+    pub crop: u32,
+    /// How far factors of brightness, contrast and saturation may be from 1, in 1/65536.
+    pub jitter: u32,
+    /// For crop and jitter, the int8 values of the 256 pixel values, for each channel in turn.
+    pub tables: Int8Array,
+}
+
+/// What the steps of a run apply.
+pub fn augmentation(of: Augmentation) -> Result<Augment> {
+    let Augmentation { flip, shift, noise, row, crop, jitter, tables } = of;
+    let pixels = if crop.max(jitter) > 0 {
+        let change = PixelChange::new(crop, jitter, &tables);
+        Some(change.ok_or_else(|| Failure::new("USAGE", "crop, jitter or their tables are no such numbers"))?)
+    } else {
+        None
+    };
+    Ok(Augment { pixels: pixels.map(Arc::new), flip, shift: shift as usize, noise, row: row as usize })
 }
 
 /// The order of samples, balanced or not.
@@ -100,12 +125,7 @@ impl Trainer {
             order: order(options.balance),
             replay_steps: options.replay_steps.into(),
             seed: options.seed as u64,
-            augment: Augment {
-                flip: options.flip,
-                shift: options.shift as usize,
-                noise: options.noise,
-                row: options.row as usize,
-            },
+            augment: augmentation(options.augment)?,
             cache_bytes: options.cache_bytes as usize,
             threads: options.threads as usize,
         };
