@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.experimental.microfrontend.python.ops import audio_microfrontend_op as frontend
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as frozen
 
 FRAMES, CHANNELS = 32, 40
 
@@ -19,7 +20,7 @@ def features(path):
     with wave.open(str(path)) as w:
         rate, sound = w.getframerate(), np.frombuffer(w.readframes(w.getnframes()), "<i2")
     found = frontend.audio_microfrontend(
-        sound, sample_rate=rate, window_size=30, window_step=20, num_channels=CHANNELS,
+        tf.constant(sound), sample_rate=rate, window_size=30, window_step=20, num_channels=CHANNELS,
         upper_band_limit=min(7500.0, rate * 15 // 32), lower_band_limit=125.0, enable_pcan=True,
     ).numpy()
     found = found[:FRAMES]
@@ -37,8 +38,9 @@ def main():
     p.add_argument("--data", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--epochs", type=int, default=40)
+    p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
-    tf.keras.utils.set_random_seed(1)
+    tf.keras.utils.set_random_seed(a.seed)
     (x, y), (test_x, test_y) = read(f"{a.data}/train"), read(f"{a.data}/test")
     layers = tf.keras.layers
     net = tf.keras.Sequential([layers.Input((FRAMES, CHANNELS, 1))])
@@ -49,12 +51,12 @@ def main():
     net.add(layers.GlobalAveragePooling2D())
     net.add(layers.Dense(10, "softmax"))
     rate = tf.keras.optimizers.schedules.CosineDecay(2e-3, a.epochs * (len(x) // 32))
-    net.compile(tf.keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    net.compile(tf.keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     net.fit(x, y, 32, a.epochs, verbose=0)
     print(f"float: {100 * net.evaluate(test_x, test_y, verbose=0)[1]:.1f} %")
     # A batch of one, so that shapes are known.
     one = tf.function(lambda x: net(x, training=False), input_signature=[tf.TensorSpec((1, FRAMES, CHANNELS, 1))])
-    to = tf.lite.TFLiteConverter.from_concrete_functions([one.get_concrete_function()], net)
+    to = tf.lite.TFLiteConverter.from_concrete_functions([frozen(one.get_concrete_function())])
     to.optimizations = [tf.lite.Optimize.DEFAULT]
     to.representative_dataset = lambda: ([sample[None]] for sample in x[::7])
     to.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
