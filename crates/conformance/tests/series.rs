@@ -38,6 +38,13 @@ enum Kind {
     Micro(micro::Front),
 }
 
+/// What C has of a front end: its file by its name, sizes, and tables with the type of their elements.
+struct Source {
+    name: &'static str,
+    sizes: Vec<(&'static str, u32)>,
+    tables: Vec<(&'static str, &'static str, Vec<i64>)>,
+}
+
 impl Kind {
     fn frames(&self) -> Front {
         match self {
@@ -53,8 +60,7 @@ impl Kind {
         }
     }
 
-    /// Its sizes and its tables, by the names that they have in C, and its file.
-    fn c(&self) -> (&'static str, Vec<(&'static str, u32)>, Vec<(&'static str, &'static str, Vec<i64>)>) {
+    fn source(&self) -> Source {
         let Front { length, stride, channels, .. } = self.frames();
         let common = |points, first, lines| {
             [
@@ -79,7 +85,7 @@ impl Kind {
                     ("uint16_t", "ends", short(&ends)),
                     ("uint16_t", "weights", short(&weights)),
                 ];
-                ("mel", sizes, tables)
+                Source { name: "mel", sizes, tables }
             }
             Self::Micro(front) => {
                 let tables = front.tables().expect("a front");
@@ -101,7 +107,7 @@ impl Kind {
                     sizes.push(("GAIN_SHIFT", gain_shift));
                     tables.push(("int16_t", "gains", signed(&gains)));
                 }
-                ("micro", sizes, tables)
+                Source { name: "micro", sizes, tables }
             }
         }
     }
@@ -257,7 +263,7 @@ impl Setup {
         text += "};\n";
         text += "#include \"tt_front.h\"\n";
         if let Some(front) = self.front {
-            let (name, sizes, tables) = front.c();
+            let Source { name, sizes, tables } = front.source();
             let upper = name.to_uppercase();
             sizes.iter().for_each(|&(size, value)| define(&format!("{upper}_{size}"), value as usize));
             for (of, table, values) in tables {
