@@ -195,9 +195,7 @@ export interface Augmentation {
 	/** Adds noise of this standard deviation, in steps of int8. */
 	readonly noise?: number | undefined;
 }
-/** A log-mel spectrogram: how a sound becomes rows of features; see `mel` of `crates/spec`. */
-export interface Front {
-	readonly kind: "mel";
+interface Frames {
 	/** Values of the sound a second. */
 	readonly rate: number;
 	/** Milliseconds of a frame. */
@@ -210,10 +208,33 @@ export interface Front {
 	readonly low: number;
 	readonly high: number;
 }
-/** The same as far as it is given. */
-export type FrontOptions = Pick<Front, "kind"> & {
-	readonly [K in keyof Omit<Front, "kind">]?: Front[K] | undefined;
+/** A log-mel spectrogram: see `mel` of `crates/spec`. */
+export interface MelFront extends Frames {
+	readonly kind: "mel";
+}
+/** The features of TensorFlow Lite for Microcontrollers' micro front end, bit for bit: see `micro` of `crates/spec`. */
+export interface MicroFront extends Frames {
+	readonly kind: "micro";
+	/** Bits of the noise's fraction. */
+	readonly smoothing: number;
+	/** How much of a frame becomes noise: in channels 0, 2, 4 and so on, and in the others. */
+	readonly even: number;
+	readonly odd: number;
+	/** How much of a signal remains at least when the noise is taken off. */
+	readonly remaining: number;
+	/** The strength of the gain control (PCAN), 0 for none; what it adds to the noise, and the bits of its fraction. */
+	readonly pcan: number;
+	readonly offset: number;
+	readonly gain: number;
+	/** A feature is a multiple of 1 / 2^scale of a natural logarithm. */
+	readonly scale: number;
+}
+/** How a sound becomes rows of features. */
+export type Front = MelFront | MicroFront;
+type Given<T extends Front> = Pick<T, "kind"> & {
+	readonly [K in keyof Omit<T, "kind">]?: T[K] | undefined;
 };
+export type FrontOptions = Given<MelFront> | Given<MicroFront>;
 /** How an image of another size is fitted to the input. */
 export type ResizePolicy = (typeof resizePolicies)[number];
 /** How images become samples. */
@@ -682,19 +703,22 @@ export declare function parseSaved(bytes: Buffer, name?: string): SavedState;
 /** The bytes for `tt_load`. */
 export declare function encodeSaved({ steps, saturated, program, schedule, state }: SavedState): Buffer;
 interface FrontTables {
-	/** Values of a frame. */
-	readonly length: number;
-	/** Values from one frame to the next. */
-	readonly stride: number;
-	readonly channels: number;
-	/** Of the transform. */
-	readonly points: number;
-	/** The first line of the spectrum that counts. */
-	readonly first: number;
-	readonly window: Int32Array;
-	readonly cosines: Int32Array;
-	readonly ends: Uint16Array;
-	readonly weights: Uint16Array;
+	readonly name: "mel" | "micro";
+	/** `TT_MEL_NAME` and so on: the name, its value, and what it is. */
+	readonly sizes: readonly (readonly [
+		name: string,
+		value: number,
+		what: string
+	])[];
+	readonly tables: readonly FrontTable[];
+	/** Bytes of SRAM of its state (the file in C asserts it), and of constants in flash beside the tables. */
+	readonly sram: number;
+	readonly constants: number;
+}
+interface FrontTable {
+	readonly name: string;
+	readonly length: string;
+	readonly values: Int16Array | Int32Array | Uint16Array;
 }
 interface RawSeries {
 	readonly columns: readonly ColumnScale[];

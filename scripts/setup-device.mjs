@@ -1,5 +1,5 @@
-// Installs the requirements of the device tests: the Arm compiler and QEMU, and for the STM32F746's own firmware the CPU emulator Unicorn, a Python package,
-// in a virtual environment below target/. For the tests of searches over several machines it installs a Redis server.
+// Installs the requirements of the device tests: the Arm compiler and QEMU, and in a virtual environment below target/ Python packages: for the STM32F746's own
+// firmware the CPU emulator Unicorn, for the features of sounds TensorFlow's micro front end. For the tests of searches over several machines it installs a Redis server.
 import { existsSync } from 'node:fs';
 import { has, root, tried } from './lib/shell.mjs';
 import { bring } from './lib/tools.mjs';
@@ -19,14 +19,14 @@ bring({ 'redis-server': ['redis-server'] }, 'The tests of searches over several 
 
 const venv = `${root}/target/python`;
 const python = process.platform === 'win32' ? `${venv}/Scripts/python.exe` : `${venv}/bin/python3`;
-const packages = ['unicorn==2.1.4', 'pyelftools==0.32'];
-const ready = existsSync(python) && tried(python, ['-c', 'import unicorn, elftools']);
+const packages = ['unicorn==2.1.4', 'pyelftools==0.32', 'pymicro-features==2.0.2'];
+const ready = existsSync(python) && tried(python, ['-c', 'import unicorn, elftools, pymicro_features']);
 if (!ready) {
   const made = has('python3') && tried('python3', ['-m', 'venv', venv]);
   const installed = made && tried(python, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', ...packages]);
   if (!installed) {
     console.error(
-      `the test that executes the STM32F746's board code is left out: it needs Python with ${packages.join(' and ')}`,
+      `the tests that execute the STM32F746's board code, and compare features of sounds, are left out: they need Python with ${packages.join(', ')}`,
     );
   }
 }

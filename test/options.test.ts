@@ -119,6 +119,14 @@ const wrongTexts: Readonly<Record<string, readonly string[]>> = {
     'mel:tone=3',
     'mel:channels=40;low=1',
     'mel:__proto__=1',
+    'mel:even=0.025',
+    'micro:even=1.1',
+    'micro:pcan=2',
+    'micro:offset=0',
+    'micro:gain=31',
+    'micro:smoothing=17',
+    'micro:scale=11',
+    'micro:tone=3',
   ],
   samples: counts,
   epochs: [...above, '1e7'],
@@ -316,7 +324,17 @@ const folder = {
   ],
 };
 const { resize: _resize, camera: _camera, crop: _crop, ...split } = folder;
-const front = [...none, 1, 'mel', {}, { kind: 'mfcc' }, { kind: 'mel', rate: 0 }, { kind: 'mel', tone: 1 }];
+const front = [
+  ...none,
+  1,
+  'mel',
+  {},
+  { kind: 'mfcc' },
+  { kind: 'mel', rate: 0 },
+  { kind: 'mel', tone: 1 },
+  { kind: 'mel', even: 0 },
+  { kind: 'micro', even: 2 },
+];
 const series: Wrong<SeriesOptions> = { ...split, window: count, hop: count, front };
 const limits = { budget: size, flash: size, target: name, feed: one('rows'), store: yes, replay: natural };
 const start = {

@@ -447,6 +447,66 @@ export interface MelTables {
   weights: Uint16Array
 }
 
+/** The features of all whole frames of a sound, frame after frame. */
+export declare function microFeatures(front: MicroFront, sound: Int16Array): Int16Array
+
+/** The micro front end of a sound: see `spec::micro`. */
+export interface MicroFront {
+  /** See `spec::micro::Front`. */
+  frames: MelFront
+  /** See `spec::micro::Front`. */
+  smoothing: number
+  /** See `spec::micro::Front`. */
+  even: number
+  /** See `spec::micro::Front`. */
+  odd: number
+  /** See `spec::micro::Front`. */
+  remaining: number
+  /** See `spec::micro::Gain`. */
+  gain?: MicroGain
+  /** See `spec::micro::Front`. */
+  scale: number
+}
+
+/** See `spec::micro::Gain`. */
+export interface MicroGain {
+  /** See `spec::micro::Gain`. */
+  strength: number
+  /** See `spec::micro::Gain`. */
+  offset: number
+  /** See `spec::micro::Gain`. */
+  bits: number
+}
+
+/** The tables of a micro front end; throws for one that is none. */
+export declare function microTables(front: MicroFront): MicroTables
+
+/** What a device needs to compute the features of a frame: see `spec::micro`. */
+export interface MicroTables {
+  /** Points of the transform. */
+  points: number
+  /** See `spec::micro::Front::correction`. */
+  correction: number
+  /** See `spec::micro::Tables`. */
+  first: number
+  /** See `spec::micro::Tables`. */
+  window: Int16Array
+  /** See `spec::micro::Tables`. */
+  cosines: Int16Array
+  /** See `spec::micro::Tables`. */
+  ends: Uint16Array
+  /** See `spec::micro::Tables`. */
+  weights: Uint16Array
+  /** See `spec::micro::Tables`. */
+  shares: Array<number>
+  /** See `spec::micro::Tables`. */
+  gains: Int16Array
+  /** See `spec::micro::Tables`. */
+  gainShift: number
+  /** See `spec::micro::Tables`. */
+  logs: Uint16Array
+}
+
 /** Options for opening a model. */
 export interface ModelOptions {
   /** Rows of the input, if the file does not fix them. */

@@ -71,7 +71,7 @@ export {
   supportedOperators,
 } from './model/model.js';
 export { type QuantiseOptions, quantised } from './model/quantised.js';
-export type { Augmentation, Crop, FrameSize, Front, FrontOptions } from './options.js';
+export type { Augmentation, Crop, FrameSize, Front, FrontOptions, MelFront, MicroFront } from './options.js';
 export type { Origin, ProgramOrigin, SamplesOrigin } from './origin.js';
 export { type CompileOptions, Compiler, checkFits, compile, type Stage, targets } from './program/compiler.js';
 export {

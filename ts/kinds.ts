@@ -240,3 +240,13 @@ export function check<T>(name: string, kind: Kind<T>, value: unknown): asserts v
     expected: kind.expected,
   });
 }
+
+/** The names of an object's fields. */
+export function keys<T extends object>(fields: Fields<T>): readonly (keyof T)[] {
+  return Object.keys(fields) as (keyof T)[];
+}
+
+/** A value of one of two kinds. */
+export function either<A, B>(expected: string, one: Kind<A>, other: Kind<B>): Kind<A | B> {
+  return { expected, is: (value): value is A | B => one.is(value) || other.is(value) };
+}

@@ -135,9 +135,8 @@ const augmentation: k.Kind<Augmentation> = {
   },
 };
 
-/** A log-mel spectrogram: how a sound becomes rows of features; see `mel` of `crates/spec`. */
-export interface Front {
-  readonly kind: 'mel';
+/** The frames and channels of the features of a sound. */
+interface Frames {
   /** Values of the sound a second. */
   readonly rate: number;
   /** Milliseconds of a frame. */
@@ -151,12 +150,38 @@ export interface Front {
   readonly high: number;
 }
 
-/** The same as far as it is given. */
-export type FrontOptions = Pick<Front, 'kind'> & { readonly [K in keyof Omit<Front, 'kind'>]?: Front[K] | undefined };
+/** A log-mel spectrogram: see `mel` of `crates/spec`. */
+export interface MelFront extends Frames {
+  readonly kind: 'mel';
+}
+
+/** The features of TensorFlow Lite for Microcontrollers' micro front end, bit for bit: see `micro` of `crates/spec`. */
+export interface MicroFront extends Frames {
+  readonly kind: 'micro';
+  /** Bits of the noise's fraction. */
+  readonly smoothing: number;
+  /** How much of a frame becomes noise: in channels 0, 2, 4 and so on, and in the others. */
+  readonly even: number;
+  readonly odd: number;
+  /** How much of a signal remains at least when the noise is taken off. */
+  readonly remaining: number;
+  /** The strength of the gain control (PCAN), 0 for none; what it adds to the noise, and the bits of its fraction. */
+  readonly pcan: number;
+  readonly offset: number;
+  readonly gain: number;
+  /** A feature is a multiple of 1 / 2^scale of a natural logarithm. */
+  readonly scale: number;
+}
+
+/** How a sound becomes rows of features. */
+export type Front = MelFront | MicroFront;
+
+/** A front end as far as it is given. */
+type Given<T extends Front> = Pick<T, 'kind'> & { readonly [K in keyof Omit<T, 'kind'>]?: T[K] | undefined };
+export type FrontOptions = Given<MelFront> | Given<MicroFront>;
 
 const milliseconds = k.real({ above: 0, to: 10_000 });
-const frontFields: k.Fields<Front> = {
-  kind: k.choice(['mel']),
+const frameFields: k.Fields<Frames> = {
   rate: k.whole(1, 192_000),
   window: milliseconds,
   stride: milliseconds,
@@ -164,23 +189,37 @@ const frontFields: k.Fields<Front> = {
   low: k.whole(0, 96_000),
   high: k.whole(1, 96_000),
 };
+const partOfAll = k.real({ from: 0, to: 1 });
+const melFields: k.Fields<MelFront> = { kind: k.choice(['mel']), ...frameFields };
+const microFields: k.Fields<MicroFront> = {
+  kind: k.choice(['micro']),
+  ...frameFields,
+  smoothing: k.whole(0, 16),
+  even: partOfAll,
+  odd: partOfAll,
+  remaining: partOfAll,
+  pcan: partOfAll,
+  offset: k.real({ above: 0, to: 2 ** 20 }),
+  gain: k.whole(0, 30),
+  scale: k.whole(0, 10),
+};
 
-const wholeFront: k.Kind<Front> = k.object<Front>(
-  "an object such as { kind: 'mel', rate: 16000, window: 30, stride: 20, channels: 40, low: 125, high: 7500 }",
-  frontFields,
-  ['kind', 'rate', 'window', 'stride', 'channels', 'low', 'high'],
+const wholeFront: k.Kind<Front> = k.either(
+  "an object such as { kind: 'mel', rate: 16000, window: 30, stride: 20, channels: 40, low: 125, high: 7500 }, with all that its kind has",
+  k.object<MelFront>('', melFields, k.keys(melFields)),
+  k.object<MicroFront>('', microFields, k.keys(microFields)),
 );
 
 const front: k.Kind<FrontOptions> = {
-  ...k.object<FrontOptions>(
-    "an object such as { kind: 'mel', channels: 40 }: kind, and any of rate, window, stride, channels, low and high",
-    frontFields,
-    ['kind'],
+  ...k.either(
+    "an object such as { kind: 'mel', channels: 40 }: kind (mel or micro), and any of rate, window, stride, channels, low and high; for micro also smoothing, even, odd, remaining, pcan, offset, gain and scale",
+    k.object<Given<MelFront>>('', melFields, ['kind']),
+    k.object<Given<MicroFront>>('', microFields, ['kind']),
   ),
   written:
-    'mel, or mel:NAME=NUMBER,... with rate, window, stride, channels, low or high, such as mel:channels=40,window=30',
+    'mel or micro, or with :NAME=NUMBER,... of rate, window, stride, channels, low, high; micro also smoothing, even, odd, remaining, pcan, offset, gain, scale; such as mel:channels=40,window=30',
   parse(given) {
-    const [, kind, rest] = /^(mel)(?::(.+))?$/.exec(given) ?? [];
+    const [, kind, rest] = /^(mel|micro)(?::(.+))?$/.exec(given) ?? [];
     const parts = (rest?.split(',') ?? []).map(part => /^([a-z]+)=(\d+(?:\.\d+)?)$/.exec(part) ?? ['', '', '']);
     const names = new Set(parts.map(([, name]) => name));
     if (kind === undefined || names.size < parts.length || names.has('') || names.has('kind')) return undefined;
@@ -311,7 +350,7 @@ export const options = {
   hop: option(k.whole(1, 2 ** 32 - 1), 'rows from one window to the next', 'as many as a window has'),
   front: option(
     front,
-    'mel: sounds become log-mel spectrograms, in integers as firmware does it; mel:channels=40,window=30,stride=20,low=125,high=7500 says how, rate=16000 what a .npy or .csv does not',
+    'mel: sounds become log-mel spectrograms, in integers as firmware does it; mel:channels=40,window=30,stride=20,low=125,high=7500 says how, rate=16000 what a .npy or .csv does not; micro: the features of TFLM’s micro front end',
     'recordings are taken as they are',
   ),
   wholeFront: option(wholeFront, 'how sounds become spectrograms', 'recordings are taken as they are'),

@@ -14,10 +14,8 @@
  *
  * and answers in lines of text. */
 #include "tt_board.h"
+#include "tt_front.h"
 #include "tt_series.h"
-#ifdef TT_MEL_CHANNELS
-#include "tt_mel.h"
-#endif
 #ifdef TT_STORE
 #include "tt_store.h"
 #endif
@@ -30,7 +28,7 @@
 #define APP_BACKBONE_RATE 1600u
 #endif
 /* Values that the sensor yields at a time. */
-#ifdef TT_MEL_CHANNELS
+#ifdef TT_FRONT
 #define APP_VALUES 1u
 #else
 #define APP_VALUES TT_ROW_VALUES
@@ -46,8 +44,8 @@ static struct {
     tt_store store;
 #endif
     tt_series series;
-#ifdef TT_MEL_CHANNELS
-    tt_mel mel;
+#ifdef TT_FRONT
+    tt_front front;
 #endif
     int16_t row[(TT_ROW_VALUES + 1) / 2 * 2];
     uint32_t left;  /* rows that the line has announced */
@@ -181,20 +179,20 @@ static void save(void)
 static void begin(void)
 {
     tt_series_begin(&app.series);
-#ifdef TT_MEL_CHANNELS
-    tt_mel_begin(&app.mel);
+#ifdef TT_FRONT
+    tt_front_begin(&app.front);
 #endif
 }
 
 /* Takes values of the sensor; whether a window ends with them. */
 static int take(void)
 {
-#ifdef TT_MEL_CHANNELS
+#ifdef TT_FRONT
     int16_t value;
     if (!app_values(&value))
         return 0;
     const uint32_t from = tt_board_clock();
-    if (!tt_mel_push(&app.mel, value, app.row))
+    if (!tt_front_push(&app.front, value, app.row))
         return 0;
 #else
     if (!app_values(app.row))

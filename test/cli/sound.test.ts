@@ -47,6 +47,7 @@ test('sounds go through train, predict, a run that goes on, a search and compile
     [
       'app/sensor.c',
       'model/series.c',
+      'series/tt_front.h',
       'series/tt_mel.c',
       'series/tt_mel.h',
       'series/tt_series.c',
@@ -60,6 +61,42 @@ test('sounds go through train, predict, a run that goes on, a search and compile
     told.stdout,
     /APP=sensor: takes raw values.*\n +of which 132 B are the ring of a window, 1,508 B for spectrograms/,
   );
+});
+
+test('the micro front end is recorded with all that it is, and firmware has it', async t => {
+  const folder = await temporary(t);
+  await writeTones(folder);
+  const micro = sounds.map(word => (word.startsWith('mel') ? 'micro:channels=12,even=0.1,pcan=0' : word));
+  const model = ['--model', 'net.onnx', ...micro, '--mean', '0', '--std', '25.6'];
+  const train = await tinytrain(['train', ...model, '--steps', '60', '--lr', '0.1', '--out', 'run', '--json'], folder);
+  t.is(train.code, 0, train.stderr);
+  t.is(JSON.parse(train.stdout).accuracy.after, 1);
+  const { origin } = JSON.parse(await fs.readFile(join(folder, 'run', 'run.json'), 'utf8'));
+  const frames = { rate: 8000, window: 30, stride: 20, channels: 12, low: 125, high: 3750 };
+  const noise = { smoothing: 10, even: 0.1, odd: 0.06, remaining: 0.05 };
+  t.deepEqual(origin.data.origin.front, {
+    kind: 'micro',
+    ...frames,
+    ...noise,
+    pcan: 0,
+    offset: 80,
+    gain: 21,
+    scale: 6,
+  });
+  t.deepEqual([origin.input.mean, origin.input.std], [[0], [25.6]]);
+  const more = await tinytrain(['train', '--from', 'run', '--steps', '2', '--out', 'more', '--json'], folder);
+  t.is(JSON.parse(more.stdout).accuracy.before, 1, more.stderr);
+  const compiled = await tinytrain(['compile', '--run', 'more', '--out', 'firmware', '--json'], folder);
+  t.is(compiled.code, 0, compiled.stderr);
+  const { sensor, files } = JSON.parse(compiled.stdout);
+  t.deepEqual([sensor.ring, sensor.front], [12 + 120, 2 * 256 + 4 * 12 + 4 + 2 * 240]);
+  t.deepEqual(
+    files.filter((path: string) => path.startsWith('series/')),
+    ['tt_front.h', 'tt_micro.c', 'tt_micro.h', 'tt_series.c', 'tt_series.h'].map(name => `series/${name}`),
+  );
+  const header = await fs.readFile(join(folder, 'firmware', 'model', 'model.h'), 'utf8');
+  t.regex(header, /#define TT_MICRO_FRAME 240u .*\n(?:.*\n)*#define TT_MICRO_EVEN 1638u/);
+  t.notRegex(header, /GAIN_SHIFT/);
 });
 
 test('what cannot become a spectrogram is refused in a sentence', async t => {
@@ -86,7 +123,11 @@ test('what cannot become a spectrogram is refused in a sentence', async t => {
   );
   await refused(front('mel:window=600'), /a frame of 4800 values; possible are 16 to 4096/);
   await refused(front('mel:stride=40'), /320 values from one frame of 240 to the next/);
-  await refused(front('mfcc'), /--front mfcc: expected mel, or mel:NAME=NUMBER/, 2);
+  await refused(front('micro:window=4,stride=4'), /a frame of 32 values; possible are 33 to 4096/);
+  await refused(front('micro:high=4000'), /channels from 125 to 4000 Hz; .* at most 3999/);
+  await refused(front('micro:gain=13'), /13 bits of gain; possible are 14 to 30/);
+  await refused(front('micro:smoothing=1'), /1 bits of smoothing; possible are 2 to 16/);
+  await refused(front('mfcc'), /--front mfcc: expected mel or micro, or with :NAME=NUMBER/, 2);
   await refused(['--front', 'mel'], /--front does nothing without --data, a folder of sounds/, 2);
   const with1 = async (name: string, bytes: Buffer | string, message: RegExp) => {
     await write(folder, { [`sounds/train/low/${name}`]: bytes });

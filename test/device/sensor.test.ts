@@ -150,6 +150,10 @@ const cases: readonly (readonly [string, Case])[] = [
   ['raw values', { feed: 'whole', store: false, options: { window: 32, hop: 8 } }],
   ['a sound', { feed: 'whole', store: true, options: { window: 10, hop: 3, front: { kind: 'mel', channels: 12 } } }],
   [
+    'a sound with the micro front end',
+    { feed: 'whole', store: false, options: { window: 10, hop: 3, front: { kind: 'micro', channels: 12 } } },
+  ],
+  [
     'raw values for a network that is fed row by row',
     { feed: 'rows', store: false, options: { window: 4096, hop: 3000 } },
   ],

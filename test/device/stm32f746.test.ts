@@ -2,7 +2,7 @@
  * The STM32F746's board code, executed: the firmware as it is flashed, unchanged, in Unicorn, on a chip whose registers are ST's (`stm32f746/chip.py`).
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, promises as fs } from 'node:fs';
+import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -17,20 +17,15 @@ import { stateOf, trainStep } from '../helpers/device.js';
 import { has, testFirmware } from '../helpers/firmware.js';
 import { temporary } from '../helpers/folder.js';
 import { patient } from '../helpers/progress.js';
+import { hasPackages, python } from '../helpers/python.js';
 
 const root = new URL('../../', import.meta.url);
 const chip = fileURLToPath(new URL('test/device/stm32f746/chip.py', root));
-/** Python with Unicorn: where `scripts/setup-device.mjs` puts it, or the one on the PATH. */
-const python = ['target/python/bin/python3', 'target/python/Scripts/python.exe']
-  .map(path => fileURLToPath(new URL(path, root)))
-  .concat('python3')
-  .find(path => path === 'python3' || existsSync(path)) as string;
-
 function missing(): string | undefined {
   if (!has('make', 'arm-none-eabi-gcc', 'qemu-system-arm')) return 'make, arm-none-eabi-gcc or qemu-system-arm';
-  if (!has(python)) return 'Python';
-  const { status } = spawnSync(python, ['-c', 'import unicorn, elftools'], { stdio: 'ignore' });
-  return status === 0 ? undefined : 'the Python packages unicorn and pyelftools (node scripts/setup-device.mjs)';
+  return hasPackages('unicorn', 'elftools')
+    ? undefined
+    : 'the Python packages unicorn and pyelftools (node scripts/setup-device.mjs)';
 }
 
 function onChip(title: string, implementation: (t: ExecutionContext) => Promise<void>): void {

@@ -1,7 +1,7 @@
 import { basename, extname } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { type Dataset, spread } from '../data/dataset.js';
-import { frontText } from '../data/series/mel.js';
+import { frontText } from '../data/series/sound.js';
 import { percent, thousands } from '../format.js';
 import { type FloatModel, loadFloatModel } from '../model/float.js';
 import type { ModelInput } from '../model/input.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import { fittingOf } from '../data/origin.js';
 import { repeatedText } from '../data/repeated.js';
-import { frontText } from '../data/series/mel.js';
+import { frontText } from '../data/series/sound.js';
 import { defaultResidualBits, tasks } from '../defaults.js';
 import { duration, thousands } from '../format.js';
 import { embeddedModels, type Model } from '../model/model.js';

@@ -65,16 +65,23 @@ export function fittingOf(origin: DataOrigin | null | undefined): Fitting {
 const rows = v.pipe(count, v.minValue(1));
 const frameSize = { columns: rows, rows };
 const above = v.pipe(v.number(), v.finite(), v.gtValue(0));
-const front = v.object({
-  kind: v.literal('mel'),
-  rate: rows,
-  window: above,
-  stride: above,
-  channels: rows,
-  low: count,
-  high: rows,
-});
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const frames = { rate: rows, window: above, stride: above, channels: rows, low: count, high: rows };
+const front = v.variant('kind', [
+  v.object({ kind: v.literal('mel'), ...frames }),
+  v.object({
+    kind: v.literal('micro'),
+    ...frames,
+    smoothing: count,
+    even: share,
+    odd: share,
+    remaining: share,
+    pcan: share,
+    offset: above,
+    gain: count,
+    scale: count,
+  }),
+]);
 
 /** Schema of an origin that was read from a file. */
 export const dataOrigin: v.GenericSchema<unknown, DataOrigin> = v.variant('kind', [

@@ -5,7 +5,7 @@ import { viewOf } from '../data/images/camera.js';
 import { type InputFormat, inputLength } from '../data/input.js';
 import { cuttingOf, type DataOrigin, fittingOf } from '../data/origin.js';
 import type { RawSeries } from '../data/series/front.js';
-import { tablesOf } from '../data/series/mel.js';
+import { tablesOf } from '../data/series/sound.js';
 import type { Board, EmitBoard } from '../emit/board.js';
 import { emit } from '../emit/emit.js';
 import type { EmitInput } from '../emit/input.js';

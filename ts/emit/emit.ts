@@ -16,7 +16,7 @@ const STORE = 'store/';
 const CAMERA = 'camera/';
 /** Sources that only the firmware of a network for series contains: of all, and of spectrograms. */
 const SERIES = 'series/';
-const FRONT = 'series/tt_mel.';
+const FRONTS = ['mel', 'micro'] as const;
 /** The application that takes their raw values. */
 const SENSOR = 'app/sensor.c';
 /** The application that sees and learns by itself, which needs both. */
@@ -60,10 +60,15 @@ function isOfNoCamera(path: string, input: EmitInput): boolean {
   return path.startsWith(CAMERA) && !takesImages(input);
 }
 
+/** Whether a source is a front end of sounds that is not this one. */
+function isOtherFront(path: string, own: string | undefined): boolean {
+  return FRONTS.some(name => path.startsWith(`${SERIES}tt_${name}.`) && name !== own);
+}
+
 /** Whether a source is there for series, or for spectrograms, which are no samples of this firmware. */
 function isOfNoSeries(path: string, { series, marks }: EmitInput): boolean {
   if (path === SENSOR) return !series || marks === true;
-  return path.startsWith(SERIES) && (!series || (path.startsWith(FRONT) && !series.front));
+  return path.startsWith(SERIES) && (!series || isOtherFront(path, series.front?.name));
 }
 
 /** The replacement for the application when costs are calibrated. */

@@ -13,8 +13,8 @@ const STORE_ROW = `| \`store/\` | what was learned in flash, proof against power
 const CAMERA_ROW = `| \`camera/\` | frames of a camera as samples, cropped and scaled in integers: \`tt_camera.h\` |
 `;
 
-const seriesRow = (front: boolean) =>
-  `| \`series/\` | raw values of a sensor as samples, windows of them from a ring: \`tt_series.h\`${front ? '; spectrograms of a sound: `tt_mel.h`' : ''} |
+const seriesRow = (front: string | undefined) =>
+  `| \`series/\` | raw values of a sensor as samples, windows of them from a ring: \`tt_series.h\`${front ? `; features of a sound: \`tt_${front}.h\`` : ''} |
 `;
 
 /** `README.md` */
@@ -36,7 +36,7 @@ Made by tinytrain ${version}. Input ${height} x ${width} x ${channels}, ${classN
 | \`model/\` | generated: \`model.h\` (the interface), \`model.c\` (the steps), \`weights.c\` (flash), \`state.c\` (trainable state) |
 | \`kernels/\` | the operations that this program uses |
 | \`protocol/\` | requests over a serial port; CRC-32 |
-${takesImages(input) ? CAMERA_ROW : ''}${series ? seriesRow(series.front !== undefined) : ''}${store ? STORE_ROW : ''}| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
+${takesImages(input) ? CAMERA_ROW : ''}${series ? seriesRow(series.front?.name) : ''}${store ? STORE_ROW : ''}| \`board/\` | startup, clock, serial port and linker script of each board; \`board.mk\`, \`board.cmake\` and \`board.ld\` follow from \`board.toml\` |
 | \`Makefile\` | builds the firmware |
 | \`CMakeLists.txt\` | the same, and the library target \`${libraryName(input)}\` for a project of your own |
 | \`program.ttp\` | the Program, which \`npx tinytrain run\` runs on the host |

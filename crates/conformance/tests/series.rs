@@ -1,4 +1,4 @@
-//! Series of raw values: the C of `device/series` gives the bits of `spec::series` and `spec::mel`, on the host under sanitizers and on the emulated board.
+//! Series of raw values: the C of `device/series` gives the bits of `spec::series`, `spec::mel` and `spec::micro`, on the host under sanitizers and on the emulated board.
 
 use std::fmt::Write;
 use std::fs;
@@ -9,8 +9,9 @@ use tinytrain_conformance::random::Random;
 use tinytrain_conformance::runtime::{
     ARM, QEMU, WARNINGS, available, board, build_folder, core, repository, run, support,
 };
-use tinytrain_spec::mel::{Front, features};
+use tinytrain_spec::mel::Front;
 use tinytrain_spec::series::{Column, Normalisation, quantise};
+use tinytrain_spec::{mel, micro};
 
 /// 30 ms every 20 ms, 40 channels.
 const SLOW: Front = Front { rate: 8_000, length: 240, stride: 160, channels: 40, low: 125, high: 3750 };
@@ -18,6 +19,99 @@ const FAST: Front = Front { rate: 16_000, length: 480, stride: 320, channels: 40
 /// An odd frame, and as many points as values.
 const ODD: Front = Front { rate: 11_025, length: 331, stride: 331, channels: 7, low: 0, high: 5_512 };
 const FULL: Front = Front { rate: 16_000, length: 1024, stride: 1, channels: 20, low: 20, high: 8_000 };
+
+/// What networks of TensorFlow Lite for Microcontrollers are trained with.
+const USUAL: micro::Front = micro::Front {
+    frames: FAST,
+    smoothing: 10,
+    even: 0.025,
+    odd: 0.06,
+    remaining: 0.05,
+    gain: Some(micro::Gain { strength: 0.95, offset: 80.0, bits: 21 }),
+    scale: 6,
+};
+
+/// A front end of sounds.
+#[derive(Clone, Copy)]
+enum Kind {
+    Mel(Front),
+    Micro(micro::Front),
+}
+
+/// What C has of a front end: its file by its name, sizes, and tables with the type of their elements.
+struct Source {
+    name: &'static str,
+    sizes: Vec<(&'static str, u32)>,
+    tables: Vec<(&'static str, &'static str, Vec<i64>)>,
+}
+
+impl Kind {
+    fn frames(&self) -> Front {
+        match self {
+            Self::Mel(front) => *front,
+            Self::Micro(front) => front.frames,
+        }
+    }
+
+    fn features(&self, sound: &[i16]) -> Vec<i16> {
+        match self {
+            Self::Mel(front) => mel::features(front, &front.tables().expect("a front"), sound),
+            Self::Micro(front) => micro::features(front, &front.tables().expect("a front"), sound),
+        }
+    }
+
+    fn source(&self) -> Source {
+        let Front { length, stride, channels, .. } = self.frames();
+        let common = |points, first, lines| {
+            [
+                ("FRAME", length),
+                ("STRIDE", stride),
+                ("POINTS", points),
+                ("CHANNELS", channels),
+                ("FIRST", first),
+                ("LINES", lines),
+            ]
+            .to_vec()
+        };
+        match self {
+            Self::Mel(front) => {
+                let mel::Tables { window, cosines, first, ends, weights } = front.tables().expect("a front");
+                let sizes = common(front.points(), first, weights.len() as u32);
+                let wide = |values: &[i32]| values.iter().map(|&v| v.into()).collect();
+                let short = |values: &[u16]| values.iter().map(|&v| v.into()).collect();
+                let tables = vec![
+                    ("int32_t", "window", wide(&window)),
+                    ("int32_t", "cosines", wide(&cosines)),
+                    ("uint16_t", "ends", short(&ends)),
+                    ("uint16_t", "weights", short(&weights)),
+                ];
+                Source { name: "mel", sizes, tables }
+            }
+            Self::Micro(front) => {
+                let tables = front.tables().expect("a front");
+                let micro::Tables { window, cosines, first, ends, weights, shares, gains, gain_shift, logs } = tables;
+                let mut sizes = common(front.points(), first, weights.len() as u32 / 2);
+                let [even, odd, remaining] = shares.map(u32::from);
+                sizes.extend([("SMOOTHING", front.smoothing), ("EVEN", even), ("ODD", odd), ("REMAINING", remaining)]);
+                sizes.extend([("CORRECTION", front.correction()), ("SCALE", front.scale)]);
+                let signed = |values: &[i16]| values.iter().map(|&v| v.into()).collect::<Vec<i64>>();
+                let short = |values: &[u16]| values.iter().map(|&v| v.into()).collect::<Vec<i64>>();
+                let mut tables = vec![
+                    ("int16_t", "window", signed(&window)),
+                    ("int16_t", "cosines", signed(&cosines)),
+                    ("uint16_t", "ends", short(&ends)),
+                    ("uint16_t", "weights", short(&weights)),
+                    ("uint16_t", "logs", short(&logs)),
+                ];
+                if front.gain.is_some() {
+                    sizes.push(("GAIN_SHIFT", gain_shift));
+                    tables.push(("int16_t", "gains", signed(&gains)));
+                }
+                Source { name: "micro", sizes, tables }
+            }
+        }
+    }
+}
 
 /// How a firmware takes recordings.
 struct Setup {
@@ -27,7 +121,7 @@ struct Setup {
     row: usize,
     window: usize,
     hop: usize,
-    front: Option<Front>,
+    front: Option<Kind>,
 }
 
 /// Columns of any normalisation.
@@ -50,15 +144,36 @@ fn setups() -> Vec<Setup> {
     let mut r = Random::new(0x5e71);
     let mut setup =
         |name, count, row, window, hop, front| Setup { name, columns: columns(&mut r, count), row, window, hop, front };
+    // All of a frame becomes noise in an instant, or nothing at all; the gain falls as steeply as it can.
+    let gain = Some(micro::Gain { strength: 1.0, offset: 0.01, bits: 30 });
+    let extreme = micro::Front { smoothing: 16, even: 1.0, odd: 0.0, remaining: 1.0, gain, ..USUAL };
     vec![
         setup("one", 1, 1, 1, 1, None),
         setup("motion", 6, 6, 119, 20, None),
         setup("apart", 2, 6, 7, 11, None),
         setup("next", 3, 3, 5, 1, None),
-        setup("slow", 40, 40, 49, 10, Some(SLOW)),
-        setup("fast", 40, 40, 49, 49, Some(FAST)),
-        setup("odd", 7, 7, 3, 2, Some(ODD)),
-        setup("full", 20, 20, 4, 4, Some(FULL)),
+        setup("slow", 40, 40, 49, 10, Some(Kind::Mel(SLOW))),
+        setup("fast", 40, 40, 49, 49, Some(Kind::Mel(FAST))),
+        setup("odd", 7, 7, 3, 2, Some(Kind::Mel(ODD))),
+        setup("full", 20, 20, 4, 4, Some(Kind::Mel(FULL))),
+        setup("micro-slow", 40, 40, 49, 10, Some(Kind::Micro(micro::Front { frames: SLOW, ..USUAL }))),
+        setup("micro-fast", 40, 40, 49, 49, Some(Kind::Micro(USUAL))),
+        setup(
+            "micro-plain",
+            7,
+            7,
+            3,
+            2,
+            Some(Kind::Micro(micro::Front { frames: ODD, gain: None, scale: 10, ..USUAL })),
+        ),
+        setup(
+            "micro-full",
+            20,
+            20,
+            4,
+            4,
+            Some(Kind::Micro(micro::Front { frames: Front { high: 7_999, ..FULL }, ..extreme })),
+        ),
     ]
 }
 
@@ -95,14 +210,10 @@ impl Setup {
 
     /// Recordings with what becomes of them.
     fn cases(&self, recordings: &[Vec<i16>]) -> Vec<u8> {
-        let tables = self.front.map(|front| front.tables().expect("a front"));
         let mut out = Vec::new();
         put(&mut out, &[recordings.len()]);
         for raw in recordings {
-            let rows = match (&self.front, &tables) {
-                (Some(front), Some(tables)) => features(front, tables, raw),
-                _ => raw.clone(),
-            };
+            let rows = self.front.map_or_else(|| raw.clone(), |front| front.features(raw));
             let windows = self.windows(&rows);
             put(&mut out, &[raw.len(), rows.len() / self.row, windows.len()]);
             put_raw(&mut out, raw);
@@ -115,7 +226,7 @@ impl Setup {
     /// Random recordings: shorter than a window, of one, and longer; faint and at the bounds.
     fn random(&self, count: u32) -> Vec<Vec<i16>> {
         let mut r = Random::new(0xf0e7);
-        let of_rows = |rows: usize| match self.front {
+        let of_rows = |rows: usize| match self.front.map(|front| front.frames()) {
             Some(front) if rows > 0 => front.length as usize + (rows - 1) * front.stride as usize,
             Some(_) => 0,
             None => rows * self.row,
@@ -150,29 +261,16 @@ impl Setup {
             writeln!(text, "    {{{offset}, {factor}, {shift}}},").expect("text");
         }
         text += "};\n";
+        text += "#include \"tt_front.h\"\n";
         if let Some(front) = self.front {
-            let tables = front.tables().expect("a front");
-            let sizes = [
-                ("FRAME", front.length),
-                ("STRIDE", front.stride),
-                ("POINTS", front.points()),
-                ("CHANNELS", front.channels),
-                ("FIRST", tables.first),
-                ("LINES", tables.weights.len() as u32),
-            ];
-            sizes.iter().for_each(|&(name, value)| define(&format!("MEL_{name}"), value as usize));
-            text += "#include \"tt_mel.h\"\n";
-            let mut table = |of: &str, name: &str, values: String| {
-                writeln!(text, "const {of} tt_mel_{name}[] = {{{values}}};").expect("text");
-            };
-            let join = |values: &[i64]| values.iter().map(|v| format!("{v},")).collect::<String>();
-            let wide = |values: &[i32]| join(&values.iter().map(|&v| v.into()).collect::<Vec<_>>());
-            let short = |values: &[u16]| join(&values.iter().map(|&v| v.into()).collect::<Vec<_>>());
-            table("int32_t", "window", wide(&tables.window));
-            table("int32_t", "cosines", wide(&tables.cosines));
-            table("uint16_t", "ends", short(&tables.ends));
-            table("uint16_t", "weights", short(&tables.weights));
-            cc.arg(repository("device/series/tt_mel.c"));
+            let Source { name, sizes, tables } = front.source();
+            let upper = name.to_uppercase();
+            sizes.iter().for_each(|&(size, value)| define(&format!("{upper}_{size}"), value as usize));
+            for (of, table, values) in tables {
+                let values: String = values.iter().map(|v| format!("{v},")).collect();
+                writeln!(text, "const {of} tt_{name}_{table}[] = {{{values}}};").expect("text");
+            }
+            cc.arg(repository(&format!("device/series/tt_{name}.c")));
         }
         fs::write(folder.join("tables.c"), text).expect("target can be written");
         cc.args(WARNINGS);
@@ -247,7 +345,10 @@ fn on_the_emulated_board() {
     if let Some(tool) = lacking() {
         return eprintln!("skipped: {tool} is not installed");
     }
-    for setup in setups().into_iter().filter(|s| ["motion", "apart", "slow", "odd"].contains(&s.name)) {
+    for setup in setups()
+        .into_iter()
+        .filter(|s| ["motion", "apart", "slow", "odd", "micro-slow", "micro-plain"].contains(&s.name))
+    {
         print!("{}: {}", setup.name, setup.on_board(&setup.random(12)));
     }
 }
@@ -259,13 +360,17 @@ fn all_recordings_of_a_speaker() {
         return eprintln!("skipped: ../shared/data/spoken-digits is not there");
     }
     assert_eq!(recordings.len(), 500);
-    let mut r = Random::new(7);
-    let setup = Setup { name: "spoken", columns: columns(&mut r, 40), row: 40, window: 20, hop: 5, front: Some(SLOW) };
-    if available("cc") {
-        print!("host: {}", setup.on_host(&recordings));
-    }
-    match lacking() {
-        Some(tool) => eprintln!("skipped: {tool} is not installed"),
-        None => print!("QEMU: {}", setup.on_board(&recordings)),
+    for (name, front) in
+        [("spoken", Kind::Mel(SLOW)), ("spoken-micro", Kind::Micro(micro::Front { frames: SLOW, ..USUAL }))]
+    {
+        let mut r = Random::new(7);
+        let setup = Setup { name, columns: columns(&mut r, 40), row: 40, window: 20, hop: 5, front: Some(front) };
+        if available("cc") {
+            print!("{name}, host: {}", setup.on_host(&recordings));
+        }
+        match lacking() {
+            Some(tool) => eprintln!("skipped: {tool} is not installed"),
+            None => print!("{name}, QEMU: {}", setup.on_board(&recordings)),
+        }
     }
 }

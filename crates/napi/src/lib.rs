@@ -30,7 +30,10 @@ pub use program::{Compiler, Program, Session, learning_rate};
 pub use quantise::{FloatInput, FloatModel, QuantisedFile};
 pub use samples::{Dataset, SampleStore};
 pub use search::{ActivationCache, candidate_costs, feature_power, frozen_steps, trial};
-pub use series::{MelFront, MelTables, SeriesColumn, mel_features, mel_tables, series_columns, series_quantised};
+pub use series::{
+    MelFront, MelTables, MicroFront, MicroGain, MicroTables, SeriesColumn, mel_features, mel_tables, micro_features,
+    micro_tables, series_columns, series_quantised,
+};
 pub use target::{board, board_in, built_in_costs, check_costs, core_table, stand_in, target_names, work_kinds};
 pub use task::Control;
 pub use trainer::Trainer;

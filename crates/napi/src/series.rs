@@ -1,7 +1,7 @@
 use napi::Result;
 use napi::bindgen_prelude::{Int8Array, Int16Array, Int32Array, Uint16Array};
 use napi_derive::napi;
-use tinytrain_spec::{mel, series};
+use tinytrain_spec::{mel, micro, series};
 
 use crate::error::Failure;
 
@@ -115,4 +115,101 @@ pub fn mel_tables(front: MelFront) -> Result<MelTables> {
 pub fn mel_features(front: MelFront, sound: Int16Array) -> Result<Int16Array> {
     let (front, tables) = front.spec()?;
     Ok(mel::features(&front, &tables, &sound).into())
+}
+
+/// The micro front end of a sound: see `spec::micro`.
+#[napi(object)]
+pub struct MicroFront {
+    /// See `spec::micro::Front`.
+    pub frames: MelFront,
+    /// See `spec::micro::Front`.
+    pub smoothing: u32,
+    /// See `spec::micro::Front`.
+    pub even: f64,
+    /// See `spec::micro::Front`.
+    pub odd: f64,
+    /// See `spec::micro::Front`.
+    pub remaining: f64,
+    /// See `spec::micro::Gain`.
+    pub gain: Option<MicroGain>,
+    /// See `spec::micro::Front`.
+    pub scale: u32,
+}
+
+/// See `spec::micro::Gain`.
+#[napi(object)]
+pub struct MicroGain {
+    /// See `spec::micro::Gain`.
+    pub strength: f64,
+    /// See `spec::micro::Gain`.
+    pub offset: f64,
+    /// See `spec::micro::Gain`.
+    pub bits: u32,
+}
+
+impl MicroFront {
+    fn spec(self) -> Result<(micro::Front, micro::Tables)> {
+        let Self { frames, smoothing, even, odd, remaining, gain, scale } = self;
+        let MelFront { rate, length, stride, channels, low, high } = frames;
+        let frames = mel::Front { rate, length, stride, channels, low, high };
+        let gain = gain.map(|MicroGain { strength, offset, bits }| micro::Gain { strength, offset, bits });
+        let front = micro::Front { frames, smoothing, even, odd, remaining, gain, scale };
+        let tables =
+            front.tables().map_err(|why| Failure::new("INPUT_INVALID", format!("no features can be made: {why}")))?;
+        Ok((front, tables))
+    }
+}
+
+/// What a device needs to compute the features of a frame: see `spec::micro`.
+#[napi(object)]
+pub struct MicroTables {
+    /// Points of the transform.
+    pub points: u32,
+    /// See `spec::micro::Front::correction`.
+    pub correction: u32,
+    /// See `spec::micro::Tables`.
+    pub first: u32,
+    /// See `spec::micro::Tables`.
+    pub window: Int16Array,
+    /// See `spec::micro::Tables`.
+    pub cosines: Int16Array,
+    /// See `spec::micro::Tables`.
+    pub ends: Uint16Array,
+    /// See `spec::micro::Tables`.
+    pub weights: Uint16Array,
+    /// See `spec::micro::Tables`.
+    pub shares: Vec<u32>,
+    /// See `spec::micro::Tables`.
+    pub gains: Int16Array,
+    /// See `spec::micro::Tables`.
+    pub gain_shift: u32,
+    /// See `spec::micro::Tables`.
+    pub logs: Uint16Array,
+}
+
+/// The tables of a micro front end; throws for one that is none.
+#[napi(catch_unwind)]
+pub fn micro_tables(front: MicroFront) -> Result<MicroTables> {
+    let (front, micro::Tables { window, cosines, first, ends, weights, shares, gains, gain_shift, logs }) =
+        front.spec()?;
+    Ok(MicroTables {
+        points: front.points(),
+        correction: front.correction(),
+        first,
+        window: window.into(),
+        cosines: cosines.into(),
+        ends: ends.into(),
+        weights: weights.into(),
+        shares: shares.map(u32::from).to_vec(),
+        gains: gains.into(),
+        gain_shift,
+        logs: logs.into(),
+    })
+}
+
+/// The features of all whole frames of a sound, frame after frame.
+#[napi(catch_unwind)]
+pub fn micro_features(front: MicroFront, sound: Int16Array) -> Result<Int16Array> {
+    let (front, tables) = front.spec()?;
+    Ok(micro::features(&front, &tables, &sound).into())
 }

@@ -12,6 +12,7 @@
 //! * [`packed`]: weights in the order in which the C kernels multiply them.
 //! * [`series`]: how raw values of a sensor become int8.
 //! * [`mel`]: how a sound becomes a log-mel spectrogram.
+//! * [`micro`]: the same as TensorFlow Lite for Microcontrollers does it.
 //! * [`camera`]: how the frames of a camera become samples.
 //! * [`scratch`]: scratch sizes of the C kernels, in bytes.
 //! * [`params`]: the parameters of each op, with a documentation that defines exactly what the op computes.
@@ -23,6 +24,7 @@ pub mod arith;
 pub mod camera;
 pub mod kernels;
 pub mod mel;
+pub mod micro;
 pub mod packed;
 pub mod params;
 pub mod random;

@@ -113,7 +113,7 @@ pub struct Tables {
 }
 
 /// `cos(2 pi j / n)`, by its Taylor series within an eighth of a turn.
-fn cosine(j: u64, n: u64) -> f64 {
+pub(crate) fn cosine(j: u64, n: u64) -> f64 {
     let j = j % n;
     if 2 * j > n {
         return cosine(n - j, n);
@@ -133,7 +133,7 @@ fn cosine(j: u64, n: u64) -> f64 {
 }
 
 /// `ln x` of `x >= 1`.
-fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     let (mut x, mut twos) = (x, 0.0);
     while x > 1.5 {
         x /= 2.0;
@@ -164,11 +164,8 @@ impl Front {
         values.checked_sub(self.length as usize).map_or(0, |more| more / self.stride as usize + 1)
     }
 
-    /// What a frame is computed with.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn tables(&self) -> Result<Tables, Impossible> {
+    /// Whether rate, frames and channels are possible.
+    pub(crate) fn check(&self) -> Result<(), Impossible> {
         let &Self { rate, length, stride, channels, low, high } = self;
         if !(1..=FASTEST).contains(&rate) {
             return Err(Impossible::Rate(rate));
@@ -185,6 +182,16 @@ impl Front {
         if low >= high || high > rate / 2 {
             return Err(Impossible::Range(low, high, rate / 2));
         }
+        Ok(())
+    }
+
+    /// What a frame is computed with.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn tables(&self) -> Result<Tables, Impossible> {
+        self.check()?;
+        let &Self { rate, length, channels, low, high, .. } = self;
         let points = self.points();
         let hann = |n| 0.5 - 0.5 * cosine(2 * u64::from(n) + 1, 2 * u64::from(length));
         let window = (0..length.div_ceil(2)).map(|n| round_half_up(hann(n) * 2147483647.0) as i32).collect();

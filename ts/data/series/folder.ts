@@ -12,9 +12,9 @@ import { checkReading, readSamples } from '../read.js';
 import type { Listed, Parts, SampleSource } from '../source.js';
 import { defaultShares, type Split, type SplitShares, splits } from '../split.js';
 import { feeding } from './feeding.js';
-import { frontOf } from './mel.js';
 import type { Table } from './rows.js';
 import { quantised, rawOf } from './scale.js';
+import { frontOf } from './sound.js';
 import { readTable, Tables } from './table.js';
 
 /** Incremented when reading changes, so that samples cached by an older version are not reused. */

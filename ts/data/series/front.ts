@@ -1,20 +1,21 @@
 import type { ColumnScale } from '../input.js';
 
-/** What firmware needs of a front end of sounds: its sizes, and its tables; see `mel` of `crates/spec`. */
+/** A front end of sounds as firmware has it: `series/tt_NAME.c`, with the sizes and the tables that it asks for. */
 export interface FrontTables {
-  /** Values of a frame. */
-  readonly length: number;
-  /** Values from one frame to the next. */
-  readonly stride: number;
-  readonly channels: number;
-  /** Of the transform. */
-  readonly points: number;
-  /** The first line of the spectrum that counts. */
-  readonly first: number;
-  readonly window: Int32Array;
-  readonly cosines: Int32Array;
-  readonly ends: Uint16Array;
-  readonly weights: Uint16Array;
+  readonly name: 'mel' | 'micro';
+  /** `TT_MEL_NAME` and so on: the name, its value, and what it is. */
+  readonly sizes: readonly (readonly [name: string, value: number, what: string])[];
+  readonly tables: readonly FrontTable[];
+  /** Bytes of SRAM of its state (the file in C asserts it), and of constants in flash beside the tables. */
+  readonly sram: number;
+  readonly constants: number;
+}
+
+/** A table of constants, of `length` elements in terms of the sizes. */
+export interface FrontTable {
+  readonly name: string;
+  readonly length: string;
+  readonly values: Int16Array | Int32Array | Uint16Array;
 }
 
 /** How raw values become a sample: what becomes of each column, and which rows of a recording a window has. */
@@ -27,24 +28,16 @@ export interface RawSeries {
   readonly front?: FrontTables | undefined;
 }
 
-/** Bytes of a `tt_series` beside the rows of a window, and of a `tt_column`; of a `tt_mel` beside points and values, and of its logarithms. */
+/** Bytes of a `tt_series` beside the rows of a window, and of a `tt_column`. */
 const SERIES = 12;
 const COLUMN = 16;
-const MEL = 4;
-const LOGARITHMS = 4 * 33;
-
-/** Bytes of SRAM of a `tt_mel` (`tt_mel.c` asserts it), and of its constants in flash beside its code. */
-function frontBytes({ length, points, window, cosines, ends, weights }: FrontTables) {
-  const tables = window.byteLength + cosines.byteLength + ends.byteLength + weights.byteLength;
-  return { sram: MEL + 4 * points + 4 * Math.ceil(length / 2), flash: tables + LOGARITHMS };
-}
 
 /** Bytes that raw values take in memory beside the network, where the application takes them: ring of a window and front end in SRAM, tables in flash. */
 export function rawBytes({ columns, front }: RawSeries, inputBytes: number) {
-  const mel = front && frontBytes(front);
+  const tables = front?.tables.reduce((sum, { values }) => sum + values.byteLength, 0) ?? 0;
   return {
     ring: SERIES + Math.ceil(inputBytes / 4) * 4,
-    front: mel?.sram ?? 0,
-    tables: COLUMN * columns.length + (mel?.flash ?? 0),
+    front: front?.sram ?? 0,
+    tables: COLUMN * columns.length + tables + (front?.constants ?? 0),
   };
 }

@@ -3,9 +3,9 @@ import { readWhole } from '../../files.js';
 import type { Front } from '../../options.js';
 import { extensionOf } from '../kind.js';
 import { readCsv } from './csv.js';
-import { spectrogram } from './mel.js';
 import { readNpy } from './npy.js';
 import type { Table } from './rows.js';
+import { spectrogram } from './sound.js';
 import { readWav } from './wav.js';
 
 /** Most bytes of a recording's file. */

@@ -1,10 +1,8 @@
 /* Runs recordings through device/series, value by value, and compares every feature and every window. The layout of the cases: `tests/series.rs`. */
 #include "cases.h"
 #include "port.h"
+#include "tt_front.h"
 #include "tt_series.h"
-#ifdef TT_MEL_CHANNELS
-#include "tt_mel.h"
-#endif
 
 #include <string.h>
 
@@ -39,14 +37,14 @@ int main(int argc, char **argv)
         int wrong = 0;
         int16_t *one = (int16_t *)(void *)port_take(2 * TT_ROW_VALUES);
         tt_series_begin(&series);
-#ifdef TT_MEL_CHANNELS
-        static tt_mel mel;
-        tt_mel_begin(&mel);
+#ifdef TT_FRONT
+        static tt_front sound;
+        tt_front_begin(&sound);
         for (uint32_t at = 0; at < values; at++) {
             int16_t value;
             memcpy(&value, raw + 2 * at, 2);
             memset(one, 0xa5, 2 * TT_ROW_VALUES);
-            if (!tt_mel_push(&mel, value, one))
+            if (!tt_front_push(&sound, value, one))
                 continue;
             wrong |= row >= rows || memcmp(one, expected_rows + 2 * row * TT_ROW_VALUES, 2 * TT_ROW_VALUES);
 #else
