@@ -1534,6 +1534,8 @@ export interface ForwardResult {
 }
 /** Options for opening a model. */
 export interface ModelOptions {
+	/** For a model given as bytes, the file that they are of: what messages call it, and where a run would look for it again. `model` by default. */
+	readonly path?: string | undefined;
 	/** Rows and columns of the input, for a model whose file does not fix them (`.pkl`). */
 	readonly input?: {
 		readonly height: number;
@@ -1574,8 +1576,11 @@ export declare class Model {
 	/** The graph as text, one operation per line. */
 	dump(): string;
 }
-/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. Throws `MODEL_FLOAT` for a float model. */
-export declare function loadModel(path?: string, options?: ModelOptions): Promise<Model>;
+/**
+ * Opens an int8 `.tflite` model or a `.pkl` of the reference, given by the path of its file (in a browser, by its URL) or by its bytes; without either, the
+ * default model. Throws `MODEL_FLOAT` for a float model.
+ */
+export declare function loadModel(file?: string | Uint8Array, options?: ModelOptions): Promise<Model>;
 /**
  * The kernels in use (`chosen`: the fastest, or those named by the environment variable `TINYTRAIN_KERNELS`) and all that this processor can
  * run (`available`). All give the same bits. Throws `KERNELS_UNAVAILABLE` if the variable names others.
@@ -1839,8 +1844,6 @@ export interface StepEstimate {
 }
 /** The built-in cost table for the core of a board; empty if the core is not shipped. */
 export declare function costTable(target?: string): CostTable;
-/** The cost table in a file written by `run --calibrate`. */
-export declare function readCosts(path: string): Promise<CostTable>;
 /**
  * Predicted instructions and milliseconds of a Program, with the sample already in its place, on a board: by default the board for which it was compiled.
  * Throws `COSTS_MISSING` if there are no costs for the board's core, neither built in nor given.
@@ -2047,6 +2050,9 @@ export interface Workers {
 	/** Versions of those that cannot help, because they are of another one. */
 	readonly refused: readonly string[];
 }
+declare abstract class RunKeeper {
+	#private;
+}
 type Keep = "best" | "last";
 interface TriedRates extends PeakRates {
 	/** Steps of the run. */
@@ -2231,40 +2237,6 @@ export interface TrainResult extends RunResult {
 	/** What was learned: `program.withState(state)` starts with it. */
 	readonly state: TrainedState;
 }
-/** The record of a run: everything needed to repeat it. */
-export interface RunRecord {
-	readonly origin: Origin;
-	readonly program: ProgramOrigin;
-	readonly plan: TrainPlan;
-}
-/**
- * The folder of a training run: its record (`run.json`), its Program (`program.ttp`), its progress (`state.json`) and its result (`result.json`). Neither
- * the model nor a compiler is needed to continue it or to predict.
- */
-export declare class RunFolder {
-	#private;
-	readonly path: string;
-	/** The record of the run. Throws `RUN_MISSING`, `RUN_BROKEN`. */
-	record(): Promise<RunRecord>;
-	/** The result of the run, if it has ended. Throws `RUN_BROKEN`. */
-	result(): Promise<RunResult | undefined>;
-	/** The Program of the run. Throws `PROGRAM_BROKEN`, `PROGRAM_VERSION`, `PROGRAM_DIFFERS`. */
-	program(): Promise<Program>;
-	/**
-	 * What the run has learned so far: `(await run.program()).withState(await run.state())` starts with it. Throws `RUN_UNTRAINED` before its first
-	 * checkpoint.
-	 */
-	state(): Promise<TrainedState>;
-	/** The samples of the run, read again from their source, or from the cache if the source is gone. */
-	samples(options?: ReadOptions): Promise<SampleSet>;
-}
-/**
- * Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FOLDER_BUSY` if another process is at work in the folder,
- * `FOLDER_NOT_EMPTY` if it has other files under the names of a run's, `FILE_ERROR` if it cannot be created.
- */
-export declare function createRun(path: string): Promise<RunFolder>;
-/** Opens the folder of an earlier run, to continue it or to use its trained state. Throws `RUN_MISSING`, `RUN_BROKEN`. */
-export declare function openRun(path: string): Promise<RunFolder>;
 /** Progress of a run. */
 export interface TrainProgress {
 	readonly phase: "before" | "rates" | "prefix" | "training" | "after";
@@ -2304,7 +2276,7 @@ export interface TrainOptions {
 	/** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
 	readonly cacheBytes?: number | undefined;
 	/** A folder for the run: checkpoints, the result, the trained state. See `createRun` and `openRun`. */
-	readonly run?: RunFolder | undefined;
+	readonly run?: RunKeeper | undefined;
 	/** Seconds between checkpoints; 10 by default. */
 	readonly checkpointSeconds?: number | undefined;
 	/** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
@@ -2480,6 +2452,8 @@ export interface QuantiseOptions extends ReadOptions {
  * threads. Throws the errors of reading samples, and `MODEL_UNSUPPORTED` for a model that int8 cannot hold.
  */
 export declare function quantised(float: FloatModel, source: SampleSource, options?: QuantiseOptions): Promise<Model>;
+/** The cost table in a file written by `run --calibrate`. */
+export declare function readCosts(path: string): Promise<CostTable>;
 /**
  * A model with what a Program of it starts with (`program.withState(state)`), classifier included, as an int8 `.tflite`: int8 pixels in, int8 probabilities of the classes
  * out. Labels and normalisation are in its metadata. Throws `MODEL_DIFFERS`, and `EXPORT_UNSUPPORTED` for an operator that the format has not.
@@ -2824,6 +2798,40 @@ export type SearchEvent = {
 	readonly result: SearchResult;
 	readonly workers: WorkerShares | null;
 };
+/** The record of a run: everything needed to repeat it. */
+export interface RunRecord {
+	readonly origin: Origin;
+	readonly program: ProgramOrigin;
+	readonly plan: TrainPlan;
+}
+/**
+ * The folder of a training run: its record (`run.json`), its Program (`program.ttp`), its progress (`state.json`) and its result (`result.json`). Neither
+ * the model nor a compiler is needed to continue it or to predict.
+ */
+export declare class RunFolder extends RunKeeper {
+	#private;
+	readonly path: string;
+	/** The record of the run. Throws `RUN_MISSING`, `RUN_BROKEN`. */
+	record(): Promise<RunRecord>;
+	/** The result of the run, if it has ended. Throws `RUN_BROKEN`. */
+	result(): Promise<RunResult | undefined>;
+	/** The Program of the run. Throws `PROGRAM_BROKEN`, `PROGRAM_VERSION`, `PROGRAM_DIFFERS`. */
+	program(): Promise<Program>;
+	/**
+	 * What the run has learned so far: `(await run.program()).withState(await run.state())` starts with it. Throws `RUN_UNTRAINED` before its first
+	 * checkpoint.
+	 */
+	state(): Promise<TrainedState>;
+	/** The samples of the run, read again from their source, or from the cache if the source is gone. */
+	samples(options?: ReadOptions): Promise<SampleSet>;
+}
+/**
+ * Creates the folder of a new run. Throws `RUN_EXISTS` if there is already a run, `FOLDER_BUSY` if another process is at work in the folder,
+ * `FOLDER_NOT_EMPTY` if it has other files under the names of a run's, `FILE_ERROR` if it cannot be created.
+ */
+export declare function createRun(path: string): Promise<RunFolder>;
+/** Opens the folder of an earlier run, to continue it or to use its trained state. Throws `RUN_MISSING`, `RUN_BROKEN`. */
+export declare function openRun(path: string): Promise<RunFolder>;
 /** A training run that has ended. */
 export interface EndedRun {
 	readonly folder: RunFolder;

@@ -1,4 +1,4 @@
-// Writes the generated types: index.d.ts, the public types of the package, from ts/index.ts, and ts/addon.d.ts, the types of the addon,
+// Writes the generated types: index.d.ts, the public types of the package, from ts/index.ts, browser.d.ts, those for browsers, from ts/web.ts, and ts/addon.d.ts, the types of the addon,
 // from crates/napi as last built; and docs/errors.md, from ts/codes.ts as last built. With --check it only reports which of them are stale.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,16 +17,16 @@ function addonTypes() {
   return banner('crates/napi') + readFileSync(built, 'utf8');
 }
 
-/** The types of what ts/index.ts exports, in one file. */
-function packageTypes() {
+/** The types of what a module exports, in one file. */
+function packageTypes(module) {
   const folder = mkdtempSync(join(tmpdir(), 'tinytrain-types-'));
   try {
     const bundle = join(folder, 'index.d.ts');
     read('npx', [
       ...['--no-install', 'dts-bundle-generator', '--silent', '--no-banner', '--export-referenced-types', 'false'],
-      ...['--project', 'tsconfig.json', '--out-file', bundle, 'ts/index.ts'],
+      ...['--project', 'tsconfig.json', '--out-file', bundle, module],
     ]);
-    return banner('ts/index.ts') + readFileSync(bundle, 'utf8');
+    return banner(module) + readFileSync(bundle, 'utf8');
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -62,8 +62,9 @@ function generate(path, text) {
 
 // The public types may follow from the addon's.
 generate('ts/addon.d.ts', addonTypes());
-const types = packageTypes();
+const types = packageTypes('ts/index.ts');
 generate('index.d.ts', types);
+generate('browser.d.ts', packageTypes('ts/web.ts'));
 // For those who `require`: the same types, as those of a CommonJS module.
 if (!check) writeFileSync(join(root, 'dist', 'index.d.cts'), types);
 generate('docs/errors.md', await errorPage());

@@ -31,13 +31,14 @@ const above: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['data', 'device', 'fleet', 'model', 'program', 'queue', 'report', 'search', 'train', 'worker'],
   'origin.ts': ['data', 'model', 'program'],
   'require.cts': [],
+  'web.ts': ['data', 'model', 'program', 'train'],
 };
 
 /** Modules that only some may import. */
 const guarded: Readonly<Record<string, readonly string[]>> = {
   // The native side is loaded in one place.
-  'addon.d.ts': ['load.cts', 'native.ts'],
-  'load.cts': ['native.ts'],
+  'addon.d.ts': ['host.browser.ts', 'load.cts', 'native.ts'],
+  'load.cts': ['host.node.ts'],
   // The library is what users import, or require; nothing of its own does.
   'index.ts': ['require.cts'],
 };
@@ -53,10 +54,19 @@ function filesOf(folder: string): string[] {
   });
 }
 
-/** The modules of the package that a module imports, types included. */
-function importsOf(file: string): string[] {
+/** What stands for the machine under Node, and in a browser: `#host`. */
+const [host, browserHost] = ['host.node.ts', 'host.browser.ts'];
+
+/** All that a module imports, types included. */
+function importedBy(file: string): string[] {
   const { importedFiles } = ts.preProcessFile(readFileSync(join(root, file), 'utf8'), true, true);
-  return importedFiles.flatMap(({ fileName }) => {
+  return importedFiles.map(({ fileName }) => fileName);
+}
+
+/** The modules of the package among them. */
+function importsOf(file: string): string[] {
+  return importedBy(file).flatMap(fileName => {
+    if (fileName === '#host') return [host];
     if (!fileName.startsWith('.')) return [];
     const path = posix.join(posix.dirname(file), fileName).replace(/\.(c?)js$/, '.$1ts');
     return [path === 'addon.ts' ? 'addon.d.ts' : path];
@@ -112,6 +122,28 @@ test('emission is pure: nothing native is within its reach', t => {
   for (const file of files.filter(file => folderOf(file) === 'emit')) reach(file);
   t.true(reached.size > 10);
   t.false(reached.has('native.ts'));
+});
+
+test('what browsers get imports nothing of Node', t => {
+  // Types alone, of this very module.
+  const known = new Set([host]);
+  const packages = new Set<string>();
+  const visit = (file: string): void => {
+    if (known.has(file)) return;
+    known.add(file);
+    const { outputText } = ts.transpileModule(readFileSync(join(root, file), 'utf8'), {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ESNext, verbatimModuleSyntax: true },
+    });
+    for (const { fileName } of ts.preProcessFile(outputText, true, true).importedFiles) {
+      if (fileName === '#host') visit(browserHost);
+      else if (fileName.startsWith('.')) visit(posix.join(posix.dirname(file), fileName).replace(/\.(c?)js$/, '.$1ts'));
+      else packages.add(fileName);
+    }
+  };
+  visit('web.ts');
+  t.true(known.size > 30);
+  const allowed = ['@noble/hashes/sha2.js', '@noble/hashes/utils.js', 'tinytrain-wasm32-wasi', 'valibot'];
+  t.deepEqual([...packages].sort(), allowed);
 });
 
 test('no circle of imports, types included', t => {

@@ -423,7 +423,8 @@ const personalising: Wrong<PersonaliseOptions> = {
   ...{ normalisation: norm, out: name, withFirmware: yes, workers: searching.workers },
 };
 const working: Wrong<WorkerOptions> = { threads, cacheBytes: natural, onEvent: listener, signal };
-const models: Wrong<ModelOptions & FloatModelOptions> = { input: shape, normalisation: norm };
+const floats: Wrong<FloatModelOptions> = { input: shape, normalisation: norm };
+const models: Wrong<ModelOptions> = { ...floats, path: name };
 const talking: Wrong<DeviceOptions> = { timeoutMs: [...count, 1e9], signal };
 const baud = [...none, Number.NaN, 0, 1199, -1, '9600', 1e9];
 const opening: Wrong<OpenBoardOptions> = { ...talking, baud, firmware: name };
@@ -480,7 +481,7 @@ test('every option of the library: a wrong value rejects at once, with a code, a
     ['defaultImages', drawing, options => defaultImages(model.input, options)],
     ['SampleSource.read', reading, options => source.read(model.input, options)],
     ['loadModel', models, options => loadModel(join(root, 'none'), options)],
-    ['loadFloatModel', models, options => loadFloatModel(join(root, 'none'), options)],
+    ['loadFloatModel', floats, options => loadFloatModel(join(root, 'none'), options)],
     ['FloatModel.quantise', { threads, signal }, options => float.quantise(data.train, options)],
     ['quantised', quantising, options => quantised(float, source, options)],
     [

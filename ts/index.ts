@@ -84,10 +84,10 @@ export {
   type KindCycles,
   type Milliseconds,
   type PerPass,
-  readCosts,
   type StepEstimate,
   type Time,
 } from './program/costs.js';
+export { readCosts } from './program/costs-file.js';
 export { exportNpz, exportTflite } from './program/export.js';
 export { grow } from './program/grow.js';
 export type { HeadChoice, HeadStart } from './program/head.js';
@@ -154,7 +154,8 @@ export type {
   TrialKey,
   TrialRecord,
 } from './search/types.js';
-export { type Prediction, Predictor } from './train/predict.js';
+export { Predictor } from './train/predict.js';
+export type { Prediction } from './train/predictions.js';
 export { createRun, openRun, type RunFolder, type RunRecord } from './train/run.js';
 export { Session, type StepResult } from './train/session.js';
 export { type TrainOptions, type TrainProgress, train } from './train/train.js';

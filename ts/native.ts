@@ -1,7 +1,7 @@
+import { loadAddon, platform } from '#host';
 import type * as Addon from './addon.js';
 import type { ErrorCode } from './codes.js';
 import { type ErrorDetails, messageOf, TinytrainError } from './errors.js';
-import loader from './load.cjs';
 
 export type {
   ActivationCache,
@@ -23,7 +23,7 @@ export type {
   TrainingResult,
 } from './addon.js';
 
-let addon: ReturnType<typeof loader.load> | undefined;
+let addon: ReturnType<typeof loadAddon> | undefined;
 
 /** What a loader's error says was tried, the last attempt first. */
 function attempts(error: unknown): readonly string[] {
@@ -36,15 +36,15 @@ function attempts(error: unknown): readonly string[] {
 export function native(): typeof Addon {
   if (addon) return addon;
   try {
-    addon = loader.load();
+    addon = loadAddon();
     return addon;
   } catch (error) {
+    if (error instanceof TinytrainError) throw error;
     // The first is the loader's advice to those who install from the registry.
     const [first, ...tried] = attempts(error);
     const why = tried.length > 0 ? tried.join('; ') : first;
     const details = {
-      platform: process.platform,
-      arch: process.arch,
+      ...platform,
       help: [
         'in a clone: `npm run build`, which needs Rust',
         'otherwise: install tinytrain again on this platform, with its optional dependencies',
@@ -58,11 +58,6 @@ export function native(): typeof Addon {
 export function isWasm(): boolean {
   native();
   return addon?.__napiBindingTarget !== 'native';
-}
-
-/** The file that the addon was loaded from. */
-export function addonPath(): string | undefined {
-  return loader.path();
 }
 
 /** Errors that have nothing to do with the file that is worked on. */

@@ -1,4 +1,4 @@
-import { freemem } from 'node:os';
+import { freeMemory } from '#host';
 import {
   allResidualBits,
   defaultRate,
@@ -299,6 +299,7 @@ export const options = {
   input: option(inputSize, 'rows x columns of the input, for a .pkl', 'that of the model'),
   mean: option(numbers, 'mean of the input normalisation, in pixel values: real = (pixel - mean) / std', 'guessed'),
   std: option(deviations, 'standard deviation of the input normalisation, in pixel values', 'guessed'),
+  pathOfBytes: option(k.text, 'the file that the bytes of a model are of, for messages and runs', 'model'),
   normalisation: option(normalisation, 'mean and standard deviation of the input normalisation', 'guessed'),
   target: option(
     k.text,
@@ -628,5 +629,5 @@ export function checkOptions<T extends object>(table: OptionTable<T>, given: T):
 
 /** Size limit of the activation cache in bytes: the requested one, or a quarter of the free memory. */
 export function cacheBytesOf(asked: number | undefined): number {
-  return asked ?? Math.min(mostCacheBytes, freemem() / 4);
+  return asked ?? Math.min(mostCacheBytes, freeMemory() / 4);
 }

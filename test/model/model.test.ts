@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
-import { Compiler, loadModel, supportedOperators, TinytrainError } from '#tinytrain';
+import { Compiler, defaultModelPath, loadModel, supportedOperators, TinytrainError } from '#tinytrain';
 import { inputOf } from '#tinytrain/model/input.js';
 
 test('the default model opens and says what it is', async t => {
@@ -50,6 +51,18 @@ test('an input of the wrong size is an error with its sizes', async t => {
 test('what is no model is refused with a code', async t => {
   const error = await t.throwsAsync(loadModel(new URL(import.meta.url).pathname), { instanceOf: TinytrainError });
   t.is(error.code, 'MODEL_FORMAT');
+});
+
+test('a model opens from its bytes, and is the same', async t => {
+  const bytes = readFileSync(defaultModelPath);
+  const [found, same] = [await loadModel(bytes, { path: 'some/mine.tflite' }), await loadModel()];
+  t.is(found.hash, same.hash);
+  t.deepEqual(found.description, { ...same.description, name: 'mine' });
+  t.regex(found.origin.path, /some[\\/]mine.tflite$/);
+  const broken = await t.throwsAsync(loadModel(bytes.subarray(0, 1000)), { instanceOf: TinytrainError });
+  t.regex(broken.message, /^model: /);
+  const none = await t.throwsAsync(loadModel(7 as never), { instanceOf: TinytrainError });
+  t.is(none.code, 'OPTION_INVALID');
 });
 
 test('the tables of an input follow from its facts alone', async t => {

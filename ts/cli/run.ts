@@ -1,7 +1,7 @@
 import type { Argv, CommandModule } from 'yargs';
 import { type RunFirmwareResult, type RunProgress, runFirmware } from '../device/run.js';
 import { percent, thousands } from '../format.js';
-import { costsIfThere, costsText } from '../program/costs.js';
+import { costsIfThere, costsText } from '../program/costs-file.js';
 import { timeText } from '../report/time.js';
 import { checkTarget, writeTarget } from './files.js';
 import { optionsOf } from './options.js';

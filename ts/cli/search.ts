@@ -7,7 +7,7 @@ import { type Files, inOwnFolder } from '../folder.js';
 import { thousands } from '../format.js';
 import type { Model } from '../model/model.js';
 import { reopenModel, reopenSamples } from '../origin.js';
-import { readCosts } from '../program/costs.js';
+import { readCosts } from '../program/costs-file.js';
 import type { MemoryLimits } from '../program/memory.js';
 import { contributionFigure } from '../report/contributions.js';
 import { searchCsv } from '../report/csv.js';

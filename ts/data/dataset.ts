@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '#host';
 import { TinytrainError } from '../errors.js';
 import { check, whole } from '../kinds.js';
 import { call, type Dataset as Handle, native, type SampleStore } from '../native.js';
@@ -81,7 +81,7 @@ export class Dataset {
 
   /** SHA-256 over labels and samples, in hexadecimal. */
   hash(): string {
-    const hash = createHash('sha256').update(this.labels);
+    const hash = sha256().update(this.labels);
     for (let i = 0; i < this.size; i++) hash.update(this.sample(i));
     return hash.digest('hex');
   }

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
+import { sha256, turn } from '#host';
 import { TinytrainError } from '../errors.js';
 import type { SampleSet } from './dataset.js';
 
@@ -12,7 +11,7 @@ function folderLength(names: readonly string[]): number {
 }
 
 function rank(seed: number, name: string): string {
-  return createHash('sha256').update(`held back\n${seed}\n${name}`).digest('hex');
+  return sha256().update(`held back\n${seed}\n${name}`).digest('hex');
 }
 
 /** Number of samples of a class that are held back: a share, at least one, with at least one left for training. */
@@ -28,7 +27,7 @@ async function ranksOf(names: readonly string[], seed: number): Promise<string[]
   const ranks: string[] = [];
   for (let from = 0; from < names.length; from += CHUNK) {
     // Other tasks on this thread get their turn.
-    if (from > 0) await setImmediate();
+    if (from > 0) await turn();
     for (const name of names.slice(from, from + CHUNK)) {
       ranks.push(rank(seed, name.slice(folder).replaceAll('\\', '/')));
     }

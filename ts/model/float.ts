@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
-import { availableParallelism } from 'node:os';
+import { addonReady, readAny, sha256, threadCount } from '#host';
 import type { Dataset } from '../data/dataset.js';
 import type { WorkOptions as Reading } from '../data/pool.js';
 import type { SampleSource } from '../data/source.js';
 import { TinytrainError } from '../errors.js';
-import { readAny } from '../files.js';
 import { call, type FloatModel as Handle, native, recordOf, wait, watched } from '../native.js';
 import { options as all, checkOptions, optionTable } from '../options.js';
 import { factsOf, inputOf, type ModelInput } from './input.js';
@@ -154,7 +152,7 @@ export class FloatModel {
   async quantise(samples: Dataset, options: WorkOptions = {}): Promise<QuantisedModel> {
     checkOptions(workOptions, options);
     this.checkPrice();
-    const { threads = availableParallelism(), signal } = options;
+    const { threads = threadCount(), signal } = options;
     const found = await watched(control => this.#handle.quantise(samples.handle, this.#native(), threads, control), {
       signal,
     });
@@ -166,7 +164,7 @@ export class FloatModel {
   async classes(samples: Dataset, options: WorkOptions = {}): Promise<Uint32Array> {
     checkOptions(workOptions, options);
     this.checkPrice();
-    const { threads = availableParallelism(), signal } = options;
+    const { threads = threadCount(), signal } = options;
     return watched(
       control => this.#handle.classes(samples.handle, this.#native(), threads, control),
       { signal },
@@ -181,9 +179,10 @@ export async function floatModelOf(
   bytes: Uint8Array,
   options: FloatModelOptions,
 ): Promise<FloatModel | null> {
+  await addonReady();
   const { input, normalisation } = options;
   const handle = await wait(() => native().FloatModel.load(path, bytes, input?.height, input?.width));
-  const hash = createHash('sha256').update(bytes).digest('hex');
+  const hash = sha256().update(bytes).digest('hex');
   return handle && new FloatModel(handle, { path, hash }, { normalisation });
 }
 

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { basename, extname, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { absolute, addonReady, modelFile, readAny, sha256 } from '#host';
 import type { DataOrigin } from '../data/origin.js';
 import type { SeriesScale } from '../data/series/scale.js';
 import { type Task, tasks } from '../defaults.js';
 import { TinytrainError } from '../errors.js';
-import { readAny } from '../files.js';
+import { check, type Kind } from '../kinds.js';
 import { call, type Model as Handle, type HeadRow, native, recordOf, wait, watched } from '../native.js';
 import { options as all, checkOptions, optionTable } from '../options.js';
 import { type FloatModel, floatModelOf } from './float.js';
@@ -109,13 +107,24 @@ export interface ForwardResult {
 
 /** Options for opening a model. */
 export interface ModelOptions {
+  /** For a model given as bytes, the file that they are of: what messages call it, and where a run would look for it again. `model` by default. */
+  readonly path?: string | undefined;
   /** Rows and columns of the input, for a model whose file does not fix them (`.pkl`). */
   readonly input?: { readonly height: number; readonly width: number } | undefined;
   /** Normalisation of pixels from 0 to 255, `real = (pixel - mean) / std`; that of the metadata, or guessed from the quantisation, if omitted. */
   readonly normalisation?: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
 }
 
-const modelOptions = optionTable<ModelOptions>({ input: all.input, normalisation: all.normalisation });
+const modelOptions = optionTable<ModelOptions>({
+  input: all.input,
+  normalisation: all.normalisation,
+  path: all.pathOfBytes,
+});
+/** A model's file. */
+const source: Kind<string | Uint8Array> = {
+  expected: 'the path of a file, or its bytes as a Uint8Array',
+  is: (value): value is string | Uint8Array => typeof value === 'string' || value instanceof Uint8Array,
+};
 
 /** The operators that were left out, for people to read; undefined if there are none. */
 export function leftOutOf({ leftOut }: ModelDescription): string | undefined {
@@ -124,12 +133,10 @@ export function leftOutOf({ leftOut }: ModelDescription): string | undefined {
   return `operator${leftOut.length > 1 ? 's' : ''} ${names} behind the features: not supported, and not needed, since a head takes their place`;
 }
 
-const asset = (name: string): string => fileURLToPath(new URL(`../../assets/${name}.tflite`, import.meta.url));
-
 /** The embedded model of each task. */
 export const embeddedModels: Readonly<Record<Task, string>> = {
-  images: asset('tinytrain-xs'),
-  gestures: asset('tinytrain-gestures'),
+  images: modelFile('tinytrain-xs'),
+  gestures: modelFile('tinytrain-gestures'),
 };
 
 /** The model that is used if none is given. */
@@ -175,7 +182,7 @@ export class Model {
   get origin(): ModelOrigin {
     const { name, format } = this.description;
     const { hash, quantised } = this;
-    return { name, path: resolve(this.path), hash, format, ...(quantised && { quantised }) };
+    return { name, path: absolute(this.path), hash, format, ...(quantised && { quantised }) };
   }
 
   /** Throws `MODEL_TOO_LARGE` for a model that takes more than is computed with: see `ModelPrice`. @internal */
@@ -210,16 +217,32 @@ export class Model {
   }
 }
 
-/** Opens an int8 `.tflite` model or a `.pkl` of the reference; without a path, the default model. Throws `MODEL_FLOAT` for a float model. */
-export async function loadModel(path: string = defaultModelPath, options: ModelOptions = {}): Promise<Model> {
-  const model = await loadAnyModel(path, options);
+/** The file that a model given as bytes is of if nobody says. */
+const UNNAMED = 'model';
+
+/**
+ * Opens an int8 `.tflite` model or a `.pkl` of the reference, given by the path of its file (in a browser, by its URL) or by its bytes; without either, the
+ * default model. Throws `MODEL_FLOAT` for a float model.
+ */
+export async function loadModel(
+  file: string | Uint8Array = defaultModelPath,
+  options: ModelOptions = {},
+): Promise<Model> {
+  check('the model', source, file);
+  const path = typeof file === 'string' ? file : (options.path ?? UNNAMED);
+  const model = typeof file === 'string' ? await loadAnyModel(file, options) : await givenModel(path, file, options);
   if (model instanceof Model) return model;
   throw new TinytrainError('MODEL_FLOAT', `${path}: a float model, which samples have to quantise to int8 first`, {
     help: [
-      `npx tinytrain quantise ${path} --data DIR --out ${basename(path, extname(path))}.int8.tflite`,
+      `npx tinytrain quantise ${path} --data DIR --out ${path.replace(/^.*[\\/]|\.[^.\\/]*$/g, '')}.int8.tflite`,
       'in a program: quantised(await loadFloatModel(path), source)',
     ],
   });
+}
+
+function givenModel(path: string, bytes: Uint8Array, options: ModelOptions): Promise<Model | FloatModel> {
+  checkOptions(modelOptions, options);
+  return anyModelFrom(path, bytes, options);
 }
 
 /** @internal Opens a model, int8 or float. */
@@ -237,6 +260,7 @@ export async function anyModelFrom(
   bytes: Uint8Array,
   options: ModelOptions,
 ): Promise<Model | FloatModel> {
+  await addonReady();
   const { mean, std } = options.normalisation ?? {};
   const settings = {
     ...options.input,
@@ -245,7 +269,7 @@ export async function anyModelFrom(
   };
   try {
     const handle = await wait(() => native().Model.load(path, bytes, settings));
-    return new Model(handle, path, createHash('sha256').update(bytes).digest('hex'));
+    return new Model(handle, path, sha256().update(bytes).digest('hex'));
   } catch (error) {
     // A float model is none of the importer's; what is wrong with one is told in its own words.
     const float = await floatModelOf(path, bytes, options);

@@ -1,3 +1,4 @@
+import { variable } from '#host';
 import { TinytrainError } from '../errors.js';
 import { thousands } from '../format.js';
 import { check, real } from '../kinds.js';
@@ -46,7 +47,7 @@ const limit = real({ above: 0, to: 1e6 });
 
 /** How many times the default prices may be paid: what the environment variable `TINYTRAIN_MODEL_LIMIT` says. Throws `OPTION_INVALID`. */
 export function priceFactor(): number {
-  const text = process.env['TINYTRAIN_MODEL_LIMIT'];
+  const text = variable('TINYTRAIN_MODEL_LIMIT');
   if (text === undefined || text === '') return 1;
   const times: unknown = limit.parse?.(text);
   check('TINYTRAIN_MODEL_LIMIT', limit, times);

@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { absolute, threadCount } from '#host';
 import type { SampleSet } from '../data/dataset.js';
 import type { Model } from '../model/model.js';
 import { type Compiler as CompilerHandle, call, type HeadRow, native, watched } from '../native.js';
@@ -67,7 +66,7 @@ export class Compiler {
     options: HeadOptions = {},
   ): Promise<Compiler> {
     checkOptions(headOptions, options);
-    const { seed = all.seed.default, threads = availableParallelism() } = options;
+    const { seed = all.seed.default, threads = threadCount() } = options;
     model.checkPrice();
     const rows = options.rows ?? startRows(model, data.classes, options);
     const handle = await watched(
@@ -134,7 +133,7 @@ export function targets(): readonly string[] {
  */
 export function boardPlace(target: string): string {
   call(() => native().board(target));
-  return targets().includes(target) ? target : resolve(target);
+  return targets().includes(target) ? target : absolute(target);
 }
 
 /** Compiles a model for the classes of a data set. To compile several schemes of one model, create one `Compiler` for all of them. */

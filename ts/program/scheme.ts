@@ -1,6 +1,6 @@
 import * as v from 'valibot';
+import { readAny } from '#host';
 import { TinytrainError } from '../errors.js';
-import { readAny } from '../files.js';
 import { parsed } from '../json.js';
 
 /**
@@ -38,7 +38,7 @@ function textOf(found: string | SchemeRecord): string {
 /** The text of a scheme: `text` itself, or the content of the JSON file with that name. Throws `SCHEME_INVALID`, `FILE_ERROR`. */
 export async function schemeText(text: string): Promise<string> {
   if (!text.endsWith('.json')) return text;
-  const content = (await readAny(text, 'the scheme cannot be read')).toString('utf8');
+  const content = new TextDecoder().decode(await readAny(text, 'the scheme cannot be read'));
   const found = parsed(content, file, (_, cause) => {
     const form = '{"bias": 22, "weights": {"21": "1", "36": "1/8"}}';
     return new TinytrainError('SCHEME_INVALID', `${text}: a scheme file contains ${form}`, { path: text }, cause);

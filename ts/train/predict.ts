@@ -9,34 +9,17 @@ import { seriesSamples } from '../data/series/files.js';
 import type { Cutting } from '../data/series/rows.js';
 import { TinytrainError } from '../errors.js';
 import type { ModelInput } from '../model/input.js';
-import { call, native, type Session, watched } from '../native.js';
-import { options as all, checkOptions, optionTable, progress } from '../options.js';
+import { call, native, type Session } from '../native.js';
+import { options as all, checkOptions, optionTable } from '../options.js';
 import type { Program } from '../program/program.js';
+import { checkWork, type Prediction, predictionsOf } from './predictions.js';
 import type { RunFolder } from './run.js';
-
-/** The prediction of a trained model for one sample. */
-export interface Prediction {
-  /** The sample. */
-  readonly name: string;
-  /** The class with the largest score. */
-  readonly class: string;
-  /** Its index. */
-  readonly label: number;
-  /** Its score. */
-  readonly score: number;
-  /** The probability of each class, in order of the classes. */
-  readonly scores: readonly number[];
-}
-
-/** Probabilities come in Q0.31. */
-const SCORE_UNIT = 2 ** 31;
 
 /** How samples are brought into the form of the input. */
 export interface PredictorOptions extends Cutting, Fitting {}
 
-const { resize, camera, crop, window, hop, wholeFront, signal } = all;
+const { resize, camera, crop, window, hop, wholeFront } = all;
 const predictorOptions = optionTable<PredictorOptions>({ resize, camera, crop, window, hop, front: wholeFront });
-const workOptions = optionTable<WorkOptions>({ signal, onProgress: progress() });
 
 /** A Program with the state trained by a run. */
 export class Predictor {
@@ -88,7 +71,7 @@ export class Predictor {
    * `RECORDING_CORRUPT`, `INPUT_SHAPE`, `ABORTED`.
    */
   async predict(images: readonly ImageSource[], options: WorkOptions = {}): Promise<Prediction[]> {
-    checkOptions(workOptions, options);
+    checkWork(options);
     if (this.input.series) {
       const paths = images.map(image => {
         if (typeof image === 'string') return image;
@@ -101,13 +84,6 @@ export class Predictor {
 
   /** Classifies all samples of a data set. Throws `SIZE_MISMATCH` for samples of another input, `ABORTED`. */
   async predictAll(data: Dataset, options: WorkOptions = {}): Promise<Prediction[]> {
-    checkOptions(workOptions, options);
-    const found = await watched(control => this.#session.predictAll(data.handle, control), options);
-    const n = this.classes.length;
-    return Array.from(found.predicted, (label, i) => {
-      const scores = Array.from(found.scores.subarray(i * n, (i + 1) * n), score => score / SCORE_UNIT);
-      const name = data.names[i] ?? `sample ${i}`;
-      return { name, class: this.classes[label] ?? '', label, score: scores[label] ?? 0, scores };
-    });
+    return predictionsOf(this.#session, this.classes, data, options);
   }
 }

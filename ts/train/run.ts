@@ -21,6 +21,7 @@ import type { Program } from '../program/program.js';
 import type { TrainedState } from '../program/state.js';
 import { type RecordKind, readRecord, recordText, type Stored } from '../records.js';
 import { version } from '../version.js';
+import { RunKeeper } from './keeper.js';
 import {
   planSchema,
   type RunResult,
@@ -123,12 +124,13 @@ function differences(a: RunRecord, b: RunRecord): string[] {
  * The folder of a training run: its record (`run.json`), its Program (`program.ttp`), its progress (`state.json`) and its result (`result.json`). Neither
  * the model nor a compiler is needed to continue it or to predict.
  */
-export class RunFolder {
+export class RunFolder extends RunKeeper {
   readonly path: string;
   #own: OwnFolder | undefined;
 
   /** @internal */
   constructor(path: string) {
+    super();
     this.path = resolve(path);
   }
 
@@ -192,7 +194,7 @@ export class RunFolder {
    * @internal Locks the folder, and writes the record of the run or, if there is one, checks that it is the same. To be followed by `end`. Throws
    * `FOLDER_BUSY`, `RUN_DIFFERS`, `RUN_VERSION`, `FILE_ERROR`.
    */
-  async begin(program: Program, data: SampleSet, plan: TrainPlan): Promise<void> {
+  override async begin(program: Program, data: SampleSet, plan: TrainPlan): Promise<void> {
     this.#own = await OwnFolder.open(this.path);
     const record: RunRecord = { origin: originOf(program, data), program: programOriginOf(program), plan };
     const earlier = await readRecord(this.#file(files.record), recordKind);
@@ -205,7 +207,7 @@ export class RunFolder {
   }
 
   /** @internal Lets other processes change the folder. */
-  async end(): Promise<void> {
+  override async end(): Promise<void> {
     await this.#own?.close();
     this.#own = undefined;
   }
@@ -234,7 +236,7 @@ export class RunFolder {
   }
 
   /** @internal The progress of the run; undefined before its first checkpoint. Throws `RUN_BROKEN`. */
-  async load(): Promise<RunState | undefined> {
+  override async load(): Promise<RunState | undefined> {
     const path = this.#file(files.state);
     const found = await readRecord(path, stateKind);
     if (!found) return undefined;
@@ -248,14 +250,14 @@ export class RunFolder {
   }
 
   /** @internal */
-  async save(state: RunState): Promise<void> {
+  override async save(state: RunState): Promise<void> {
     const { sha256 } = await this.#stored();
     const stored: StoredState = { run: sha256, ...closedProgress(state) };
     await this.#write([[files.state, recordText(stateKind, stored)]]);
   }
 
   /** @internal */
-  async finish(result: RunResult): Promise<void> {
+  override async finish(result: RunResult): Promise<void> {
     await this.#write([[files.result, recordText(resultKind, result)]]);
   }
 }

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { threadCount } from '#host';
 import type { SampleSet } from '../data/dataset.js';
 import { repeatedText } from '../data/repeated.js';
 import { aborted, TinytrainError } from '../errors.js';
@@ -22,8 +22,8 @@ import { hasKept } from '../program/replay.js';
 import { augmentationOf, augmentInSteps } from './augment.js';
 import { accuracyByClass, confusionOf, countsOf, forgetting, imbalance, priorLoss } from './classes.js';
 import { type Held, heldSamples, keptState, lookAt, looked } from './keep.js';
+import { RunKeeper } from './keeper.js';
 import { findRates } from './race.js';
-import { RunFolder } from './run.js';
 import { testedOf } from './tested.js';
 import type {
   CurvePoint,
@@ -80,7 +80,7 @@ export interface TrainOptions {
   /** Size limit of the activation cache in bytes; a quarter of the free memory by default. Does not affect results. */
   readonly cacheBytes?: number | undefined;
   /** A folder for the run: checkpoints, the result, the trained state. See `createRun` and `openRun`. */
-  readonly run?: RunFolder | undefined;
+  readonly run?: RunKeeper | undefined;
   /** Seconds between checkpoints; 10 by default. */
   readonly checkpointSeconds?: number | undefined;
   /** Stops the run within a step; it rejects with the code `ABORTED`, and a run folder then contains the steps done. */
@@ -107,11 +107,7 @@ const trainOptions = optionTable<TrainOptions>({
   seed: all.seed,
   threads: all.threads,
   cacheBytes: all.cacheBytes,
-  run: object<RunFolder>(
-    'the folder of the run',
-    'a folder from createRun or openRun',
-    value => value instanceof RunFolder,
-  ),
+  run: object<RunKeeper>('the folder of the run', 'a folder from createRun or openRun', RunKeeper.is),
   checkpointSeconds: all.checkpointSeconds,
   signal: all.signal,
   onProgress: progress(),
@@ -361,7 +357,7 @@ async function trained(
   plan: TrainPlan,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const threads = options.threads ?? availableParallelism();
+  const threads = options.threads ?? threadCount();
   const cacheBytes = cacheBytesOf(options.cacheBytes);
   const { steps, seed, augment, balance, replaySteps } = plan;
   const settings = {
