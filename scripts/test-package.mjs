@@ -28,6 +28,10 @@ try {
     `${platform.name} holds the addon (${platform.size} B)`,
   );
   expect(
+    platform.files.includes('THIRD-PARTY.txt') && !main.files.some(path => path.includes('THIRD-PARTY')),
+    'the licences of what it contains of others go along with the addon',
+  );
+  expect(
     !main.files.some(path => /\.(node|wasm)$|^(crates\/.*\.rs|ts\/|test\/)/.test(path)),
     `${main.name} holds no compiled code, and no sources of ours but C kernels (${main.files.length} files, ${main.size} B)`,
   );

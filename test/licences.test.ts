@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { reportPage } from '#tinytrain';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -58,6 +60,49 @@ test('licences: every crate may be linked', t => {
     t.regex(source ?? 'registry+', /^registry\+/, `${name}: ${source}`);
   }
   t.true(packages.length > 50);
+});
+
+test('licences: the texts of what is linked go along with the addon, none missing', async t => {
+  const { thirdPartyText } = (await import(`${root}/scripts/lib/third-party.mjs`)) as {
+    thirdPartyText(target: string): string;
+  };
+  for (const target of ['x86_64-unknown-linux-gnu', 'aarch64-unknown-linux-musl', 'wasm32-wasip1-threads']) {
+    const tree = ['-p', 'tinytrain-napi', '--edges', 'normal,no-proc-macro', '--target', target, '--prefix', 'none'];
+    const listed = execFileSync('cargo', ['tree', '--offline', '--locked', ...tree, '--format', '{p}'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const crates = [...new Set(listed.split('\n').map(line => line.replace(/ \(\*\)$/, '')))].filter(
+      line => line !== '' && !line.includes(root.replace(/\/$/, '')),
+    );
+    t.true(crates.length > 30, target);
+    const text = thirdPartyText(target);
+    // Names stand between two lines, and the text they come with below.
+    const [, ...parts] = text.split(/^={80}$/m);
+    const named = parts.filter((_, i) => i % 2 === 0).flatMap(names => names.trim().split('\n'));
+    const texts = parts.filter((_, i) => i % 2 === 1);
+    for (const crate of crates) {
+      const name = crate.replace(/ v(\d)/, ' $1');
+      t.true(
+        named.some(line => line.startsWith(`${name}: `)),
+        `${target}: ${crate}`,
+      );
+    }
+    t.true(named.some(line => line.startsWith("Rust's standard library")));
+    t.is(
+      named.some(line => line.startsWith('emnapi ')),
+      target.startsWith('wasm'),
+    );
+    t.is(texts.length, parts.length / 2);
+    for (const words of texts) t.regex(words, /permission|permitted|licen[cs]e|public domain/i, target);
+  }
+});
+
+test('licences: a report that holds the plotting library holds its licence', async t => {
+  const { resolve } = createRequire(import.meta.url);
+  const licence = readFileSync(resolve('uplot/LICENSE'), 'utf8').trim();
+  t.true((await reportPage({ tinytrain: '0.0.0', entries: [] })).includes(licence));
 });
 
 test('licences: what is not allowed is seen', t => {

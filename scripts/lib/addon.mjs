@@ -1,7 +1,8 @@
 // Builds the addon for a platform with napi-rs.
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fail, run } from './shell.mjs';
+import { fail, read, run } from './shell.mjs';
+import { thirdPartyFile, thirdPartyText } from './third-party.mjs';
 
 /** Node warns of its WASI in every thread of the WebAssembly build; ts/load.cts silences the first. */
 function silence(worker) {
@@ -21,7 +22,17 @@ function silence(worker) {
   renameSync(beside, worker);
 }
 
-/** Builds the addon into `folder`, with its loader `binding.cjs` and its types; for this machine, or as the further arguments of napi and cargo say. */
+/** The target of a build; that of this machine if none is asked for. A glibc behind it is none of its name. */
+function targetOf(args) {
+  const at = args.indexOf('--target');
+  if (at >= 0) return args[at + 1].replace(/\.\d+\.\d+$/, '');
+  return /^host: (.+)$/m.exec(read('rustc', ['-vV']))[1];
+}
+
+/**
+ * Builds the addon into `folder`, with its loader `binding.cjs`, its types and the licences of what it contains of others; for this machine, or as the further
+ * arguments of napi and cargo say.
+ */
 export function buildAddon(folder, napi = [], options = {}) {
   run(
     'npx',
@@ -42,6 +53,7 @@ export function buildAddon(folder, napi = [], options = {}) {
     ],
     options,
   );
+  writeFileSync(join(folder, thirdPartyFile), thirdPartyText(targetOf(napi)));
   const worker = join(folder, 'wasi-worker.mjs');
   if (existsSync(worker) && readFileSync(worker, 'utf8').includes('import { WASI }')) silence(worker);
 }

@@ -3,6 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fail, read, root } from './shell.mjs';
+import { thirdPartyFile } from './third-party.mjs';
 
 /** Where the folders and tarballs of a release are made. */
 const packagesFolder = join(root, 'build', 'npm');
@@ -37,8 +38,8 @@ function copy(from, to) {
   copyFileSync(from, to);
 }
 
-/** What of dist/ is compiled code, or loads it: files of the platforms' packages. */
-const isBuilt = path => /^dist\/(tinytrain\.|wasi-|browser\.js)/.test(path);
+/** What of dist/ is compiled code, loads it, or goes along with it: files of the platforms' packages. */
+const isBuilt = path => /^dist\/(tinytrain\.|wasi-|browser\.js|THIRD-PARTY)/.test(path);
 
 /**
  * Makes the folder of `tinytrain`: the files that npm would pack, without compiled code, and a package.json with nothing for developers in it. It names the
@@ -61,7 +62,7 @@ function stageMain(packages, packed) {
   const names = named.map(platform => [`tinytrain-${platform}`, rest.version]);
   const manifest = {
     ...rest,
-    files: rest.files.filter(name => name !== 'dist/*.node'),
+    files: rest.files.filter(name => name !== 'dist/*.node' && name !== `dist/${thirdPartyFile}`),
     optionalDependencies: Object.fromEntries(names),
   };
   write(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -75,6 +76,7 @@ const installed = name => json(join(root, 'node_modules', name, 'package.json'))
 function stagePlatform(packages, platform, built) {
   const folder = join(packages, platform);
   const manifest = json(join(folder, 'package.json'));
+  manifest.files.push(thirdPartyFile);
   for (const name of manifest.files) {
     const from = join(built, name);
     if (!existsSync(from)) fail(`${from} is missing`, [`\`node scripts/platforms.mjs ${platform}\` builds it`]);

@@ -18,7 +18,7 @@ async function inlined(): Promise<{ readonly css: string; readonly scripts: read
   return {
     css: (await read(resolve('uplot/dist/uPlot.min.css'))) + style,
     scripts: [
-      await read(resolve('uplot/dist/uPlot.iife.min.js')),
+      `/*!\n${(await read(resolve('uplot/LICENSE'))).trim()}\n*/\n${await read(resolve('uplot/dist/uPlot.iife.min.js'))}`,
       await read(new URL('../page/page.js', import.meta.url)),
     ],
   };
