@@ -195,9 +195,12 @@ export interface Augmentation {
 	readonly shift?: number | undefined;
 	/** Adds noise of this standard deviation, in steps of int8. */
 	readonly noise?: number | undefined;
+	/** Takes a random part of an image, at least this share of its area (0.08 as the paper does), and enlarges it to the whole; not for series. */
+	readonly crop?: number | undefined;
+	/** Multiplies brightness, contrast and saturation of an image by random factors that differ from 1 by up to this; not for series. */
+	readonly jitter?: number | undefined;
 }
-interface Front {
-	readonly kind: "mel";
+interface Frames {
 	/** Values of the sound a second. */
 	readonly rate: number;
 	/** Milliseconds of a frame. */
@@ -210,6 +213,26 @@ interface Front {
 	readonly low: number;
 	readonly high: number;
 }
+interface MelFront extends Frames {
+	readonly kind: "mel";
+}
+interface MicroFront extends Frames {
+	readonly kind: "micro";
+	/** Bits of the noise's fraction. */
+	readonly smoothing: number;
+	/** How much of a frame becomes noise: in channels 0, 2, 4 and so on, and in the others. */
+	readonly even: number;
+	readonly odd: number;
+	/** How much of a signal remains at least when the noise is taken off. */
+	readonly remaining: number;
+	/** The strength of the gain control (PCAN), 0 for none; what it adds to the noise, and the bits of its fraction. */
+	readonly pcan: number;
+	readonly offset: number;
+	readonly gain: number;
+	/** A feature is a multiple of 1 / 2^scale of a natural logarithm. */
+	readonly scale: number;
+}
+type Front = MelFront | MicroFront;
 /** How an image of another size is fitted to the input. */
 export type ResizePolicy = (typeof resizePolicies)[number];
 /** How images become samples. */

@@ -194,6 +194,10 @@ export interface Augmentation {
 	readonly shift?: number | undefined;
 	/** Adds noise of this standard deviation, in steps of int8. */
 	readonly noise?: number | undefined;
+	/** Takes a random part of an image, at least this share of its area (0.08 as the paper does), and enlarges it to the whole; not for series. */
+	readonly crop?: number | undefined;
+	/** Multiplies brightness, contrast and saturation of an image by random factors that differ from 1 by up to this; not for series. */
+	readonly jitter?: number | undefined;
 }
 interface Frames {
 	/** Values of the sound a second. */
@@ -2114,10 +2118,8 @@ export interface TrainPlan {
 	readonly keep: Keep;
 	/** Seed for the order of samples and for augmentation. */
 	readonly seed: number;
-	readonly augment: {
+	readonly augment: Readonly<Record<"shift" | "noise" | "crop" | "jitter", number>> & {
 		readonly flip: boolean;
-		readonly shift: number;
-		readonly noise: number;
 	};
 }
 /** A point of the learning curve: results of training since the previous point, up to `step`, each before its update. */
