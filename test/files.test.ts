@@ -2,7 +2,7 @@ import { existsSync, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { TinytrainError } from '#tinytrain';
-import { checkWritable, makeFolder, replaceFile } from '#tinytrain/files.js';
+import { checkWritable, inTemporaryFolder, makeFolder, replaceFile } from '#tinytrain/files.js';
 import { temporary, write } from './helpers/folder.js';
 
 test('folders are made with those above them, as often as one likes', async t => {
@@ -34,4 +34,18 @@ test('a file is replaced whole, and nothing is left beside it', async t => {
   t.is(await fs.readFile(path, 'utf8'), 'two');
   await t.throwsAsync(replaceFile(join(folder, 'none', 'x'), ''), { instanceOf: TinytrainError });
   t.deepEqual(await fs.readdir(folder), ['state.json']);
+});
+
+test('a folder that is needed for a while goes, and so do those of processes that were killed', async t => {
+  let path = '';
+  const work = async (folder: string) => {
+    path = folder;
+    await write(folder, { 'a/b': '' });
+    throw new Error('of the work');
+  };
+  await t.throwsAsync(inTemporaryFolder('test', work), { message: 'of the work' });
+  t.false(existsSync(path));
+  const left = path.replace(`-${process.pid}-`, '-4194305-');
+  await write(left, { 'a/b': '' });
+  await inTemporaryFolder('test', async () => t.false(existsSync(left)));
 });

@@ -16,10 +16,10 @@ export function onChange(next: Listener | undefined): void {
   listener = next;
 }
 
-/** Makes a folder in one that exists. */
-export async function makeFolderIn(path: string): Promise<void> {
+/** Makes a folder in one that exists; `mode` is who may enter it, otherwise as the system has it. */
+export async function makeFolderIn(path: string, mode?: number): Promise<void> {
   listener?.('folder', path);
-  await fs.mkdir(path);
+  await fs.mkdir(path, { mode });
 }
 
 /** Renames a file; an existing one with that name is replaced, atomically. */

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, promises as fs } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { DiskFile, makeFolderIn, remove, rename, syncFolder } from './disk.js';
+import { DiskFile, makeFolderIn, remove, removeFolder, rename, syncFolder } from './disk.js';
 import { fileError, reasonOf, systemCode, TinytrainError } from './errors.js';
 
 /** Creates a folder and its parents. Node's own recursive `mkdir` never returns if a parent cannot contain folders, as in `/proc`. */
@@ -81,14 +81,30 @@ async function isLeft(path: string, machine: string | undefined, pid: number): P
   return Date.now() - (await fs.stat(path)).mtimeMs > FOREIGN_MS;
 }
 
-/** Removes from a folder what killed processes left unfinished: of the file `name`, or of all. Never fails: it tidies up. */
+/** Removes from a folder what killed processes left unfinished, files and folders: of `name`, or of all. Never fails: it tidies up. */
 export async function removeLeft(folder: string, name?: string): Promise<void> {
   const names = await fs.readdir(folder).catch(() => []);
   for (const found of names) {
     const [, of, machine, pid] = UNFINISHED.exec(found) ?? [];
     if (of === undefined || (name !== undefined && of !== name)) continue;
     const path = join(folder, found);
-    if (await isLeft(path, machine, Number(pid)).catch(() => false)) await remove(path).catch(() => {});
+    if (await isLeft(path, machine, Number(pid)).catch(() => false)) await removeFolder(path).catch(() => {});
+  }
+}
+
+/** Does work that needs a folder for a while, among the temporary files of the system; those of processes that were killed go. */
+export async function inTemporaryFolder<T>(name: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = unfinished(join(tmpdir(), `tinytrain-${name}`));
+  await removeLeft(tmpdir(), `tinytrain-${name}`);
+  try {
+    await makeFolderIn(folder, 0o700);
+  } catch (error) {
+    throw fileError(error, folder, 'the folder cannot be created');
+  }
+  try {
+    return await work(folder);
+  } finally {
+    await removeFolder(folder);
   }
 }
 
@@ -143,6 +159,11 @@ export async function readWhole(path: string, most: number): Promise<Buffer> {
   } catch (error) {
     throw new Error(reasonOf(error), { cause: error });
   }
+}
+
+/** Opens a file that is read piece by piece; undefined for anything else: opening a pipe would wait for who writes into it. */
+export async function openToRead(path: string): Promise<fs.FileHandle | undefined> {
+  return (await fs.stat(path)).isFile() ? fs.open(path, 'r') : undefined;
 }
 
 /** What of a folder is removed to make room. */

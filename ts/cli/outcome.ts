@@ -16,7 +16,9 @@ export function fail(error: unknown, json: boolean): number {
   const shown = known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
   const help = known ? (error.details.help ?? []) : ['this is a bug in tinytrain; please report it'];
   const word = known && error.code === 'ABORTED' ? 'stopped' : 'error';
-  process.stderr.write(`${[`${word}: ${shown}`, ...help.map(line => `  ${line}`)].join('\n')}\n`);
+  // What was stopped in the middle of computing says it itself.
+  const said = word === 'stopped' && shown.startsWith(word) ? shown : `${word}: ${shown}`;
+  process.stderr.write(`${[said, ...help.map(line => `  ${line}`)].join('\n')}\n`);
   if (json) {
     const { help: _, ...details } = known ? error.details : {};
     printJson({ error: { code: known ? error.code : 'INTERNAL', message: shown, details } });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { DiskFile, remove, rename, syncFolder } from '../disk.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
-import { makeFolder, makeRoom, removeLeft, unfinished } from '../files.js';
+import { makeFolder, makeRoom, openToRead, removeLeft, unfinished } from '../files.js';
 import { count, sha256 } from '../json.js';
 import { call, native, type SampleStore } from '../native.js';
 import { type RecordKind, readRecord, writeRecord } from '../records.js';
@@ -73,7 +73,8 @@ export interface Sink {
 
 /** Reads a file to its end, block by block. */
 async function eachChunk(path: string, take: (bytes: Buffer, position: number) => void): Promise<number> {
-  const file = await fs.open(path, 'r');
+  const file = await openToRead(path);
+  if (!file) throw new TinytrainError('CACHE_BROKEN', `${path}: it is no file`, { path });
   try {
     const buffer = Buffer.alloc(CHUNK);
     let position = 0;

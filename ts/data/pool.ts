@@ -23,16 +23,19 @@ export async function eachParallel(
 ): Promise<void> {
   let next = 0;
   let done = 0;
+  let over = false;
   const worker = async (): Promise<void> => {
     while (next < total) {
       if (signal?.aborted) throw aborted('the operation', signal);
       await work(next++);
-      onProgress?.({ done: ++done, total });
+      // What was under way when another one failed is of no interest any more.
+      if (!over) onProgress?.({ done: ++done, total });
     }
   };
   try {
     await Promise.all(Array.from({ length: Math.min(limit, total) }, worker));
   } finally {
+    over = true;
     next = total;
   }
 }

@@ -13,7 +13,7 @@ import { elementsOf } from '../emit/text.js';
 import { fileError, systemCode, TinytrainError } from '../errors.js';
 import { bytesIfThere, readIfThere } from '../files.js';
 import { type Files, hashOf, inOwnFolder, inside, placeIn, settle } from '../folder.js';
-import { sha256 } from '../json.js';
+import { jsonOf, sha256 } from '../json.js';
 import { isBookkeeping } from '../names.js';
 import { call, native } from '../native.js';
 import { options as all, checkOptions, optionTable } from '../options.js';
@@ -212,8 +212,10 @@ async function checkFolder(folder: string): Promise<Earlier> {
 
 /** The files that a firmware of any version lists. */
 async function filesOfAny(folder: string): Promise<Earlier | undefined> {
-  const text = await readIfThere(join(folder, MANIFEST));
-  const found = v.safeParse(v.looseObject({ files: v.record(inside, sha256) }), JSON.parse(text ?? '{}'));
+  const path = join(folder, MANIFEST);
+  const broken = (why: string) => new TinytrainError('FIRMWARE_BROKEN', `${path}: ${why}`, { path });
+  const listing = jsonOf((await readIfThere(path)) ?? '{}', broken);
+  const found = v.safeParse(v.looseObject({ files: v.record(inside, sha256) }), listing);
   return found.success ? found.output.files : undefined;
 }
 

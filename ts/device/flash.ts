@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { constants, promises as fs } from 'node:fs';
 import { delimiter, dirname, join, relative, sep } from 'node:path';
 import { aborted, messageOf, TinytrainError } from '../errors.js';
 import { call, native } from '../native.js';
 import { options as all, checkOptions, optionTable } from '../options.js';
 import { openFirmware, targetOf } from './firmware.js';
+import { startGroup } from './process.js';
 import { build } from './toolchain.js';
 
 const SHOWN = 12;
@@ -35,13 +35,13 @@ async function isInstalled(tool: string): Promise<boolean> {
 
 function execute(command: string, cwd: string, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, { shell: true, cwd, stdio: ['ignore', 'pipe', 'pipe'], ...(signal && { signal }) });
+    const child = startGroup(command, [], { shell: true, cwd, signal });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (output += text));
     const failed = (why: string, cause?: unknown) =>
       reject(
         signal?.aborted
-          ? aborted('writing to the board')
+          ? aborted('writing to the board', signal)
           : new TinytrainError(
               'FLASH_FAILED',
               `the board was not written: ${why}`,

@@ -1,10 +1,8 @@
-import { promises as fs } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Dataset, SampleSet } from '../data/dataset.js';
 import { defaultRate } from '../defaults.js';
 import type { Emulator } from '../emit/board.js';
 import { aborted, TinytrainError } from '../errors.js';
+import { inTemporaryFolder } from '../files.js';
 import { recordOf } from '../native.js';
 import { type Work, workOf } from '../program/costs.js';
 import type { Program } from '../program/program.js';
@@ -119,8 +117,7 @@ export async function measureSteps(
   const { signal } = options;
   await requireTool('qemu');
   const board = standInOf(target);
-  const folder = options.folder ?? (await fs.mkdtemp(join(tmpdir(), 'tinytrain-calibrate-')));
-  try {
+  const measure = async (folder: string) => {
     await writeFirmware(folder, await firmwareFiles(program, data, target, { marks: true }));
     const elf = await build(folder, board.name, signal);
     const connection = await startQemu(elf, board.emulator, { more: await options.more?.(elf) });
@@ -139,7 +136,6 @@ export async function measureSteps(
     } finally {
       await connection.close();
     }
-  } finally {
-    if (options.folder === undefined) await fs.rm(folder, { recursive: true, force: true });
-  }
+  };
+  return options.folder === undefined ? inTemporaryFolder('calibrate', measure) : measure(options.folder);
 }

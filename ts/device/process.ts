@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, type SpawnOptions, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { messageOf, TinytrainError } from '../errors.js';
@@ -10,11 +10,56 @@ const SHOWN = 5;
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /** Running child processes: none may outlive this process. */
-const running = new Set<Child>();
+const running = new Set<ChildProcess>();
+/** Those that lead a group of processes: the compilers that make has started, and what these have. */
+const leading = new WeakSet<ChildProcess>();
 let watching = false;
 
+function end(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (!leading.has(child) || child.pid === undefined) {
+    child.kill(signal);
+    return;
+  }
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
 function endAll(): void {
-  for (const child of running) child.kill('SIGKILL');
+  for (const child of running) end(child, 'SIGKILL');
+}
+
+function watch(child: ChildProcess): void {
+  if (!watching) process.once('exit', endAll);
+  watching = true;
+  running.add(child);
+  child.once('close', () => running.delete(child));
+}
+
+/** How a command is started. */
+export type StartOptions = Pick<SpawnOptions, 'cwd' | 'env' | 'shell'> & { readonly signal?: AbortSignal | undefined };
+
+/**
+ * Starts a command that starts others, as make and a shell do. The signal ends all of them, so that none goes on to write; the command has ended when it is
+ * closed.
+ */
+export function startGroup(
+  command: string,
+  args: readonly string[],
+  { signal, ...options }: StartOptions,
+): ChildProcessByStdio<null, Readable, Readable> {
+  // Windows has no groups.
+  const detached = process.platform !== 'win32';
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached });
+  if (detached) leading.add(child);
+  watch(child);
+  const stop = () => end(child, 'SIGTERM');
+  signal?.addEventListener('abort', stop, { once: true });
+  child.once('close', () => signal?.removeEventListener('abort', stop));
+  if (signal?.aborted) stop();
+  return child;
 }
 
 function started(command: string, child: Child): Promise<void> {
@@ -56,19 +101,14 @@ export class ProcessConnection implements Connection {
     // A process that has ended closes its stdin; later writes are lost, which `onEnd` reports.
     child.stdin.on('error', () => {});
     this.#ended = new Promise(resolve => {
-      child.once('close', (code, signal) => {
-        running.delete(child);
-        resolve(this.#why(code, signal));
-      });
+      child.once('close', (code, signal) => resolve(this.#why(code, signal)));
     });
   }
 
   /** Starts a process. */
   static async start(name: string, command: string, args: readonly string[]): Promise<ProcessConnection> {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    if (!watching) process.once('exit', endAll);
-    watching = true;
-    running.add(child);
+    watch(child);
     const line = new ProcessConnection(name, child);
     try {
       await started(command, child);

@@ -1,12 +1,12 @@
 import { promises as fs } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { defaultImages } from '../data/drawn/set.js';
 import type { Board } from '../emit/board.js';
 import { modelFrame } from '../emit/build.js';
 import { emit } from '../emit/emit.js';
 import { TinytrainError } from '../errors.js';
-import { replaceFile } from '../files.js';
+import { inTemporaryFolder } from '../files.js';
+import { inOwnFolder } from '../folder.js';
 import { loadModel } from '../model/model.js';
 import { call, native } from '../native.js';
 import { type CompileOptions, Compiler } from '../program/compiler.js';
@@ -364,8 +364,7 @@ function tablesOf(board: Board, compiler: string, plain: Builds, kept: Builds | 
 
 /** Builds a firmware with every kernel for a board. */
 async function buildAll(board: Board, program: Program, store: boolean, signal?: AbortSignal): Promise<Build> {
-  const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-tables-'));
-  try {
+  return inTemporaryFolder('tables', async folder => {
     const input = await emitInput(program);
     const roomy = { ...board, flash: { ...board.flash, length: ROOM }, sram: { ...board.sram, length: ROOM } };
     const boards = [{ board: roomy, stack: STACK }];
@@ -395,9 +394,7 @@ async function buildAll(board: Board, program: Program, store: boolean, signal?:
       protocol: linked.words('tt_linked_protocol')[0] ?? 0,
       store: store ? (linked.words('tt_linked_store')[0] ?? 0) : 0,
     };
-  } finally {
-    await fs.rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /**
@@ -449,8 +446,9 @@ export async function tableFiles(boardFolder: string, signal?: AbortSignal): Pro
 
 /** Creates the tables of a user's board in its folder. */
 export async function prepareBoard(boardFolder: string, signal?: AbortSignal): Promise<TableFiles> {
-  const found = await tableFiles(boardFolder, signal);
-  for (const [name, text] of found.files) await replaceFile(join(boardFolder, name), text);
-  if (!found.files.has('core.json')) await fs.rm(join(boardFolder, 'core.json'), { force: true });
-  return found;
+  return inOwnFolder(boardFolder, async own => {
+    const found = await tableFiles(boardFolder, signal);
+    await own.write(found.files, found.files.has('core.json') ? [] : ['core.json']);
+    return found;
+  });
 }

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ErrorCode } from '../codes.js';
 import { aborted, messageOf, systemCode, TinytrainError } from '../errors.js';
+import { startGroup } from './process.js';
 
 const SHOWN = 12;
 
@@ -50,22 +50,14 @@ function execute(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
-      ...(signal && { signal }),
-    });
+    const child = startGroup(command, args, { env: { ...process.env, ...env }, signal });
     const chunks: string[] = [];
     child.stdout.setEncoding('utf8').on('data', text => chunks.push(text));
     child.stderr.setEncoding('utf8').on('data', text => chunks.push(text));
-    let stopped = false;
+    child.once('error', reject);
     // A command that was stopped has ended once its streams are closed.
-    child.once('error', error => {
-      stopped = systemCode(error) === 'ABORT_ERR';
-      if (!stopped) reject(error);
-    });
     child.once('close', code =>
-      stopped ? reject(aborted(command, signal)) : resolve({ code, output: chunks.join('') }),
+      signal?.aborted ? reject(aborted(command, signal)) : resolve({ code, output: chunks.join('') }),
     );
   });
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { DiskFile, remove, rename } from '../disk.js';
 import { fileError, TinytrainError } from '../errors.js';
-import { makeFolder, makeRoom, removeLeft, unfinished } from '../files.js';
+import { makeFolder, makeRoom, openToRead, removeLeft, unfinished } from '../files.js';
 import { keys } from './keys.js';
 
 /** Bytes of a piece: a blob is one hash in Redis with a field for each. */
@@ -178,7 +178,7 @@ export class BlobFiles {
 
 /** Whether a file is there and holds the blob of this name; one that does not was damaged since, and is fetched again. */
 async function isIntact(path: string, name: string): Promise<boolean> {
-  const file = await fs.open(path, 'r').catch(() => undefined);
+  const file = await openToRead(path).catch(() => undefined);
   if (!file) return false;
   try {
     return (await hashOf(file.createReadStream({ highWaterMark: PIECE, autoClose: false }))) === name;

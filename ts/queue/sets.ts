@@ -148,7 +148,8 @@ export class SetReceiver {
     try {
       const sample = new Int8Array(length);
       for (let i = 0; i < count; i++) {
-        await file.read(sample, 0, length, i * length);
+        const { bytesRead } = await file.read(sample, 0, length, i * length);
+        checkLength(samples, bytesRead, length);
         store.put(i, sample);
       }
     } finally {

@@ -1,8 +1,7 @@
-import { promises as fs } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SampleSet } from '../data/dataset.js';
 import { TinytrainError } from '../errors.js';
+import { inTemporaryFolder } from '../files.js';
 import { endedText, factsSchema, type TrainingFacts } from '../fleet/elsewhere.js';
 import { parsed } from '../json.js';
 import { inputOf } from '../model/input.js';
@@ -61,8 +60,7 @@ export class TrainingWork {
     const facts = parsed(text, factsSchema, errorOf);
     const program = await this.#program(job.program, facts);
     const data = await this.#samples(facts);
-    const folder = await fs.mkdtemp(join(tmpdir(), 'tinytrain-worker-'));
-    try {
+    return inTemporaryFolder('worker', async folder => {
       const run = await createRun(join(folder, 'run'));
       const { state: _, ...result } = await train(program, data, {
         ...facts.plan,
@@ -71,8 +69,6 @@ export class TrainingWork {
       const progress = await run.load();
       if (!progress) throw new TinytrainError('INTERNAL', 'internal: a run has ended without a state');
       return { found: await this.#blobs.putBytes(endedText({ progress, result })) };
-    } finally {
-      await fs.rm(folder, { recursive: true, force: true });
-    }
+    });
   }
 }

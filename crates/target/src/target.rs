@@ -15,6 +15,8 @@ include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
 
 const BOARD_FILE: &str = "board.toml";
 const FUNCTIONS_FILE: &str = "functions.json";
+/// Most bytes of a file of a board.
+const MOST_BYTES: u64 = 1 << 26;
 /// A core's table in a board's folder: for a core that is not shipped, or one compiled by another compiler.
 const CORE_FILE: &str = "core.json";
 /// Bytes at the end of the stack that nothing may ever write: the record of the last fault, and paint; if that is gone, the stack overflowed.
@@ -297,7 +299,13 @@ impl Core {
 }
 
 fn read(file: &Path) -> Result<String, TargetError> {
-    fs::read_to_string(file).map_err(|e| TargetError::Invalid { path: file.into(), why: e.to_string() })
+    let invalid = |why: String| TargetError::Invalid { path: file.into(), why };
+    let found = fs::metadata(file).map_err(|e| invalid(e.to_string()))?;
+    // A pipe or a device may never end.
+    if !found.is_file() || found.len() > MOST_BYTES {
+        return Err(invalid(format!("not a file of at most {MOST_BYTES} bytes")));
+    }
+    fs::read_to_string(file).map_err(|e| invalid(e.to_string()))
 }
 
 /// A board's name goes into paths, a Makefile and a manifest.
@@ -414,6 +422,12 @@ mod tests {
         refused("no table of core cortex-m85");
         fs::write(folder.join("core.json"), CORES.iter().find(|c| c.0 == "cortex-m7").unwrap().1).unwrap();
         assert_eq!(open().unwrap().costs(None).unwrap_err().code(), "COSTS_MISSING");
+        #[cfg(unix)]
+        {
+            fs::remove_file(folder.join("core.json")).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", folder.join("core.json")).unwrap();
+            refused("not a file");
+        }
         fs::rename(&folder, parent.join("stm32f746")).unwrap();
         let error = Target::named(parent.join("stm32f746").to_str().unwrap()).unwrap_err();
         assert!(error.to_string().contains("rename the folder"), "{error}");

@@ -255,6 +255,18 @@ test('the same images come out of memory and of the cache file', async t => {
   t.deepEqual((await fs.readdir(cacheFolder)).map(name => name.split('.')[1]).sort(), ['json', 'samples']);
 });
 
+test('a pipe in the place of a file of the cache is replaced, and nobody waits for it', async t => {
+  const [folder, cacheFolder] = [await temporary(t), await temporary(t)];
+  await smallSet(folder);
+  const hash = async () => (await loadImages(folder, input, { memoryLimit: 0, cacheFolder })).train.hash();
+  const before = await hash();
+  const name = (await fs.readdir(cacheFolder)).find(name => name.endsWith('.samples')) ?? '';
+  await fs.rm(join(cacheFolder, name));
+  t.is(spawnSync('mkfifo', [join(cacheFolder, name)]).status, 0);
+  t.is(await hash(), before);
+  t.true((await fs.stat(join(cacheFolder, name))).isFile());
+});
+
 test('the cache is made anew when an image, the size or the policy changes, and remembers bad ones', async t => {
   const [folder, cacheFolder] = [await temporary(t), await temporary(t)];
   await smallSet(folder);

@@ -16,7 +16,7 @@ export async function seriesSamples(
   const samples: Int8Array[] = [];
   const names: string[] = [];
   for (const path of paths) {
-    if (signal?.aborted) throw aborted('reading samples');
+    if (signal?.aborted) throw aborted('reading samples', signal);
     const table = await readTable(path, front);
     for (const cut of cutsOf(path, 0, table.rows, window, hop)) {
       samples.push(sampleOf(table, cut, input));

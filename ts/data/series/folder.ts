@@ -189,7 +189,7 @@ export async function seriesFolder(folder: string, options: SeriesOptions = {}):
   ) => {
     const all = files.train;
     for (const [i, { path }] of all.entries()) {
-      if (signal?.aborted) throw aborted('reading samples');
+      if (signal?.aborted) throw aborted('reading samples', signal);
       const table = await tables.get(path).catch(error => {
         if (skipBad && isBad(error)) return undefined;
         throw error;
