@@ -148,3 +148,14 @@ export async function watched<T>(
     signal?.removeEventListener('abort', abort);
   }
 }
+
+/** Training samples as they are. */
+export const unchanged: Addon.Augmentation = {
+  flip: false,
+  shift: 0,
+  noise: 0,
+  row: 0,
+  crop: 0,
+  jitter: 0,
+  tables: new Int8Array(),
+};

@@ -1,6 +1,5 @@
 import type { Dataset } from '../data/dataset.js';
-import { type ActivationCache, type Control, native, type ProgramHandle, wait } from '../native.js';
-import { unchanged } from '../train/augment.js';
+import { type ActivationCache, type Control, native, type ProgramHandle, unchanged, wait } from '../native.js';
 
 /** The worker that has made a training run. No result depends on it. */
 export interface Maker {

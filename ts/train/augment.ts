@@ -23,17 +23,6 @@ export function isOff({ flip, shift, noise, crop, jitter }: TrainPlan['augment']
   return !flip && [shift, noise, crop, jitter].every(size => size === 0);
 }
 
-/** Samples as they are, in the terms of training steps. */
-export const unchanged: NativeAugmentation = {
-  flip: false,
-  shift: 0,
-  noise: 0,
-  row: 0,
-  crop: 0,
-  jitter: 0,
-  tables: new Int8Array(),
-};
-
 /** The augmentation of a plan in the terms of training steps: noise in 1/256 of a step of int8, shares in 1/65536, the number of values in a row of a series. */
 export function augmentInSteps(
   { flip, shift, noise, crop, jitter }: TrainPlan['augment'],
