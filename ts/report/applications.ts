@@ -5,12 +5,13 @@ import type { MemoryLimits, MemoryTable } from '../program/memory.js';
 import type { Program } from '../program/program.js';
 import { regionTable } from './memory.js';
 
-/** Bytes of a `tt_camera` beside the sums of a row (`tt_camera.c` asserts it), of a pixel of a frame, and of what `app/product.c` remembers of its line. */
+/** Bytes of a `tt_camera` beside the sums of a row (`tt_camera.c` asserts it), and of a pixel of a frame. */
 const CAMERA = 28;
 const PIXEL = 2;
-const HEARD = 12;
-/** Bytes that `app/sensor.c` remembers of its line and its clock. */
-const LISTENED = 20;
+/** Bytes of an `app_core` of `app/common.h` beside network and store; and what `app/product.c` and `app/sensor.c` remember of their line and their clock. */
+const CORE = 8;
+const HEARD = 4;
+const LISTENED = 12;
 const up = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
 
 /** What an application has that is not in the table of the one that is planned: by name, bytes of SRAM and of flash. */
@@ -21,7 +22,7 @@ interface Own {
 
 /**
  * The table of a firmware with another application in place of `app/main.c`: that of the Program without the protocol, and what the application has of its own. Its
- * variables end at a multiple of 8 bytes, which its last item does. The stack is the same, since the protocol's calls are deeper.
+ * `app_core` and all its variables end at a multiple of 8 bytes. The stack is the same, since the protocol's calls are deeper.
  */
 function withApplication({ store: _, ...memory }: MemoryTable, { sram, flash }: Own): MemoryTable {
   const item = (region: 'sram' | 'flash') => (pair: readonly [string, number]) => ({
@@ -37,7 +38,9 @@ function withApplication({ store: _, ...memory }: MemoryTable, { sram, flash }: 
   const total = (region: 'sram' | 'flash') =>
     items.reduce((sum, each) => sum + (each.region === region ? each.bytes : 0), 0);
   const variables = total('sram');
-  const padding = { name: 'padding', region: 'sram' as const, bytes: up(variables, 8) - variables, exact: true };
+  const core = CORE + kept.reduce((sum, each) => sum + (each.region === 'sram' && each !== stack ? each.bytes : 0), 0);
+  const behind = up(up(core, 8) + variables - core, 8);
+  const padding = { name: 'padding', region: 'sram' as const, bytes: behind - variables, exact: true };
   return {
     ...memory,
     sram: { ...memory.sram, total: variables + padding.bytes + memory.stack },
@@ -57,7 +60,7 @@ export function productMemory(
     sram: [
       ['camera', camera],
       ['row of a frame', row],
-      ['application', HEARD],
+      ['application', CORE + HEARD],
     ],
     flash: [],
   });
@@ -72,7 +75,7 @@ export function sensorMemory({ memory, record }: Pick<Program, 'memory' | 'recor
       ['ring of a window', ring],
       ['front end', front],
       ['row of raw values', row],
-      ['application', LISTENED],
+      ['application', CORE + LISTENED],
     ],
     flash: [['tables of raw values', tables]],
   });
