@@ -2,6 +2,7 @@
 #ifndef APP_COMMON_H
 #define APP_COMMON_H
 
+#include "model.h"
 #include "tt_board.h"
 #ifdef TT_STORE
 #include "tt_store.h"
