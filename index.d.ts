@@ -3031,7 +3031,7 @@ export interface ReportData {
 }
 /** What a report shows of folders, in their order. Throws the errors of reading their Programs, `ABORTED`. */
 export declare function reportData(folders: readonly Opened[], signal?: AbortSignal): Promise<ReportData>;
-/** The itemised memory table of a Program; upper bounds are marked `at most`. */
+/** The itemised memory table of a Program. */
 export declare function memoryTable(memory: MemoryTable, limits?: MemoryLimits): string;
 /** A map of the arena: steps from left to right, bytes from the bottom up; a letter for each buffer that takes much of it, `-` for others, `.` for free bytes. */
 export declare function memoryMap(record: ProgramRecord): string;

@@ -13,7 +13,7 @@ import { firmwareFiles, writeFirmware } from '#tinytrain/device/firmware.js';
 import { measure } from '#tinytrain/device/linked.js';
 import { startQemu } from '#tinytrain/device/qemu.js';
 import { standInOf } from '#tinytrain/device/stand-in.js';
-import { productSram } from '#tinytrain/report/product.js';
+import { productMemory } from '#tinytrain/report/applications.js';
 import { has } from '../helpers/firmware.js';
 import { temporary, write } from '../helpers/folder.js';
 import { Line, seen } from '../helpers/line.js';
@@ -100,7 +100,7 @@ for (const [feed, replay] of [
       fed();
     }
     const linked = measure(readElf(await fs.readFile(join(folder, 'build/stm32f746-product/firmware.elf'))));
-    t.is(linked.sram, productSram(program, viewOf(fitting, program.input)));
+    t.is(linked.sram, productMemory(program, viewOf(fitting, program.input)).sram.total);
     t.true(linked.flash <= program.memory.flash.total);
     await life(t, join(folder, 'build', `${board.name}-product`, 'firmware.elf'), program, data, fed);
   });

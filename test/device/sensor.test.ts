@@ -22,7 +22,7 @@ import { measure } from '#tinytrain/device/linked.js';
 import { ProcessConnection } from '#tinytrain/device/process.js';
 import { instructionsOf, startQemu } from '#tinytrain/device/qemu.js';
 import { standInOf } from '#tinytrain/device/stand-in.js';
-import { sensorMemory } from '#tinytrain/report/product.js';
+import { sensorMemory } from '#tinytrain/report/applications.js';
 import { has } from '../helpers/firmware.js';
 import { temporary, write } from '../helpers/folder.js';
 import { Line, seen } from '../helpers/line.js';
@@ -172,8 +172,14 @@ for (const [what, one] of cases) {
     const series = seriesOf(program.input, data.origin);
     if (!series) return t.fail('no series');
     const planned = sensorMemory(program, series);
-    t.is(linked.sram, planned.sram);
-    t.true(linked.flash <= program.memory.flash.total + planned.tables);
+    const own = planned.items.filter(item => !program.memory.items.some(({ name }) => name === item.name));
+    const front = one.options.front ? ['front end'] : [];
+    t.deepEqual(
+      own.filter(({ name }) => name !== 'padding').map(({ name }) => name),
+      ['ring of a window', ...front, 'row of raw values', 'application', 'tables of raw values'],
+    );
+    t.is(linked.sram, planned.sram.total);
+    t.true(linked.flash <= planned.flash.total);
     const elf = join(folder, 'build', `${board.name}-sensor`, 'firmware.elf');
     const connection = await startQemu(elf, board.emulator, { line: 'uart' });
     t.teardown(() => connection.close());
@@ -183,7 +189,7 @@ for (const [what, one] of cases) {
     t.true(Number(ticks) > 0);
     const { emulator } = board;
     const spent = instructionsOf(Number(ticks), CLOCK_HZ, emulator);
-    t.log(`${linked.flash} B of flash, ${planned.sram} B of SRAM, ${spent} instructions for a row`);
+    t.log(`${linked.flash} B of flash, ${planned.sram.total} B of SRAM, ${spent} instructions for a row`);
   });
 
   onHost(`an application takes ${what} under sanitizers`, async t => {

@@ -8,8 +8,9 @@ import type { NamedSamples } from '../origin.js';
 import { estimateIfKnown } from '../program/costs.js';
 import { defaultTarget } from '../program/memory.js';
 import type { Program } from '../program/program.js';
+import { applicationLines, productMemory, sensorMemory } from '../report/applications.js';
 import { memoryTable } from '../report/memory.js';
-import { productLine, sensorLines, sensorMemory } from '../report/product.js';
+
 import { storeLines, wearOf } from '../report/store.js';
 import { estimateLines } from '../report/time.js';
 import { openLearned } from './from.js';
@@ -57,6 +58,9 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
     const estimate = estimateIfKnown(program);
     const series = seriesOf(program.input, data.origin);
     const sensor = series && sensorMemory(program, series);
+    const product = files.has('app/product.c')
+      ? productMemory(program, viewOf(fittingOf(data.origin), program.input))
+      : undefined;
     if (args.json) {
       printJson({
         out,
@@ -65,6 +69,7 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
         scheme: program.scheme,
         memory,
         ...(sensor && { sensor }),
+        ...(product && { product }),
         ...(store && { wear: wearOf(store, savesPerDay) }),
         instructions: estimate?.instructions ?? null,
         time: estimate?.time ?? null,
@@ -84,10 +89,8 @@ async function work(args: Arguments, signal: AbortSignal): Promise<void> {
       '',
       ...(store ? [...storeLines(store, memory.target, savesPerDay), ''] : []),
       ...(estimate ? [...estimateLines(estimate), ''] : []),
-      ...(files.has('app/product.c')
-        ? [productLine(program, viewOf(fittingOf(data.origin), program.input), out), '']
-        : []),
-      ...(sensor ? [...sensorLines(sensor, out), ''] : []),
+      ...(product ? [...applicationLines('product', product, args, out), ''] : []),
+      ...(sensor ? [...applicationLines('sensor', sensor, args, out), ''] : []),
       `wrote ${out}: ${thousands(written.length)} files${unchanged > 0 ? `; ${unchanged} in app/ left unchanged` : ''}`,
       `next: npx tinytrain run ${out}    or: make -C ${out}`,
     );

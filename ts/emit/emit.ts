@@ -19,8 +19,10 @@ const SERIES = 'series/';
 const FRONTS = ['mel', 'micro'] as const;
 /** The application that takes their raw values. */
 const SENSOR = 'app/sensor.c';
-/** The application that sees and learns by itself, which needs both. */
+/** The application that sees and learns by itself, which needs a store and a camera. */
 const PRODUCT = 'app/product.c';
+/** What both have in common. */
+const COMMON = 'app/common.h';
 /** Those of which one is built at a time. */
 const APPLICATIONS = ['app/main.c', PRODUCT, SENSOR];
 const HOST_FLASH = 'board/host/flash.c';
@@ -91,7 +93,8 @@ export function emit(input: EmitInput): Map<string, string> {
       isOfNoReplay(path, input) ||
       isOfNoCamera(path, input) ||
       isOfNoSeries(path, input) ||
-      (path === PRODUCT && !hasProduct(input));
+      (path === PRODUCT && !hasProduct(input)) ||
+      (path === COMMON && !hasProduct(input) && isOfNoSeries(SENSOR, input));
     if (!unused && !path.startsWith(CALIBRATE) && !isOfOtherBoard(path, input) && !missing) files.set(path, text);
   }
   for (const one of input.boards) {

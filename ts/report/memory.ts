@@ -5,24 +5,27 @@ import { type NamedBuffer, namedBuffers } from './buffers.js';
 
 const BAR = 24;
 
-/** The itemised memory table of a Program; upper bounds are marked `at most`. */
+/** The items of a region, and their sum; upper bounds are marked `at most`. `which` says of which firmware they are, where that is not the planned one. */
+export function regionTable(
+  memory: MemoryTable,
+  region: 'sram' | 'flash',
+  limits: MemoryLimits = {},
+  which?: string,
+): string {
+  const { total, available } = memory[region];
+  const budget = region === 'sram' ? limits.budget : limits.flash;
+  const items = memory.items.filter(item => item.region === region);
+  const rows = items.map(({ name, bytes, exact }) => [name, bytes, exact ? '' : 'at most', bar(bytes / total, BAR)]);
+  const exact = items.every(item => item.exact);
+  const most = budget ?? available;
+  const sum = ['total', total, exact ? '' : 'at most', `of ${thousands(most)}${total > most ? ': does not fit' : ''}`];
+  const heading = [`${region === 'sram' ? 'SRAM' : 'flash'} of ${memory.target}`, ...(which ? [which] : [])].join(' ');
+  return `${heading}, bytes\n${table([...rows, sum])}`;
+}
+
+/** The itemised memory table of a Program. */
 export function memoryTable(memory: MemoryTable, limits: MemoryLimits = {}): string {
-  const lines = (['sram', 'flash'] as const).flatMap(region => {
-    const { total, available } = memory[region];
-    const budget = region === 'sram' ? limits.budget : limits.flash;
-    const items = memory.items.filter(item => item.region === region);
-    const rows = items.map(({ name, bytes, exact }) => [name, bytes, exact ? '' : 'at most', bar(bytes / total, BAR)]);
-    const exact = items.every(item => item.exact);
-    const most = budget ?? available;
-    const sum = [
-      'total',
-      total,
-      exact ? '' : 'at most',
-      `of ${thousands(most)}${total > most ? ': does not fit' : ''}`,
-    ];
-    return [`${region === 'sram' ? 'SRAM' : 'flash'} of ${memory.target}, bytes`, table([...rows, sum])];
-  });
-  return lines.join('\n');
+  return (['sram', 'flash'] as const).map(region => regionTable(memory, region, limits)).join('\n');
 }
 
 const ROWS = 16;
