@@ -26,9 +26,6 @@ function next() {
   return random / 0x7fffffff;
 }
 
-/** The most that a command may take before it is killed, of the time that it takes to its end: it is to get to its end at times, and seldom. */
-const SHARE = 0.4;
-
 const folder = mkdtempSync(join(tmpdir(), 'tinytrain-kills-'));
 const images = join(folder, 'images');
 const command = join(root, 'dist/cli/main.cjs');
@@ -100,7 +97,7 @@ async function goingOn(name, options) {
     const begun = () => marks.some(mark => existsSync(join(out, mark)));
     for (;;) {
       const args = begun() ? [name, '--resume', out] : [name, ...options, '--out', out];
-      const killed = (await start(args, kills < wanted ? sleep(next() * most * SHARE) : undefined)) === null;
+      const killed = (await start(args, kills < wanted ? sleep(next() * most) : undefined)) === null;
       if (!killed) break;
       kills++;
     }
@@ -163,31 +160,14 @@ async function compiling() {
 const works = {
   train: () =>
     goingOn('train', [
-      '--data',
-      images,
-      '--scheme',
-      'bias:4',
-      '--lr',
-      '0.01',
-      '--steps',
-      '300',
-      '--checkpoint',
-      '0',
-      '--keep',
-      'last',
+      ...['--data', images, '--scheme', 'bias:4', '--lr', '0.01', '--keep', 'last'],
+      ...['--steps', '300', '--checkpoint', '0'],
     ]),
+  // The smaller model: its candidates are planned sooner, which is not kept in the journal.
   search: () =>
     goingOn('search', [
-      '--data',
-      images,
-      '--budget',
-      '100k',
-      '--trial-steps',
-      '4',
-      '--proof-steps',
-      '6',
-      '--seeds',
-      '2',
+      ...['--task', 'gestures', '--budget', '32k'],
+      ...['--trial-steps', '4', '--proof-steps', '6', '--seeds', '2'],
     ]),
   compile: compiling,
 };
