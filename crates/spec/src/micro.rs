@@ -149,7 +149,7 @@ fn ln_of(x: f64) -> f64 {
     if x < 1.0 { -ln(1.0 / x) } else { ln(x) }
 }
 
-/// `ln(1 + x)` of `x >= 0`, with the roundings of the C libraries that descend from fdlibm (glibc before 2.41, newlib, musl): a few of the last bits are not those of
+/// `ln(1 + x)` of `x >= 0`, with the roundings of fdlibm's algorithm, which glibc 2.36 has: a few of the last bits are not those of
 /// the number that is nearest. `1 + x = 2^k (1 + f)`, with `f` from sqrt(1/2) - 1 to sqrt(2) - 1; `ln(1 + f) = f - f^2 / 2 + s (f^2 / 2 + R(s^2))`, `s = f / (2 + f)`.
 fn ln_1p(x: f32) -> f32 {
     const LN2: [f32; 2] = [f32::from_bits(0x3f31_7180), f32::from_bits(0x3717_f7d1)];
