@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("quantise", &["compile", "exec", "import", "ir", "stop", "tflite"]),
     ("napi", &["compile", "exec", "export", "import", "ir", "passes", "program", "quantise", "spec", "stop", "target"]),
     ("conformance", &["spec", "kernels", "target"]),
-    ("fuzz", &["compile", "exec", "import", "ir", "program", "quantise", "spec"]),
+    ("fuzz", &["compile", "exec", "export", "import", "ir", "program", "quantise", "spec"]),
 ];
 
 #[test]
